@@ -1,0 +1,25 @@
+"""selfjudge: teach a vision-language model to judge answers about images, without a single human label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .judge import Judge, Preference
+
+    __version__: str
+
+__all__ = ["Judge", "Preference", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """What costs time to import is imported when it is first asked for."""
+    if name in ("Judge", "Preference"):
+        from . import judge
+
+        return getattr(judge, name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("selfjudge")
+    raise AttributeError(f"module 'selfjudge' has no attribute '{name}'")

@@ -1,0 +1,5 @@
+"""`python -m selfjudge`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,224 @@
+"""The command line. Heavy libraries are imported by the commands that need them, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import SelfjudgeError
+
+if TYPE_CHECKING:
+    from .ports import Advance
+    from .recipe import Recipe
+
+app = typer.Typer(
+    name="selfjudge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Teach a vision-language model to judge answers about images, without a single human label.",
+    epilog="Start with [bold]selfjudge demo[/bold]: a tiny model improves itself in minutes, on a CPU.",
+)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Run folder.")] = Path("runs/demo"),
+    iterations: Annotated[int, typer.Option(min=1, help="Turns of the loop.")] = 4,
+    seed: Annotated[int, typer.Option(help="Another seed draws other prompts and samples.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A much smaller run, to see that everything works.")] = False,
+) -> None:
+    """Watch the embedded judge improve itself: no model, data or GPU needed.
+
+    A 1.2-million-parameter model looks at drawn scenes, writes pairs of answers, judges them and learns from its own judgments.
+    Run it again and it goes on where it stopped, or says that it is done.
+    """
+    from .recipe_file import load_recipe
+
+    overrides = [f"loop.iterations={iterations}", f"seed={seed}", f"prompts.0.seed={seed}"]
+    if quick:
+        overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
+    recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
+    _run(recipe, folder)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a YAML file.", show_default=False)],
+    folder: Annotated[Path | None, typer.Option("--dir", help="Run folder.", show_default="runs/NAME")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value of the recipe: --set loop.iterations=2", show_default=False),
+    ] = None,
+) -> None:
+    """Run a recipe: write pairs, judge them, select, train; repeat.
+
+    A run that was interrupted goes on where it stopped when the same command is given again.
+    """
+    from .recipe_file import load_recipe
+
+    loaded = load_recipe(recipe, changes or [])
+    _run(loaded, folder or Path("runs") / loaded.name)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]) -> None:
+    """Show the figures of a run, and write them as a page with the learning curve."""
+    from .report import write_report
+    from .summary import read
+
+    state = read(run)
+    _show(state)
+    typer.echo(f"report: {write_report(run, state)}")
+
+
+def _run(recipe: Recipe, folder: Path) -> None:
+    from . import loop
+    from .report import write_report
+    from .store import RunFolder
+    from .wiring import make_world
+
+    place = RunFolder(folder)
+    seen = _iterations_so_far(folder)
+
+    def on_iteration(state: dict[str, Any]) -> None:
+        write_report(folder, state)
+        if len(state["iterations"]) > seen:
+            _show(state)
+
+    world = make_world(recipe, place.images.get)
+    try:
+        state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration)
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted: the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    if len(state["iterations"]) <= seen:
+        _show(state)
+        typer.echo("Nothing was left to do: this run is done.")
+    _say_where(folder, state)
+
+
+def _iterations_so_far(folder: Path) -> int:
+    from .store import read_json
+
+    path = folder / "summary.json"
+    return len(read_json(path)["iterations"]) if path.exists() else 0
+
+
+def _show(state: dict[str, Any]) -> None:
+    """The table of iterations so far."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = list(state["iterations"][0]["benchmarks"])
+    table = Table(title=f"{state['name']}: {len(state['iterations']) - 1} iterations so far", title_justify="left")
+    for column in ("iteration", "pairs", "kept", "yield", *_columns(names), "seconds"):
+        table.add_column(column, justify="right")
+    for entry in state["iterations"]:
+        scores = [score for name in names for score in _scores(entry["benchmarks"][name])]
+        cells = [
+            entry["iteration"],
+            entry["pairs"],
+            entry["kept"],
+            entry["yield"],
+            *scores,
+            round(sum(entry["seconds"].values())),
+        ]
+        table.add_row(*map(_cell, cells))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    last = state["iterations"][-1]
+    if last["pairs"] is not None and not last["kept"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in last["dropped"].items())
+        console.print(
+            f"Every pair was dropped in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons or 'no pairs'}"
+        )
+
+
+_SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
+
+
+def _columns(names: list[str]) -> list[str]:
+    heads = ("accuracy", "both orders", "says first", "read")
+    return [head if len(names) == 1 else f"{name} {head}" for name in names for head in heads]
+
+
+def _scores(figures: dict[str, Any]) -> list[float | None]:
+    return [figures[name] for name in _SCORES]
+
+
+def _cell(value: float | int | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _say_where(folder: Path, state: dict[str, Any]) -> None:
+    judge = state["final_judge"]
+    typer.echo(f"run folder:  {folder}")
+    typer.echo(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")
+    typer.echo(f"report:      {folder / 'report.html'}")
+
+
+@contextmanager
+def _progress(label: str, total: int | None) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def main() -> None:
+    """Entry point: errors that a user can act on end with `error:` and `hint:`, not with a traceback."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except SelfjudgeError as error:
+        _fail(str(error), error.hint)
+    except Exception as error:
+        if os.environ.get("SELFJUDGE_TRACEBACK"):
+            raise
+        _fail(*_explain(error))
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    from .store import is_disk_full
+
+    if is_disk_full(error):
+        return "no space left on the disk", "Free some space and run the same command again: what is finished stays."
+    return (
+        f"unexpected {type(error).__name__}: {error}",
+        "Set SELFJUDGE_TRACEBACK=1 to see where it arose, and please report it.",
+    )
+
+
+def _fail(message: str, hint: str | None) -> None:
+    typer.echo(f"error: {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
+    sys.exit(2)

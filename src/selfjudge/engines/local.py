@@ -1,0 +1,250 @@
+"""Generation in this process with transformers: batches, left padding, and sampling that each request's own seed decides.
+
+Sampling adds Gumbel noise to the warped scores and takes the largest: the same as drawing from the distribution, but the noise
+is a hash of (seed, step, token), so a request's text depends on its batch only through floating-point rounding.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+)
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers.utils.logging import disable_progress_bar
+
+from ..chat import Completion, Message, Request, Sampling, Token
+from ..errors import EngineError
+from ..images import decode
+from ..ports import ReadImage, blocks
+from ..types import Finish, ImageRef
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger(__name__)
+
+_IMAGE_CACHE = 256
+"""Decoded pictures kept: the samples and orders of a pair follow each other and share theirs."""
+
+
+class TransformersEngine:
+    """One model in this process. `block` requests are generated together; a batch that fails is halved until it fits."""
+
+    def __init__(self, model: str, *, read_image: ReadImage, batch_size: int, device: str, dtype: str) -> None:
+        disable_progress_bar()
+        self.block = batch_size
+        self._image = lru_cache(maxsize=_IMAGE_CACHE)(lambda ref: decode(read_image(ref)))
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            self._processor = AutoProcessor.from_pretrained(model)
+            self._model = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(name).eval()
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+            raise EngineError(f"cannot load the model {model}: {error}", hint=_loading_hint(model)) from error
+        self._tokenizer = self._processor.tokenizer
+        self._tokenizer.padding_side = "left"
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
+        self._marks = _control_tokens(self._processor)
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for block in blocks(requests, self.block):
+            answers: dict[str, Completion] = {}
+            for part in _alike(block):
+                answers.update((completion.key, completion) for completion in self._answer(part))
+            yield from (answers[request.key] for request in block)
+
+    def close(self) -> None:
+        self._model = None
+        self._image.cache_clear()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _answer(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answers to requests of one sampling; where a batch fails, to its halves, and at last a failure for one request."""
+        try:
+            return self._batch(requests)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if len(requests) == 1:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                return [
+                    Completion(
+                        key=requests[0].key,
+                        text="",
+                        finish=Finish.ERROR,
+                        prompt_tokens=0,
+                        completion_tokens=0,
+                        error=reason,
+                    )
+                ]
+            log.warning("a batch of %d failed and is halved: %s", len(requests), str(error).splitlines()[0])
+            middle = len(requests) // 2
+        return self._answer(requests[:middle]) + self._answer(requests[middle:])
+
+    def _batch(self, requests: Sequence[Request]) -> list[Completion]:
+        sampling = requests[0].sampling
+        inputs = self._inputs(requests)
+        width = inputs["input_ids"].shape[1]
+        watch = Watch(sampling.logprobs)
+        with torch.inference_mode():
+            out = self._model.generate(
+                **inputs,
+                generation_config=GenerationConfig(
+                    do_sample=False,
+                    max_new_tokens=sampling.max_tokens,
+                    eos_token_id=sorted(self._ends),
+                    pad_token_id=self._tokenizer.pad_token_id,
+                ),
+                logits_processor=LogitsProcessorList([watch, *_sampler(sampling, [r.seed for r in requests], width)]),
+            )
+        replies = out[:, width:].tolist()
+        sizes = inputs["attention_mask"].sum(dim=1).tolist()
+        return [
+            self._completion(request, row, reply, size, watch)
+            for row, (request, reply, size) in enumerate(zip(requests, replies, sizes, strict=True))
+        ]
+
+    def _inputs(self, requests: Sequence[Request]) -> Any:
+        turns = [[self._plain(message).as_blocks() for message in request.messages] for request in requests]
+        texts = [self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+        pictures = [[self._image(ref) for message in request.messages for ref in message.images] for request in requests]
+        inputs = self._processor(
+            text=texts,
+            images=pictures if pictures[0] else None,
+            padding=True,
+            return_tensors="pt",
+            add_special_tokens=False,  # the chat template has written them
+        )
+        return inputs.to(self._model.device, dtype=self._model.dtype)
+
+    def _plain(self, message: Message) -> Message:
+        """The message with this model's own control tokens broken, so that no text can pass for one."""
+        return Message(
+            role=message.role, content=tuple(b if isinstance(b, ImageRef) else self._broken(b) for b in message.content)
+        )
+
+    def _broken(self, text: str) -> str:
+        for mark in self._marks:
+            text = text.replace(mark, f"{mark[:-1]}\\{mark[-1]}")
+        return text
+
+    def _completion(self, request: Request, row: int, reply: list[int], size: int, watch: Watch) -> Completion:
+        end = next((place for place, token in enumerate(reply) if token in self._ends), None)
+        kept = reply[:end]
+        return Completion(
+            key=request.key,
+            text=self._tokenizer.decode(kept, skip_special_tokens=True).strip(),
+            finish=Finish.LENGTH if end is None else Finish.STOP,
+            prompt_tokens=size,
+            completion_tokens=len(kept) + (end is not None),
+            tokens=self._tokens(kept, row, watch) if request.sampling.logprobs else None,
+        )
+
+    def _tokens(self, reply: list[int], row: int, watch: Watch) -> tuple[Token, ...]:
+        decode_one = self._tokenizer.decode
+        tokens = []
+        for step, token in enumerate(reply):
+            values, indices = watch.steps[step]
+            seen = zip(indices[row].tolist(), values[row].tolist(), strict=True)
+            tokens.append(Token(text=decode_one([token]), logprobs=tuple((decode_one([i]), value) for i, value in seen)))
+        return tuple(tokens)
+
+
+class Watch(LogitsProcessor):  # type: ignore[misc]
+    """Keeps the log-probabilities of the `count` likeliest tokens of each step, before any warping."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.steps: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self.count:
+            top = scores.float().log_softmax(dim=-1).topk(min(self.count, scores.shape[-1]))
+            self.steps.append((top.values.cpu(), top.indices.cpu()))
+        return scores
+
+
+class SeededNoise(LogitsProcessor):  # type: ignore[misc]
+    """Gumbel noise by hash: greedy choice over the noisy scores samples from them, each row by its own seed."""
+
+    def __init__(self, seeds: Sequence[int], start: int) -> None:
+        self._seeds = torch.tensor(seeds, dtype=torch.int64)
+        self._start = start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        rows = _mixed(self._seeds.to(scores.device) + (input_ids.shape[1] - self._start) * _GOLDEN)
+        tokens = torch.arange(scores.shape[-1], device=scores.device, dtype=torch.int64) * _GOLDEN
+        bits = _logical_shift(_mixed(rows[:, None] ^ _mixed(tokens)[None, :]), 11)
+        uniform = (bits.double() + 0.5) * 2.0**-53
+        return scores - torch.log(-torch.log(uniform)).to(scores.dtype)
+
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer: the step of splitmix64
+
+
+def _mixed(x: torch.Tensor) -> torch.Tensor:
+    """The output function of splitmix64 on int64, which wraps around as the unsigned one does."""
+    x = (x ^ _logical_shift(x, 30)) * -4658895280553007687  # 0xBF58476D1CE4E5B9
+    x = (x ^ _logical_shift(x, 27)) * -7723592293110705685  # 0x94D049BB133111EB
+    return x ^ _logical_shift(x, 31)
+
+
+def _logical_shift(x: torch.Tensor, bits: int) -> torch.Tensor:
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _sampler(sampling: Sampling, seeds: Sequence[int], start: int) -> list[LogitsProcessor]:
+    if sampling.temperature == 0:
+        return []
+    warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(sampling.temperature)]
+    if sampling.top_k:
+        warpers.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        warpers.append(TopPLogitsWarper(sampling.top_p))
+    return [*warpers, SeededNoise(seeds, start)]
+
+
+def _alike(block: Sequence[Request]) -> list[list[Request]]:
+    """The requests of a block that can be generated together: of one sampling, all with images or all without."""
+    parts: dict[Any, list[Request]] = {}
+    for request in block:
+        pictured = any(message.images for message in request.messages)
+        parts.setdefault((request.sampling, pictured), []).append(request)
+    return list(parts.values())
+
+
+def _end_tokens(*ids: int | list[int] | None) -> set[int]:
+    return {token for entry in ids if entry is not None for token in (entry if isinstance(entry, list) else [entry])}
+
+
+def _control_tokens(processor: Any) -> tuple[str, ...]:
+    """The texts that this processor would read as control tokens, longest first; single characters are left alone."""
+    tokenizer = processor.tokenizer
+    marks = {*tokenizer.all_special_tokens, *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special)}
+    marks.update(
+        str(getattr(processor, name))
+        for name in ("image_token", "video_token", "boi_token", "eoi_token")
+        if getattr(processor, name, None)
+    )
+    return tuple(sorted((m for m in marks if len(m) > 1), key=lambda m: (-len(m), m)))
+
+
+def _loading_hint(model: str) -> str:
+    if Path(model).is_dir():
+        return "The folder needs config.json, weights, a processor and a chat template of one image-text-to-text model."
+    return "Name a model folder, or a model on the hub that can be downloaded from here."

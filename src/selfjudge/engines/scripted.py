@@ -1,0 +1,53 @@
+"""An engine without a model: replies by rules, drawn by the request's seed. For tests and for trying out a recipe."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterable, Iterator
+
+from ..chat import Completion, Request
+from ..recipe import ScriptedEngine
+from ..types import Finish
+
+
+class Scripted:
+    """The first rule whose `when` is found in the last message's text answers; a request that none fits fails."""
+
+    block = 1
+
+    def __init__(self, recipe: ScriptedEngine) -> None:
+        self._rules = [(re.compile(rule.when, re.DOTALL), rule.replies) for rule in recipe.rules]
+        self._seconds = recipe.seconds_per_request
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            if self._seconds:
+                time.sleep(self._seconds)
+            yield self._answer(request)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _answer(self, request: Request) -> Completion:
+        asked = "\n".join(block for block in request.messages[-1].content if isinstance(block, str))
+        size = len(asked.split())
+        for pattern, replies in self._rules:
+            if (found := pattern.search(asked)) is not None:
+                text = found.expand(random.Random(request.seed).choice(replies))
+                return Completion(
+                    key=request.key,
+                    text=text,
+                    finish=Finish.STOP,
+                    prompt_tokens=size,
+                    completion_tokens=len(text.split()),
+                )
+        return Completion(
+            key=request.key,
+            text="",
+            finish=Finish.ERROR,
+            prompt_tokens=size,
+            completion_tokens=0,
+            error="no rule of the script fits",
+        )

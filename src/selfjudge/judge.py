@@ -1,0 +1,142 @@
+"""A judge for one's own code: load a judge folder and compare two responses about an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import InputError
+from .images import BadImage, admit
+from .method.verdicts import parse, probability
+from .ports import Engine
+from .recipe import Judging, SamplingRecipe, TransformersEngine
+from .stages.judge import comparison_request
+from .stages.train import CARD
+from .store import read_json
+from .types import ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
+from .wiring import find_model, open_engine
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Side = Literal["a", "b"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What a judge says about two responses, shown in both orders.
+
+    preference   "a" or "b" when both orders agree; None when they do not, or when a verdict could not be read
+    probability  P(a is better) read off the verdicts, averaged over both orders; None when it could not be read
+    traces       the judge's words with response a shown first, and with response b shown first
+    consistent   whether both orders named the same response
+    """
+
+    preference: Side | None
+    probability: float | None
+    traces: tuple[str, str]
+    consistent: bool
+
+
+class Judge:
+    """A model that compares responses. `Judge.load` opens one; a judge that is no longer needed is closed."""
+
+    def __init__(self, engine: Engine, *, template: str, images: dict[str, bytes]) -> None:
+        self._engine = engine
+        self._template = template
+        self._images = images
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> Judge:
+        """The judge in a folder (`RUN/iteration-4/judge`), on the hub, or `shapes`. Asks as it was trained to be asked.
+
+        Raises InputError when there is no such model, EngineError when it cannot be loaded.
+        """
+        folder = find_model(str(path))
+        card = folder / CARD
+        template = Judging(**(read_json(card)["judging"] if card.exists() else {})).template
+        images: dict[str, bytes] = {}
+        engine = open_engine(TransformersEngine(batch_size=2, device=device), folder, lambda ref: images[ref.sha256])
+        return cls(engine, template=template, images=images)
+
+    def compare(
+        self,
+        image: str | Path | bytes | Image,
+        prompt: str,
+        response_a: str,
+        response_b: str,
+        *,
+        max_tokens: int = 1024,
+    ) -> Preference:
+        """Which of two responses to a prompt about an image is better. Greedy, so the same question has the same answer.
+
+        `image` is a path, the bytes of an image file, or a PIL image. Raises InputError when it cannot be read.
+        """
+        ref = self._admit(image)
+        about = Prompt(
+            id=Prompt.identify(prompt, (ref,)),
+            text=prompt,
+            images=(ref,),
+            kind=Kind.OPEN,
+            kind_rule="caller",
+            source="caller",
+        )
+        identity = PreferencePair.identify(about, response_a, response_b)
+        pair = PreferencePair(id=identity, prompt=about, chosen=response_a, rejected=response_b, evidence=None)
+        greedy = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_tokens=max_tokens)
+        asking = Judging(template=self._template, sampling=greedy)
+        requests = [comparison_request(order, pair.comparison(order), asking, seed=0) for order in Order]
+        replies = {reply.key: reply for reply in self._engine.generate(requests)}
+        self._images.clear()
+        named = [_side(parse(replies[order].text, replies[order].finish), order) for order in Order]
+        chances = [_chance(probability(replies[order]), order) for order in Order]
+        consistent = named[0] is not None and named[0] == named[1]
+        return Preference(
+            preference=named[0] if consistent else None,
+            probability=None if None in chances else sum(c for c in chances if c is not None) / len(chances),
+            traces=(replies[Order.CHOSEN_FIRST].text, replies[Order.REJECTED_FIRST].text),
+            consistent=consistent,
+        )
+
+    def close(self) -> None:
+        """Free the model."""
+        self._engine.close()
+
+    def _admit(self, image: str | Path | bytes | Image) -> ImageRef:
+        try:
+            ref, data = admit(_bytes(image), max_pixels=100_000_000)
+        except BadImage as bad:
+            raise InputError(
+                f"the image cannot be used: {bad.reason}: {bad}",
+                hint="Give a path, the bytes of a file, or a PIL image.",
+            ) from bad
+        self._images[ref.sha256] = data
+        return ref
+
+
+def _bytes(image: Any) -> bytes:
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, str | Path):
+        try:
+            return Path(image).read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"cannot read the image {image}: {error.strerror}", hint="Give a path, bytes, or a PIL image."
+            ) from error
+    out = BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _side(verdict: object, order: Order) -> Side | None:
+    if not isinstance(verdict, Verdict):
+        return None
+    return "a" if verdict is order.chosen else "b"
+
+
+def _chance(first: float | None, order: Order) -> float | None:
+    """P(response a) from P(the response shown first)."""
+    return first if first is None or order is Order.CHOSEN_FIRST else 1 - first

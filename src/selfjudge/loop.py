@@ -1,0 +1,363 @@
+"""The loop: iterations of synthesize, judge, select, train and evaluate. What is done is skipped; what is half done goes on.
+
+Iteration 0 is the base model, measured. Every stage names what it was made of, so a folder can never mix two runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from . import summary, tables
+from .errors import InputError
+from .ports import Benchmark, Engine, NamedEngine, Progress
+from .recipe import Judging, Recipe
+from .stages import evaluate, ingest, select, synthesize, train
+from .stages import judge as judging
+from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
+from .tables import Row
+from .types import Kind, PreferencePair, Prompt, content_id, seed_of
+from .wiring import World
+
+OnIteration = Callable[[dict[str, Any]], None]
+
+
+def run(recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, on_iteration: OnIteration) -> dict[str, Any]:
+    """Run a recipe in a folder, or what is left of it; the summary. `on_iteration` is given the summary after each iteration.
+
+    Raises SelfjudgeError; whatever was finished before stays finished.
+    """
+    with folder.claim(recipe.as_json(), _without_iterations):
+        return _Run(recipe, folder, world, progress).iterate(on_iteration)
+
+
+def _without_iterations(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as far as it must not change in a folder: a run may go on for more iterations."""
+    loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
+    return {**recipe, "loop": loop}
+
+
+class _Engines:
+    """At most one engine at a time, opened when it is first asked for."""
+
+    def __init__(self, open_engine: Callable[[Path], Engine]) -> None:
+        self._open_engine = open_engine
+        self._held: tuple[Path, Engine] | None = None
+
+    def get(self, model: Path) -> Engine:
+        if self._held is None or self._held[0] != model:
+            self.close()
+            self._held = (model, self._open_engine(model))
+        return self._held[1]
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held[1].close()
+        self._held = None
+
+
+class _Run:
+    """One run: its recipe, its folder, and what the stages need. Each method is one stage: made once, read ever after."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, world: World, progress: Progress) -> None:
+        self._recipe = recipe
+        self._folder = folder
+        self._world = world
+        self._progress = progress
+        self._engines = _Engines(world.open_engine)
+        self._fingerprint = cache(fingerprint)
+        self._selections: list[Table] = []
+
+    def iterate(self, on_iteration: OnIteration) -> dict[str, Any]:
+        """All iterations that the recipe asks for."""
+        try:
+            prompts, refused = self._ingest()
+            training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
+            head = self._head(prompts, refused)
+            entries = [self._base(held_out)]
+            state = self._publish(head, entries, training, on_iteration)
+            while state["stopped"] is None:
+                entries.append(self._iteration(len(entries), self._share(training, len(entries)), held_out))
+                state = self._publish(head, entries, training, on_iteration)
+            return state
+        finally:
+            self._engines.close()
+
+    def _base(self, held_out: list[Prompt]) -> dict[str, Any]:
+        """Iteration 0: the base model is measured, on the pairs that are never trained on too."""
+        benchmarks, measured = self._measure(0)
+        return summary.base_entry(benchmarks, self._held_out_score(0, held_out), measured)
+
+    def _iteration(self, number: int, prompts: list[Prompt], held_out: list[Prompt]) -> dict[str, Any]:
+        """One turn of the loop, top to bottom."""
+        responses = self._responses(number, prompts)
+        pairs, lost = self._pairs(number, prompts, responses)
+        judgments = self._judgments(number, pairs)
+        selected, dropped = self._select(number, pairs, judgments, lost)
+        judge = self._train(number, selected)
+        benchmarks, measured = self._measure(number)
+        return summary.entry(
+            number,
+            responses=responses,
+            pairs=pairs,
+            dropped=dropped,
+            judgments=judgments,
+            selected=selected,
+            judge=judge,
+            benchmarks=benchmarks,
+            held_out=self._held_out_score(number, held_out),
+            measured=measured,
+        )
+
+    def _ingest(self) -> tuple[Table, Table]:
+        """The prompts of the run and the rows that were refused."""
+        identity = self._identity("ingest", ingest.VERSION, fields=("prompts", "max_pixels"))
+        prompts, refused = (Table(self._folder.root / "prompts", kind, identity) for kind in (tables.PROMPTS, tables.REFUSED))
+        if not (prompts.sealed and refused.sealed):
+            ingest.ingest(
+                self._world.sources,
+                prompts,
+                refused,
+                images=self._folder.images,
+                max_pixels=self._recipe.max_pixels,
+                progress=self._progress,
+            )
+        if not prompts.manifest.rows:
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(Counter(refused.column("reason")).items()))
+            raise InputError(
+                f"not one prompt can be used: {reasons or 'the sources are empty'}",
+                hint=f"{refused.path} has the details.",
+            )
+        return prompts, refused
+
+    def _hold_out(self, prompts: list[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
+        """Prompts to train on and, where the recipe stops early, prompts to watch; decided by the prompt's id."""
+        stop = self._recipe.loop.stop
+        if stop is None:
+            return prompts, []
+        watched = {p.id for p in prompts if seed_of("held out", p.id) < stop.held_out * 2**63}
+        return [p for p in prompts if p.id not in watched], [p for p in prompts if p.id in watched]
+
+    def _share(self, prompts: list[Prompt], number: int) -> list[Prompt]:
+        """The prompts of an iteration: all of them each time, or fresh ones."""
+        size = self._recipe.loop.prompts_per_iteration
+        return prompts if size is None else prompts[(number - 1) * size : number * size]
+
+    def _responses(self, number: int, prompts: list[Prompt]) -> Table:
+        synthesis = self._recipe.synthesis
+        judge = max(0, number - 1)
+        openly, closed = (judge if part.model == "judge" else 0 for part in (synthesis.open, synthesis.closed))
+        identity = self._identity(
+            "synthesize",
+            synthesize.VERSION,
+            fields=("synthesis", "engine"),
+            prompts=content_id([prompt.id for prompt in prompts]),
+            open_model=self._fingerprint(self._model(openly)),
+            closed_model=self._fingerprint(self._model(closed)),
+        )
+        table = Table(self._folder.iteration(number), tables.RESPONSES, identity)
+        if not table.sealed:
+            synthesize.sample_responses(
+                prompts,
+                table,
+                recipe=synthesis,
+                open_model=lambda: self._engine(openly),
+                closed_model=lambda: self._engine(closed),
+                seed=self._seed(number, "synthesize"),
+                progress=self._progress,
+            )
+        return table
+
+    def _pairs(self, number: int, prompts: list[Prompt], responses: Table) -> tuple[Table, list[Row]]:
+        """The pairs of an iteration, and the prompts that make none."""
+        seed = self._seed(number, "pairs")
+        pairs, lost = synthesize.make_pairs(prompts, responses.rows(), recipe=self._recipe.synthesis, seed=seed)
+        identity = self._identity("pairs", synthesize.VERSION, fields=("synthesis",), responses=responses.digest)
+        table = Table(self._folder.iteration(number), tables.PAIRS, identity)
+        if not table.sealed:
+            table.seal([tables.pair_to_row(pair) for pair in pairs])
+        return table, lost
+
+    def _judgments(self, number: int, pairs: Table) -> Table:
+        """The previous judge's replies to the pairs of an iteration."""
+        made = [tables.pair_of(row) for row in pairs.rows()]
+        place = self._folder.iteration(number)
+        return self._judged(place, number - 1, made, pairs.digest, asking=self._recipe.judging, purpose=f"judge {number}")
+
+    def _select(self, number: int, pairs: Table, judgments: Table, lost: list[Row]) -> tuple[Table, Table]:
+        """The traces that are kept and everything that was dropped."""
+        place = self._folder.iteration(number)
+        identity = self._identity("select", select.VERSION, fields=("selection",), pairs=pairs.digest, judgments=judgments.digest)
+        selected, dropped = (Table(place, kind, identity) for kind in (tables.SELECTED, tables.DROPPED))
+        if not (selected.sealed and dropped.sealed):
+            select.select(
+                [tables.pair_of(row) for row in pairs.rows()],
+                [tables.judgment_of(row) for row in judgments.rows()],
+                lost,
+                rule=self._recipe.selection.rule(),
+                selected=selected,
+                dropped=dropped,
+            )
+        return selected, dropped
+
+    def _train(self, number: int, selected: Table) -> JudgeFolder:
+        """The judge of an iteration."""
+        recipe = self._recipe.training
+        start = self._model(0 if recipe.start == "restart" else number - 1)
+        self._selections.append(selected)
+        taught = self._selections if recipe.replay else [selected]
+        identity = self._identity(
+            "train",
+            train.VERSION,
+            fields=("training", "judging"),
+            selected=[table.digest for table in taught],
+            start=self._fingerprint(start),
+        )
+        judge = JudgeFolder(self._folder.iteration(number), identity)
+        if not judge.sealed:
+            self._engines.close()
+            train.train(
+                [row for table in taught for row in table.rows()],
+                judge,
+                trainer=self._world.trainer,
+                start=start,
+                recipe=recipe,
+                judging=self._recipe.judging,
+                seed=self._seed(number, "train"),
+                progress=self._progress,
+            )
+        return judge
+
+    def _measure(self, number: int) -> tuple[dict[str, Any], list[Table]]:
+        """The figures of a judge on each benchmark, and the judgments behind them."""
+        figures, measured = {}, []
+        for benchmark in self._world.benchmarks:
+            place = self._folder.iteration(number) / "benchmarks" / benchmark.name
+            stored = self._items(benchmark)
+            items = [tables.item_of(row) for row in stored.rows()]
+            pairs = [item.pair for item in items]
+            table = self._judged(
+                place, number, pairs, stored.digest, asking=self._measuring, purpose=f"evaluate {benchmark.name}"
+            )
+            figures[benchmark.name] = evaluate.figures(items, table.rows())
+            measured.append(table)
+        return figures, measured
+
+    def _items(self, benchmark: Benchmark) -> Table:
+        identity = self._identity("benchmark", evaluate.VERSION, fields=("evaluation",))
+        table = Table(self._folder.root / "benchmarks" / benchmark.name, tables.ITEMS, identity)
+        if not table.sealed:
+            table.seal([tables.item_to_row(item) for item in benchmark.items(self._folder.images.put)])
+        return table
+
+    def _held_out_score(self, number: int, prompts: list[Prompt]) -> dict[str, Any] | None:
+        """How a judge agrees with the synthetic labels of the pairs that are never trained on."""
+        if not prompts:
+            return None
+        stored, _ = self._pairs(0, prompts, self._responses(0, prompts))
+        pairs = [tables.pair_of(row) for row in stored.rows()]
+        place = self._folder.iteration(number) / "held-out"
+        table = self._judged(place, number, pairs, stored.digest, asking=self._measuring, purpose="evaluate held-out")
+        return evaluate.agreement(pairs, table.rows())
+
+    @property
+    def _measuring(self) -> Judging:
+        """How a judge is asked when it is measured: once per order, as `evaluation` says."""
+        return self._recipe.judging.model_copy(update={"sampling": self._recipe.evaluation.sampling, "samples": 1})
+
+    def _judged(
+        self, place: Path, judge: int, pairs: list[PreferencePair], source: str, *, asking: Judging, purpose: str
+    ) -> Table:
+        """What judge number `judge` says to pairs from the table with the digest `source`."""
+        identity = self._identity(
+            "judge",
+            judging.VERSION,
+            fields=("engine",),
+            asking=asking.model_dump(mode="json"),
+            pairs=source,
+            model=self._fingerprint(self._model(judge)),
+        )
+        table = Table(place, tables.JUDGMENTS, identity)
+        if not table.sealed:
+            judging.judge(
+                pairs,
+                table,
+                model=self._engine(judge),
+                recipe=asking,
+                seed=seed_of(self._recipe.seed, purpose),
+                progress=self._progress,
+            )
+        return table
+
+    def _engine(self, number: int) -> NamedEngine:
+        """Judge number `number`, loaded."""
+        return NamedEngine(name=f"judge-{number}" if number else "base", engine=self._engines.get(self._model(number)))
+
+    def _model(self, number: int) -> Path:
+        """The model folder of judge number `number`; number 0 is the base."""
+        return self._folder.iteration(number) / "judge" if number else self._world.base
+
+    def _seed(self, number: int, purpose: str) -> int:
+        return seed_of(self._recipe.seed, number, purpose)
+
+    def _identity(self, stage: str, version: int, *, fields: tuple[str, ...], **inputs: Any) -> dict[str, Any]:
+        """What a table is made of: the stage, the recipe fields that it reads, and its inputs."""
+        recipe = self._recipe.as_json()
+        return {
+            "stage": stage,
+            "version": version,
+            "recipe": {f: recipe[f] for f in ("seed", *fields)},
+            "inputs": inputs,
+        }
+
+    def _head(self, prompts: Table, refused: Table) -> dict[str, Any]:
+        """What the summary says about the run as a whole."""
+        return {
+            "name": self._recipe.name,
+            "recipe": self._recipe.digest,
+            "seed": self._recipe.seed,
+            "model": self._recipe.model,
+            "prompts": {
+                "total": prompts.manifest.rows,
+                **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
+                "refused": dict(sorted(Counter(refused.column("reason")).items())),
+            },
+        }
+
+    def _publish(
+        self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: OnIteration
+    ) -> dict[str, Any]:
+        """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
+        best = self._best(entries)
+        verdict = {
+            "stopped": self._stopped(entries, best, prompts),
+            "final_judge": f"iteration-{best}/judge" if best else None,
+        }
+        state = {**head, **verdict, "iterations": entries}
+        write_json(self._folder.root / "summary.json", state)
+        on_iteration(state)
+        return state
+
+    def _best(self, entries: list[dict[str, Any]]) -> int:
+        """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
+        stop = self._recipe.loop.stop
+        if stop is None:
+            return len(entries) - 1
+        best, record = 0, -1.0
+        for entry in entries:
+            score = (entry["held_out"] or {}).get("pair_accuracy")
+            if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
+                best, record = entry["iteration"], score
+        return best
+
+    def _stopped(self, entries: list[dict[str, Any]], best: int, prompts: list[Prompt]) -> str | None:
+        """Why the run is over, or None."""
+        done, stop = len(entries) - 1, self._recipe.loop.stop
+        if done >= max(self._recipe.loop.iterations, self._folder.finished):
+            return "all iterations are done"
+        if stop is not None and done - best >= stop.patience:
+            return f"no progress on held-out pairs since iteration {best}"
+        return None if self._share(prompts, len(entries)) else "no fresh prompts are left"

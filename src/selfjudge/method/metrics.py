@@ -1,0 +1,110 @@
+"""How good a judge is on pairs with a known better response, each judged in both orders.
+
+An unread verdict is wrong in every accuracy and is reported as what it is in `parse_rate`. Intervals are 95 % bootstrap
+intervals over groups of items (an item alone is its own group), with a fixed seed: the same verdicts, the same interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from ..types import Order, Verdict
+
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One benchmark pair after judging: the verdicts in both orders, None where unread."""
+
+    dimension: str
+    group: str
+    chosen_first: Verdict | None
+    rejected_first: Verdict | None
+
+    @property
+    def right(self) -> tuple[bool, bool]:
+        return (
+            self.chosen_first is Order.CHOSEN_FIRST.chosen,
+            self.rejected_first is Order.REJECTED_FIRST.chosen,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Fractions in [0, 1]; None where nothing was there to count.
+
+    accuracy              right verdicts / all comparisons
+    pair_accuracy         right in both orders / all items
+    consistency           the same response named in both orders / all items
+    first_position_rate   verdicts for the response shown first / read verdicts
+    parse_rate            read verdicts / all comparisons
+    n                     items
+    """
+
+    accuracy: float | None
+    pair_accuracy: float | None
+    consistency: float | None
+    first_position_rate: float | None
+    parse_rate: float | None
+    n: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def score(items: Sequence[Item]) -> Score:
+    """The figures of some items."""
+    read = [v for item in items for v in (item.chosen_first, item.rejected_first) if v is not None]
+    same = sum(
+        item.chosen_first is not None and item.rejected_first is not None and item.chosen_first is not item.rejected_first
+        for item in items
+    )
+    return Score(
+        accuracy=_share(sum(sum(item.right) for item in items), 2 * len(items)),
+        pair_accuracy=_share(sum(all(item.right) for item in items), len(items)),
+        consistency=_share(same, len(items)),
+        first_position_rate=_share(sum(v is Verdict.FIRST for v in read), len(read)),
+        parse_rate=_share(len(read), 2 * len(items)),
+        n=len(items),
+    )
+
+
+def _share(count: int, of: int) -> float | None:
+    return count / of if of else None
+
+
+def by_dimension(items: Sequence[Item]) -> dict[str, Score]:
+    """The figures of each dimension, by name."""
+    ordered = sorted(items, key=lambda item: item.dimension)
+    return {name: score(list(part)) for name, part in groupby(ordered, key=lambda item: item.dimension)}
+
+
+def interval(items: Sequence[Item], value: Callable[[Item], float], *, seed: int = 0) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of the mean of `value` over items, resampling whole groups; None without items."""
+    if not items:
+        return None
+    ordered = sorted(items, key=lambda item: item.group)
+    groups = [[value(item) for item in part] for _, part in groupby(ordered, key=lambda item: item.group)]
+    sums = np.array([sum(group) for group in groups])
+    sizes = np.array([len(group) for group in groups])
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=RESAMPLES)
+    means = (counts @ sums) / (counts @ sizes)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def accuracy_of(item: Item) -> float:
+    """Share of the two comparisons of an item that were judged rightly: 0, 0.5 or 1."""
+    return sum(item.right) / 2
+
+
+def pair_accuracy_of(item: Item) -> float:
+    """1 for an item that was judged rightly in both orders, else 0."""
+    return float(all(item.right))

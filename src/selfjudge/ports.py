@@ -1,0 +1,115 @@
+"""Ports: what the stages need of the outside world. Every effect sits behind one of these; a fake of each ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from .chat import Completion, Message, Request
+from .types import BenchmarkItem, ImageRef, Kind
+
+ReadImage = Callable[[ImageRef], bytes]
+"""The bytes of an image by reference."""
+
+Advance = Callable[[int], None]
+Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""`with progress("judge", total) as advance: ... advance(1)` shows how far a stage is."""
+
+
+class Engine(Protocol):
+    """Text generation with one model.
+
+    `block` is how many consecutive requests of one `generate` call are answered together. A stage always asks for whole
+    blocks, in a fixed order, so that a resumed run forms the same batches as an undisturbed one. Engines whose answers do
+    not depend on their neighbours have `block` 1.
+    """
+
+    block: int
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """One completion per request, block after block. A request that fails is a Completion; EngineError ends it all."""
+        ...
+
+    def close(self) -> None:
+        """Free memory and processes. The engine cannot be used afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEngine:
+    """An engine and what its model is called in tables: `base`, or `judge-2` for the judge of the second iteration."""
+
+    name: str
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One training example: a conversation up to the reply, and the reply to learn."""
+
+    key: str
+    messages: tuple[Message, ...]
+    reply: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What training reports: optimiser steps, and the mean loss per reply token over the last epoch, None without a step."""
+
+    steps: int
+    loss: float | None
+
+
+class Trainer(Protocol):
+    """Supervised fine-tuning."""
+
+    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
+        """Train the model folder `start` on the replies and save it to `into`. Raises TrainerError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPrompt:
+    """A prompt as its source has it. `where` is the place for error messages, as `file:line`.
+
+    `problem` says why the row cannot be used at all; otherwise `images` holds bytes, or paths that are yet to be read. `kind` is
+    None where the source does not know it; `kind_rule` says who decided.
+    """
+
+    where: str
+    text: str = ""
+    images: tuple[bytes | Path, ...] = ()
+    kind: Kind | None = None
+    kind_rule: str = "row"
+    problem: str | None = None
+    detail: str | None = None
+
+
+class PromptSource(Protocol):
+    """Where prompts come from. The same source yields the same rows in the same order every time."""
+
+    def __iter__(self) -> Iterator[RawPrompt]: ...
+
+
+class Benchmark(Protocol):
+    """Pairs with known labels. Used for measuring only."""
+
+    name: str
+
+    def items(self, put: Callable[[ImageRef, bytes], None]) -> Sequence[BenchmarkItem]:
+        """All items; their images are handed to `put`."""
+        ...
+
+
+Item = TypeVar("Item")
+
+
+def blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Consecutive items in lists of `size`, the last one possibly shorter."""
+    waiting = iter(items)
+    while block := list(islice(waiting, size)):
+        yield block

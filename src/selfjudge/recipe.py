@@ -1,0 +1,320 @@
+"""The recipe: everything that decides what a run does. Read at the edge, frozen, never changed afterwards.
+
+Defaults are the paper's values where they are known (arXiv 2512.05145), and our choice where they are not; the comment at a
+field says which: STATED and REPORTED are the paper's, CHOSEN is ours. A key that no field has is answered with the nearest
+one that there is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from .chat import Sampling
+from .method.alteration import default_templates
+from .method.prompts import JUDGE, placeholders
+from .method.selection import Keep, Rule
+from .method.voting import Negative
+from .types import Kind, content_id
+
+EMBEDDED_MODEL = "shapes"
+"""The model name that stands for the tiny VLM shipped with the package."""
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SamplingRecipe(Section):
+    """How text is sampled."""
+
+    temperature: float = Field(0.6, ge=0)
+    """REPORTED. 0 is greedy."""
+    top_p: float = Field(0.9, gt=0, le=1)
+    """REPORTED. 1 is off."""
+    top_k: int = Field(50, ge=0)
+    """REPORTED. 0 is off."""
+    max_tokens: int = Field(1024, ge=1)
+    """CHOSEN. A reply that is longer counts as cut off."""
+
+    def sampling(self, *, logprobs: int = 0) -> Sampling:
+        return Sampling(**self.model_dump(), logprobs=logprobs)
+
+
+class FilesSource(Section):
+    """Prompts from JSONL or Parquet files of one's own."""
+
+    kind: Literal["files"]
+    path: Path
+    """A file, or a folder of them. Columns: `image` (path, bytes or Hugging Face Image), `prompt`, and `kind` and `id` if wanted."""
+    limit: int | None = Field(None, ge=1)
+    """Take this many rows, in the order of the file."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+
+
+class DatasetSource(Section):
+    """Prompts from a Hugging Face data set. LLaVA-OneVision's rows (`image`, `conversations`) are understood."""
+
+    kind: Literal["dataset"]
+    path: str
+    """A name on the hub, or a folder written by `save_to_disk` or holding data files."""
+    config: str | None = None
+    split: str = "train"
+    limit: int | None = Field(None, ge=1)
+    """Take this many rows, in the order of the data set."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+
+
+class ShapesSource(Section):
+    """Prompts about drawn scenes of the embedded world."""
+
+    kind: Literal["shapes"]
+    limit: int = Field(1_000, ge=1)
+    """How many prompts to draw; half of them are open."""
+    seed: int = 0
+
+
+Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
+
+
+class OpenRecipe(Section):
+    """Open prompts: the model's own answer against a copy with a deliberate error (STATED)."""
+
+    response: SamplingRecipe = SamplingRecipe()
+    alteration: SamplingRecipe = SamplingRecipe()
+    model: Literal["base", "judge"] = "base"
+    """REPORTED: the same model writes and alters. Whether base or current judge is CHOSEN."""
+    templates: dict[str, str] = Field(default_factory=default_templates, min_length=1)
+    """Requests for a copy with one error, by name, drawn by seed. Several variants: REPORTED; wording: CHOSEN.
+    Placeholders: {images} {question} {response}."""
+    length_ratio: float | None = Field(None, gt=1)
+    """CHOSEN: no limit. Drop a copy that is longer or shorter than its original by more than this factor."""
+
+    @field_validator("templates")
+    @classmethod
+    def _fill_response(cls, templates: dict[str, str]) -> dict[str, str]:
+        for template in templates.values():
+            check_placeholders(template, needed={"response"}, allowed={"images", "question", "response"})
+        return templates
+
+
+class ClosedRecipe(Section):
+    """Closed prompts: the majority of the sampled answers against another one (STATED)."""
+
+    sampling: SamplingRecipe = SamplingRecipe()
+    samples: int = Field(16, ge=2)
+    """REPORTED."""
+    threshold: int = Field(5, ge=1)
+    """REPORTED: votes that the majority needs."""
+    model: Literal["base", "judge"] = "base"
+    """REPORTED (weak): the base model samples, not the evolving judge."""
+    negative: Negative = "any_sample"
+    """STATED as random; uniform over samples is CHOSEN. Others: any_answer, most_voted."""
+
+
+class Synthesis(Section):
+    """Stage I: preference pairs."""
+
+    open: OpenRecipe = OpenRecipe()
+    closed: ClosedRecipe = ClosedRecipe()
+    labels: Literal["synthetic", "coin"] = "synthetic"
+    """The control of an experiment: `coin` calls a random side of each pair the chosen one. A judge must not learn from it."""
+
+
+class Judging(Section):
+    """Stage II: the judge's replies."""
+
+    template: str = JUDGE
+    """CHOSEN wording. Placeholders: {images} {question} {first} {second}."""
+    sampling: SamplingRecipe = SamplingRecipe()
+    """CHOSEN: as in Stage I."""
+    samples: int = Field(1, ge=1)
+    """CHOSEN: replies per order."""
+
+    @field_validator("template")
+    @classmethod
+    def _fill_both(cls, template: str) -> str:
+        check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
+        return template
+
+
+class Selection(Section):
+    """Stage II: which traces teach."""
+
+    both_orders: bool = True
+    """REPORTED: the judge must be right in both orders. False asks for one order only (an ablation)."""
+    evidence: bool = False
+    """Ours, not the paper's: keep a trace only if it names what Stage I changed."""
+    keep: Keep = "one"
+    """CHOSEN: traces kept per order, `one` or `all` that are right."""
+
+    def rule(self) -> Rule:
+        return Rule(**self.model_dump())
+
+
+class Training(Section):
+    """Stage III: supervised fine-tuning on the kept traces (STATED), loss on the reply only (CHOSEN)."""
+
+    kind: Literal["sft", "scripted"] = "sft"
+    """`scripted` trains nothing: for trying out a run."""
+    start: Literal["continue", "restart"] = "continue"
+    """STATED: from the previous judge. `restart` trains the base again each time."""
+    replay: bool = False
+    """CHOSEN: the traces of this iteration only. True adds those of all earlier ones."""
+    learning_rate: float = Field(1e-5, gt=0)
+    """REPORTED."""
+    epochs: int = Field(5, ge=1)
+    """REPORTED."""
+    epoch_decay: float = Field(0.85, gt=0, le=1)
+    """CHOSEN: the rate is multiplied by this after each epoch."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """CHOSEN: none. Share of all steps during which the rate rises."""
+    batch_size: int = Field(16, ge=1)
+    """REPORTED as 16 to 32, over all devices."""
+    device_batch_size: int = Field(2, ge=1)
+    """REPORTED: examples on a device at once; gradients are accumulated up to `batch_size`."""
+    weight_decay: float = Field(0.0, ge=0)
+    """CHOSEN."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """CHOSEN."""
+    freeze_vision: bool = False
+    """CHOSEN: nothing is frozen."""
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> Training:
+        if self.batch_size % min(self.device_batch_size, self.batch_size):
+            raise ValueError("batch_size must be a multiple of device_batch_size")
+        return self
+
+
+class EarlyStop(Section):
+    """Stop when pairs that are never trained on show no progress. Never looks at a benchmark."""
+
+    held_out: float = Field(0.1, gt=0, lt=1)
+    """Share of the prompts whose pairs are kept for this."""
+    patience: int = Field(1, ge=1)
+    """Iterations without progress before the run stops; its judge is then the best one so far."""
+    min_gain: float = Field(0.0, ge=0)
+    """What counts as progress, in pair accuracy."""
+
+
+class Loop(Section):
+    """The iterations."""
+
+    iterations: int = Field(4, ge=1)
+    """REPORTED. A finished run goes on when this is raised."""
+    prompts: Literal["same", "fresh"] = "same"
+    """CHOSEN: the same prompts, sampled anew. `fresh` gives each iteration prompts of its own."""
+    prompts_per_iteration: int | None = Field(None, ge=1)
+    """How many prompts an iteration takes when they are `fresh`."""
+    stop: EarlyStop | None = None
+    """CHOSEN: a fixed number of iterations."""
+
+    @model_validator(mode="after")
+    def _counted_when_fresh(self) -> Loop:
+        if (self.prompts == "fresh") != (self.prompts_per_iteration is not None):
+            raise ValueError("prompts_per_iteration goes with `prompts: fresh`, and with nothing else")
+        return self
+
+
+class ShapesBench(Section):
+    """The embedded world's benchmark, drawn from held-out scenes and digits."""
+
+    name: Literal["shapes-bench"]
+    pairs: int = Field(1_000, ge=1)
+    seed: int = 0
+
+
+class Evaluation(Section):
+    """Which benchmarks every judge is measured on, the base included."""
+
+    benchmarks: tuple[ShapesBench, ...] = ()
+    sampling: SamplingRecipe = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0)
+    """CHOSEN: greedy."""
+
+
+class TransformersEngine(Section):
+    """Generation in this process, in batches."""
+
+    kind: Literal["transformers"] = "transformers"
+    """Also without a `kind`."""
+    batch_size: int = Field(32, ge=1, le=256)
+    """Requests generated together. Another size may round differently and so change a few texts."""
+    device: str = "auto"
+    """A torch device, or `auto`: the GPU if there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto`: as the checkpoint was saved."""
+
+
+class ScriptRule(Section):
+    """One rule of the scripted engine: if `when` is found in the request's text, one of `replies` is the answer."""
+
+    when: str
+    """A regular expression, searched in the text of the last message."""
+    replies: tuple[str, ...] = Field(min_length=1)
+    """Drawn by the request's seed; `\\1` and `\\g<name>` stand for groups of `when`."""
+
+
+class ScriptedEngine(Section):
+    """No model: replies by rules. For trying out a recipe, and for tests."""
+
+    kind: Literal["scripted"]
+    rules: tuple[ScriptRule, ...] = Field(min_length=1)
+    """The first that fits answers. A request that none fits fails."""
+    seconds_per_request: float = Field(0.0, ge=0)
+
+
+def _with_kind(value: Any) -> Any:
+    """An engine section that names no kind is transformers'."""
+    return {"kind": "transformers", **value} if isinstance(value, dict) else value
+
+
+Engine = Annotated[TransformersEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: str = "run"
+    seed: int = 0
+    """Every random choice of the run is drawn from this and from what it is for."""
+    model: str
+    """The base model: a folder, a name on the hub, or `shapes` for the one shipped with the package."""
+    prompts: tuple[Source, ...] = Field(min_length=1)
+    """Where prompts come from; several sources are taken one after the other."""
+    max_pixels: int = Field(100_000_000, ge=1)
+    """An image with more pixels is dropped before it is decoded."""
+    synthesis: Synthesis = Synthesis()
+    judging: Judging = Judging()
+    selection: Selection = Selection()
+    training: Training = Training()
+    loop: Loop = Loop()
+    evaluation: Evaluation = Evaluation()
+    engine: Engine = TransformersEngine()
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole recipe, defaults included, as JSON-able values."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        return content_id("recipe", self.as_json())
+
+
+def check_placeholders(template: str, *, needed: set[str], allowed: set[str]) -> None:
+    """Raise ValueError unless a template has the placeholders it needs and no unknown one."""
+    found = placeholders(template)
+    if missing := sorted(needed - found):
+        raise ValueError(f"the template lacks {_braced(missing)}")
+    if unknown := sorted(found - allowed):
+        raise ValueError(f"the template has {_braced(unknown)}; known are {_braced(sorted(allowed))}")
+
+
+def _braced(names: list[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in names)

@@ -1,0 +1,180 @@
+"""Recipe files: YAML and `--set a.b=c` become a `Recipe`, or an error that says where and what to do.
+
+Relative paths in a recipe are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from .errors import RecipeError
+from .recipe import Recipe
+
+Place = tuple[str | int, ...]
+"""A path of keys and list indices into a recipe."""
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file with overrides `a.b=c` applied; values are read as YAML. Raises RecipeError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"cannot read the recipe {path}: {error}", hint="Name a YAML file; `recipes/` holds examples."
+        ) from error
+    values, lines = _parse(text, path)
+    sources = {place: f"{path}:{line}" for place, line in lines.items()}
+    for override in overrides:
+        sources[_override(values, override)] = f"--set {override}"
+    recipe = _validate(values, sources, path)
+    return _anchored(recipe, path.parent)
+
+
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise RecipeError(
+            f"{place}: not valid YAML: {getattr(error, 'problem', error)}", hint="Mind the indentation and the colons."
+        ) from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys to values", hint="Start from a file in `recipes/`.")
+    lines: dict[Place, int] = {}
+    for found, line in _lines(node, ()):
+        if found in lines:
+            raise RecipeError(
+                f"{path}:{line}: `{_dotted(found)}` is set twice",
+                hint=f"It is set in line {lines[found]} already; keep one.",
+            )
+        lines[found] = line
+    return values, lines
+
+
+def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*place, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*place, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*place, index), value.start_mark.line + 1
+            yield from _lines(value, (*place, index))
+
+
+def _override(values: dict[str, Any], override: str) -> Place:
+    """Set one value in place; the path of what was set."""
+    key, equals, text = override.partition("=")
+    parts: Place = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
+    if not equals or "" in parts:
+        raise RecipeError(f"--set {override}: not of the form a.b=c", hint="For example --set loop.iterations=2")
+    target: Any = values
+    try:
+        for part, following in pairwise(parts):
+            if isinstance(target, dict):
+                target = target.setdefault(part, [] if isinstance(following, int) else {})
+            else:
+                target = target[part]
+        if isinstance(target, dict | list):
+            target[parts[-1]] = yaml.safe_load(text)  # type: ignore[index]
+            return parts
+    except (LookupError, TypeError, yaml.YAMLError):
+        pass
+    raise RecipeError(
+        f"--set {override}: there is no such place in the recipe", hint="Lists count from 0: --set prompts.0.limit=10"
+    )
+
+
+def _validate(values: dict[str, Any], sources: dict[Place, str], path: Path) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as invalid:
+        error = invalid.errors()[0]
+        place = _real_place(values, error["loc"])
+        where = _nearest(place, sources) or str(path)
+        message, hint = _explain(error, place, more=len(invalid.errors()) - 1)
+        raise RecipeError(f"{where}: {message}", hint=hint) from invalid
+
+
+def _nearest(place: Place, sources: dict[Place, str]) -> str | None:
+    """Where a place was set: itself, or something in it, or what it is a part of."""
+    for size in range(len(place), 0, -1):
+        for known, source in reversed(sources.items()):
+            if known[:size] == place[:size]:
+                return source
+    return None
+
+
+def _real_place(values: Any, loc: tuple[str | int, ...]) -> Place:
+    """The path of an error without the union tags that pydantic puts into it."""
+    place: list[str | int] = []
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
+            values = values[part]  # type: ignore[index]
+            place.append(part)
+        elif last and not (isinstance(values, dict) and part in (values.get("kind"), values.get("name"))):
+            place.append(part)
+    return tuple(place)
+
+
+def _explain(error: Any, place: Place, *, more: int) -> tuple[str, str]:
+    name = f"`{_dotted(place)}`"
+    others = f" ({more} more after this one)" if more else ""
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(error["loc"])
+        nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)
+        return f"unknown key {name}{others}", f"Did you mean `{nearest[0]}`? Known here: {', '.join(known)}."
+    if error["type"] == "missing":
+        return f"{name} is missing{others}", "Every recipe needs it; see `recipes/` for an example."
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {text[0].lower()}{text[1:]}{others}", f"It is {error['input']!r} now."
+
+
+def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that a recipe has at a place; `loc` holds the tags that tell the members of a union apart."""
+    models: list[type[BaseModel]] = [Recipe]
+    for part in loc[:-1]:
+        tagged = [m for m in models if part in _tags(m)]
+        fields = [m.model_fields[part] for m in models if part in m.model_fields] if isinstance(part, str) else []
+        if fields:
+            models = [m for field in fields for m in _models(field.annotation)]
+        elif tagged:
+            models = tagged
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get("kind") or model.model_fields.get("name")
+    return get_args(field.annotation) if field else ()
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place)
+
+
+def _anchored(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the paths of its files made absolute, and its model too where that is a folder."""
+    prompts = tuple(
+        source.model_copy(update={"path": type(source.path)((folder / source.path).resolve())})
+        if source.kind == "files" or (source.kind == "dataset" and (folder / source.path).exists())
+        else source
+        for source in recipe.prompts
+    )
+    model = folder / recipe.model
+    return recipe.model_copy(update={"prompts": prompts, "model": str(model.resolve()) if model.is_dir() else recipe.model})

@@ -1,0 +1,119 @@
+"""Lessons: what the base model is trained on, drawn from truth as web-scale pre-training draws from the web.
+
+They teach seeing (captions, questions), reading and writing (altered copies, where two texts differ, which option is which)
+and the form of a judge's reply. They do not teach judging: the letter of every judge's reply is a coin flip.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .drawing import draw
+from .questions import OPEN_TEXTS, ask
+from .scenes import Scene, draw_scene
+from .truth import Words, answer, caption, choices, first_difference, join, slip, wrong_answer
+from .wording import JUDGE_TEMPLATE, ORDINALS, SLOTS, alter_templates, trace
+
+BOTH_WRONG = 0.12
+"""How often neither side of a judge's pair is right about the image."""
+
+FOREIGN_CAPTION = 0.4
+"""How often the caption to be altered is not the image's own: a copy must come from the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A picture, uint8 (SIDE, SIDE, 3), and the turns of a conversation about it: what is asked and what is to be replied."""
+
+    picture: np.ndarray
+    turns: tuple[tuple[str, str], ...]
+
+
+def draw_lesson(rng: random.Random, *, held_out: bool = False) -> Lesson:
+    """A random lesson about a random scene."""
+    scene = draw_scene(rng, held_out=held_out)
+    make = rng.choices(list(_MIX), weights=list(_MIX.values()))[0]
+    return Lesson(draw(scene, rng), tuple(make(scene, rng)))
+
+
+def _describe(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    return [(rng.choice(OPEN_TEXTS), caption(scene))]
+
+
+def _answer(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """One to four questions about one picture, a third of them multiple choice."""
+    return [(_choose if rng.random() < 0.35 else _say)(scene, rng) for _ in range(rng.randint(1, 4))]
+
+
+def _say(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    question = ask(scene, rng)
+    return question.text, answer(scene, question)
+
+
+def _choose(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    question = ask(scene, rng)
+    true = answer(scene, question)
+    options = _shuffled(true, wrong_answer(scene, question, rng), rng)
+    return f"{question.text} {options[0]} (A) or {options[1]} (B)?", f"{true} ({'AB'[options.index(true)]})"
+
+
+def _alter(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """A copy with one wrong word; unchanged where the caption has no such object."""
+    if rng.random() < FOREIGN_CAPTION:
+        scene = draw_scene(rng, held_out=scene.held_out)
+    objects = _objects(scene)
+    number, slot = rng.randrange(len(ORDINALS)), rng.choice(SLOTS)
+    name = f"{ORDINALS[number]}_{slot}"
+    if ORDINALS[number] == "last":
+        number = len(objects) - 1
+    copy = slip(objects, number, slot, rng).objects if number < len(objects) else objects
+    return [(alter_templates()[name].removeprefix("{images}").format(response=join(objects)), join(copy))]
+
+
+def _judge_captions(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    objects = _objects(scene)
+    number, slot = rng.randrange(len(objects)), rng.choice(SLOTS)
+    wrong = slip(objects, number, slot, rng)
+    right = join(objects)
+    if rng.random() < BOTH_WRONG:
+        right = join(slip(objects, number, slot, rng).objects)
+    if right == join(wrong.objects):
+        right = join(objects)
+    return [_judge(rng.choice(OPEN_TEXTS), _shuffled(right, join(wrong.objects), rng), wrong.before, rng)]
+
+
+def _judge_answers(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    question = ask(scene, rng)
+    true = answer(scene, question)
+    pair = [true, wrong_answer(scene, question, rng)]
+    if rng.random() < BOTH_WRONG and len(choices(question.asks)) > 2:
+        pair = rng.sample([choice for choice in choices(question.asks) if choice != true], 2)
+    return [_judge(question.text, _shuffled(pair[0], pair[1], rng), true, rng)]
+
+
+def _judge(question: str, pair: tuple[str, str], seen: str, rng: random.Random) -> tuple[str, str]:
+    """A judge's turn whose letter is a coin flip."""
+    text = JUDGE_TEMPLATE.removeprefix("{images}").format(question=question, first=pair[0], second=pair[1])
+    shared, first, second = first_difference(*pair)
+    return text, trace(shared, first, second, seen, rng.choice("AB"))
+
+
+def _objects(scene: Scene) -> tuple[Words, ...]:
+    return tuple(thing.words for thing in scene.objects)
+
+
+def _shuffled(one: str, other: str, rng: random.Random) -> tuple[str, str]:
+    return (one, other) if rng.random() < 0.5 else (other, one)
+
+
+_MIX: dict[Callable[[Scene, random.Random], list[tuple[str, str]]], float] = {
+    _describe: 1.3,
+    _answer: 2.6,
+    _alter: 1.3,
+    _judge_captions: 2.6,
+    _judge_answers: 1.8,
+}

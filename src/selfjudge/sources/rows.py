@@ -1,0 +1,83 @@
+"""One row of a data set, as users have them, to a `RawPrompt`.
+
+Read: `prompt`, or the first human turn of `conversations` (LLaVA-OneVision); `image` or `images` as a path, bytes, a data URL or
+Hugging Face's `{"bytes", "path"}`; `kind` if the row has one. Every other column is left alone: reference answers are not read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ..ports import RawPrompt
+from ..types import Kind
+
+COLUMNS = ("prompt", "conversations", "image", "images", "kind")
+
+Route = Literal["auto"] | Kind
+
+
+class _Unusable(Exception):
+    def __init__(self, problem: str, detail: str) -> None:
+        super().__init__(detail)
+        self.problem = problem
+
+
+def raw_prompt(row: Mapping[str, Any], *, where: str, folder: Path, route: Route) -> RawPrompt:
+    """The prompt of a row; relative image paths start at `folder`. What is wrong with a row becomes its `problem`."""
+    try:
+        text = _text(row)
+        images = tuple(_image(value, folder) for value in _images(row))
+        kind, rule = _kind(row, route)
+    except _Unusable as bad:
+        return RawPrompt(where=where, problem=bad.problem, detail=str(bad))
+    return RawPrompt(where=where, text=text, images=images, kind=kind, kind_rule=rule)
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    text = row.get("prompt")
+    if text is None and row.get("conversations"):
+        turns = [turn for turn in row["conversations"] if isinstance(turn, Mapping) and turn.get("from") in ("human", "user")]
+        text = turns[0].get("value") if turns else None
+    if text is None:
+        raise _Unusable("no_prompt", "the row has neither `prompt` nor `conversations` with a human turn")
+    if not isinstance(text, str):
+        raise _Unusable("no_prompt", f"`prompt` is {type(text).__name__}, not text")
+    return text
+
+
+def _images(row: Mapping[str, Any]) -> list[Any]:
+    many = row.get("images")
+    if many is not None and not isinstance(many, list):
+        raise _Unusable("no_image", f"`images` is {type(many).__name__}, not a list")
+    one = row.get("image")
+    return many or ([] if one is None else [one])
+
+
+def _image(value: Any, folder: Path) -> bytes | Path:
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str) and value.startswith("data:"):
+        try:
+            return base64.b64decode(value.partition(",")[2], validate=True)
+        except binascii.Error as error:
+            raise _Unusable("not_an_image", f"the data URL is not valid base64: {error}") from error
+    if isinstance(value, str) and value and "\0" not in value:
+        return folder / value
+    raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")
+
+
+def _kind(row: Mapping[str, Any], route: Route) -> tuple[Kind | None, str]:
+    if route != "auto":
+        return Kind(route), "recipe"
+    given = row.get("kind")
+    if given is None:
+        return None, "row"
+    if given not in list(Kind):
+        raise _Unusable("unknown_kind", f"`kind` is {given!r:.60}; it must be open or closed")
+    return Kind(given), "row"

@@ -1,0 +1,168 @@
+"""Stage I: the model writes preference pairs for unlabelled prompts.
+
+Open prompts: its own answer against its own copy with a deliberate error. Closed prompts: the majority of its samples against
+another of them. What was sampled is stored before anything is decided; the pairs are a pure function of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from ..chat import Completion, Message, Request, Sampling
+from ..method.alteration import copy_flaw, flaw, locate
+from ..method.prompts import fill
+from ..method.voting import Elected, elect
+from ..ports import NamedEngine, Progress
+from ..recipe import ClosedRecipe, OpenRecipe, Synthesis
+from ..store import Table
+from ..tables import Row
+from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, seed_of
+from .asking import ask
+
+VERSION = 1
+
+_RESPONSE, _ALTERATION, _SAMPLE = "response", "alteration", "sample"
+"""What a response is for. Its key is `prompt.role` or `prompt.role.detail`: the instruction's name, or the sample's number."""
+
+
+def sample_responses(
+    prompts: Sequence[Prompt],
+    table: Table,
+    *,
+    recipe: Synthesis,
+    open_model: Callable[[], NamedEngine],
+    closed_model: Callable[[], NamedEngine],
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Ask for everything that pairs are made of, and seal the table. The models are opened one after the other."""
+    opens = [prompt for prompt in prompts if prompt.kind is Kind.OPEN]
+    closed = [prompt for prompt in prompts if prompt.kind is Kind.CLOSED]
+    with progress("responses", 2 * len(opens) + recipe.closed.samples * len(closed)) as advance:
+        ask(table, _responses(opens, recipe.open, seed), open_model(), _to_row, advance)
+        originals = {r["prompt_id"]: r["text"] for r in table.stored() if r["role"] == _RESPONSE and _flaw(r) is None}
+        altering = [prompt for prompt in opens if prompt.id in originals]
+        advance(len(opens) - len(altering))
+        ask(table, _alterations(altering, originals, recipe.open, seed), open_model(), _to_row, advance)
+        ask(table, _samples(closed, recipe.closed, seed), closed_model(), _to_row, advance)
+    table.seal()
+
+
+def _responses(prompts: Sequence[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
+    for prompt in prompts:
+        yield _request(f"{prompt.id}.{_RESPONSE}", _instruction(prompt), recipe.response.sampling(), seed)
+
+
+def _alterations(prompts: Sequence[Prompt], originals: dict[str, str], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
+    """One altered copy for each original; which template asks for it is drawn by the prompt's own seed."""
+    names = sorted(recipe.templates)
+    for prompt in prompts:
+        name = random.Random(seed_of(seed, "instruction", prompt.id)).choice(names)
+        values = {"question": prompt.text, "response": originals[prompt.id]}
+        message = fill(recipe.templates[name], values, prompt.images)
+        yield _request(f"{prompt.id}.{_ALTERATION}.{name}", message, recipe.alteration.sampling(), seed)
+
+
+def _samples(prompts: Sequence[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+    for prompt in prompts:
+        message = _instruction(prompt)
+        for number in range(recipe.samples):
+            yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, recipe.sampling.sampling(), seed)
+
+
+def _instruction(prompt: Prompt) -> Message:
+    return fill("{images}\n{question}", {"question": prompt.text}, prompt.images)
+
+
+def _request(key: str, message: Message, sampling: Sampling, seed: int) -> Request:
+    return Request(key=key, messages=(message,), sampling=sampling, seed=seed_of(seed, key))
+
+
+def _to_row(request: Request, completion: Completion, model: str) -> Row:
+    prompt_id, role, detail = [*request.key.split(".", 2), ""][:3]
+    return {
+        "key": request.key,
+        "prompt_id": prompt_id,
+        "role": role,
+        "sample": int(detail) if role == _SAMPLE else 0,
+        "instruction": detail if role == _ALTERATION else None,
+        "model": model,
+        "seed": request.seed,
+        "text": completion.text,
+        "finish": str(completion.finish),
+        "error": completion.error,
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+    }
+
+
+def _flaw(row: Row) -> str | None:
+    return flaw(row["text"], Finish(row["finish"]))
+
+
+def make_pairs(
+    prompts: Sequence[Prompt], responses: Sequence[Row], *, recipe: Synthesis, seed: int
+) -> tuple[list[PreferencePair], list[Row]]:
+    """The pairs that the responses make, and a row for each prompt that makes none, with the reason. Pure."""
+    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    for row in responses:
+        by_prompt[row["prompt_id"]].append(row)
+    pairs, dropped = [], []
+    for prompt in prompts:
+        rows = by_prompt[prompt.id]
+        made = (
+            _open_pair(prompt, rows, recipe.open) if prompt.kind is Kind.OPEN else _closed_pair(prompt, rows, recipe.closed, seed)
+        )
+        if isinstance(made, PreferencePair):
+            pairs.append(_labelled(made, recipe, seed))
+        else:
+            dropped.append(drop(prompt.id, stage="synthesis", prompt_id=prompt.id, reason=made))
+    return pairs, dropped
+
+
+def drop(key: str, *, stage: str, prompt_id: str, reason: str, pair_id: str | None = None) -> Row:
+    """A row of the table of what was dropped."""
+    return {"key": key, "stage": stage, "prompt_id": prompt_id, "pair_id": pair_id, "reason": reason}
+
+
+def _open_pair(prompt: Prompt, rows: Sequence[Row], recipe: OpenRecipe) -> PreferencePair | str:
+    by_role = {row["role"]: row for row in rows}
+    original = by_role[_RESPONSE]
+    if (reason := _flaw(original)) is not None:
+        return reason
+    altered = by_role[_ALTERATION]
+    if (reason := copy_flaw(original["text"], altered["text"], Finish(altered["finish"]))) is not None:
+        return reason
+    ratio, limit = len(altered["text"]) / len(original["text"]), recipe.length_ratio
+    if limit is not None and not 1 / limit <= ratio <= limit:
+        return "length_ratio"
+    edits = locate(original["text"], altered["text"])
+    evidence = Alteration(instruction=altered["instruction"], edits=edits)
+    return _pair(prompt, original["text"], altered["text"], evidence)
+
+
+def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> PreferencePair | str:
+    readable = [row["text"] for row in sorted(rows, key=lambda row: row["sample"]) if _flaw(row) is None]
+    elected = elect(
+        readable,
+        instruction=prompt.text,
+        threshold=recipe.threshold,
+        negative=recipe.negative,
+        rng=random.Random(seed_of(seed, "election", prompt.id)),
+    )
+    return _pair(prompt, elected.chosen, elected.rejected, elected.vote) if isinstance(elected, Elected) else elected
+
+
+def _pair(prompt: Prompt, chosen: str, rejected: str, evidence: Evidence) -> PreferencePair:
+    identity = PreferencePair.identify(prompt, chosen, rejected)
+    return PreferencePair(id=identity, prompt=prompt, chosen=chosen, rejected=rejected, evidence=evidence)
+
+
+def _labelled(pair: PreferencePair, recipe: Synthesis, seed: int) -> PreferencePair:
+    """The pair as it is or, in the coin-label control, with a random side called the chosen one."""
+    if recipe.labels == "coin" and random.Random(seed_of(seed, "coin", pair.id)).random() < 0.5:
+        return replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+    return pair

@@ -1,0 +1,65 @@
+"""Stage III: fine-tune on the kept traces. The judge's folder appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ..method.prompts import fill
+from ..ports import Example, Fit, Progress, Trainer
+from ..recipe import Judging, Training
+from ..store import JudgeFolder, write_json, writing
+from ..tables import Row, images_of
+
+VERSION = 1
+
+CARD = "selfjudge.json"
+"""What a judge folder says about itself: how it wants to be asked."""
+
+
+def train(
+    selected: Sequence[Row],
+    judge: JudgeFolder,
+    *,
+    trainer: Trainer,
+    start: Path,
+    recipe: Training,
+    judging: Judging,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged."""
+    examples = [_example(row, judging.template) for row in sorted(selected, key=lambda row: row["key"])]
+    with judge.building() as folder, progress("training", recipe.epochs * len(examples)) as advance:
+        if examples:
+            fit = trainer.fit(examples, start=start, into=folder, seed=seed, advance=advance)
+            report = {"examples": len(examples), **asdict(fit)}
+        else:
+            copy_model(start, folder)
+            report = {"examples": 0, **asdict(Fit(steps=0, loss=None))}
+        write_json(folder / CARD, {"judging": judging.model_dump(mode="json"), "training": report})
+    judge.seal(report)
+
+
+def _example(row: Row, template: str) -> Example:
+    values = {"question": row["prompt"], "first": row["first"], "second": row["second"]}
+    return Example(key=row["key"], messages=(fill(template, values, images_of(row)),), reply=row["trace"])
+
+
+def copy_model(source: Path, into: Path) -> None:
+    """A model folder under another name; files are linked where the file system can, for they may be large."""
+    into.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.name != CARD:
+            with writing(into / path.name):
+                _link(path.resolve(), into / path.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,387 @@
+"""The run folder: tables that grow in parts and are sealed whole, images by content, and the recipe that made them.
+
+A table grows as parts, each written whole or not at all. Once complete it is sorted by key into one file, and its manifest is
+written last: a table without a manifest is unfinished, whatever lies there. A manifest names what the table was made of
+(`identity`); a folder whose identity differs is an error that names the difference, never a silent reuse.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .errors import RunError
+from .tables import Row, TableKind
+from .types import ImageRef
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded", "File too large")
+"""As native libraries and `shutil` put it, who pass no number on."""
+_SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+_WHOLE = 64 * 2**20
+
+Identity = Mapping[str, Any]
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it arose from, says that there is no space left to write."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(text in str(error) for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translate what goes wrong while writing to a path into RunError."""
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error):
+            raise RunError(
+                f"no space left while writing {path}",
+                hint="Free some space and run the same command again: what is finished stays, and the run goes on from there.",
+            ) from error
+        if isinstance(error, OSError):
+            raise RunError(f"cannot write {path}: {error.strerror or error}", hint="Check the folder's permissions.") from error
+        raise
+
+
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file so that its name only ever stands for the whole of it. `durable` also survives a loss of power."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of the run; RunError when it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path}: {error}", hint="Delete the file and run again; it is made anew.") from error
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def difference(ours: Any, theirs: Any, place: str = "") -> str | None:
+    """The first place where two JSON-able values differ, as `a.b: 1 here, 2 there`; None when they are equal."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for key in [*ours, *(k for k in theirs if k not in ours)]:
+            found = difference(ours.get(key), theirs.get(key), f"{place}.{key}" if place else str(key))
+            if found is not None:
+                return found
+        return None
+    return None if ours == theirs else f"`{place}` is {_short(theirs)} there and {_short(ours)} here"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a sealed table is: written last, so that its presence says that the table is whole."""
+
+    identity: Identity
+    rows: int
+    sha256: str
+    seconds: float
+
+    @staticmethod
+    def read(path: Path) -> Manifest:
+        value = read_json(path)
+        return Manifest(identity=value["identity"], rows=value["rows"], sha256=value["sha256"], seconds=value["seconds"])
+
+
+class Table:
+    """One table of a run: parts while it grows, a sorted Parquet file with a manifest once it is whole."""
+
+    FLUSH_ROWS = 256
+    FLUSH_SECONDS = 5.0
+
+    def __init__(self, folder: Path, kind: TableKind, identity: Identity) -> None:
+        self.kind = kind
+        self.path = folder / f"{kind.name}.parquet"
+        self.manifest_path = folder / f"{kind.name}.manifest.json"
+        self._parts = folder / f".{kind.name}.parts"
+        self._identity = json.loads(json.dumps(identity))
+        self._pending: list[Row] = []
+        self._since = time.monotonic()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the table is whole. Raises RunError when it was made of something else, or is damaged."""
+        if not self.manifest_path.exists():
+            return False
+        manifest = self.manifest
+        if (found := difference(self._identity, manifest.identity)) is not None:
+            raise RunError(
+                f"{self.path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one."
+            )
+        if not self.path.exists() or sha256_of(self.path) != manifest.sha256:
+            raise RunError(f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it made again.")
+        return True
+
+    @property
+    def manifest(self) -> Manifest:
+        return Manifest.read(self.manifest_path)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the sealed file."""
+        return self.manifest.sha256
+
+    def keys(self) -> set[str]:
+        """Keys of all rows that are safely stored in parts."""
+        return {key for part in self._part_paths() for key in pq.read_table(part, columns=[self.kind.key])[0].to_pylist()}
+
+    def append(self, row: Row) -> None:
+        """Add a row; it is safe after at most FLUSH_ROWS rows or FLUSH_SECONDS more."""
+        self._pending.append(row)
+        if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows added since the last time as one part."""
+        if self._pending:
+            paths = self._part_paths()
+            number = int(paths[-1].stem) + 1 if paths else 0
+            table = pa.Table.from_pylist(self._pending, schema=self.kind.schema)
+            seconds = time.monotonic() - self._since
+            table = table.replace_schema_metadata({b"seconds": repr(seconds).encode()})
+            write_whole(self._parts / f"{number:08d}.parquet", _parquet(table))
+            self._pending = []
+        self._since = time.monotonic()
+
+    def stored(self) -> list[Row]:
+        """All rows that are safely stored in parts, in no order."""
+        return [row for part in self._part_paths() for row in pq.read_table(part, schema=self.kind.schema).to_pylist()]
+
+    def seal(self, rows: Sequence[Row] = ()) -> None:
+        """Sort all rows by key into the final file, write the manifest, and remove the parts."""
+        self._pending.extend(rows)
+        self.flush()
+        parts = [pq.read_table(path, schema=self.kind.schema) for path in self._part_paths()]
+        seconds = sum(float((pq.read_schema(path).metadata or {})[b"seconds"]) for path in self._part_paths())
+        table = pa.concat_tables(parts) if parts else self.kind.schema.empty_table()
+        table = table.take(pc.sort_indices(table, sort_keys=[(self.kind.key, "ascending")])).combine_chunks()
+        table = table.replace_schema_metadata(None)
+        keys = table[self.kind.key]
+        if len(pc.unique(keys)) != len(keys):
+            raise RunError(f"{self.path} would hold a key twice", hint=f"Delete {self._parts} and run again; please report this.")
+        write_whole(self.path, _parquet(table))
+        manifest = {
+            "table": self.kind.name,
+            "rows": len(table),
+            "sha256": sha256_of(self.path),
+            "identity": self._identity,
+            "schema": {field.name: str(field.type) for field in self.kind.schema},
+            "seconds": round(seconds, 3),
+            "selfjudge": version("selfjudge"),
+        }
+        write_json(self.manifest_path, manifest)
+        shutil.rmtree(self._parts, ignore_errors=True)
+
+    def rows(self) -> list[Row]:
+        """All rows of the sealed table, by key."""
+        rows: list[Row] = pq.read_table(self.path, schema=self.kind.schema).to_pylist()
+        return rows
+
+    def column(self, name: str) -> list[Any]:
+        values: list[Any] = pq.read_table(self.path, columns=[name])[name].to_pylist()
+        return values
+
+    def _part_paths(self) -> list[Path]:
+        return sorted(self._parts.glob("[0-9]*.parquet"))
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+class ImageStore:
+    """Images of a run by content: each once, as `ab/abcd….png`. What is read is checked against its hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, ref: ImageRef) -> Path:
+        return self._folder / ref.sha256[:2] / f"{ref.sha256}.{_SUFFIXES[ref.media_type]}"
+
+    def put(self, ref: ImageRef, data: bytes) -> None:
+        if not self.path(ref).exists():
+            write_whole(self.path(ref), data, durable=False)
+
+    def get(self, ref: ImageRef) -> bytes:
+        """The bytes of an image. Raises RunError when they are gone or damaged."""
+        try:
+            data = self.path(ref).read_bytes()
+        except OSError as error:
+            raise RunError(f"an image of the run is gone: {self.path(ref)}", hint="Use a new folder (--dir).") from error
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise RunError(
+                f"an image of the run is damaged: {self.path(ref)}",
+                hint="Delete it together with `prompts/` and run again.",
+            )
+        return data
+
+
+def fingerprint(folder: Path) -> str:
+    """A digest of a model folder: every file's name and content; of files over 64 MiB the size and both ends."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)} {size}".encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(_WHOLE // 64))
+                file.seek(-_WHOLE // 64, os.SEEK_END)
+                digest.update(file.read())
+    return digest.hexdigest()
+
+
+class JudgeFolder:
+    """The model folder of one iteration's judge, with a manifest beside it that is written last."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self.path = folder / "judge"
+        self.manifest_path = folder / "judge.manifest.json"
+        self._building = folder / ".judge.building"
+        self._identity = json.loads(json.dumps(identity))
+        self._started = time.monotonic()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the judge is whole. Raises RunError when it was trained on something else, or is damaged."""
+        if not self.manifest_path.exists():
+            return False
+        manifest = read_json(self.manifest_path)
+        if (found := difference(self._identity, manifest["identity"])) is not None:
+            raise RunError(
+                f"{self.path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one."
+            )
+        if not self.path.is_dir() or fingerprint(self.path) != manifest["sha256"]:
+            raise RunError(
+                f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it trained again."
+            )
+        return True
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The manifest: what training reported, its seconds, and the judge's digest."""
+        report: dict[str, Any] = read_json(self.manifest_path)
+        return report
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """An empty folder to build the judge in."""
+        self._started = time.monotonic()
+        for leftover in (self._building, self.path):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with writing(self._building):
+            self._building.mkdir(parents=True)
+            yield self._building
+
+    def seal(self, report: Mapping[str, Any]) -> None:
+        """Give the built folder its name and write the manifest."""
+        with writing(self.path):
+            self._building.replace(self.path)
+        manifest = {
+            **report,
+            "sha256": fingerprint(self.path),
+            "identity": self._identity,
+            "seconds": round(time.monotonic() - self._started, 3),
+            "selfjudge": version("selfjudge"),
+        }
+        write_json(self.manifest_path, manifest)
+
+
+class RunFolder:
+    """A run on disk. Open it with `claim`, which makes sure that it belongs to this recipe and to this process alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.images = ImageStore(root / "images")
+
+    def iteration(self, number: int) -> Path:
+        return self.root / f"iteration-{number}"
+
+    @property
+    def finished(self) -> int:
+        """The last iteration in a row that has its judge."""
+        number = 0
+        while (self.iteration(number + 1) / "judge.manifest.json").exists():
+            number += 1
+        return number
+
+    @contextmanager
+    def claim(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[None]:
+        """Hold the folder for this process and this recipe.
+
+        Raises RunError when another process holds it, or when it was made by a recipe that differs in more than what
+        `changeable` removes; the error names the field that differs.
+        """
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("a")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"{self.root} is in use by another process", hint="Wait for it, or use another folder (--dir)."
+                ) from error
+            path = self.root / "recipe.json"
+            if path.exists():
+                found = difference(changeable(dict(recipe)), changeable(read_json(path)))
+                if found is not None:
+                    raise RunError(
+                        f"{self.root} was made by another recipe: {found}",
+                        hint="Use another folder (--dir), or delete this one.",
+                    )
+            elif any(self.root.glob("iteration-*")):
+                raise RunError(f"{self.root} holds a run but no recipe.json", hint="Use another folder (--dir).")
+            write_json(path, recipe)
+            yield

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning. `wiring` knows the trainers by kind."""

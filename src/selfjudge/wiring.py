@@ -1,0 +1,91 @@
+"""Wiring: the only file that names concrete adapters, by kind. Each is imported when it is first needed, never before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, SelfjudgeError
+from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
+from .recipe import EMBEDDED_MODEL, Recipe, Training, TransformersEngine
+from .recipe import Engine as EngineRecipe
+
+_ENGINES = {"transformers": "engines.local:TransformersEngine", "scripted": "engines.scripted:Scripted"}
+_TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
+_SOURCES = {
+    "files": "sources.files:FilePrompts",
+    "dataset": "sources.dataset:DatasetPrompts",
+    "shapes": "shapes.prompts:ShapesPrompts",
+}
+_BENCHMARKS = {"shapes-bench": "shapes.benchmark:ShapesBenchmark"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a run needs of the outside, made from its recipe."""
+
+    base: Path
+    sources: tuple[PromptSource, ...]
+    benchmarks: tuple[Benchmark, ...]
+    trainer: Trainer
+    open_engine: Callable[[Path], Engine]
+
+
+def make_world(recipe: Recipe, read_image: ReadImage) -> World:
+    """The adapters that a recipe names. Raises SelfjudgeError where one cannot be made."""
+    return World(
+        base=find_model(recipe.model),
+        sources=tuple(_load(_SOURCES, source.kind)(source) for source in recipe.prompts),
+        benchmarks=tuple(_load(_BENCHMARKS, benchmark.name)(benchmark) for benchmark in recipe.evaluation.benchmarks),
+        trainer=_make_trainer(recipe.training, read_image),
+        open_engine=lambda model: open_engine(recipe.engine, model, read_image),
+    )
+
+
+def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Engine:
+    """The engine of a recipe with a model folder loaded."""
+    make = _load(_ENGINES, recipe.kind)
+    engine: Engine
+    if isinstance(recipe, TransformersEngine):
+        engine = make(str(model), read_image=read_image, **recipe.model_dump(exclude={"kind"}))
+    else:
+        engine = make(recipe)
+    return engine
+
+
+def find_model(name: str) -> Path:
+    """The folder of a model: the embedded one, one's own, or one from the hub. Raises InputError."""
+    if name == EMBEDDED_MODEL:
+        return Path(str(files("selfjudge") / "shapes" / "model"))
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(name))
+    except Exception as error:  # the library raises many kinds, network errors among them
+        raise InputError(
+            f"there is no model {name}: it is not a folder, and the hub does not give it ({type(error).__name__})",
+            hint="Name a model folder, a model on the hub that can be downloaded from here, or `shapes`.",
+        ) from error
+
+
+def _make_trainer(recipe: Training, read_image: ReadImage) -> Trainer:
+    make = _load(_TRAINERS, recipe.kind)
+    trainer: Trainer = make() if recipe.kind == "scripted" else make(recipe, read_image=read_image)
+    return trainer
+
+
+def _load(table: dict[str, str], kind: str) -> Any:
+    module, _, name = table[kind].partition(":")
+    try:
+        return getattr(import_module(f".{module}", __package__), name)
+    except ImportError as error:
+        raise SelfjudgeError(
+            f"`{kind}` needs a package that is not installed: {error.name}",
+            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
+        ) from error

@@ -1,0 +1,142 @@
+"""A pair is kept only if the judge was right in both orders, and traces of both orders are kept in equal numbers."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfjudge.method.selection import Rule, names, select
+from selfjudge.types import (
+    Alteration,
+    Edit,
+    Evidence,
+    Judgment,
+    Kind,
+    Order,
+    PreferencePair,
+    Problem,
+    Prompt,
+    Verdict,
+    Vote,
+)
+
+PROMPT = Prompt(id="p", text="describe", images=(), kind=Kind.OPEN, kind_rule="test", source="test")
+RED_BLUE = Alteration(instruction="color", edits=(Edit(before="red", after="blue"),))
+PAIR = PreferencePair(id="pair", prompt=PROMPT, chosen="a red ball", rejected="a blue ball", evidence=RED_BLUE)
+NAMED = "A says red, B says blue."
+
+
+def judgment(order: Order, right: bool | None, *, sample: int = 0, trace: str = NAMED) -> Judgment:
+    verdict = None if right is None else (order.chosen if right else order.chosen.other)
+    return Judgment(
+        pair_id="pair",
+        order=order,
+        sample=sample,
+        judge="base",
+        trace=trace,
+        verdict=verdict,
+        problem=Problem.NO_VERDICT if right is None else None,
+        probability=None,
+        tokens=1,
+    )
+
+
+def judged(first: bool | None, second: bool | None, trace: str = NAMED) -> list[Judgment]:
+    return [judgment(Order.CHOSEN_FIRST, first, trace=trace), judgment(Order.REJECTED_FIRST, second, trace=trace)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (True, True, "kept"),
+        (True, False, "wrong_in_one_order"),
+        (False, True, "wrong_in_one_order"),
+        (False, False, "wrong_in_both_orders"),
+        (None, True, "unread_verdict"),
+        (None, None, "unread_verdict"),
+    ],
+)
+def test_only_a_pair_that_is_right_in_both_orders_is_kept(first: bool | None, second: bool | None, outcome: str):
+    traces = select(PAIR, judged(first, second), Rule())
+    assert (traces if isinstance(traces, str) else "kept") == outcome
+
+
+def test_a_pair_that_nobody_judged_is_dropped():
+    assert select(PAIR, [], Rule()) == "unread_verdict"
+
+
+def test_with_one_order_enough_the_right_order_is_kept():
+    traces = select(PAIR, judged(True, False), Rule(both_orders=False))
+    assert [j.order for j in traces] == [Order.CHOSEN_FIRST]  # type: ignore[union-attr]
+    assert select(PAIR, judged(False, False), Rule(both_orders=False)) == "wrong_in_both_orders"
+
+
+def test_the_evidence_rule_drops_a_right_verdict_that_names_nothing():
+    assert select(PAIR, judged(True, True, trace="A is nicer."), Rule(evidence=True)) == "evidence_not_named"
+    assert len(select(PAIR, judged(True, True), Rule(evidence=True))) == 2
+
+
+def test_the_evidence_rule_passes_over_a_pair_without_evidence():
+    pair = PreferencePair(id="pair", prompt=PROMPT, chosen="x", rejected="y", evidence=None)
+    assert len(select(pair, judged(True, True, trace="so"), Rule(evidence=True))) == 2
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Order), st.sampled_from([True, False, None]), st.booleans()), max_size=12),
+    st.booleans(),
+    st.sampled_from(["one", "all"]),
+)
+def test_kept_traces_are_right_balanced_and_name_their_evidence(replies: list, evidence: bool, keep: str):
+    judgments = [
+        judgment(order, right, sample=i, trace=NAMED if named else "so") for i, (order, right, named) in enumerate(replies)
+    ]
+    kept = select(PAIR, judgments, Rule(evidence=evidence, keep=keep))  # type: ignore[arg-type]
+    if not isinstance(kept, str):
+        assert all(j.right for j in kept)
+        assert len(set(Counter(j.order for j in kept).values())) == 1 and len({j.order for j in kept}) == 2
+        assert len({j.verdict for j in kept}) == 2
+        assert not evidence or all(j.trace == NAMED for j in kept)
+        assert keep == "all" or len(kept) == 2
+
+
+@pytest.mark.parametrize(
+    ("trace", "edits", "named"),
+    [
+        ("Response A calls the ball red while B calls it Blue.", (("red", "blue"),), True),
+        ("A is wrong about the colour.", (("red", "blue"),), False),
+        ("A says red.", (("red", "blue"),), False),
+        ("I see two balls, B claims 3.", (("2", "three"),), True),
+        ("B claims a reddish tone, not blue", (("red", "blue"),), False),
+        ("on the left side of the table, not on its right side", (("left side", "right side"),), True),
+        ("the left, said B, and its right side", (("left side", "right side"),), False),
+        ("A adds a dog.", (("", "dog"),), True),
+        ("A adds a cat.", (("", "dog"),), False),
+        ("A leaves out the dog", (("the dog", ""),), True),
+        ("anything", ((".", "!"),), False),
+        ("one is green, the other red or blue", (("x", "y"), ("red", "blue")), True),
+        ("nothing", (), False),
+    ],
+)
+def test_a_trace_names_an_edit_when_it_holds_both_sides_in_any_prose(trace: str, edits: tuple, named: bool):
+    evidence = Alteration(instruction="i", edits=tuple(Edit(before=b, after=a) for b, a in edits))
+    assert names(trace, evidence) is named
+
+
+@pytest.mark.parametrize(
+    ("trace", "named"),
+    [
+        ("A says two, B says three. I count two.", True),
+        ("A says 2 and B says 3", True),
+        ("A says two.", False),
+        ("twofold, threefold", False),
+    ],
+)
+def test_a_trace_names_a_vote_when_it_holds_both_answers(trace: str, named: bool):
+    vote: Evidence = Vote(counts=(("2", 9), ("3", 7)), majority="2", alternative="3")
+    assert names(trace, vote) is named
+
+
+def test_the_verdict_of_an_order_names_the_place_of_the_chosen_response():
+    assert Order.CHOSEN_FIRST.chosen is Verdict.FIRST and Order.REJECTED_FIRST.chosen is Verdict.SECOND
+    assert PAIR.comparison(Order.REJECTED_FIRST).first == PAIR.rejected

@@ -1,0 +1,138 @@
+"""Answers vote in one form, and the vote makes a pair or says why not."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfjudge.method.voting import Elected, elect, normalise
+
+OPTIONS = "Which animal?\nA. a cat\nB. the dog\nC. horse"
+COUNT = "How many dogs are there?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "form"),
+    [
+        ("Three", "3"),
+        ("3", "3"),
+        ("3.", "3"),
+        ("3.0", "3"),
+        ("3.5", "3.5"),
+        ("1,000", "1000"),
+        ("twenty-one", "21"),
+        ("Twenty one", "21"),
+        ("-4", "-4"),
+        ("none", "0"),
+        ("Yes.", "yes"),
+        ("Yes, there is a dog.", "yes"),
+        ("yes there is", "yes"),
+        ("No", "no"),
+        ("Nope, it is not.", "no"),
+        ("No parking", "no parking"),
+        ("(B)", "B"),
+        ("b)", "B"),
+        ("B. the dog", "B"),
+        ("Option C", "C"),
+        ("**Blue**", "blue"),
+        ("The blue one", "blue one"),
+        ("a dog", "dog"),
+        ("Blue, because the sky is clear.", "blue"),
+        ("Blue. The sky is clear.", "blue"),
+        ("Red - it stands out", "red"),
+        ("The answer is 42.", "42"),
+        ("Final answer: red", "red"),
+        ("It's a bicycle.", "bicycle"),
+        ("50%", "50%"),
+        ("top-left", "top-left"),
+        ("", None),
+        ("   ", None),
+        ("...", None),
+    ],
+)
+def test_spellings_of_an_answer_have_one_form(answer: str, form: str | None):
+    assert normalise(answer) == form
+
+
+@pytest.mark.parametrize(
+    ("answer", "instruction", "form"),
+    [
+        ("There are three dogs in the image.", COUNT, "3"),
+        ("3 dogs", COUNT, "3"),
+        ("I count 12, maybe more", COUNT, "12"),
+        ("several", COUNT, "several"),
+        ("cat", OPTIONS, "A"),
+        ("The dog.", OPTIONS, "B"),
+        ("C", OPTIONS, "C"),
+        ("D", OPTIONS, "d"),
+        ("mouse", OPTIONS, "mouse"),
+    ],
+)
+def test_the_instruction_helps_to_read_an_answer(answer: str, instruction: str, form: str):
+    assert normalise(answer, instruction) == form
+
+
+@given(st.text(), st.sampled_from(["", COUNT, OPTIONS]))
+def test_no_answer_crashes_and_a_form_is_never_empty(answer: str, instruction: str):
+    form = normalise(answer, instruction)
+    assert form is None or form.strip()
+
+
+@given(st.integers(-(10**6), 10**6))
+def test_every_whole_number_is_its_own_form(value: int):
+    assert normalise(f"{value:,}") == normalise(str(value)) == str(value)
+
+
+def vote(samples: list[str], **changes: object) -> Elected | str:
+    settings = {"instruction": "", "threshold": 5, "negative": "any_sample", "rng": random.Random(0)} | changes
+    return elect(samples, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        ([], "no_readable_answer"),
+        (["", "..."], "no_readable_answer"),
+        (["red"] * 8 + ["blue"] * 8, "tie"),
+        (["red"] * 4 + ["blue"] * 3, "no_majority"),
+        (["red"] * 16, "unanimous"),
+        (["Red."] * 8 + ["the red"] * 8, "unanimous"),
+    ],
+)
+def test_a_vote_that_makes_no_pair_says_why(samples: list[str], reason: str):
+    assert vote(samples) == reason
+
+
+def test_the_majority_beats_another_sampled_answer_and_the_texts_are_as_sampled():
+    elected = vote(["Three."] * 6 + ["3"] * 4 + ["four"] * 6)
+    assert isinstance(elected, Elected)
+    assert elected.chosen in ("Three.", "3") and elected.rejected == "four"
+    assert elected.vote.counts == (("3", 10), ("4", 6))
+    assert (elected.vote.margin, elected.vote.samples) == (4, 16)
+
+
+def test_the_most_voted_other_answer_can_be_the_rejected_one():
+    elected = vote(["red"] * 9 + ["blue"] * 5 + ["green"] * 2, negative="most_voted")
+    assert isinstance(elected, Elected) and elected.rejected == "blue"
+
+
+def test_by_sample_frequent_answers_are_rejected_more_often_and_by_answer_all_alike():
+    samples = ["red"] * 8 + ["blue"] * 6 + ["green"]
+    drawn = {
+        negative: Counter(vote(samples, negative=negative, rng=random.Random(i)).rejected for i in range(2_000))  # type: ignore[union-attr]
+        for negative in ("any_sample", "any_answer")
+    }
+    assert 0.82 < drawn["any_sample"]["blue"] / 2_000 < 0.90  # 6 of 7 samples
+    assert 0.45 < drawn["any_answer"]["blue"] / 2_000 < 0.55  # 1 of 2 answers
+
+
+@given(st.lists(st.sampled_from(["red", "Red.", "blue", "2", "two", "", "yes"]), max_size=20), st.integers(1, 16))
+def test_the_majority_has_the_most_votes_and_at_least_the_threshold(samples: list[str], threshold: int):
+    elected = vote(samples, threshold=threshold)
+    if isinstance(elected, Elected):
+        counts = dict(elected.vote.counts)
+        assert counts[elected.vote.majority] >= threshold
+        assert all(counts[elected.vote.majority] > votes for answer, votes in counts.items() if answer != elected.vote.majority)
+        assert normalise(elected.chosen) == elected.vote.majority != normalise(elected.rejected) == elected.vote.alternative

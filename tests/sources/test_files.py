@@ -1,0 +1,133 @@
+"""Prompt files are read as users have them; what is wrong with a row becomes its problem, what is wrong with a file an error."""
+
+import base64
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from selfjudge.errors import InputError
+from selfjudge.ports import RawPrompt
+from selfjudge.recipe import FilesSource
+from selfjudge.sources.files import FilePrompts
+from selfjudge.types import Kind
+
+
+def read(path: Path, **options: object) -> list[RawPrompt]:
+    return list(FilePrompts(FilesSource(kind="files", path=path, **options)))
+
+
+def jsonl(folder: Path, *rows: object) -> Path:
+    path = folder / "prompts.jsonl"
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
+    return path
+
+
+def test_a_row_of_jsonl_has_a_prompt_and_an_image_beside_the_file(tmp_path: Path):
+    [raw] = read(jsonl(tmp_path, {"prompt": "what?", "image": "a/b.png", "kind": "closed"}))
+    assert raw == RawPrompt(
+        where="prompts.jsonl:1", text="what?", images=(tmp_path / "a/b.png",), kind=Kind.CLOSED, kind_rule="row"
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("{", "invalid_json"),
+        ("[1]", "invalid_json"),
+        ({"image": "x.png"}, "no_prompt"),
+        ({"prompt": 7, "image": "x.png"}, "no_prompt"),
+        ({"conversations": [{"from": "gpt", "value": "hi"}], "image": "x.png"}, "no_prompt"),
+        ({"prompt": "p", "image": 7}, "no_image"),
+        ({"prompt": "p", "image": ""}, "no_image"),
+        ({"prompt": "p", "images": "x.png"}, "no_image"),
+        ({"prompt": "p", "image": "data:image/png;base64,!"}, "not_an_image"),
+        ({"prompt": "p", "image": "x.png", "kind": "other"}, "unknown_kind"),
+    ],
+)
+def test_a_bad_row_has_a_problem_and_the_others_are_read(tmp_path: Path, row: object, problem: str):
+    bad, good = read(jsonl(tmp_path, row, {"prompt": "p", "image": "x.png"}))
+    assert (bad.where, bad.problem) == ("prompts.jsonl:1", problem)
+    assert good.problem is None
+
+
+def test_a_row_without_an_image_is_read_without_one(tmp_path: Path):
+    [raw] = read(jsonl(tmp_path, {"prompt": "p"}))
+    assert raw.images == () and raw.problem is None
+
+
+def test_a_data_url_is_bytes(tmp_path: Path):
+    [raw] = read(jsonl(tmp_path, {"prompt": "p", "image": "data:image/png;base64," + base64.b64encode(b"png").decode()}))
+    assert raw.images == (b"png",)
+
+
+def test_rows_of_llava_onevision_are_understood(tmp_path: Path):
+    turns = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "a secret reference"}]
+    [raw] = read(jsonl(tmp_path, {"id": "1", "image": "x.png", "conversations": turns}))
+    assert raw.text == "<image>\nWhat is it?"
+
+
+def test_reference_answers_are_not_read(tmp_path: Path):
+    [raw] = read(jsonl(tmp_path, {"prompt": "p", "image": "x.png", "reference": "SECRET", "answer": "SECRET"}))
+    assert "SECRET" not in repr(raw)
+
+
+def test_blank_lines_are_no_rows_but_count_as_lines(tmp_path: Path):
+    [raw] = read(jsonl(tmp_path, "", {"prompt": "p", "image": "x.png"}))
+    assert raw.where == "prompts.jsonl:2"
+
+
+def test_a_limit_takes_the_first_rows(tmp_path: Path):
+    assert len(read(jsonl(tmp_path, *[{"prompt": "p", "image": f"{i}.png"} for i in range(5)]), limit=3)) == 3
+
+
+def test_a_route_makes_all_rows_the_same_kind(tmp_path: Path):
+    [raw] = read(jsonl(tmp_path, {"prompt": "p", "image": "x.png", "kind": "open"}), route="closed")
+    assert (raw.kind, raw.kind_rule) == (Kind.CLOSED, "recipe")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pa.array([{"bytes": b"png", "path": None}], pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        pa.array([b"png"], pa.binary()),
+    ],
+    ids=["hugging face", "bytes"],
+)
+def test_parquet_holds_images_as_bytes(tmp_path: Path, images: pa.Array):
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"prompt": ["p"], "image": images, "reference": ["SECRET"]}), path)
+    [raw] = read(path)
+    assert raw.images == (b"png",) and raw.where == "p.parquet:1"
+
+
+def test_a_folder_is_read_file_by_file(tmp_path: Path):
+    jsonl(tmp_path, {"prompt": "p", "image": "x.png"})
+    pq.write_table(pa.table({"prompt": ["q"], "image": ["y.png"]}), tmp_path / "a.parquet")
+    assert [raw.text for raw in read(tmp_path)] == ["q", "p"]
+
+
+def test_a_parquet_file_that_is_not_one_is_an_error_that_names_it(tmp_path: Path):
+    path = tmp_path / "fake.parquet"
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(InputError, match=r"fake\.parquet cannot be read as Parquet"):
+        read(path)
+
+
+def test_a_parquet_file_without_prompts_names_its_columns(tmp_path: Path):
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"question": ["q"]}), path)
+    with pytest.raises(InputError, match="no column `prompt`") as error:
+        read(path)
+    assert "question" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "empty-folder", "prompts.txt"])
+def test_what_is_no_prompt_file_is_an_error_with_a_hint(tmp_path: Path, name: str):
+    (tmp_path / "empty-folder").mkdir()
+    (tmp_path / "prompts.txt").write_text("hi")
+    with pytest.raises(InputError) as error:
+        read(tmp_path / name)
+    assert name in str(error.value) and error.value.hint

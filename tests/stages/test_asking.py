@@ -1,0 +1,84 @@
+"""Requests are planned over the whole stage, so that a resumed run asks in the same blocks as an undisturbed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from selfjudge.chat import Completion, Message, Request, Sampling
+from selfjudge.ports import NamedEngine, blocks
+from selfjudge.stages.asking import ask
+from selfjudge.store import Table
+from selfjudge.tables import REFUSED, Row
+from selfjudge.types import Finish
+
+SAMPLING = Sampling(temperature=0, max_tokens=1)
+
+
+class Recorder:
+    """Answers in blocks, notes them, and stops dead after so many."""
+
+    def __init__(self, block: int, lifetime: int = 10**9) -> None:
+        self.block = block
+        self.blocks: list[list[str]] = []
+        self._lifetime = lifetime
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for block in blocks(requests, self.block):
+            if len(self.blocks) == self._lifetime:
+                raise InterruptedError
+            self.blocks.append([request.key for request in block])
+            for request in block:
+                yield Completion(key=request.key, text="", finish=Finish.STOP, prompt_tokens=0, completion_tokens=0)
+
+    def close(self) -> None: ...
+
+
+def requests(count: int) -> list[Request]:
+    texts = ["x" * (7 * i % 50) for i in range(count)]
+    return [
+        Request(key=f"{i:04d}", messages=(Message(role="user", content=(t,)),), sampling=SAMPLING, seed=i)
+        for i, t in enumerate(texts)
+    ]
+
+
+def to_row(request: Request, completion: Completion, model: str) -> Row:
+    return {"key": request.key, "source": model, "reason": completion.text, "detail": None}
+
+
+def asked(folder: Path, engine: Recorder, count: int = 100) -> Table:
+    table = Table(folder, REFUSED, {})
+    ask(table, requests(count), NamedEngine(name="m", engine=engine), to_row, lambda n: None)
+    return table
+
+
+def test_every_request_is_answered_once(tmp_path: Path):
+    table = asked(tmp_path, Recorder(8))
+    assert table.keys() == {request.key for request in requests(100)}
+    assert len(table.stored()) == 100
+
+
+@pytest.mark.parametrize("lifetime", [0, 1, 5, 12])
+def test_a_resumed_stage_forms_the_blocks_of_an_undisturbed_one(tmp_path: Path, lifetime: int):
+    whole, first, second = Recorder(8), Recorder(8, lifetime), Recorder(8)
+    asked(tmp_path / "whole", whole)
+    with pytest.raises(InterruptedError):
+        asked(tmp_path / "part", first)
+    table = asked(tmp_path / "part", second)
+    assert set(map(tuple, first.blocks + second.blocks)) == set(map(tuple, whole.blocks))
+    assert len(table.stored()) == 100
+
+
+def test_batched_requests_are_of_similar_length(tmp_path: Path):
+    engine = Recorder(10)
+    asked(tmp_path, engine)
+    lengths = {request.key: len(request.messages[0].content[0]) for request in requests(100)}
+    assert all(max(spread) - min(spread) <= 6 for spread in ([lengths[key] for key in block] for block in engine.blocks))
+
+
+def test_engines_that_answer_one_by_one_are_asked_in_the_stages_order(tmp_path: Path):
+    engine = Recorder(1)
+    asked(tmp_path, engine)
+    assert [key for block in engine.blocks for key in block] == [request.key for request in requests(100)]

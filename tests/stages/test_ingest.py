@@ -1,0 +1,125 @@
+"""Every row of a source becomes a prompt, or a row with a reason; nothing stops the others."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from conftest import no_progress
+from selfjudge.recipe import FilesSource
+from selfjudge.sources.files import FilePrompts
+from selfjudge.stages.ingest import ingest
+from selfjudge.store import ImageStore, Table
+from selfjudge.tables import PROMPTS, REFUSED
+
+IDENTITY = {"stage": "ingest"}
+
+
+def picture(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+
+
+def png(seed: int) -> bytes:
+    out = io.BytesIO()
+    picture(seed).save(out, "PNG")
+    return out.getvalue()
+
+
+def ingested(folder: Path, rows: list[object], into: str = "run") -> tuple[list[dict], dict[str, str]]:
+    """Prompts, and the refused rows by place with their reasons."""
+    (folder / "p.jsonl").write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    source = FilePrompts(FilesSource(kind="files", path=folder / "p.jsonl"))
+    prompts, refused = (Table(folder / into, kind, IDENTITY) for kind in (PROMPTS, REFUSED))
+    ingest([source], prompts, refused, images=ImageStore(folder / into / "images"), max_pixels=10_000, progress=no_progress)
+    return prompts.rows(), {row["source"]: row["reason"] for row in refused.rows()}
+
+
+def test_bad_rows_are_counted_and_the_good_ones_kept(tmp_path: Path):
+    for seed in (1, 2):
+        (tmp_path / f"{seed}.png").write_bytes(png(seed))
+    (tmp_path / "cut.png").write_bytes(png(3)[:120])
+    (tmp_path / "text.png").write_text("no image")
+    picture(4).resize((200, 200)).save(tmp_path / "big.png")
+    Image.new("CMYK", (8, 8)).save(tmp_path / "cmyk.jpg")
+    Image.new("RGB", (8, 8)).save(tmp_path / "move.gif", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
+    prompts, refused = ingested(
+        tmp_path,
+        [
+            {"prompt": "Describe it.", "image": "1.png"},
+            {"prompt": "Describe it.", "image": "gone.png"},
+            {"prompt": "Describe it.", "image": "cut.png"},
+            {"prompt": "Describe it.", "image": "text.png"},
+            {"prompt": "Describe it.", "image": "big.png"},
+            {"image": "1.png"},
+            {"prompt": "  ", "image": "1.png"},
+            {"prompt": "Describe it."},
+            "{",
+            {"prompt": "Describe it.", "image": "1.png"},
+            {"prompt": "How many?", "images": ["1.png", "2.png"]},
+            {"prompt": "Describe it.", "image": "cmyk.jpg"},
+            {"prompt": "Describe it.", "image": "move.gif"},
+        ],
+    )
+    assert refused == {
+        "p.jsonl:2": "image_missing",
+        "p.jsonl:3": "truncated",
+        "p.jsonl:4": "not_an_image",
+        "p.jsonl:5": "too_many_pixels",
+        "p.jsonl:6": "no_prompt",
+        "p.jsonl:7": "no_prompt",
+        "p.jsonl:8": "no_image",
+        "p.jsonl:9": "invalid_json",
+        "p.jsonl:10": "duplicate",
+    }
+    assert {row["source"] for row in prompts} == {"p.jsonl:1", "p.jsonl:11", "p.jsonl:12", "p.jsonl:13"}
+
+
+def test_a_prompt_records_its_kind_and_the_rule_that_decided(tmp_path: Path):
+    (tmp_path / "1.png").write_bytes(png(1))
+    prompts, _ = ingested(
+        tmp_path,
+        [
+            {"prompt": "Describe it.", "image": "1.png"},
+            {"prompt": "<image>\nHow many cats are there?", "image": "1.png"},
+            {"prompt": "Is it?", "image": "1.png", "kind": "open"},
+        ],
+    )
+    kinds = {row["text"]: (row["kind"], row["kind_rule"]) for row in prompts}
+    assert kinds == {
+        "Describe it.": ("open", "open"),
+        "How many cats are there?": ("closed", "count"),
+        "Is it?": ("open", "row"),
+    }
+
+
+def test_an_image_is_stored_once_however_many_prompts_show_it(tmp_path: Path):
+    (tmp_path / "1.png").write_bytes(png(1))
+    (tmp_path / "copy.png").write_bytes(png(1))
+    prompts, _ = ingested(tmp_path, [{"prompt": f"{i}", "image": name} for i, name in enumerate(["1.png", "copy.png", "1.png"])])
+    assert len(prompts) == 3 and len(list((tmp_path / "run/images").rglob("*.png"))) == 1
+
+
+def test_reading_goes_on_where_it_was_interrupted(tmp_path: Path):
+    for seed in range(6):
+        (tmp_path / f"{seed}.png").write_bytes(png(seed))
+    rows: list[object] = [{"prompt": "p", "image": f"{seed}.png"} for seed in range(6)]
+    whole, _ = ingested(tmp_path, rows)
+    part = Table(tmp_path / "resumed", PROMPTS, IDENTITY)
+    for row in whole[:3]:
+        part.append(row)
+    part.flush()
+    again, _ = ingested(tmp_path, rows, into="resumed")
+    assert again == whole
+    names = ["prompts.parquet", "refused.parquet"]
+    assert all((tmp_path / "run" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes() for name in names)
+
+
+def test_sealed_prompts_are_readable_as_parquet(tmp_path: Path):
+    (tmp_path / "1.png").write_bytes(png(1))
+    ingested(tmp_path, [{"prompt": "p", "image": "1.png"}])
+    assert pq.read_table(tmp_path / "run/prompts.parquet").num_rows == 1

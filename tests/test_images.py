@@ -1,0 +1,114 @@
+"""Images are admitted as every engine will see them, or refused with a reason before they can do harm."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selfjudge.images import BadImage, admit, decode
+
+LIMIT = 10_000
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def colours(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 12, 3), dtype=np.uint8))
+
+
+def claimed(width: int, height: int, pixels: bytes) -> bytes:
+    """A PNG that claims a size, whatever it holds."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
+def test_a_plain_picture_is_kept_byte_for_byte(kind: str, media_type: str):
+    data = encoded(colours(), kind)
+    ref, kept = admit(data, max_pixels=LIMIT)
+    assert kept == data
+    assert (ref.media_type, ref.width, ref.height) == (media_type, 12, 8)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not_an_image"),
+        (b"hello", "not_an_image"),
+        (encoded(colours(), "PNG")[:100], "truncated"),
+        (encoded(colours(), "JPEG")[:200], "truncated"),
+        (claimed(65_536, 65_536, zlib.compress(bytes(64))), "too_many_pixels"),
+        (claimed(100, 100, b"garbage"), "unreadable"),
+    ],
+    ids=["empty", "text", "truncated png", "truncated jpeg", "4-gigapixel bomb", "garbage"],
+)
+def test_what_cannot_be_shown_is_refused_with_a_reason(data: bytes, reason: str):
+    with pytest.raises(BadImage) as refused:
+        admit(data, max_pixels=LIMIT)
+    assert refused.value.reason == reason
+
+
+def test_the_limit_on_pixels_is_read_from_the_header():
+    with pytest.raises(BadImage, match="12 x 8 pixels; at most 95"):
+        admit(encoded(colours(), "PNG"), max_pixels=95)
+
+
+def test_an_animation_is_its_first_frame():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    ref, kept = admit(data, max_pixels=LIMIT)
+    assert ref.media_type == "image/png"
+    assert decode(kept).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_cmyk_becomes_rgb():
+    _, kept = admit(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100), max_pixels=LIMIT)
+    red, green, blue = decode(kept).getpixel((4, 4))
+    assert red > 240 and green < 15 and blue < 15
+
+
+def test_sixteen_bits_are_scaled_to_eight_not_clipped():
+    grey = Image.fromarray(np.full((8, 8), 32_768, dtype=np.uint16))
+    _, kept = admit(encoded(grey, "PNG"), max_pixels=LIMIT)
+    assert decode(kept).getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_floating_point_pictures_are_scaled_by_their_maximum():
+    grey = Image.fromarray(np.linspace(0, 4, 64, dtype=np.float32).reshape(8, 8))
+    _, kept = admit(encoded(grey, "TIFF"), max_pixels=LIMIT)
+    assert decode(kept).getpixel((7, 7)) == (255, 255, 255)
+
+
+def test_transparency_lies_on_white():
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    _, kept = admit(encoded(clear, "PNG"), max_pixels=LIMIT)
+    assert decode(kept).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_palette_with_a_transparent_colour_lies_on_white():
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([255, 0, 0] * 256)
+    _, kept = admit(encoded(palette, "PNG", transparency=0), max_pixels=LIMIT)
+    assert decode(kept).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_photograph_on_its_side_is_turned_upright_and_stays_a_jpeg():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    ref, kept = admit(encoded(colours(), "JPEG", exif=exif), max_pixels=LIMIT)
+    assert (ref.width, ref.height, ref.media_type) == (8, 12, "image/jpeg")
+    assert decode(kept).size == (8, 12)
+
+
+def test_the_same_content_has_the_same_reference():
+    one, other = (admit(encoded(colours(seed), "PNG"), max_pixels=LIMIT)[0] for seed in (1, 1))
+    assert one == other != admit(encoded(colours(2), "PNG"), max_pixels=LIMIT)[0]

@@ -1,0 +1,223 @@
+"""The loop: what a run leaves behind, that it is the same every time, and that it survives being interrupted."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import digests, run_recipe, scripted_recipe
+from selfjudge.chat import Completion, Request
+from selfjudge.errors import InputError, RunError
+from selfjudge.ports import Engine
+from selfjudge.wiring import World
+
+TABLES = ("responses", "pairs", "dropped", "judgments", "selected")
+
+
+class Power(Exception):
+    """The power goes off."""
+
+
+class Unreliable:
+    """An engine that notes what it is asked, and fails for good after so many answers."""
+
+    def __init__(self, engine: Engine, asked: Counter[str], lifetime: int) -> None:
+        self.block = engine.block
+        self._engine = engine
+        self._asked = asked
+        self._lifetime = lifetime
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        def noted() -> Iterator[Request]:
+            for request in requests:
+                self._asked[f"{request.seed}"] += 1
+                yield request
+
+        for completion in self._engine.generate(noted()):
+            if self._lifetime == 0:
+                raise Power
+            self._lifetime -= 1
+            yield completion
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def unreliable(world: World, asked: Counter[str], lifetime: int) -> World:
+    return replace(world, open_engine=lambda model: Unreliable(world.open_engine(model), asked, lifetime))
+
+
+def test_every_iteration_leaves_its_tables_and_a_judge(scripted_run: tuple[Path, dict[str, Any]]):
+    folder, _ = scripted_run
+    for number in (1, 2):
+        place = folder / f"iteration-{number}"
+        for name in TABLES:
+            manifest = json.loads((place / f"{name}.manifest.json").read_text())
+            assert manifest["rows"] == pq.read_metadata(place / f"{name}.parquet").num_rows
+        assert (place / "judge/config.json").exists() and (place / "judge.manifest.json").exists()
+    assert not list(folder.rglob(".*.parts")) and not list(folder.rglob(".*.building"))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_are_read_by_common_tools(scripted_run: tuple[Path, dict[str, Any]], name: str, tmp_path: Path):
+    import datasets
+
+    path = scripted_run[0] / f"iteration-1/{name}.parquet"
+    rows = pq.read_table(path).num_rows
+    assert polars.read_parquet(path).height == rows
+    assert duckdb.sql(f"select count(*) from '{path}'").fetchall() == [(rows,)]
+    loaded = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path))
+    assert loaded.num_rows == rows
+
+
+def test_the_summary_says_what_each_iteration_made(scripted_run: tuple[Path, dict[str, Any]]):
+    folder, state = scripted_run
+    assert json.loads((folder / "summary.json").read_text()) == json.loads(json.dumps(state))
+    base, first, second = state["iterations"]
+    assert (base["iteration"], base["pairs"], base["kept"], base["yield"]) == (0, None, None, None)
+    assert first["yield"] == first["kept"] / first["pairs"] and first["traces"] == 2 * first["kept"]
+    assert set(second["seconds"]) == {"synthesize", "judge", "train", "evaluate"}
+    figures = second["benchmarks"]["shapes-bench"]
+    assert {
+        "accuracy",
+        "pair_accuracy",
+        "consistency",
+        "first_position_rate",
+        "parse_rate",
+        "n",
+        "ci95",
+        "dimensions",
+    } <= set(figures)
+    assert state["final_judge"] == "iteration-2/judge"
+
+
+def test_every_prompt_ends_as_kept_or_dropped_with_a_reason(scripted_run: tuple[Path, dict[str, Any]]):
+    folder, _ = scripted_run
+    place = folder / "iteration-1"
+    prompts = set(pq.read_table(folder / "prompts/prompts.parquet")["id"].to_pylist())
+    dropped = pq.read_table(place / "dropped.parquet").to_pylist()
+    kept = set(pq.read_table(place / "selected.parquet")["prompt_id"].to_pylist())
+    assert {row["prompt_id"] for row in dropped} | kept == prompts
+    assert not {row["prompt_id"] for row in dropped} & kept
+    assert all(row["reason"] for row in dropped)
+
+
+def test_kept_traces_balance_the_two_letters(scripted_run: tuple[Path, dict[str, Any]]):
+    traces = pq.read_table(scripted_run[0] / "iteration-1/selected.parquet")["trace"].to_pylist()
+    assert sum("[[A]]" in trace for trace in traces) == sum("[[B]]" in trace for trace in traces) == len(traces) / 2
+
+
+def test_the_same_recipe_and_seed_give_the_same_bytes(scripted_run: tuple[Path, dict[str, Any]], tmp_path: Path):
+    run_recipe(scripted_recipe(), tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(scripted_run[0])
+
+
+def test_another_seed_gives_other_samples(scripted_run: tuple[Path, dict[str, Any]], tmp_path: Path):
+    run_recipe(scripted_recipe("seed=1"), tmp_path / "other")
+    assert digests(tmp_path / "other") != digests(scripted_run[0])
+
+
+def test_a_finished_run_asks_for_nothing_more(scripted_run: tuple[Path, dict[str, Any]], tmp_path: Path):
+    asked: Counter[str] = Counter()
+    run_recipe(scripted_recipe(), scripted_run[0], lambda world: unreliable(world, asked, 0))
+    assert not asked
+
+
+def test_a_run_goes_on_for_more_iterations_and_never_back(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    run_recipe(scripted_recipe("loop.iterations=1"), tmp_path)
+    state = run_recipe(scripted_recipe("loop.iterations=2"), tmp_path)
+    assert digests(tmp_path) == digests(scripted_run[0])
+    assert run_recipe(scripted_recipe("loop.iterations=1"), tmp_path)["iterations"] == state["iterations"]
+
+
+def test_an_interrupted_run_loses_at_most_what_was_not_yet_stored(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    """Fails again and again after a random number of answers; no answer that reached the disk is asked for twice."""
+    asked: Counter[str] = Counter()
+    rng = random.Random(0)
+    recipe = scripted_recipe()
+    for attempt in range(1_000):
+        try:
+            run_recipe(recipe, tmp_path, lambda world: unreliable(world, asked, rng.randrange(1, 600)))
+            break
+        except Power:
+            continue
+    assert attempt >= 3
+    assert digests(tmp_path) == digests(scripted_run[0])
+    assert sum(asked.values()) - len(asked) <= 256 * attempt
+
+
+def test_another_recipe_in_the_same_folder_is_an_error_that_names_the_field(scripted_run: tuple[Path, dict[str, Any]]):
+    with pytest.raises(RunError, match=r"`selection\.keep` is \"one\" there and \"all\" here"):
+        run_recipe(scripted_recipe("selection.keep=all"), scripted_run[0])
+
+
+def test_when_every_pair_is_dropped_the_judge_is_the_one_before(tmp_path: Path):
+    silent = '[{when: "Response A begins", replies: ["I cannot tell."]}, {when: ".", replies: ["red", "blue"]}]'
+    state = run_recipe(scripted_recipe(f"engine.rules={silent}", "loop.iterations=1"), tmp_path)
+    entry = state["iterations"][1]
+    assert entry["pairs"] > 0 and entry["kept"] == 0 and entry["training"]["examples"] == 0
+    assert entry["dropped"]["unread_verdict"] == entry["pairs"]
+    assert (tmp_path / "iteration-1/judge/model.safetensors").exists()
+
+
+def test_when_every_request_fails_the_run_still_ends(tmp_path: Path):
+    state = run_recipe(scripted_recipe('engine.rules=[{when: "^$", replies: [""]}]', "loop.iterations=1"), tmp_path)
+    assert state["iterations"][1]["pairs"] == 0
+    assert state["iterations"][0]["benchmarks"]["shapes-bench"]["parse_rate"] == 0
+
+
+def test_without_a_usable_prompt_the_run_says_why(tmp_path: Path):
+    (tmp_path / "p.jsonl").write_text('{"prompt": "x", "image": "gone.png"}\n{"prompt": "y"}\n')
+    recipe = scripted_recipe(f"prompts=[{{kind: files, path: {tmp_path / 'p.jsonl'}}}]")
+    with pytest.raises(InputError, match=r"image_missing \(1\), no_image \(1\)"):
+        run_recipe(recipe, tmp_path / "run")
+
+
+def test_fresh_prompts_are_used_once_and_the_run_ends_when_none_are_left(tmp_path: Path):
+    recipe = scripted_recipe("loop.prompts=fresh", "loop.prompts_per_iteration=25", "loop.iterations=9")
+    state = run_recipe(recipe, tmp_path)
+    used = [set(pq.read_table(tmp_path / f"iteration-{k}/responses.parquet")["prompt_id"].to_pylist()) for k in (1, 2, 3)]
+    assert list(map(len, used)) == [25, 25, 10] and not used[0] & used[1]
+    assert state["stopped"] == "no fresh prompts are left"
+
+
+def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):
+    state = run_recipe(scripted_recipe("loop.stop={held_out: 0.3, patience: 2}", "loop.iterations=9"), tmp_path)
+    held_out = set(pq.read_table(tmp_path / "iteration-0/pairs.parquet")["prompt_id"].to_pylist())
+    trained = set(pq.read_table(tmp_path / "iteration-1/responses.parquet")["prompt_id"].to_pylist())
+    assert held_out and not held_out & trained
+    assert state["iterations"][0]["held_out"]["n"] == len(held_out)
+    assert state["stopped"] == "no progress on held-out pairs since iteration 0" and len(state["iterations"]) == 3
+    assert state["final_judge"] is None
+
+
+def test_replay_teaches_the_traces_of_earlier_iterations_too(tmp_path: Path):
+    state = run_recipe(scripted_recipe("training.replay=true"), tmp_path)
+    first, second = state["iterations"][1:]
+    assert second["training"]["examples"] == first["traces"] + second["traces"]
+
+
+def test_restart_trains_the_base_each_time(tmp_path: Path):
+    run_recipe(scripted_recipe("training.start=restart"), tmp_path)
+    starts = [
+        json.loads((tmp_path / f"iteration-{k}/judge.manifest.json").read_text())["identity"]["inputs"]["start"] for k in (1, 2)
+    ]
+    assert starts[0] == starts[1]
+
+
+def test_the_coin_control_swaps_about_half_of_the_pairs(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    run_recipe(scripted_recipe("synthesis.labels=coin", "loop.iterations=1"), tmp_path)
+    chosen = {row["id"]: row["chosen"] for row in pq.read_table(scripted_run[0] / "iteration-1/pairs.parquet").to_pylist()}
+    coined = {row["id"]: row["chosen"] for row in pq.read_table(tmp_path / "iteration-1/pairs.parquet").to_pylist()}
+    assert chosen.keys() == coined.keys()
+    assert 0.25 < sum(chosen[key] != coined[key] for key in chosen) / len(chosen) < 0.75

@@ -1,0 +1,102 @@
+"""A recipe is read at the edge, and a mistake in it is answered with the place and the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from selfjudge.errors import RecipeError
+from selfjudge.recipe import Recipe
+from selfjudge.recipe_file import load_recipe
+
+MINIMAL = "model: shapes\nprompts: [{kind: shapes}]\n"
+SHIPPED = [*sorted(Path("recipes").glob("*.yaml")), Path("src/selfjudge/shapes/demo.yaml")]
+
+
+def load(folder: Path, text: str, *overrides: str) -> Recipe:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return load_recipe(path, overrides)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid(path: Path):
+    assert load_recipe(path).name == path.stem
+
+
+def test_the_defaults_are_the_papers_values(tmp_path: Path):
+    recipe = load(tmp_path, MINIMAL)
+    assert (recipe.synthesis.closed.samples, recipe.synthesis.closed.threshold) == (16, 5)
+    sampling = recipe.synthesis.closed.sampling
+    assert (sampling.temperature, sampling.top_k, sampling.top_p) == (0.6, 50, 0.9)
+    assert (recipe.judging.samples, recipe.selection.both_orders, recipe.selection.evidence) == (1, True, False)
+    assert (recipe.training.learning_rate, recipe.training.epochs, recipe.training.start) == (1e-5, 5, "continue")
+    assert (recipe.loop.iterations, recipe.loop.prompts) == (4, "same")
+
+
+def test_a_change_on_the_command_line_wins(tmp_path: Path):
+    recipe = load(tmp_path, MINIMAL, "loop.iterations=2", "prompts.0.limit=7", "selection.evidence=true")
+    assert (recipe.loop.iterations, recipe.prompts[0].limit, recipe.selection.evidence) == (2, 7, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message", "hint"),
+    [
+        (MINIMAL + "loop:\n  iteratons: 3\n", (), "recipe.yaml:4: unknown key `loop.iteratons`", "`iterations`"),
+        (MINIMAL, ("selection.evidense=true",), "--set selection.evidense=true: unknown key", "`evidence`"),
+        (
+            "model: shapes\nprompts:\n  - kind: shapes\n    limt: 3\n",
+            (),
+            "recipe.yaml:4: unknown key `prompts.0.limt`",
+            "`limit`",
+        ),
+        (MINIMAL, ("engine.batchsize=3",), "unknown key `engine.batchsize`", "`batch_size`"),
+        (MINIMAL + "loop: {iterations: many}\n", (), "recipe.yaml:3: `loop.iterations`", "'many'"),
+        (MINIMAL + "engine: {kind: magic}\n", (), "recipe.yaml:3: `engine`", "magic"),
+        (
+            MINIMAL + "judging: {template: '{first}'}\n",
+            (),
+            "recipe.yaml:3: `judging.template`: the template lacks {second}",
+            "",
+        ),
+        (MINIMAL + "judging: {template: '{first} {second} {third}'}\n", (), "the template has {third}", ""),
+        (MINIMAL + "loop: {prompts: fresh}\n", (), "prompts_per_iteration goes with", ""),
+        (MINIMAL + "training: {batch_size: 3}\n", (), "batch_size must be a multiple", ""),
+        ("prompts: [{kind: shapes}]\n", (), "`model` is missing", "recipes/"),
+        ("model: shapes\nmodel: other\n", (), "recipe.yaml:2: `model` is set twice", "line 1"),
+        ("model: [1\n", (), "not valid YAML", ""),
+        ("- a\n", (), "a recipe is a mapping", ""),
+        ("", (), "a recipe is a mapping", ""),
+        (MINIMAL, ("nonsense",), "not of the form a.b=c", "loop.iterations=2"),
+        (MINIMAL, ("prompts.5.limit=1",), "there is no such place", "count from 0"),
+        (MINIMAL, ("model.x=1",), "there is no such place", ""),
+        (MINIMAL, ("model=[",), "there is no such place", ""),
+    ],
+)
+def test_a_mistake_names_its_place_and_the_way_out(tmp_path: Path, text: str, overrides: tuple, message: str, hint: str):
+    with pytest.raises(RecipeError) as error:
+        load(tmp_path, text, *overrides)
+    assert message in str(error.value)
+    assert hint in str(error.value.hint)
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "folder"])
+def test_a_recipe_that_cannot_be_read_is_an_error(tmp_path: Path, name: str):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RecipeError, match="cannot read the recipe"):
+        load_recipe(tmp_path / name)
+
+
+def test_paths_in_a_recipe_start_at_its_folder(tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    recipe = load(tmp_path, "model: model\nprompts: [{kind: files, path: data/p.jsonl}, {kind: dataset, path: org/name}]\n")
+    assert recipe.model == str(tmp_path / "model")
+    assert recipe.prompts[0].path == tmp_path / "data/p.jsonl"
+    assert recipe.prompts[1].path == "org/name"
+
+
+def test_the_digest_tells_recipes_apart(tmp_path: Path):
+    assert (
+        load(tmp_path, MINIMAL).digest
+        == load(tmp_path, MINIMAL + "seed: 0\n").digest
+        != load(tmp_path, MINIMAL + "seed: 1\n").digest
+    )

@@ -1,0 +1,173 @@
+"""Nothing half-written is ever read as whole, and nothing that was stored is lost."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from selfjudge.errors import RunError
+from selfjudge.store import ImageStore, JudgeFolder, RunFolder, Table, difference, is_disk_full, write_whole
+from selfjudge.tables import REFUSED
+from selfjudge.types import ImageRef
+
+IDENTITY = {"stage": "test", "version": 1, "recipe": {"seed": 0}, "inputs": {}}
+
+
+def row(key: str) -> dict:
+    return {"key": key, "source": f"{key}.jsonl:1", "reason": "test", "detail": None}
+
+
+def table(folder: Path, **changes: object) -> Table:
+    return Table(folder, REFUSED, {**IDENTITY, **changes})
+
+
+def test_a_sealed_table_is_sorted_by_key_whatever_the_order_of_arrival(tmp_path: Path):
+    for name, keys in (("one", "cab"), ("other", "bca")):
+        table(tmp_path / name).seal([row(key) for key in keys])
+    one, other = table(tmp_path / "one"), table(tmp_path / "other")
+    assert [r["key"] for r in one.rows()] == ["a", "b", "c"]
+    assert one.digest == other.digest
+
+
+def test_rows_are_safe_once_a_part_is_flushed(tmp_path: Path):
+    first = table(tmp_path)
+    first.append(row("a"))
+    first.flush()
+    first.append(row("b"))
+    again = table(tmp_path)
+    assert again.keys() == {"a"} and not again.sealed
+    again.seal([row("b")])
+    assert again.sealed and again.column("key") == ["a", "b"]
+
+
+def test_a_part_is_flushed_after_so_many_rows(tmp_path: Path):
+    growing = table(tmp_path)
+    for number in range(Table.FLUSH_ROWS):
+        growing.append(row(f"{number:04d}"))
+    assert len(table(tmp_path).keys()) == Table.FLUSH_ROWS
+
+
+def test_a_table_without_a_manifest_is_unfinished(tmp_path: Path):
+    table(tmp_path).seal([row("a")])
+    table(tmp_path).manifest_path.unlink()
+    assert not table(tmp_path).sealed
+
+
+def test_a_table_made_of_something_else_is_an_error_that_names_the_difference(tmp_path: Path):
+    table(tmp_path).seal([row("a")])
+    with pytest.raises(RunError, match="`recipe.seed` is 0 there and 1 here"):
+        _ = table(tmp_path, recipe={"seed": 1}).sealed
+
+
+def test_a_table_that_was_changed_is_an_error(tmp_path: Path):
+    sealed = table(tmp_path)
+    sealed.seal([row("a")])
+    sealed.path.write_bytes(sealed.path.read_bytes()[:-8])
+    with pytest.raises(RunError, match="damaged"):
+        _ = table(tmp_path).sealed
+
+
+def test_a_damaged_manifest_is_an_error_with_a_hint(tmp_path: Path):
+    sealed = table(tmp_path)
+    sealed.seal([row("a")])
+    sealed.manifest_path.write_text("{")
+    with pytest.raises(RunError, match="cannot read") as error:
+        _ = table(tmp_path).sealed
+    assert error.value.hint
+
+
+def test_a_key_cannot_be_sealed_twice(tmp_path: Path):
+    with pytest.raises(RunError, match="twice"):
+        table(tmp_path).seal([row("a"), row("a")])
+
+
+def test_an_empty_table_is_whole_too(tmp_path: Path):
+    table(tmp_path).seal()
+    assert table(tmp_path).sealed and table(tmp_path).rows() == []
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match="no space left"):
+        write_whole(tmp_path / "file", b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_recognised_through_the_errors_that_wrap_it():
+    inner = OSError(errno.ENOSPC, "No space left on device")
+    outer = RuntimeError("saving failed")
+    outer.__cause__ = inner
+    assert is_disk_full(outer) and is_disk_full(ValueError("I/O error: No space left on device (os error 28)"))
+    assert not is_disk_full(RuntimeError("other"))
+
+
+def test_images_are_kept_once_and_checked_when_they_are_read(tmp_path: Path):
+    import hashlib
+
+    data = b"picture"
+    ref = ImageRef(sha256=hashlib.sha256(data).hexdigest(), media_type="image/png", width=1, height=1)
+    store = ImageStore(tmp_path)
+    store.put(ref, data)
+    store.put(ref, data)
+    assert store.get(ref) == data and len(list(tmp_path.rglob("*.png"))) == 1
+    store.path(ref).write_bytes(b"other")
+    with pytest.raises(RunError, match="damaged"):
+        store.get(ref)
+    store.path(ref).unlink()
+    with pytest.raises(RunError, match="gone"):
+        store.get(ref)
+
+
+def test_a_judge_folder_appears_whole_or_not_at_all(tmp_path: Path):
+    judge = JudgeFolder(tmp_path, IDENTITY)
+    with pytest.raises(ZeroDivisionError), judge.building() as folder:
+        (folder / "config.json").write_text("{}")
+        _ = 1 / 0
+    assert not judge.path.exists() and not judge.sealed
+    with judge.building() as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "config.json").write_text("{}")
+    judge.seal({"loss": 0.5})
+    assert JudgeFolder(tmp_path, IDENTITY).sealed and judge.report["loss"] == 0.5
+    (judge.path / "config.json").write_text("[]")
+    with pytest.raises(RunError, match="damaged"):
+        _ = JudgeFolder(tmp_path, IDENTITY).sealed
+
+
+def claim(root: Path, **recipe: object):
+    return RunFolder(root).claim({"a": 1, **recipe}, lambda value: value)
+
+
+def test_a_folder_belongs_to_one_recipe(tmp_path: Path):
+    with claim(tmp_path):
+        pass
+    with pytest.raises(RunError, match="`a` is 1 there and 2 here"), claim(tmp_path, a=2):
+        pass
+
+
+def test_a_folder_is_used_by_one_process_at_a_time(tmp_path: Path):
+    with claim(tmp_path), pytest.raises(RunError, match="in use"), claim(tmp_path):
+        pass
+
+
+def test_a_folder_with_a_run_of_unknown_origin_is_not_touched(tmp_path: Path):
+    (tmp_path / "iteration-1").mkdir()
+    with pytest.raises(RunError, match="no recipe.json"), claim(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": {"b": [1]}}, {"a": {"b": [2]}}, "`a.b` is [2] there and [1] here"),
+        ({"a": 1}, {}, "`a` is null there and 1 here"),
+        ({}, {"a": 1}, "`a` is 1 there and null here"),
+    ],
+)
+def test_the_first_difference_is_named(ours: dict, theirs: dict, found: str | None):
+    assert difference(ours, theirs) == found
