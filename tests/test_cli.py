@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, digests
+from runs import ROOT, digests
 
 RECIPE = str(ROOT / "recipes/scripted.yaml")
 SMALL = ("--set", "prompts.0.limit=60", "--set", "evaluation.benchmarks.0.pairs=20")

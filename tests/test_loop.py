@@ -15,7 +15,7 @@ import polars
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import digests, run_recipe, scripted_recipe
+from runs import digests, run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request
 from selfjudge.errors import InputError, RunError
 from selfjudge.ports import Engine

@@ -33,7 +33,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How to sample. `temperature` 0 is greedy, `top_k` 0 and `top_p` 1 are off; `logprobs` asks for that many alternatives a token."""
+    """How to sample. `temperature` 0 is greedy, `top_k` 0 and `top_p` 1 are off; `logprobs`: alternatives per token."""
 
     temperature: float
     top_p: float = 1.0

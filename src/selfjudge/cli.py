@@ -138,9 +138,7 @@ def _show(state: dict[str, Any]) -> None:
     last = state["iterations"][-1]
     if last["pairs"] is not None and not last["kept"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in last["dropped"].items())
-        console.print(
-            f"Every pair was dropped in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons or 'no pairs'}"
-        )
+        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons}")
 
 
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
@@ -197,7 +195,7 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app()
+        app(prog_name="selfjudge")
     except SelfjudgeError as error:
         _fail(str(error), error.hint)
     except Exception as error:

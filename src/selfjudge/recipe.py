@@ -50,7 +50,7 @@ class FilesSource(Section):
 
     kind: Literal["files"]
     path: Path
-    """A file, or a folder of them. Columns: `image` (path, bytes or Hugging Face Image), `prompt`, and `kind` and `id` if wanted."""
+    """A file, or a folder of them. Columns: `prompt`, `image` (path, bytes or Hugging Face Image), and `kind` if known."""
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the file."""
     route: Literal["auto"] | Kind = "auto"

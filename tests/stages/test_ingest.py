@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from conftest import no_progress
+from runs import no_progress
 from selfjudge.recipe import FilesSource
 from selfjudge.sources.files import FilePrompts
 from selfjudge.stages.ingest import ingest

@@ -187,7 +187,8 @@ class SeededNoise(LogitsProcessor):  # type: ignore[misc]
         self._start = start
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        rows = _mixed(self._seeds.to(scores.device) + (input_ids.shape[1] - self._start) * _GOLDEN)
+        step = torch.full_like(self._seeds, input_ids.shape[1] - self._start)
+        rows = _mixed(self._seeds + step * _GOLDEN).to(scores.device)
         tokens = torch.arange(scores.shape[-1], device=scores.device, dtype=torch.int64) * _GOLDEN
         bits = _logical_shift(_mixed(rows[:, None] ^ _mixed(tokens)[None, :]), 11)
         uniform = (bits.double() + 0.5) * 2.0**-53

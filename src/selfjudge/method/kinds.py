@@ -22,7 +22,8 @@ _YES_NO = re.compile(r"(?:is|are|was|were|does|do|did|can|could|has|have|will|wo
 _COUNT = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
 _ONE_THING = re.compile(
     r"(?:what|which) (?:colou?r|shape|size|time|year|number|letter|word|day|kind|type|brand|name|animal|sport|country"
-    r"|digit|option|of)\b|(?:where|who|when|which|whose)\b|how (?:old|tall|long|far|much|big)\b|what (?:is|are) (?:the|this|that)\b",
+    r"|digit|option|of)\b|(?:where|who|when|which|whose)\b|how (?:old|tall|long|far|much|big)\b"
+    r"|what (?:is|are) (?:the|this|that)\b",
     re.IGNORECASE,
 )
 

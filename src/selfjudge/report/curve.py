@@ -29,9 +29,9 @@ def learning_curve(entries: Sequence[dict[str, Any]], benchmark: str) -> str:
             axes.plot(numbers, values, color=color, marker="o", label=label)
         for chance in (0.5, 0.25):
             axes.axhline(chance, color="#999999", linewidth=0.8, linestyle=":")
-        axes.set(xlabel="iteration", ylabel="share of pairs", ylim=(0, 1), xticks=numbers, title=benchmark)
+        axes.set(xlabel="iteration", ylabel="share of pairs", ylim=(0, 1), xticks=numbers)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="lower right")
+        figure.legend(frameon=False, loc="outside upper left", ncols=len(_LINES))
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     svg = out.getvalue()

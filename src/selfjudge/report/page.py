@@ -23,9 +23,12 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
     entries = state["iterations"]
     benchmarks = list(entries[0]["benchmarks"])
     page = Environment(loader=PackageLoader("selfjudge.report"), autoescape=select_autoescape()).get_template("page.html")
+    made = [entry for entry in entries if entry["pairs"] is not None]
     text = page.render(
         state=state,
         entries=entries,
+        made=made,
+        reasons=sorted({reason for entry in made for reason in entry["dropped"]}),
         benchmarks=benchmarks,
         curves={name: learning_curve(entries, name) for name in benchmarks},
         examples=_examples(run, entries[-1]["iteration"]),

@@ -48,7 +48,7 @@ class DatasetPrompts:
         except Exception as error:  # the library raises many kinds, network errors among them
             raise InputError(
                 f"cannot read the data set {self._recipe.path}: {error}",
-                hint="Name a folder written by save_to_disk, a folder of data files, or a data set that can be downloaded from here.",
+                hint="Name a folder written by save_to_disk, a folder of data files, or a data set that the hub gives.",
             ) from error
 
     def _load(self) -> Any:

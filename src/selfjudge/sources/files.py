@@ -19,7 +19,7 @@ _SUFFIXES = (".jsonl", ".parquet")
 
 
 class FilePrompts:
-    """The prompts of a file, or of all JSONL and Parquet files in a folder, by name. Raises InputError at once when there are none."""
+    """The prompts of a file, or of all JSONL and Parquet files in a folder, by name. Raises InputError when there are none."""
 
     def __init__(self, recipe: FilesSource) -> None:
         self._recipe = recipe

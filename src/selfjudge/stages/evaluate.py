@@ -1,4 +1,4 @@
-"""Measuring a judge on a benchmark: judge every pair in both orders, then count. The only place that sees a benchmark's labels."""
+"""Measuring a judge on a benchmark: judge every pair in both orders, then count. Nothing else sees a benchmark's labels."""
 
 from __future__ import annotations
 

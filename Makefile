@@ -1,0 +1,48 @@
+# make demo         install and watch the embedded judge improve itself
+# make test         install what the tests need and run them
+# make check        format, lint, types, import contracts and tests
+# make base-model   train the embedded base model again from nothing (about an hour on two cores)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check format base-model clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/selfjudge demo
+
+test: $(VENV)/dev.stamp
+	$(BIN)/pytest -q
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/cli_docs.py --check
+	$(BIN)/pytest -q
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python scripts/cli_docs.py
+
+base-model: $(VENV)/demo.stamp
+	$(BIN)/python -m selfjudge.shapes.base_model --out src/selfjudge/shapes/model
+	$(BIN)/python scripts/base_model_card.py src/selfjudge/shapes/model
+
+clean:
+	rm -rf $(VENV) build dist runs
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { echo "hint: on Debian, 'apt install python3-venv' provides venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[local]'
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[local,dev]'
+	touch $@ $(VENV)/demo.stamp

@@ -1,0 +1,79 @@
+"""No truth reaches the loop: taken out of the process, it is not missed, and every artifact is the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs import digests, run_recipe, scripted_recipe
+from selfjudge.shapes import benchmark, drawing, questions
+from selfjudge.shapes.prompts import ShapesPrompts
+from selfjudge.types import BenchmarkItem
+from selfjudge.wiring import World
+
+
+def artifacts(folder: Path) -> dict[str, str]:
+    """Digests of everything that the loop made; what measures it is left out."""
+    return {path: digest for path, digest in digests(folder).items() if "benchmarks" not in path}
+
+
+def test_without_the_truth_in_the_process_the_loop_makes_the_same(
+    tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    """The modules that know answers cannot even be imported, and there is no benchmark."""
+    for module in ("truth", "lessons", "skills", "benchmark"):
+        monkeypatch.setitem(sys.modules, f"selfjudge.shapes.{module}", None)
+    state = run_recipe(scripted_recipe("evaluation.benchmarks=[]"), tmp_path)
+    assert state["iterations"][2]["benchmarks"] == {}
+    assert artifacts(tmp_path) == artifacts(scripted_run[0])
+
+
+class Lying:
+    """A benchmark whose labels are all turned round."""
+
+    def __init__(self, honest: Any) -> None:
+        self.name = honest.name
+        self._honest = honest
+
+    def items(self, put: Any) -> list[BenchmarkItem]:
+        pairs = [(item, item.pair) for item in self._honest.items(put)]
+        return [replace(item, pair=replace(pair, chosen=pair.rejected, rejected=pair.chosen)) for item, pair in pairs]
+
+
+def test_with_all_labels_of_the_benchmark_turned_round_the_loop_makes_the_same(
+    tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]
+):
+    def lie(world: World) -> World:
+        return replace(world, benchmarks=tuple(Lying(honest) for honest in world.benchmarks))
+
+    run_recipe(scripted_recipe(), tmp_path, lie)
+    assert artifacts(tmp_path) == artifacts(scripted_run[0])
+
+
+def test_references_beside_the_prompts_change_nothing(tmp_path: Path):
+    """The same prompts from a file, with reference answers and without."""
+    for name, secret in (("with", {"reference": "a circle at the top", "answer": "two", "label": 1}), ("without", {})):
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = []
+        for number, raw in enumerate(ShapesPrompts(scripted_recipe().prompts[0])):  # type: ignore[arg-type]
+            (folder / f"{number}.png").write_bytes(raw.images[0])  # type: ignore[arg-type]
+            rows.append({"prompt": raw.text, "image": f"{number}.png", "kind": str(raw.kind), **secret})
+        (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        run_recipe(scripted_recipe(f"prompts=[{{kind: files, path: {folder / 'prompts.jsonl'}}}]"), folder / "run")
+    assert digests(tmp_path / "with/run") == digests(tmp_path / "without/run")
+
+
+def test_a_prompt_has_no_place_for_an_answer():
+    from selfjudge.tables import PAIRS, PROMPTS
+
+    for kind in (PROMPTS, PAIRS):
+        assert not {"reference", "answer", "label", "truth", "ground_truth"} & set(kind.schema.names)
+    assert not hasattr(questions, "answer")
+    assert not hasattr(drawing, "truth")
+    assert hasattr(benchmark, "answer")  # the benchmark builder has it, or this test would show nothing
