@@ -119,7 +119,8 @@ def _show(state: dict[str, Any]) -> None:
     from rich.table import Table
 
     names = list(state["iterations"][0]["benchmarks"])
-    table = Table(title=f"{state['name']}: {len(state['iterations']) - 1} iterations so far", title_justify="left")
+    done = len(state["iterations"]) - 1
+    table = Table(title=f"{state['name']} after {done} iteration{'s' * (done != 1)}", title_justify="left")
     for column in ("iteration", "pairs", "kept", "yield", *_columns(names), "seconds"):
         table.add_column(column, justify="right")
     for entry in state["iterations"]:

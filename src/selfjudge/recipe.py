@@ -76,7 +76,7 @@ class ShapesSource(Section):
 
     kind: Literal["shapes"]
     limit: int = Field(1_000, ge=1)
-    """How many prompts to draw; half of them are open."""
+    """How many prompts to draw; a quarter of them are open."""
     seed: int = 0
 
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import (
@@ -30,9 +30,6 @@ from ..images import decode
 from ..ports import ReadImage, blocks
 from ..types import Finish, ImageRef
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger(__name__)
 
 _IMAGE_CACHE = 256
@@ -45,6 +42,7 @@ class TransformersEngine:
     def __init__(self, model: str, *, read_image: ReadImage, batch_size: int, device: str, dtype: str) -> None:
         disable_progress_bar()
         self.block = batch_size
+        self._said: set[str] = set()
         self._image = lru_cache(maxsize=_IMAGE_CACHE)(lambda ref: decode(read_image(ref)))
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
@@ -92,9 +90,14 @@ class TransformersEngine:
                         error=reason,
                     )
                 ]
-            log.warning("a batch of %d failed and is halved: %s", len(requests), str(error).splitlines()[0])
+            self._say_once("a batch failed and is halved: " + str(error).partition("\n")[0])
             middle = len(requests) // 2
         return self._answer(requests[:middle]) + self._answer(requests[middle:])
+
+    def _say_once(self, warning: str) -> None:
+        if warning not in self._said:
+            self._said.add(warning)
+            log.warning(warning)
 
     def _batch(self, requests: Sequence[Request]) -> list[Completion]:
         sampling = requests[0].sampling
@@ -212,7 +215,7 @@ def _logical_shift(x: torch.Tensor, bits: int) -> torch.Tensor:
 def _sampler(sampling: Sampling, seeds: Sequence[int], start: int) -> list[LogitsProcessor]:
     if sampling.temperature == 0:
         return []
-    warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(sampling.temperature)]
+    warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(float(sampling.temperature))]
     if sampling.top_k:
         warpers.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:

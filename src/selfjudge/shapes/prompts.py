@@ -1,4 +1,4 @@
-"""Prompts of the embedded world: pictures and questions without answers, half of them open. Knows nothing of `truth`."""
+"""Prompts of the embedded world: pictures and questions without answers, one in four open. Knows nothing of `truth`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ShapesPrompts:
         for number in range(1, self._recipe.limit + 1):
             rng = random.Random(seed_of("shapes", self._recipe.seed, number))
             scene = draw_scene(rng, held_out=False)
-            kind = Kind.OPEN if number % 2 else Kind.CLOSED
+            kind = Kind.OPEN if number % 4 == 1 else Kind.CLOSED
             text = rng.choice(OPEN_TEXTS) if kind is Kind.OPEN else ask(scene, rng).text
             yield RawPrompt(
                 where=f"shapes-{self._recipe.seed}:{number}",

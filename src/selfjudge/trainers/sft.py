@@ -53,7 +53,7 @@ class SftTrainer:
                 processing_class=processor,
                 args=self._arguments(into, seed, gpu),
                 train_dataset=Dataset.from_list([self._row(e) for e in examples], features=_FEATURES),
-                callbacks=[_Report(advance, self._recipe.batch_size)],
+                callbacks=[_Report(advance, self._recipe.batch_size, self._recipe.epochs * len(examples))],
             )
             trainer.remove_callback(PrinterCallback)
             trainer.train()
@@ -121,14 +121,17 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
 
 
 class _Report(TrainerCallback):  # type: ignore[misc]
-    """Tells the stage how many examples have been seen."""
+    """Tells the stage how many examples have been seen; the last batch of an epoch may be a smaller one."""
 
-    def __init__(self, advance: Advance, batch_size: int) -> None:
+    def __init__(self, advance: Advance, batch_size: int, total: int) -> None:
         self._advance = advance
         self._batch_size = batch_size
+        self._left = total
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        self._advance(self._batch_size)
+        seen = min(self._batch_size, self._left)
+        self._left -= seen
+        self._advance(seen)
 
 
 def _turn(message: Message) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""The supervised ceiling: the same base and trainer on traces with the true verdict, until it stops improving.
+
+    python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
+
+Every round draws new scenes (never the benchmark's) and writes `TRACES` traces as a perfect judge would. The rate is halved when a round does not raise the accuracy in both orders on a benchmark seed kept for that, and training ends when it has
+been halved `PATIENCE` times. What is reported is the best round on the benchmark seed of docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from selfjudge.chat import Message
+from selfjudge.images import admit
+from selfjudge.ports import Example, NamedEngine
+from selfjudge.recipe import Recipe, ShapesBench
+from selfjudge.recipe_file import load_recipe
+from selfjudge.shapes.benchmark import ShapesBenchmark
+from selfjudge.shapes.drawing import draw
+from selfjudge.shapes.prompts import png
+from selfjudge.shapes.questions import OPEN_TEXTS, ask
+from selfjudge.shapes.scenes import Scene, draw_scene
+from selfjudge.shapes.truth import answer, caption, first_difference, join, slip, wrong_answer
+from selfjudge.shapes.wording import JUDGE_TEMPLATE, SLOTS, trace
+from selfjudge.stages import evaluate, judge
+from selfjudge.store import RunFolder, Table
+from selfjudge.tables import JUDGMENTS
+from selfjudge.trainers.sft import SftTrainer
+from selfjudge.types import seed_of
+from selfjudge.wiring import find_model, open_engine
+
+ROOT = Path(__file__).parents[1]
+TRACES = 4_000
+PATIENCE = 3
+STOP_SEED, REPORT_SEED = 1, 2026
+"""Benchmark seeds: one decides when to stop, the other is reported."""
+
+
+def true_texts(scene: Scene, rng: random.Random) -> tuple[str, str, str]:
+    """A question, the right and a wrong response; a quarter are captions."""
+    if rng.random() < 0.25:
+        words = [thing.words for thing in scene.objects]
+        wrong = slip(words, rng.randrange(len(words)), rng.choice(SLOTS), rng)
+        return rng.choice(OPEN_TEXTS), caption(scene), join(wrong.objects)
+    question = ask(scene, rng)
+    return question.text, answer(scene, question), wrong_answer(scene, question, rng)
+
+
+class Ceiling:
+    """A run folder, its benchmarks, and the model as it is trained."""
+
+    def __init__(self, recipe: Recipe, work: Path, seed: int) -> None:
+        self._recipe = recipe
+        self._folder = RunFolder(work)
+        self._rng = random.Random(seed_of("ceiling", seed))
+        self._seed = seed
+        self._items = {
+            number: ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=1_000, seed=number)).items(self._folder.images.put)
+            for number in (STOP_SEED, REPORT_SEED)
+        }
+
+    def example(self, number: int) -> Example:
+        """A prompt to judge and the reply of a perfect judge."""
+        scene = draw_scene(self._rng, held_out=False)
+        ref, data = admit(png(draw(scene, self._rng)), max_pixels=10**6)
+        self._folder.images.put(ref, data)
+        question, right, wrong = true_texts(scene, self._rng)
+        letter = self._rng.choice("AB")
+        first, second = (right, wrong) if letter == "A" else (wrong, right)
+        shared, one, other = first_difference(first, second)
+        asked = JUDGE_TEMPLATE.removeprefix("{images}").format(question=question, first=first, second=second)
+        reply = trace(shared, one, other, one if letter == "A" else other, letter)
+        return Example(key=str(number), messages=(Message(role="user", content=(ref, asked)),), reply=reply)
+
+    def fit(self, start: Path, into: Path, rate: float, number: int) -> None:
+        """One round of training."""
+        recipe = self._recipe.training.model_copy(update={"learning_rate": rate, "epochs": 1})
+        into.mkdir()
+        trainer = SftTrainer(recipe, read_image=self._folder.images.get)
+        seed = seed_of("ceiling", self._seed, number)
+        trainer.fit([self.example(i) for i in range(TRACES)], start=start, into=into, seed=seed, advance=lambda _: None)
+
+    def measure(self, model: Path, benchmark_seed: int, number: int) -> dict[str, Any]:
+        """The figures of a model on a benchmark seed."""
+        engine = open_engine(self._recipe.engine, model, self._folder.images.get)
+        items = self._items[benchmark_seed]
+        place = self._folder.root / f"measured-{number}-{benchmark_seed}"
+        asking = self._recipe.judging.model_copy(update={"sampling": self._recipe.evaluation.sampling, "samples": 1})
+        table = Table(place, JUDGMENTS, {"model": str(model)})
+        named = NamedEngine(name="ceiling", engine=engine)
+        judge.judge([item.pair for item in items], table, model=named, recipe=asking, seed=0, progress=quiet)
+        engine.close()
+        return evaluate.figures(items, table.rows())
+
+
+def quiet(*_: Any, **__: Any) -> Any:
+    """Progress that shows nothing."""
+    from contextlib import nullcontext
+
+    return nullcontext(lambda _: None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    recipe = load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml")
+    with tempfile.TemporaryDirectory() as work:
+        ceiling = Ceiling(recipe, Path(work), options.seed)
+        model, best, rate, halved, rounds = find_model("shapes"), -1.0, recipe.training.learning_rate, 0, []
+        while halved < PATIENCE:
+            candidate = Path(work) / f"round-{len(rounds) + 1}"
+            ceiling.fit(model, candidate, rate, len(rounds) + 1)
+            figures = ceiling.measure(candidate, STOP_SEED, len(rounds) + 1)
+            rounds.append({"traces": TRACES, "rate": rate, **{k: figures[k] for k in ("accuracy", "pair_accuracy")}})
+            print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
+            if figures["pair_accuracy"] > best:
+                model, best = candidate, figures["pair_accuracy"]
+            else:
+                rate, halved = rate / 2, halved + 1
+        result = {"seed": options.seed, "rounds": rounds, "benchmark": ceiling.measure(model, REPORT_SEED, 0)}
+    path = ROOT / "docs" / "runs" / f"ceiling-{options.seed}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print({name: result["benchmark"][name] for name in ("accuracy", "pair_accuracy", "first_position_rate")})
+
+
+if __name__ == "__main__":
+    main()
