@@ -2,8 +2,9 @@
 
     python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
 
-Every round draws new scenes (never the benchmark's) and writes `TRACES` traces as a perfect judge would. The rate is halved when a round does not raise the accuracy in both orders on a benchmark seed kept for that, and training ends when it has
-been halved `PATIENCE` times. What is reported is the best round on the benchmark seed of docs/results.md.
+Every round draws new scenes (never the benchmark's) and writes `TRACES` traces as a perfect judge would. When a round does not
+raise the accuracy in both orders on a benchmark seed kept for that, it is discarded and the rate halved; after `PATIENCE`
+halvings training ends. What is reported is the last round that was kept, on the benchmark seed of docs/results.md.
 """
 
 from __future__ import annotations

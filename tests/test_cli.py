@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from killing import kill_at_random
 from runs import ROOT, digests
 
 RECIPE = str(ROOT / "recipes/scripted.yaml")
@@ -115,23 +114,13 @@ def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path):
 
 
 def test_killed_twenty_times_at_random_moments_a_run_is_as_if_undisturbed(tmp_path: Path):
-    slow = ("--set", "engine.seconds_per_request=0.004")
+    slow = ("--set", "engine.seconds_per_request=0.006")
     undisturbed = selfjudge("run", RECIPE, "--dir", tmp_path / "undisturbed", *SMALL, *slow)
     assert undisturbed.returncode == 0, undisturbed.stderr
-    rng = random.Random(0)
-    command = [sys.executable, "-m", "selfjudge", "run", RECIPE, "--dir", str(tmp_path / "killed"), *SMALL, *slow]
-    kills = 0
-    while kills < 20:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            assert process.wait(timeout=rng.uniform(0.3, 2.5)) == 0
-            break
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-    assert selfjudge("run", RECIPE, "--dir", tmp_path / "killed", *SMALL, *slow).returncode == 0
-    assert kills > 3
-    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+    killed = tmp_path / "killed"
+    again = ("run", RECIPE, "--dir", str(killed), *SMALL, *slow)
+    kill_at_random([sys.executable, "-m", "selfjudge", *again], killed, kills=20, within=0.8)
+    assert selfjudge(*again).returncode == 0
+    assert digests(killed) == digests(tmp_path / "undisturbed")
     one, other = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("killed", "undisturbed"))
     assert [entry["benchmarks"] for entry in one["iterations"]] == [entry["benchmarks"] for entry in other["iterations"]]

@@ -13,8 +13,7 @@ from .method.verdicts import parse, probability
 from .ports import Engine
 from .recipe import Judging, SamplingRecipe, TransformersEngine
 from .stages.judge import comparison_request
-from .stages.train import CARD
-from .store import read_json
+from .store import CARD, read_json
 from .types import ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
 from .wiring import find_model, open_engine
 

@@ -282,6 +282,10 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+CARD = "selfjudge.json"
+"""In a model folder: how this judge was trained to be asked."""
+
+
 class JudgeFolder:
     """The model folder of one iteration's judge, with a manifest beside it that is written last."""
 

@@ -1,7 +1,7 @@
 """Training the embedded base model from nothing: `python -m selfjudge.shapes.base_model --out DIR`.
 
 Two steps: the vision tower learns to tell what lies in each cell, then the whole model learns the lessons. What it costs and
-what comes out stands in the model's card, which this module writes.
+what comes out stands in the model's card, which scripts/base_model_card.py writes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Idefics3ForConditionalGeneration, Idefics3Processor
 
+from ..store import CARD, write_json
 from .checkpoint import END, START, make_model, make_processor
 from .drawing import draw
 from .lessons import Lesson, draw_lesson
 from .scenes import COLORS, KINDS, POSITIONS, SIZES, draw_scene
+from .wording import JUDGE_TEMPLATE
 
 STEPS = 13_000
 WARM_STEPS = 800
@@ -163,6 +165,7 @@ def main() -> None:
     model, processor = train(steps=options.steps, warm_steps=options.warm_steps, seed=options.seed)
     model.save_pretrained(options.out)
     processor.save_pretrained(options.out)
+    write_json(options.out / CARD, {"judging": {"template": JUDGE_TEMPLATE}})
     print(f"saved to {options.out} after {(time.monotonic() - clock) / 60:.0f} minutes")
 
 

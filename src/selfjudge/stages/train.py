@@ -11,13 +11,10 @@ from pathlib import Path
 from ..method.prompts import fill
 from ..ports import Example, Fit, Progress, Trainer
 from ..recipe import Judging, Training
-from ..store import JudgeFolder, write_json, writing
+from ..store import CARD, JudgeFolder, write_json, writing
 from ..tables import Row, images_of
 
 VERSION = 1
-
-CARD = "selfjudge.json"
-"""What a judge folder says about itself: how it wants to be asked."""
 
 
 def train(

@@ -1,0 +1,50 @@
+"""A whole run of the embedded model: the same twice, and the same after five kills."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from killing import kill_at_random
+from runs import ROOT, digests
+
+COMMAND = (sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"))
+SMALL = ("prompts.0.limit=160", "evaluation.benchmarks.0.pairs=60", "loop.iterations=2", "engine.batch_size=64")
+
+
+def command(folder: Path) -> list[str]:
+    return [*COMMAND, "--dir", str(folder), *(word for change in SMALL for word in ("--set", change))]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("embedded") / "run"
+    subprocess.run(command(folder), check=True, capture_output=True)
+    return folder
+
+
+def test_it_makes_pairs_keeps_some_and_trains_a_judge_that_loads(undisturbed: Path):
+    entries = json.loads((undisturbed / "summary.json").read_text())["iterations"]
+    assert [entry["iteration"] for entry in entries] == [0, 1, 2]
+    assert all(0 < entry["kept"] <= entry["pairs"] for entry in entries[1:])
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    for number in (1, 2):
+        folder = undisturbed / f"iteration-{number}" / "judge"
+        assert AutoModelForImageTextToText.from_pretrained(folder).config.model_type == "idefics3"
+        assert AutoProcessor.from_pretrained(folder).chat_template
+
+
+def test_the_same_recipe_and_seed_twice_give_the_same_tables_and_judges(undisturbed: Path, tmp_path: Path):
+    subprocess.run(command(tmp_path / "again"), check=True, capture_output=True)
+    assert digests(tmp_path / "again") == digests(undisturbed)
+
+
+def test_killed_five_times_at_random_moments_a_run_is_as_if_undisturbed(undisturbed: Path, tmp_path: Path):
+    kill_at_random(command(tmp_path), tmp_path, kills=5, within=3.0)
+    subprocess.run(command(tmp_path), check=True, capture_output=True)
+    assert digests(tmp_path) == digests(undisturbed)
