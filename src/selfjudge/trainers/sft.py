@@ -66,6 +66,7 @@ class SftTrainer:
         if not losses or not all(map(math.isfinite, losses)):
             raise TrainerError("training ended without a finite loss", hint="Try a lower training.learning_rate.")
         trainer.save_model(str(into))
+        (into / "training_args.bin").unlink(missing_ok=True)  # a pickle that names this machine's paths
         processor.save_pretrained(into)
         return Fit(steps=trainer.state.global_step, loss=losses[-1])
 
