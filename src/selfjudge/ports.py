@@ -77,7 +77,7 @@ class RawPrompt:
     """A prompt as its source has it. `where` is the place for error messages, as `file:line`.
 
     `problem` says why the row cannot be used at all; otherwise `images` holds bytes, or paths that are yet to be read. `kind` is
-    None where the source does not know it; `kind_rule` says who decided.
+    None where the source does not know it; `kind_rule` says who decided. `id` is the row's own, if it has one.
     """
 
     where: str
@@ -85,6 +85,7 @@ class RawPrompt:
     images: tuple[bytes | Path, ...] = ()
     kind: Kind | None = None
     kind_rule: str = "row"
+    id: str | None = None
     problem: str | None = None
     detail: str | None = None
 

@@ -66,6 +66,7 @@ PROMPTS = TableKind(
             _required("kind", pa.string()),
             _required("kind_rule", pa.string()),
             _required("source", pa.string()),
+            pa.field("source_id", pa.string()),
         ]
     ),
 )
@@ -116,6 +117,7 @@ PAIRS = TableKind(
             _required("kind", pa.string()),
             _required("kind_rule", pa.string()),
             _required("source", pa.string()),
+            pa.field("source_id", pa.string()),
             _required("chosen", pa.string()),
             _required("rejected", pa.string()),
             pa.field("alteration", pa.struct([_required("instruction", pa.string()), _required("edits", _EDITS)])),
@@ -212,6 +214,7 @@ def prompt_of(row: Row) -> Prompt:
         kind=Kind(row["kind"]),
         kind_rule=row["kind_rule"],
         source=row["source"],
+        source_id=row["source_id"],
     )
 
 

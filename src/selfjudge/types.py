@@ -90,6 +90,7 @@ class Prompt:
     kind: Kind
     kind_rule: str
     source: str
+    source_id: str | None = None
 
     @staticmethod
     def identify(text: str, images: tuple[ImageRef, ...]) -> str:

@@ -53,6 +53,11 @@ def test_a_bad_row_has_a_problem_and_the_others_are_read(tmp_path: Path, row: ob
     assert good.problem is None
 
 
+def test_a_row_may_have_an_id_of_its_own(tmp_path: Path):
+    raws = read(jsonl(tmp_path, {"prompt": "p", "image": "x.png", "id": "q-1"}, {"prompt": "p", "image": "x.png", "id": 2}))
+    assert [raw.id for raw in raws] == ["q-1", "2"]
+
+
 def test_a_row_without_an_image_is_read_without_one(tmp_path: Path):
     [raw] = read(jsonl(tmp_path, {"prompt": "p"}))
     assert raw.images == () and raw.problem is None

@@ -39,6 +39,12 @@ def ingested(folder: Path, rows: list[object], into: str = "run") -> tuple[list[
     return prompts.rows(), {row["source"]: row["reason"] for row in refused.rows()}
 
 
+def test_an_id_of_the_users_own_stays_with_the_prompt(tmp_path: Path):
+    (tmp_path / "1.png").write_bytes(png(1))
+    [prompt], _ = ingested(tmp_path, [{"prompt": "Describe it.", "image": "1.png", "id": "mine-7"}])
+    assert (prompt["source"], prompt["source_id"]) == ("p.jsonl:1", "mine-7")
+
+
 def test_bad_rows_are_counted_and_the_good_ones_kept(tmp_path: Path):
     for seed in (1, 2):
         (tmp_path / f"{seed}.png").write_bytes(png(seed))

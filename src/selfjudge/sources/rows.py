@@ -1,7 +1,7 @@
 """One row of a data set, as users have them, to a `RawPrompt`.
 
 Read: `prompt`, or the first human turn of `conversations` (LLaVA-OneVision); `image` or `images` as a path, bytes, a data URL or
-Hugging Face's `{"bytes", "path"}`; `kind` if the row has one. Every other column is left alone: reference answers are not read.
+Hugging Face's `{"bytes", "path"}`; `kind` and `id` if the row has them. Every other column is left alone: reference answers are not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ..ports import RawPrompt
 from ..types import Kind
 
-COLUMNS = ("prompt", "conversations", "image", "images", "kind")
+COLUMNS = ("prompt", "conversations", "image", "images", "kind", "id")
 
 Route = Literal["auto"] | Kind
 
@@ -34,7 +34,8 @@ def raw_prompt(row: Mapping[str, Any], *, where: str, folder: Path, route: Route
         kind, rule = _kind(row, route)
     except _Unusable as bad:
         return RawPrompt(where=where, problem=bad.problem, detail=str(bad))
-    return RawPrompt(where=where, text=text, images=images, kind=kind, kind_rule=rule)
+    own = row.get("id")
+    return RawPrompt(where=where, text=text, images=images, kind=kind, kind_rule=rule, id=None if own is None else str(own))
 
 
 def _text(row: Mapping[str, Any]) -> str:

@@ -73,7 +73,15 @@ def _admit(raw: RawPrompt, store: ImageStore, max_pixels: int) -> Prompt:
         raise BadImage("no_image", "the row has no image")
     refs = tuple(_keep(image, store, max_pixels) for image in raw.images)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
-    return Prompt(id=Prompt.identify(text, refs), text=text, images=refs, kind=kind, kind_rule=rule, source=raw.where)
+    return Prompt(
+        id=Prompt.identify(text, refs),
+        text=text,
+        images=refs,
+        kind=kind,
+        kind_rule=rule,
+        source=raw.where,
+        source_id=raw.id,
+    )
 
 
 def _keep(image: bytes | Path, store: ImageStore, max_pixels: int) -> ImageRef:
