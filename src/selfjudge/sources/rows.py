@@ -1,7 +1,8 @@
 """One row of a data set, as users have them, to a `RawPrompt`.
 
 Read: `prompt`, or the first human turn of `conversations` (LLaVA-OneVision); `image` or `images` as a path, bytes, a data URL or
-Hugging Face's `{"bytes", "path"}`; `kind` and `id` if the row has them. Every other column is left alone: reference answers are not read.
+Hugging Face's `{"bytes", "path"}`; `kind` and `id` if the row has them. Every other column is left alone: reference answers are
+not read.
 """
 
 from __future__ import annotations
