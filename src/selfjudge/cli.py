@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +18,9 @@ from .errors import SelfjudgeError
 if TYPE_CHECKING:
     from .ports import Advance
     from .recipe import Recipe
+
+Protocol = Literal["official", "strict"]
+Form = Literal["table", "json"]
 
 app = typer.Typer(
     name="selfjudge",
@@ -78,6 +82,57 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_defaul
     state = read(run)
     _show(state)
     typer.echo(f"report: {write_report(run, state)}")
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="Recorded outputs of a judge: a benchmark's result file.", show_default=False)],
+    benchmark: Annotated[str, typer.Option(help="vl-rewardbench or multimodal-rewardbench.", show_default=False)],
+    protocol: Annotated[Protocol, typer.Option(help="How to read and count.")] = "strict",
+    k: Annotated[int | None, typer.Option(min=1, help="Samples of each item that count.", show_default="all")] = None,
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+) -> None:
+    """Score recorded outputs of a judge, without a model.
+
+    `official` gives what the benchmark's own script gives, its quirks included; `strict` counts an unread verdict as wrong.
+    A line that cannot be used is reported with its number, and the others are scored.
+    """
+    from .wiring import find_score
+
+    figures = find_score(benchmark)(file, protocol=protocol, k=k)
+    malformed = figures["malformed"]
+    for fault in malformed[:_FAULTS_SHOWN]:
+        typer.echo(f"{file}:{fault['line']}: {fault['problem']}", err=True)
+    if len(malformed) > _FAULTS_SHOWN:
+        typer.echo(f"... and {len(malformed) - _FAULTS_SHOWN} more lines that cannot be used", err=True)
+    if form == "json":
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        _show_figures(figures)
+
+
+_FAULTS_SHOWN = 20
+
+
+def _show_figures(figures: dict[str, Any]) -> None:
+    """Names and values, nested ones indented under their name."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{figures['benchmark']}, {figures['protocol']}", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+
+    def add(values: dict[str, Any], depth: int) -> None:
+        for name, value in values.items():
+            nested = isinstance(value, dict)
+            table.add_row("  " * depth + name, "" if nested else _cell(value))
+            if nested:
+                add(value, depth + 1)
+
+    shown = {name: value for name, value in figures.items() if name not in ("benchmark", "protocol", "malformed")}
+    add({**shown, "lines not scored": len(figures["malformed"])}, 0)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _run(recipe: Recipe, folder: Path) -> None:

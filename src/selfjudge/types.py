@@ -46,6 +46,9 @@ class Problem(StrEnum):
 
     NO_VERDICT = "no_verdict"
     CONTRADICTORY = "contradictory"
+    NEGATED = "negated"
+    TIE = "tie"
+    NOT_OFFERED = "not_offered"
     CUT_OFF = "cut_off"
     ENGINE_FAILURE = "engine_failure"
 

@@ -22,6 +22,10 @@ _SOURCES = {
     "shapes": "shapes.prompts:ShapesPrompts",
 }
 _BENCHMARKS = {"shapes-bench": "shapes.benchmark:ShapesBenchmark"}
+_SCORES = {
+    "vl-rewardbench": "benchmarks.vl_rewardbench:score",
+    "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,14 @@ def find_model(name: str) -> Path:
             f"there is no model {name}: it is not a folder, and the hub does not give it ({type(error).__name__})",
             hint="Name a model folder, a model on the hub that can be downloaded from here, or `shapes`.",
         ) from error
+
+
+def find_score(benchmark: str) -> Callable[..., dict[str, Any]]:
+    """What scores the recorded outputs of a benchmark: `score(path, protocol=, k=)`. Raises InputError."""
+    if benchmark not in _SCORES:
+        raise InputError(f"recorded outputs of {benchmark} cannot be scored", hint=f"Known are {', '.join(_SCORES)}.")
+    found: Callable[..., dict[str, Any]] = _load(_SCORES, benchmark)
+    return found
 
 
 def _make_trainer(recipe: Training, read_image: ReadImage) -> Trainer:

@@ -66,17 +66,24 @@ def score(items: Sequence[Item]) -> Score:
         for item in items
     )
     return Score(
-        accuracy=_share(sum(sum(item.right) for item in items), 2 * len(items)),
-        pair_accuracy=_share(sum(all(item.right) for item in items), len(items)),
-        consistency=_share(same, len(items)),
-        first_position_rate=_share(sum(v is Verdict.FIRST for v in read), len(read)),
-        parse_rate=_share(len(read), 2 * len(items)),
+        accuracy=share(sum(sum(item.right) for item in items), 2 * len(items)),
+        pair_accuracy=share(sum(all(item.right) for item in items), len(items)),
+        consistency=share(same, len(items)),
+        first_position_rate=share(sum(v is Verdict.FIRST for v in read), len(read)),
+        parse_rate=share(len(read), 2 * len(items)),
         n=len(items),
     )
 
 
-def _share(count: int, of: int) -> float | None:
+def share(count: int, of: int) -> float | None:
+    """A fraction; None of nothing."""
     return count / of if of else None
+
+
+def macro(shares: Sequence[float | None]) -> float | None:
+    """The mean of fractions, each counting the same; None when one of them is undefined, or there is none."""
+    known = [value for value in shares if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(shares) else None
 
 
 def by_dimension(items: Sequence[Item]) -> dict[str, Score]:

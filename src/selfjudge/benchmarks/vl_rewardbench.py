@@ -1,0 +1,204 @@
+"""VL-RewardBench: its dimensions, its result file, and its official score reproduced to the last bit.
+
+The official script draws one random stream over five passes (K = 1, 3, 5, 7, 9), shuffles the lines in each, takes the first K
+samples of each item, and leaves undecided items out of the denominator. `strict` counts every item and reads with our parser.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..method.metrics import macro, share
+from ..method.overall_judgment import official, robust
+from ..types import Verdict
+from .recorded import Fault, Malformed, lines, nothing_recorded, text
+
+NAME = "vl-rewardbench"
+
+DIMENSIONS = ("general", "hallucination", "reasoning")
+
+_BY_PREFIX = {
+    "hallucination": "hallucination",
+    "RLAIF": "hallucination",
+    "RLHF": "hallucination",
+    "mathverse": "reasoning",
+    "mmmu": "reasoning",
+    "wildvision": "general",
+}
+
+OFFICIAL_PASSES = (1, 3, 5, 7, 9)
+_SEED = 1234
+
+AGREE, REJECT, NO_MATCH = range(3)
+
+
+def dimension_of(identity: str) -> str:
+    """The dimension of a row by the prefix of its id, case-sensitive; everything unknown is general (VLFeedback)."""
+    return _BY_PREFIX.get(re.split("[_-]", identity, maxsplit=1)[0], "general")
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A result file as numbers: for each sample its item and state, for each item its dimension, and the lines not used."""
+
+    items: array[int] = field(default_factory=lambda: array("l"))
+    states: bytearray = field(default_factory=bytearray)
+    dimensions: list[int] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def most_samples(self) -> int:
+        return max(Counter(self.items).values())
+
+
+State = Callable[[str, int], int]
+"""What a reply says, given the place (0 or 1) where the worse response was shown: AGREE, REJECT or NO_MATCH."""
+
+
+def official_state(reply: str, worse: int) -> int:
+    """The official flag: any number but the worse answer's agrees."""
+    number = official(reply)
+    return NO_MATCH if number is None else REJECT if number == worse + 1 else AGREE
+
+
+def strict_state(reply: str, worse: int) -> int:
+    """What our parser makes of it."""
+    verdict = robust(reply)
+    if not isinstance(verdict, Verdict):
+        return NO_MATCH
+    return REJECT if verdict is (Verdict.FIRST, Verdict.SECOND)[worse] else AGREE
+
+
+def read(path: Path, state: State) -> Recorded:
+    """A result file in the official form: one line a sample. Raises InputError when not one line can be used."""
+    recorded = Recorded()
+    numbers: dict[str, int] = {}
+    wrapped: bool | None = None
+    for line, value in lines(path):
+        if wrapped is None and not isinstance(value, Malformed):
+            wrapped = isinstance(value, dict) and "0" in value
+        row = value["0"] if wrapped and isinstance(value, dict) and "0" in value else value
+        if row is None:
+            continue
+        try:
+            _add(recorded, numbers, row, state)
+        except Malformed as fault:
+            recorded.faults.append(Fault(line=line, problem=str(fault)))
+    if not recorded.items:
+        raise nothing_recorded(path, NAME, recorded.faults)
+    return recorded
+
+
+def _add(recorded: Recorded, numbers: dict[str, int], row: Any, state: State) -> None:
+    """One sample. The key of an item is the official one, for ids repeat."""
+    if isinstance(row, Malformed):
+        raise row
+    identity, query, reply = text(row, "id"), text(row, "query"), text(row, "meta", "filter_choice")
+    key = identity + query + "\t".join(sorted(_responses(row)))
+    worse = _worse_place(row)
+    item = numbers.setdefault(key, len(numbers))
+    if item == len(recorded.dimensions):
+        recorded.dimensions.append(DIMENSIONS.index(dimension_of(identity)))
+    recorded.items.append(item)
+    recorded.states.append(state(reply, worse))
+
+
+def _responses(row: Any) -> list[str]:
+    responses = row.get("response")
+    if not isinstance(responses, list) or len(responses) != 2 or not all(isinstance(r, str) for r in responses):
+        raise Malformed("`response` is not a list of two texts")
+    return responses
+
+
+def _worse_place(row: Any) -> int:
+    """Where the worse response was shown: 0 first, 1 second."""
+    ranking = row.get("ranking")
+    if ranking not in ([0, 1], [1, 0]):
+        raise Malformed("`ranking` is neither [0, 1] nor [1, 0]")
+    swapped = row["meta"].get("random_number")
+    if swapped not in (0, 1):
+        raise Malformed("`meta.random_number` is neither 0 nor 1")
+    return int(ranking.index(0 if swapped else 1))
+
+
+def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
+    """The figures of a result file under `official` or `strict`, with the lines that were not scored. Raises InputError."""
+    recorded = read(path, official_state if protocol == "official" else strict_state)
+    wanted = k or recorded.most_samples
+    figures = (_official if protocol == "official" else _strict)(recorded, wanted)
+    malformed = [asdict(fault) for fault in recorded.faults]
+    return {"benchmark": NAME, "protocol": protocol, "k": wanted, **figures, "malformed": malformed}
+
+
+def _official(recorded: Recorded, k: int) -> dict[str, Any]:
+    """`by_k` has the script's five passes. A `k` of none of them is a pass of its own, from the same seed."""
+    rng = random.Random(_SEED)
+    count = len(recorded.items)
+    by_k = {str(size): _figures(_counts(recorded, _shuffled(count, rng), size), drop=True) for size in OFFICIAL_PASSES}
+    top = by_k.get(str(k)) or _figures(_counts(recorded, _shuffled(count, random.Random(_SEED)), k), drop=True)
+    return {**top, "by_k": by_k}
+
+
+def _strict(recorded: Recorded, k: int) -> dict[str, Any]:
+    """Every item counts: it is right when more than half of its first `k` samples are."""
+    return _figures(_counts(recorded, range(len(recorded.items)), k), drop=False)
+
+
+_STATES = ("agree", "reject", "no_match", "other")
+
+
+def _shuffled(count: int, rng: random.Random) -> list[int]:
+    """The lines in the official order: each in turn swapped with one drawn from all of them."""
+    order = list(range(count))
+    draw, last = rng.randint, count - 1
+    for i in range(count):
+        j = draw(0, last)
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+def _figures(counts: Sequence[Counter[str]], *, drop: bool) -> dict[str, Any]:
+    """Fractions, by dimension and over all; None where the official script would divide by zero.
+
+    `drop` leaves items that are neither agreed nor rejected out of the denominators, as the official script does.
+    """
+    kept = _STATES[:2] if drop else _STATES
+    right = [count["agree"] for count in counts]
+    of = [sum(count[state] for state in kept) for count in counts]
+    shares = {name: share(a, n) for name, a, n in zip(DIMENSIONS, right, of, strict=True)}
+    totals = {state: sum(count[state] for count in counts) for state in _STATES}
+    return {
+        "n": sum(totals.values()),
+        "overall": share(sum(right), sum(of)),
+        "macro": macro(list(shares.values())),
+        "dimensions": shares,
+        **totals,
+        "parse_rate": share(sum(count["read"] for count in counts), sum(count["samples"] for count in counts)),
+    }
+
+
+def _counts(recorded: Recorded, order: Sequence[int], k: int) -> list[Counter[str]]:
+    """By dimension: items by the state that more than half of their first `k` samples have, and samples taken and read."""
+    size = len(recorded.dimensions)
+    taken, *votes = (array("l", bytes(array("l").itemsize * size)) for _ in range(4))
+    items, states = recorded.items, recorded.states
+    for line in order:
+        item = items[line]
+        if taken[item] < k:
+            taken[item] += 1
+            votes[states[line]][item] += 1
+    counts = [Counter[str]() for _ in DIMENSIONS]
+    for item, dimension in enumerate(recorded.dimensions):
+        majority = (state for state, vote in zip(_STATES, votes, strict=False) if 2 * vote[item] > taken[item])
+        count = counts[dimension]
+        count[next(majority, "other")] += 1
+        count["samples"] += taken[item]
+        count["read"] += taken[item] - votes[NO_MATCH][item]
+    return counts
