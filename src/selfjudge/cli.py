@@ -130,8 +130,10 @@ def _show_figures(figures: dict[str, Any]) -> None:
             if nested:
                 add(value, depth + 1)
 
-    shown = {name: value for name, value in figures.items() if name not in ("benchmark", "protocol", "malformed")}
+    shown = {name: value for name, value in figures.items() if name not in ("benchmark", "protocol", "malformed", "by_k")}
     add({**shown, "lines not scored": len(figures["malformed"])}, 0)
+    if "by_k" in figures:
+        add({"overall by k": {k: of_k["overall"] for k, of_k in figures["by_k"].items()}}, 0)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
