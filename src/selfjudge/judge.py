@@ -11,7 +11,7 @@ from .errors import InputError
 from .images import BadImage, admit
 from .method.verdicts import parse, probability
 from .ports import Engine
-from .recipe import Judging, SamplingRecipe, TransformersEngine
+from .recipe import MAX_PIXELS, Judging, SamplingRecipe, TransformersEngine
 from .stages.judge import comparison_request
 from .store import CARD, read_json
 from .types import ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
@@ -105,7 +105,7 @@ class Judge:
 
     def _admit(self, image: str | Path | bytes | Image) -> ImageRef:
         try:
-            ref, data = admit(_bytes(image), max_pixels=100_000_000)
+            ref, data = admit(_bytes(image), max_pixels=MAX_PIXELS)
         except BadImage as bad:
             raise InputError(
                 f"the image cannot be used: {bad.reason}: {bad}",

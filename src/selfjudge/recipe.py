@@ -19,6 +19,9 @@ from .method.selection import Keep, Rule
 from .method.voting import Negative
 from .types import Kind, content_id
 
+MAX_PIXELS = 100_000_000
+"""An image with more is not decoded."""
+
 EMBEDDED_MODEL = "shapes"
 """The model name that stands for the tiny VLM shipped with the package."""
 
@@ -231,12 +234,30 @@ class ShapesBench(Section):
     seed: int = 0
 
 
+class PairsBench(Section):
+    """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
+
+    name: Literal["pairs"]
+    path: Path
+    """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
+
+
+Bench = Annotated[ShapesBench | PairsBench, Field(discriminator="name")]
+
+
 class Evaluation(Section):
     """Which benchmarks every judge is measured on, the base included."""
 
-    benchmarks: tuple[ShapesBench, ...] = ()
+    benchmarks: tuple[Bench, ...] = ()
     sampling: SamplingRecipe = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0)
     """CHOSEN: greedy."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _once_each(cls, benchmarks: tuple[Bench, ...]) -> tuple[Bench, ...]:
+        if len({benchmark.name for benchmark in benchmarks}) < len(benchmarks):
+            raise ValueError("a benchmark is named twice")
+        return benchmarks
 
 
 class TransformersEngine(Section):
@@ -288,7 +309,7 @@ class Recipe(Section):
     """The base model: a folder, a name on the hub, or `shapes` for the one shipped with the package."""
     prompts: tuple[Source, ...] = Field(min_length=1)
     """Where prompts come from; several sources are taken one after the other."""
-    max_pixels: int = Field(100_000_000, ge=1)
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
     """An image with more pixels is dropped before it is decoded."""
     synthesis: Synthesis = Synthesis()
     judging: Judging = Judging()

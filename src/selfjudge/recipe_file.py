@@ -176,5 +176,15 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         else source
         for source in recipe.prompts
     )
+    benchmarks = tuple(
+        bench.model_copy(update={"path": (folder / bench.path).resolve()}) if bench.name == "pairs" else bench
+        for bench in recipe.evaluation.benchmarks
+    )
     model = folder / recipe.model
-    return recipe.model_copy(update={"prompts": prompts, "model": str(model.resolve()) if model.is_dir() else recipe.model})
+    return recipe.model_copy(
+        update={
+            "prompts": prompts,
+            "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
+            "model": str(model.resolve()) if model.is_dir() else recipe.model,
+        }
+    )

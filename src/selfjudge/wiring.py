@@ -21,7 +21,7 @@ _SOURCES = {
     "dataset": "sources.dataset:DatasetPrompts",
     "shapes": "shapes.prompts:ShapesPrompts",
 }
-_BENCHMARKS = {"shapes-bench": "shapes.benchmark:ShapesBenchmark"}
+_BENCHMARKS = {"shapes-bench": "shapes.benchmark:ShapesBenchmark", "pairs": "sources.pairs:PairsBenchmark"}
 _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",

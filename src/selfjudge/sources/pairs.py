@@ -1,0 +1,108 @@
+"""A benchmark of one's own: a JSONL file of pairs whose better response is known.
+
+Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lose items without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..images import BadImage, admit
+from ..method.kinds import route
+from ..recipe import MAX_PIXELS, PairsBench
+from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
+from .rows import raw_prompt
+
+Put = Callable[[ImageRef, bytes], None]
+
+
+class PairsBenchmark:
+    """The pairs of a file. A row without a `dimension` is in `all`; rows of one `group`, or else prompt, are resampled together."""
+
+    name = "pairs"
+
+    def __init__(self, recipe: PairsBench) -> None:
+        self._path = recipe.path
+
+    def items(self, put: Put) -> Sequence[BenchmarkItem]:
+        """All items; their images are handed to `put`. Raises InputError that names the line of the first fault."""
+        items: dict[str, BenchmarkItem] = {}
+        lines: dict[str, int] = {}
+        for number, row in self._rows():
+            where = f"{self._path}:{number}"
+            item = _item(row, where, self._path.parent, put)
+            if item.pair.id in items:
+                raise InputError(
+                    f"{where}: the same pair as in line {lines[item.pair.id]}", hint="Keep one of them; check which is better."
+                )
+            items[item.pair.id], lines[item.pair.id] = item, number
+        if not items:
+            raise InputError(f"{self._path} holds no pair", hint="Write one JSON object a line.")
+        return list(items.values())
+
+    def _rows(self) -> Iterator[tuple[int, Any]]:
+        try:
+            with self._path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield number, json.loads(line)
+        except OSError as error:
+            raise InputError(f"cannot read {self._path}: {error.strerror}", hint="Paths start at the recipe's folder.") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self._path}:{number}: not JSON: {error}", hint="Write one JSON object a line.") from error
+
+
+def _item(row: Any, where: str, folder: Path, put: Put) -> BenchmarkItem:
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: a JSON {type(row).__name__}, not an object", hint="Write one JSON object a line.")
+    chosen, rejected = (_response(row, name, where) for name in ("chosen", "rejected"))
+    if chosen == rejected:
+        raise InputError(f"{where}: chosen and rejected are the same", hint="Remove the line.")
+    prompt = _prompt(row, where, folder, put)
+    pair = PreferencePair(
+        id=PreferencePair.identify(prompt, chosen, rejected), prompt=prompt, chosen=chosen, rejected=rejected, evidence=None
+    )
+    dimension, group = (str(row.get(name) or default) for name, default in (("dimension", "all"), ("group", prompt.id)))
+    return BenchmarkItem(pair=pair, dimension=dimension, level="all", group=group)
+
+
+def _response(row: dict[str, Any], name: str, where: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(
+            f"{where}: `{name}` is {'missing' if value is None else repr(value)[:40]}, not text", hint="Both are needed."
+        )
+    return value
+
+
+def _prompt(row: dict[str, Any], where: str, folder: Path, put: Put) -> Prompt:
+    raw = raw_prompt(row, where=where, folder=folder, route="auto")
+    text = raw.text.replace("<image>", "").strip()
+    if raw.problem is not None or not text:
+        raise InputError(
+            f"{where}: {raw.detail or 'the prompt is empty'}", hint="Each line needs `prompt`, and `image` or `images`."
+        )
+    refs = tuple(_keep(image, where, put) for image in raw.images)
+    kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
+    return Prompt(
+        id=Prompt.identify(text, refs), text=text, images=refs, kind=kind, kind_rule=rule, source=where, source_id=raw.id
+    )
+
+
+def _keep(image: bytes | Path, where: str, put: Put) -> ImageRef:
+    try:
+        ref, data = admit(image if isinstance(image, bytes) else image.read_bytes(), max_pixels=MAX_PIXELS)
+    except OSError as error:
+        raise InputError(
+            f"{where}: cannot read {image!s:.200}: {error.strerror}", hint="Paths start at the file's folder."
+        ) from error
+    except BadImage as bad:
+        raise InputError(
+            f"{where}: the image cannot be used: {bad.reason}: {bad}", hint="Replace it, or remove the line."
+        ) from bad
+    put(ref, data)
+    return ref

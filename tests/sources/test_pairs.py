@@ -1,0 +1,85 @@
+"""A benchmark of one's own: every pair counts, and a fault names its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from runs import ROOT, run_recipe
+from selfjudge.errors import InputError, RecipeError
+from selfjudge.recipe import PairsBench
+from selfjudge.recipe_file import load_recipe
+from selfjudge.sources.pairs import PairsBenchmark
+from selfjudge.types import BenchmarkItem
+
+PAIR = {"prompt": "what is it?", "image": "x.png", "chosen": "red", "rejected": "blue"}
+
+
+def written(folder: Path, *rows: Any) -> Path:
+    Image.new("RGB", (8, 8), "red").save(folder / "x.png")
+    path = folder / "pairs.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def items(path: Path) -> list[BenchmarkItem]:
+    return list(PairsBenchmark(PairsBench(name="pairs", path=path)).items(lambda ref, data: None))
+
+
+def test_a_line_is_a_pair_with_its_image_dimension_and_group(tmp_path: Path):
+    first, second = items(written(tmp_path, PAIR, {**PAIR, "chosen": "a", "dimension": "colour", "group": 7, "id": "mine"}))
+    assert (first.pair.chosen, first.pair.rejected, first.dimension) == ("red", "blue", "all")
+    assert first.group == first.pair.prompt.id and len(first.pair.prompt.images) == 1
+    assert (second.dimension, second.group, second.pair.prompt.source_id) == ("colour", "7", "mine")
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("{", "not JSON"),
+        ([1], "a JSON list, not an object"),
+        ({**PAIR, "chosen": None}, "`chosen` is missing"),
+        ({**PAIR, "rejected": 3}, "`rejected` is 3"),
+        ({**PAIR, "rejected": "red"}, "are the same"),
+        ({**PAIR, "prompt": " "}, "the prompt is empty"),
+        ({**PAIR, "prompt": None}, "neither `prompt`"),
+        ({**PAIR, "image": "gone.png"}, "cannot read"),
+        ({**PAIR, "image": "pairs.jsonl"}, "the image cannot be used: not_an_image"),
+        (PAIR, "the same pair as in line 1"),
+        ({**PAIR, "chosen": "blue", "rejected": "red"}, "the same pair as in line 1"),
+    ],
+)
+def test_a_fault_is_an_error_that_names_its_line(tmp_path: Path, row: Any, problem: str):
+    with pytest.raises(InputError) as error:
+        items(written(tmp_path, PAIR, "", row))
+    assert "pairs.jsonl:3: " in str(error.value) and problem in str(error.value)
+    assert error.value.hint
+
+
+def test_a_file_that_is_missing_or_empty_is_an_error(tmp_path: Path):
+    with pytest.raises(InputError, match="cannot read"):
+        items(tmp_path / "gone.jsonl")
+    with pytest.raises(InputError, match="holds no pair"):
+        items(written(tmp_path))
+
+
+def test_a_recipe_measures_every_judge_on_them_beside_another_benchmark(tmp_path: Path):
+    path = written(tmp_path, *({**PAIR, "chosen": f"red {n}", "dimension": "ab"[n % 2]} for n in range(6)))
+    recipe = load_recipe(
+        ROOT / "recipes/scripted.yaml",
+        ("prompts.0.limit=20", "loop.iterations=1", f"evaluation.benchmarks.0={{name: pairs, path: {path}}}"),
+    )
+    state = run_recipe(recipe, tmp_path / "run")
+    for entry in state["iterations"]:
+        assert entry["benchmarks"]["pairs"]["n"] == 6
+        assert set(entry["benchmarks"]["pairs"]["dimensions"]) == {"a", "b"}
+
+
+def test_a_benchmark_named_twice_is_an_error(tmp_path: Path):
+    twice = "evaluation.benchmarks=[{name: pairs, path: a}, {name: pairs, path: b}]"
+    with pytest.raises(RecipeError, match="named twice"):
+        load_recipe(ROOT / "recipes/scripted.yaml", (twice,))
