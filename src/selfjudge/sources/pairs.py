@@ -21,7 +21,7 @@ Put = Callable[[ImageRef, bytes], None]
 
 
 class PairsBenchmark:
-    """The pairs of a file. A row without a `dimension` is in `all`; rows of one `group`, or else prompt, are resampled together."""
+    """The pairs of a file. Rows without a `dimension` are in `all`; rows of one `group`, or prompt, are resampled together."""
 
     name = "pairs"
 
