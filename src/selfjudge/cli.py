@@ -85,6 +85,32 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_defaul
 
 
 @app.command()
+def evaluate(
+    judge: Annotated[
+        str, typer.Option(help="A model folder, a name on the hub, shapes, first, longer or random.", show_default=False)
+    ],
+    benchmark: Annotated[str, typer.Option(help="shapes-bench, or a JSONL file of pairs.", show_default=False)],
+    folder: Annotated[Path, typer.Option("--dir", help="Where items, judgments and result.json go.", show_default=False)],
+    limit: Annotated[int | None, typer.Option(min=1, help="The first pairs only.", show_default="all")] = None,
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+) -> None:
+    """Measure a judge on pairs whose better response is known: both orders, and an unread verdict is wrong.
+
+    Run it again and it goes on where it stopped. `first`, `longer` and `random` look at nothing: what a judge has to beat.
+    """
+    from .evaluation import evaluate as measure
+    from .recipe import PairsBench, ShapesBench
+    from .store import RunFolder
+
+    named = ShapesBench(name="shapes-bench") if benchmark == "shapes-bench" else PairsBench(name="pairs", path=Path(benchmark))
+    figures = measure(judge, named, RunFolder(folder), limit=limit, progress=_progress)
+    if form == "json":
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        _show_figures({name: value for name, value in figures.items() if name not in ("prompt", "levels")})
+
+
+@app.command()
 def score(
     file: Annotated[Path, typer.Argument(help="Recorded outputs of a judge: a benchmark's result file.", show_default=False)],
     benchmark: Annotated[str, typer.Option(help="vl-rewardbench or multimodal-rewardbench.", show_default=False)],
@@ -131,7 +157,9 @@ def _show_figures(figures: dict[str, Any]) -> None:
                 add(value, depth + 1)
 
     shown = {name: value for name, value in figures.items() if name not in ("benchmark", "protocol", "malformed", "by_k")}
-    add({**shown, "lines not scored": len(figures["malformed"])}, 0)
+    add(shown, 0)
+    if "malformed" in figures:
+        add({"lines not scored": len(figures["malformed"])}, 0)
     if "by_k" in figures:
         add({"overall by k": {k: of_k["overall"] for k, of_k in figures["by_k"].items()}}, 0)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
@@ -211,9 +239,11 @@ def _scores(figures: dict[str, Any]) -> list[float | None]:
     return [figures[name] for name in _SCORES]
 
 
-def _cell(value: float | int | None) -> str:
+def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list | tuple):
+        return " to ".join(map(_cell, value))
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 

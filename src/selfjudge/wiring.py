@@ -11,10 +11,14 @@ from typing import Any
 
 from .errors import InputError, SelfjudgeError
 from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
-from .recipe import EMBEDDED_MODEL, Recipe, Training, TransformersEngine
+from .recipe import EMBEDDED_MODEL, Bench, Recipe, Training, TransformersEngine
 from .recipe import Engine as EngineRecipe
 
-_ENGINES = {"transformers": "engines.local:TransformersEngine", "scripted": "engines.scripted:Scripted"}
+_ENGINES = {
+    "transformers": "engines.local:TransformersEngine",
+    "scripted": "engines.scripted:Scripted",
+    "baseline": "engines.baseline:Baseline",
+}
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
@@ -26,6 +30,9 @@ _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
 }
+
+BASELINES = dict.fromkeys(("first", "longer", "random"), "<first>{first}</first>\n<second>{second}</second>")
+"""Judges that look at nothing, and how they are asked: a response cannot hold these marks, so both can be told apart again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +51,22 @@ def make_world(recipe: Recipe, read_image: ReadImage) -> World:
     return World(
         base=find_model(recipe.model),
         sources=tuple(_load(_SOURCES, source.kind)(source) for source in recipe.prompts),
-        benchmarks=tuple(_load(_BENCHMARKS, benchmark.name)(benchmark) for benchmark in recipe.evaluation.benchmarks),
+        benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe.training, read_image),
         open_engine=lambda model: open_engine(recipe.engine, model, read_image),
     )
+
+
+def make_benchmark(recipe: Bench) -> Benchmark:
+    """The benchmark that a recipe names."""
+    benchmark: Benchmark = _load(_BENCHMARKS, recipe.name)(recipe)
+    return benchmark
+
+
+def open_baseline(name: str) -> Engine:
+    """A judge that looks at nothing, by its rule."""
+    engine: Engine = _load(_ENGINES, "baseline")(name)
+    return engine
 
 
 def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Engine:
