@@ -26,8 +26,8 @@ KEPT = ROOT / "docs" / "runs"
 BENCHMARK_SEED = 2026
 """Every choice in the recipe was made on benchmark seed 0 and run seed 0."""
 
-CONSTANT = ["training.learning_rate=0.0003", "training.epoch_decay=0.85"]
-"""The demo's recipe before its rate was annealed: what the ablations were measured with."""
+CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
+"""The demo's recipe with a rate that hardly falls, over two epochs instead of three: what the ablations were measured with."""
 
 ARMS = {
     "demo": [],
