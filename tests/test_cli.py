@@ -114,12 +114,12 @@ def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path):
 
 
 def test_killed_twenty_times_at_random_moments_a_run_is_as_if_undisturbed(tmp_path: Path):
-    slow = ("--set", "engine.seconds_per_request=0.006")
-    undisturbed = selfjudge("run", RECIPE, "--dir", tmp_path / "undisturbed", *SMALL, *slow)
+    large = ("--set", "prompts.0.limit=300", "--set", "engine.seconds_per_request=0.002")  # 30 parts: each start adds one or more
+    undisturbed = selfjudge("run", RECIPE, "--dir", tmp_path / "undisturbed", *large)
     assert undisturbed.returncode == 0, undisturbed.stderr
     killed = tmp_path / "killed"
-    again = ("run", RECIPE, "--dir", str(killed), *SMALL, *slow)
-    kill_at_random([sys.executable, "-m", "selfjudge", *again], killed, kills=20, within=0.8)
+    again = ("run", RECIPE, "--dir", str(killed), *large)
+    kill_at_random([sys.executable, "-m", "selfjudge", *again], killed, kills=20, within=0.3)
     assert selfjudge(*again).returncode == 0
     assert digests(killed) == digests(tmp_path / "undisturbed")
     one, other = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("killed", "undisturbed"))
