@@ -84,6 +84,7 @@ def tables(seeds: Sequence[int]) -> str:
     for measure in MEASURES:
         rows = [(arm, *scores(arm, seeds, measure)) for arm in arms]
         parts.append(f"**{measure}**\n\n" + markdown(("arm", *(f"iteration {i}" for i in range(len(rows[0]) - 1))), rows))
+    parts.append("**the demo against the supervised ceiling**\n\n" + ceiling_table(seeds))
     first, *_, last = zip(*(load("demo", seed) for seed in seeds), strict=True)
     dimensions = [
         (name, *(spread([figures["dimensions"][name]["accuracy"] for figures in entries]) for entries in (first, last)))
@@ -91,6 +92,17 @@ def tables(seeds: Sequence[int]) -> str:
     ]
     parts.append("**accuracy of the demo by dimension**\n\n" + markdown(("dimension", "base", "last iteration"), dimensions))
     return "\n\n".join(parts)
+
+
+def ceiling_table(seeds: Sequence[int]) -> str:
+    """The demo's last iteration beside what `experiments/ceiling.py` reached with true labels."""
+    paths = [path for seed in seeds if (path := KEPT / f"ceiling-{seed}.json").exists()]
+    ceilings = [json.loads(path.read_text())["benchmark"] for path in paths]
+    rows = []
+    for measure in MEASURES[:2] if ceilings else ():
+        demo, ceiling = [load("demo", seed)[-1][measure] for seed in seeds], [figures[measure] for figures in ceilings]
+        rows.append((measure, spread(demo), spread(ceiling), f"{fmean(demo) / fmean(ceiling):.3f}"))
+    return markdown(("measure", "demo", f"ceiling ({len(ceilings)} seeds)", "share"), rows)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
