@@ -7,9 +7,8 @@ intervals over groups of items (an item alone is its own group), with a fixed se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -53,9 +52,6 @@ class Score:
     first_position_rate: float | None
     parse_rate: float | None
     n: int
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def score(items: Sequence[Item]) -> Score:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from ..chat import Completion, Token
 from ..types import Finish, Problem, Verdict
@@ -60,12 +62,9 @@ def _letter_token(tokens: Sequence[Token]) -> tuple[Token, int] | None:
     if not anchors:
         return None
     target = anchors[-1].start(1) + len(anchors[-1][1]) - len(anchors[-1][1].lstrip())
-    start = 0
-    for token in tokens:
-        if start <= target < start + len(token.text):
-            return token, target - start
-        start += len(token.text)
-    return None
+    ends = list(accumulate(len(token.text) for token in tokens))
+    index = bisect_right(ends, target)
+    return tokens[index], target - ends[index] + len(tokens[index].text)
 
 
 def _same_but(a: str, b: str, place: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..method.metrics import Item, accuracy_of, by_dimension, interval, pair_accuracy_of, score
@@ -16,18 +17,18 @@ def figures(items: Sequence[BenchmarkItem], judgments: Sequence[Row]) -> dict[st
     """All figures of a benchmark run, as they stand in `summary.json`: fractions, None where nothing could be counted."""
     judged = _judged(items, judgments)
     return {
-        **score(judged).as_dict(),
+        **asdict(score(judged)),
         "ci95": interval(judged, accuracy_of),
         "pair_ci95": interval(judged, pair_accuracy_of),
-        "dimensions": {name: part.as_dict() for name, part in by_dimension(judged).items()},
-        "levels": {name: part.as_dict() for name, part in by_dimension(_judged(items, judgments, by="level")).items()},
+        "dimensions": {name: asdict(part) for name, part in by_dimension(judged).items()},
+        "levels": {name: asdict(part) for name, part in by_dimension(_judged(items, judgments, by="level")).items()},
     }
 
 
 def agreement(pairs: Sequence[PreferencePair], judgments: Sequence[Row]) -> dict[str, Any]:
     """How a judge's verdicts agree with the synthetic labels of pairs that were not trained on."""
     items = [BenchmarkItem(pair=pair, dimension=str(pair.prompt.kind), level="", group=pair.prompt.id) for pair in pairs]
-    return score(_judged(items, judgments)).as_dict()
+    return asdict(score(_judged(items, judgments)))
 
 
 def _judged(items: Sequence[BenchmarkItem], judgments: Sequence[Row], by: str = "dimension") -> list[Item]:
