@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,13 @@ def test_a_folder_with_a_run_of_unknown_origin_is_not_touched(tmp_path: Path):
 )
 def test_the_first_difference_is_named(ours: dict, theirs: dict, found: str | None):
     assert difference(ours, theirs) == found
+
+
+def test_threads_that_write_the_same_file_at_once_do_not_disturb_each_other(tmp_path: Path):
+    data = b"x" * 100_000
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(100):
+            path = tmp_path / str(number)
+            list(pool.map(lambda _, path=path: write_whole(path, data, durable=False), range(8)))
+    assert all(path.read_bytes() == data for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 100

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file so that its name only ever stands for the whole of it. `durable` also survives a loss of power."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # a writer's own
         try:
             with unfinished.open("wb") as file:
                 file.write(data)
