@@ -1,6 +1,6 @@
 """Variants of the demo's recipe over several seeds, on a benchmark seed that nothing was chosen on.
 
-    python experiments/arms.py                   every arm, seeds 1 to 3, two runs side by side (about an hour on two cores)
+    python experiments/arms.py                   every arm, seeds 1 to 3, two runs side by side (about 90 minutes on two cores)
     python experiments/arms.py --arms demo coin  some of them
     python experiments/arms.py --table           no run: the tables of docs/results.md from docs/runs/*.json
 
