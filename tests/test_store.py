@@ -31,15 +31,43 @@ def test_a_sealed_table_is_sorted_by_key_whatever_the_order_of_arrival(tmp_path:
     assert one.digest == other.digest
 
 
-def test_rows_are_safe_once_a_part_is_flushed(tmp_path: Path):
+def test_a_row_survives_the_process_that_added_it_whether_in_a_part_or_not(tmp_path: Path):
     first = table(tmp_path)
     first.append(row("a"))
     first.flush()
     first.append(row("b"))
     again = table(tmp_path)
-    assert again.keys() == {"a"} and not again.sealed
-    again.seal([row("b")])
-    assert again.sealed and again.column("key") == ["a", "b"]
+    assert again.keys() == {"a", "b"} and not again.sealed
+    again.append(row("c"))
+    last = table(tmp_path)
+    assert {stored["key"] for stored in last.stored()} == {"a", "b", "c"}
+    last.seal([row("d")])
+    assert last.sealed and last.column("key") == ["a", "b", "c", "d"]
+
+
+def test_a_row_that_was_half_written_was_never_stored(tmp_path: Path):
+    first = table(tmp_path)
+    first.append(row("a"))
+    first.append(row("b"))
+    journal = next(tmp_path.rglob("*.jsonl"))
+    journal.write_bytes(journal.read_bytes()[:-5])
+    again = table(tmp_path)
+    assert again.keys() == {"a"}
+    again.append(row("b"))
+    again.seal()
+    assert again.column("key") == ["a", "b"]
+
+
+def test_a_journal_beside_its_part_is_done_with(tmp_path: Path):
+    first = table(tmp_path)
+    first.append(row("a"))
+    journal = next(tmp_path.rglob("*.jsonl"))
+    left = journal.read_bytes()
+    first.flush()
+    journal.write_bytes(left)  # killed after the part was written, before the journal was removed
+    again = table(tmp_path)
+    again.seal()
+    assert again.column("key") == ["a"]
 
 
 def test_a_part_is_flushed_after_so_many_rows(tmp_path: Path):

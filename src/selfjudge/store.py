@@ -1,8 +1,9 @@
 """The run folder: tables that grow in parts and are sealed whole, images by content, and the recipe that made them.
 
-A table grows as parts, each written whole or not at all. Once complete it is sorted by key into one file, and its manifest is
-written last: a table without a manifest is unfinished, whatever lies there. A manifest names what the table was made of
-(`identity`); a folder whose identity differs is an error that names the difference, never a silent reuse.
+A table grows as parts, each written whole or not at all; rows that are not in a part yet stand in a journal, one line each, so
+that a killed process loses none. Once complete, a table is sorted by key into one file, and its manifest is written last: a
+table without a manifest is unfinished, whatever lies there. A manifest names what the table was made of (`identity`); a folder
+whose identity differs is an error that names the difference, never a silent reuse.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ class Table:
         self._parts = folder / f".{kind.name}.parts"
         self._identity = json.loads(json.dumps(identity))
         self._pending: list[Row] = []
+        self._journal: Path | None = None
         self._since = time.monotonic()
 
     @property
@@ -170,11 +172,18 @@ class Table:
         return self.manifest.sha256
 
     def keys(self) -> set[str]:
-        """Keys of all rows that are safely stored in parts."""
+        """Keys of all rows that are safely stored."""
+        self._recover()
         return {key for part in self._part_paths() for key in pq.read_table(part, columns=[self.kind.key])[0].to_pylist()}
 
     def append(self, row: Row) -> None:
-        """Add a row; it is safe after at most FLUSH_ROWS rows or FLUSH_SECONDS more."""
+        """Add a row. It survives the death of this process at once, and a loss of power after FLUSH_SECONDS or FLUSH_ROWS."""
+        self._recover()
+        if self._journal is None:
+            self._journal = self._parts / f"{self._next_part():08d}.jsonl"  # named like the part that it becomes
+            self._parts.mkdir(parents=True, exist_ok=True)
+        with writing(self._journal), self._journal.open("ab") as journal:
+            journal.write(json.dumps(row).encode() + b"\n")
         self._pending.append(row)
         if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
             self.flush()
@@ -182,21 +191,39 @@ class Table:
     def flush(self) -> None:
         """Write the rows added since the last time as one part."""
         if self._pending:
-            paths = self._part_paths()
-            number = int(paths[-1].stem) + 1 if paths else 0
             table = pa.Table.from_pylist(self._pending, schema=self.kind.schema)
             seconds = time.monotonic() - self._since
             table = table.replace_schema_metadata({b"seconds": repr(seconds).encode()})
-            write_whole(self._parts / f"{number:08d}.parquet", _parquet(table))
+            write_whole(self._parts / f"{self._next_part():08d}.parquet", _parquet(table))
             self._pending = []
+            if self._journal is not None:
+                self._journal.unlink(missing_ok=True)
+                self._journal = None
         self._since = time.monotonic()
 
     def stored(self) -> list[Row]:
-        """All rows that are safely stored in parts, in no order."""
+        """All rows that are safely stored, in no order."""
+        self._recover()
         return [row for part in self._part_paths() for row in pq.read_table(part, schema=self.kind.schema).to_pylist()]
+
+    def _recover(self) -> None:
+        """Turn the journal of a killed process into a part. Beside its part it is done with; half a line was never stored."""
+        if self._pending or self._journal is not None:
+            return
+        for journal in sorted(self._parts.glob("[0-9]*.jsonl")):
+            if not journal.with_suffix(".parquet").exists():
+                lines = journal.read_bytes().split(b"\n")[:-1]
+                self._pending = [json.loads(line) for line in lines]
+                self.flush()
+            journal.unlink(missing_ok=True)
+
+    def _next_part(self) -> int:
+        paths = self._part_paths()
+        return int(paths[-1].stem) + 1 if paths else 0
 
     def seal(self, rows: Sequence[Row] = ()) -> None:
         """Sort all rows by key into the final file, write the manifest, and remove the parts."""
+        self._recover()
         self._pending.extend(rows)
         self.flush()
         parts = [pq.read_table(path, schema=self.kind.schema) for path in self._part_paths()]
