@@ -11,7 +11,7 @@ from PIL import Image
 
 from runs import digests, no_progress
 from selfjudge.errors import RunError
-from selfjudge.evaluation import evaluate
+from selfjudge.evaluation import Asking, evaluate
 from selfjudge.recipe import PairsBench, ShapesBench
 from selfjudge.store import RunFolder
 
@@ -19,7 +19,8 @@ SHAPES = ShapesBench(name="shapes-bench", pairs=300, seed=5)
 
 
 def measured(judge: str, folder: Path, benchmark: Any = SHAPES, limit: int | None = None) -> dict[str, Any]:
-    return evaluate(judge, benchmark, RunFolder(folder), limit=limit, progress=no_progress)
+    asking = Asking(limit=limit)
+    return evaluate(judge, [benchmark], RunFolder(folder), asking=asking, base_url=None, progress=no_progress)[0]
 
 
 def test_who_always_says_first_is_never_right_in_both_orders(tmp_path: Path):
@@ -51,7 +52,7 @@ def test_a_model_is_asked_as_it_was_trained_to_be_and_the_same_call_again_change
     before = digests(tmp_path)
     assert measured("shapes", tmp_path, limit=20) == figures
     assert digests(tmp_path) == before
-    assert json.loads((tmp_path / "result.json").read_text())["accuracy"] == figures["accuracy"]
+    assert json.loads((tmp_path / "shapes-bench/result.json").read_text())["accuracy"] == figures["accuracy"]
 
 
 def test_a_folder_that_holds_another_judge_is_an_error_that_names_the_field(tmp_path: Path):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from runs import digests, run_recipe, scripted_recipe
+from selfjudge.ports import BenchmarkData
 from selfjudge.shapes import benchmark, drawing, questions
 from selfjudge.shapes.prompts import ShapesPrompts
-from selfjudge.types import BenchmarkItem
 from selfjudge.wiring import World
 
 
@@ -40,9 +40,11 @@ class Lying:
         self.name = honest.name
         self._honest = honest
 
-    def items(self, put: Any) -> list[BenchmarkItem]:
-        pairs = [(item, item.pair) for item in self._honest.items(put)]
-        return [replace(item, pair=replace(pair, chosen=pair.rejected, rejected=pair.chosen)) for item, pair in pairs]
+    def load(self, put: Any, progress: Any) -> BenchmarkData:
+        data = self._honest.load(put, progress)
+        pairs = [(item, item.pair) for item in data.items]
+        lies = [replace(item, pair=replace(pair, chosen=pair.rejected, rejected=pair.chosen)) for item, pair in pairs]
+        return replace(data, items=tuple(lies))
 
 
 def test_with_all_labels_of_the_benchmark_turned_round_the_loop_makes_the_same(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .ports import Advance
     from .recipe import Recipe
 
-Protocol = Literal["official", "strict"]
+Protocol = Literal["strict", "official", "paper"]
 Form = Literal["table", "json"]
 
 app = typer.Typer(
@@ -87,33 +87,73 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_defaul
 @app.command()
 def evaluate(
     judge: Annotated[
-        str, typer.Option(help="A model folder, a name on the hub, shapes, first, longer or random.", show_default=False)
+        str,
+        typer.Option(
+            help="A model folder, a name on the hub, openai:MODEL behind --base-url, shapes, or first, longer, random.",
+            show_default=False,
+        ),
     ],
-    benchmark: Annotated[str, typer.Option(help="shapes-bench, or a JSONL file of pairs.", show_default=False)],
-    folder: Annotated[Path, typer.Option("--dir", help="Where items, judgments and result.json go.", show_default=False)],
-    limit: Annotated[int | None, typer.Option(min=1, help="The first pairs only.", show_default="all")] = None,
+    benchmark: Annotated[
+        str, typer.Option(help="One or more, by commas: NAME, NAME=PATH or a JSONL file of pairs.", show_default=False)
+    ],
+    protocol: Annotated[Protocol, typer.Option(help="How to ask, read and count.")] = "strict",
+    samples: Annotated[int | None, typer.Option(min=1, help="Replies per item and order.", show_default="the protocol's")] = None,
+    prompt_file: Annotated[
+        Path | None,
+        typer.Option(help="Other words, with {images} {question} {first} {second}.", show_default="the protocol's"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first rows only.", show_default="all")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Where items, replies and results go.", show_default="runs/measured/JUDGE")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server, as http://localhost:8000/v1.", show_default="OPENAI_BASE_URL")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Leave rows without an image out, and count them.")
+    ] = False,
+    exclude: Annotated[
+        str | None, typer.Option(help="Sources or dimensions to leave out, by commas; contradictory.", show_default=False)
+    ] = None,
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
 ) -> None:
-    """Measure a judge on pairs whose better response is known: both orders, and an unread verdict is wrong.
+    """Measure a judge on pairs whose better response is known.
 
-    Run it again and it goes on where it stopped. `first`, `longer` and `random` look at nothing: what a judge has to beat.
+    `strict` asks in both orders, and an unread verdict is wrong; `official` does as the benchmark's own script does; `paper` is
+    what is known of arXiv 2512.05145. Run it again and it goes on where it stopped. `first`, `longer` and `random` look at
+    nothing: what a judge has to beat. A server's key is read from OPENAI_API_KEY.
     """
+    from .evaluation import Asking, named_benchmark
     from .evaluation import evaluate as measure
-    from .recipe import PairsBench, ShapesBench
+    from .recipe_file import read_template
     from .store import RunFolder
 
-    named = ShapesBench(name="shapes-bench") if benchmark == "shapes-bench" else PairsBench(name="pairs", path=Path(benchmark))
-    figures = measure(judge, named, RunFolder(folder), limit=limit, progress=_progress)
+    left_out = exclude.split(",") if exclude else []
+    named = [named_benchmark(name, allow_missing=allow_missing, exclude=left_out) for name in benchmark.split(",")]
+    template = None if prompt_file is None else read_template(prompt_file)
+    asking = Asking(protocol=protocol, samples=samples, template=template, limit=limit)
+    place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
+    results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":
-        typer.echo(json.dumps(figures, indent=2))
+        typer.echo(json.dumps(results if len(results) > 1 else results[0], indent=2))
     else:
-        _show_figures({name: value for name, value in figures.items() if name not in ("prompt", "levels")})
+        for figures in results:
+            _show_figures({name: value for name, value in figures.items() if name not in _DETAILS})
+        typer.echo(f"items, replies and result.json: {place.root}/NAME")
+
+
+_DETAILS = ("prompt", "levels", "problems")
 
 
 @app.command()
 def score(
-    file: Annotated[Path, typer.Argument(help="Recorded outputs of a judge: a benchmark's result file.", show_default=False)],
-    benchmark: Annotated[str, typer.Option(help="vl-rewardbench or multimodal-rewardbench.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A benchmark's result file, or a folder DIR/NAME of `evaluate`.", show_default=False)
+    ],
+    benchmark: Annotated[
+        str,
+        typer.Option(help="vl-rewardbench, multimodal-rewardbench, mmrb2=PAIRS.json, or what was evaluated.", show_default=False),
+    ],
     protocol: Annotated[Protocol, typer.Option(help="How to read and count.")] = "strict",
     k: Annotated[int | None, typer.Option(min=1, help="Samples of each item that count.", show_default="all")] = None,
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
@@ -123,10 +163,8 @@ def score(
     `official` gives what the benchmark's own script gives, its quirks included; `strict` counts an unread verdict as wrong.
     A line that cannot be used is reported with its number, and the others are scored.
     """
-    from .wiring import find_score
-
-    figures = find_score(benchmark)(file, protocol=protocol, k=k)
-    malformed = figures["malformed"]
+    figures = _scored(file, benchmark, protocol, k)
+    malformed = figures.get("malformed", [])
     for fault in malformed[:_FAULTS_SHOWN]:
         typer.echo(f"{file}:{fault['line']}: {fault['problem']}", err=True)
     if len(malformed) > _FAULTS_SHOWN:
@@ -134,7 +172,17 @@ def score(
     if form == "json":
         typer.echo(json.dumps(figures, indent=2))
     else:
-        _show_figures(figures)
+        _show_figures({name: value for name, value in figures.items() if name not in _DETAILS})
+
+
+def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[str, Any]:
+    from .evaluation import rescore
+    from .wiring import find_score
+
+    if file.is_dir() or file.suffix == ".parquet":
+        return rescore(file, benchmark, protocol=protocol, k=k)
+    name, _, data = benchmark.partition("=")
+    return find_score(name)(file, protocol=protocol, k=k, **({"data": data} if data else {}))
 
 
 _FAULTS_SHOWN = 20

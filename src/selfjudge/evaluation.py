@@ -1,59 +1,267 @@
-"""Measuring one judge on one benchmark, outside of a run: both orders, our reading, an unread verdict is wrong (`strict`)."""
+"""Measuring one judge on benchmarks, outside of a run: ask under a protocol, keep every reply, count, and say how it was done."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import tables
-from .ports import NamedEngine, Progress
-from .recipe import Bench, Judging, SamplingRecipe, TransformersEngine
+from .benchmarks.public import Measured
+from .errors import InputError
+from .method.protocols import STRICT, Protocol, base_of
+from .ports import BenchmarkData, Engine, NamedEngine, Progress
+from .recipe import Bench, Judging, PairsBench, PublicBench, ShapesBench, TransformersEngine
 from .stages import evaluate as measuring
-from .stages import judge as judging
-from .store import CARD, RunFolder, Table, fingerprint, read_json, write_json
-from .wiring import BASELINES, find_model, make_benchmark, open_baseline, open_engine
+from .store import CARD, RunFolder, Table, fingerprint, read_json, write_json, write_whole
+from .tables import Row
+from .types import BenchmarkItem, content_id
+from .wiring import BASELINES, find_model, find_score, find_spec, make_benchmark, open_baseline, open_engine, open_server
 
-GREEDY = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0)
+SERVED = "openai:"
+"""Before the name of a model that an OpenAI-compatible server answers for."""
 
 
-def evaluate(judge: str, benchmark: Bench, place: RunFolder, *, limit: int | None, progress: Progress) -> dict[str, Any]:
-    """The figures of a judge: a model folder, a name on the hub, `shapes`, or a baseline (`first`, `longer`, `random`).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How to ask: the protocol by name, and what the user changed of it."""
 
-    They are written to `result.json` beside the judgments. The same call again goes on where it stopped. Raises SelfjudgeError.
+    protocol: str = "strict"
+    samples: int | None = None
+    template: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """A judge to measure. `template` is the prompt that it was trained with, None where it was not; `identity` what it is."""
+
+    name: str
+    identity: dict[str, Any]
+    template: str | None
+    open: Callable[[], Engine]
+    fixed: bool = False
+    """Its prompt cannot be changed: a baseline, which reads the responses off it."""
+
+
+def evaluate(
+    judge: str, benchmarks: Sequence[Bench], place: RunFolder, *, asking: Asking, base_url: str | None, progress: Progress
+) -> list[dict[str, Any]]:
+    """The figures of a judge on each benchmark, also written to `NAME/result.json` beside items and replies.
+
+    `judge` is a model folder, a name on the hub, `shapes`, `openai:MODEL` behind `base_url`, or a baseline (`first`, `longer`,
+    `random`). The same call again goes on where it stopped. Raises SelfjudgeError.
     """
-    asking, identity, model = _judge(judge)
-    claim = {"judge": identity, "benchmark": benchmark.model_dump(mode="json"), "limit": limit}
-    with place.claim(claim, lambda recipe: recipe):
-        items = _items(benchmark, place, limit)
-        table = Table(place.root, tables.JUDGMENTS, {"stage": "evaluate", "version": measuring.VERSION, "inputs": claim})
-        if not table.sealed:
-            engine = open_baseline(judge) if model is None else open_engine(TransformersEngine(), model, place.images.get)
-            named = NamedEngine(name=Path(judge).name, engine=engine)
-            pairs = [item.pair for item in items]
-            judging.judge(pairs, table, model=named, recipe=asking, seed=0, progress=progress)
-            engine.close()
-        figures = measuring.figures(items, table.rows())
-        result = {"judge": judge, "benchmark": benchmark.name, "protocol": "strict", "prompt": asking.template, **figures}
-        write_json(place.root / "result.json", result)
+    contestant = find_contestant(judge, place, base_url)
+    opened: list[Engine] = []
+
+    def engine() -> Engine:
+        if not opened:
+            opened.append(contestant.open())
+        return opened[0]
+
+    with place.claim({"judge": contestant.identity}, lambda recipe: recipe):
+        try:
+            return [_measured(contestant, engine, bench, place, asking, progress) for bench in benchmarks]
+        finally:
+            for held in opened:
+                held.close()
+
+
+def _measured(
+    contestant: Contestant, engine: Callable[[], Engine], bench: Bench, place: RunFolder, asking: Asking, progress: Progress
+) -> dict[str, Any]:
+    """One judge on one benchmark."""
+    protocol = _protocol(bench.name, contestant, asking)
+    folder = place.root / bench.name
+    data = _data(bench, place, asking.limit, progress)
+    inputs = {
+        "judge": contestant.identity,
+        "benchmark": bench.model_dump(mode="json"),
+        "limit": asking.limit,
+        "protocol": asdict(protocol),
+    }
+    table = Table(folder, tables.JUDGMENTS, {"stage": "evaluate", "version": measuring.VERSION, "inputs": inputs})
+    if not table.sealed:
+        model = NamedEngine(name=contestant.name, engine=engine())
+        measuring.ask(data.items, table, model=model, protocol=protocol, seed=0, progress=progress)
+    replies = table.rows()
+    result = {
+        "judge": contestant.name,
+        "benchmark": bench.name,
+        "protocol": protocol.name,
+        "protocol_version": protocol.version,
+        "orders": protocol.orders,
+        "samples": protocol.samples,
+        "verdict_line": protocol.line,
+        "sampling": asdict(protocol.sampling),
+        "prompt": protocol.template,
+        "prompt_id": content_id(protocol.template),
+        **_figures(bench.name, protocol, data.items, replies),
+        **(_official(bench.name, data.items, replies, folder) if protocol.base == "official" else {}),
+        "data": data.report,
+    }
+    write_json(folder / "result.json", result)
     return result
 
 
-def _judge(name: str) -> tuple[Judging, dict[str, Any], Path | None]:
-    """How a judge is asked, what it is, and its model folder; None for a baseline."""
+def _figures(name: str, protocol: Protocol, items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> dict[str, Any]:
+    """The general figures and the benchmark's own."""
+    spec = find_spec(name)
+    general = measuring.figures(items, replies, protocol)
+    if spec is None:
+        return general
+    return {**general, **spec.figures(Measured(protocol=protocol.base, items=items, replies=replies, general=general))}
+
+
+def _official(name: str, items: Sequence[BenchmarkItem], replies: Sequence[Row], folder: Path) -> dict[str, Any]:
+    """What the benchmark's own script makes of the replies, where it has a result file; writes that, `outputs.jsonl`."""
+    spec = find_spec(name)
+    if spec is None or spec.record is None:
+        return {}
+    _write_lines(folder / "outputs.jsonl", name, items, replies)
+    scored = find_score(name)(folder / "outputs.jsonl", protocol="official", k=None)
+    return {"official": {key: value for key, value in scored.items() if key not in ("benchmark", "protocol", "malformed")}}
+
+
+def _write_lines(path: Path, name: str, items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> None:
+    """The official result file."""
+    spec = find_spec(name)
+    lines = spec.record(items, replies) if spec is not None and spec.record is not None else ()
+    write_whole(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+
+def _protocols(benchmark: str) -> Mapping[str, Protocol]:
+    spec = find_spec(benchmark)
+    return {"strict": STRICT} if spec is None else spec.protocols
+
+
+def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protocol:
+    """The protocol of that name as this benchmark has it, in the words that this judge is asked with. Raises InputError."""
+    known = _protocols(benchmark)
+    if asking.protocol not in known:
+        raise InputError(
+            f"{benchmark} has no protocol called {asking.protocol}", hint=f"It has {', '.join(known)}; --protocol chooses one."
+        )
+    protocol = known[asking.protocol]
+    if contestant.fixed:
+        return replace(protocol.changed(samples=asking.samples), template=contestant.template or "", verbatim=False)
+    if asking.protocol != "official" and contestant.template is not None:
+        protocol = replace(protocol, template=contestant.template)
+    return protocol.changed(samples=asking.samples, template=asking.template)
+
+
+def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contestant:
+    """A judge by name. Raises InputError."""
     if name in BASELINES:
-        return Judging(template=BASELINES[name], sampling=GREEDY), {"baseline": name}, None
+        return Contestant(
+            name=name, identity={"baseline": name}, template=BASELINES[name], open=lambda: open_baseline(name), fixed=True
+        )
+    if name.startswith(SERVED):
+        served = name.removeprefix(SERVED)
+        return Contestant(
+            name=served,
+            identity={"served": served},
+            template=None,
+            open=lambda: open_server(served, base_url, place.images.get),
+        )
     model = find_model(name)
     card = model / CARD
-    trained = Judging(**(read_json(card)["judging"] if card.exists() else {}))
-    asking = Judging(template=trained.template, sampling=GREEDY)
-    return asking, {"model": fingerprint(model), "asking": asking.model_dump(mode="json")}, model
+    template = Judging(**read_json(card)["judging"]).template if card.exists() else None
+    return Contestant(
+        name=model.name if Path(name).is_dir() else name,
+        identity={"model": fingerprint(model)},
+        template=template,
+        open=lambda: open_engine(TransformersEngine(), model, place.images.get),
+    )
 
 
-def _items(benchmark: Bench, place: RunFolder, limit: int | None) -> list[Any]:
-    """The items, stored so that the judgments can be read beside them."""
-    identity = {"stage": "benchmark", "version": measuring.VERSION, "inputs": benchmark.model_dump(mode="json"), "limit": limit}
-    table = Table(place.root, tables.ITEMS, identity)
+def _data(bench: Bench, place: RunFolder, limit: int | None, progress: Progress) -> BenchmarkData:
+    """The items and the report on them, stored so that the replies can be read beside them."""
+    folder = place.root / bench.name
+    identity = {"stage": "benchmark", "version": measuring.VERSION, "inputs": bench.model_dump(mode="json"), "limit": limit}
+    table = Table(folder, tables.ITEMS, identity)
     if not table.sealed:
-        found = make_benchmark(benchmark).items(place.images.put)[:limit]
-        table.seal([tables.item_to_row(item) for item in found])
-    return [tables.item_of(row) for row in table.rows()]
+        data = make_benchmark(bench).load(place.images.put, progress, limit=limit)
+        write_json(folder / "data.json", data.report)
+        table.seal([tables.item_to_row(item) for item in data.items])
+    return BenchmarkData(items=tuple(map(tables.item_of, table.rows())), report=read_json(folder / "data.json"))
+
+
+def inspect(bench: Bench, progress: Progress) -> dict[str, Any]:
+    """The report on a benchmark's data; nothing is kept. Raises InputError."""
+    return make_benchmark(bench).load(lambda *_: None, progress).report
+
+
+def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict[str, Any]:
+    """What stored replies score: a folder that `evaluate` wrote, or its judgments.parquet. Raises InputError.
+
+    Replies can be read under another protocol than they were asked for where that has the same verdict line.
+    """
+    folder = path if path.is_dir() else path.parent
+    asked = _asked(folder, benchmark)
+    spec, known = find_spec(benchmark), _protocols(benchmark)
+    by_script = spec is not None and spec.record is not None and "official" in (protocol, base_of(asked["protocol"]))
+    reader = known.get("official" if by_script else protocol)
+    if protocol not in known or reader is None or reader.line != asked["verdict_line"]:
+        raise InputError(
+            f"replies that were asked for under {asked['protocol']} cannot be scored as {protocol}",
+            hint=f"Their verdict line is another one. Ask again: selfjudge evaluate --protocol {protocol}",
+        )
+    items, replies = _stored(folder)
+    if by_script:
+        with TemporaryDirectory() as temporary:
+            lines = Path(temporary) / "outputs.jsonl"
+            _write_lines(lines, benchmark, items, replies)
+            return find_score(benchmark)(lines, protocol=protocol, k=k)
+    as_asked = replace(known[protocol], orders=asked["orders"], samples=asked["samples"])
+    counted = [row for row in replies if k is None or row["sample"] < k]
+    return {"benchmark": benchmark, "protocol": protocol, **_figures(benchmark, as_asked, items, counted)}
+
+
+def _asked(folder: Path, benchmark: str) -> dict[str, Any]:
+    """How the replies of a folder were asked for. Raises InputError."""
+    for name in ("items.parquet", "judgments.parquet", "result.json"):
+        if not (folder / name).exists():
+            raise InputError(
+                f"{folder} holds no {name}", hint="Give the folder of one benchmark: DIR/NAME of `selfjudge evaluate`."
+            )
+    asked: dict[str, Any] = read_json(folder / "result.json")
+    if asked["benchmark"] != benchmark:
+        raise InputError(f"{folder} holds replies to {asked['benchmark']}, not to {benchmark}", hint="Name that one.")
+    return asked
+
+
+def _stored(folder: Path) -> tuple[list[BenchmarkItem], list[Row]]:
+    import pyarrow.parquet as pq
+
+    items = pq.read_table(folder / "items.parquet", schema=tables.ITEMS.schema).to_pylist()
+    replies = pq.read_table(folder / "judgments.parquet", schema=tables.JUDGMENTS.schema).to_pylist()
+    return list(map(tables.item_of, items)), replies
+
+
+def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence[str] = ()) -> Bench:
+    """A benchmark as the command line names it: NAME, NAME=PATH, NAME=HUB/NAME@REVISION, or a JSONL file of pairs."""
+    if text == "shapes-bench":
+        return ShapesBench(name="shapes-bench")
+    name, _, where = text.partition("=")
+    if find_spec(name) is None:
+        path = Path(where if name == "pairs" else text)
+        if name != "pairs" and path.suffix != ".jsonl":
+            raise InputError(
+                f"there is no benchmark {name}", hint="`selfjudge benchmarks` lists them; a file of pairs ends in .jsonl."
+            )
+        return PairsBench(name="pairs", path=path)
+    revision = None
+    if where and not Path(where).exists():
+        where, _, revision = where.partition("@")
+    return PublicBench(
+        name=name,  # type: ignore[arg-type]  # find_spec knows it
+        path=where or None,
+        revision=revision or None,
+        allow_missing=allow_missing,
+        exclude=tuple(exclude),
+    )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .chat import Sampling
 from .errors import InputError
 from .images import BadImage, admit
-from .method.verdicts import parse, probability
+from .method.protocols import STRICT
+from .method.verdicts import probability
 from .ports import Engine
-from .recipe import MAX_PIXELS, Judging, SamplingRecipe, TransformersEngine
+from .recipe import MAX_PIXELS, Judging, TransformersEngine
 from .stages.judge import comparison_request
 from .store import CARD, read_json
 from .types import ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
@@ -84,13 +86,14 @@ class Judge:
         )
         identity = PreferencePair.identify(about, response_a, response_b)
         pair = PreferencePair(id=identity, prompt=about, chosen=response_a, rejected=response_b, evidence=None)
-        greedy = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_tokens=max_tokens)
-        asking = Judging(template=self._template, sampling=greedy)
-        requests = [comparison_request(order, pair.comparison(order), asking, seed=0) for order in Order]
+        protocol = replace(STRICT, template=self._template, sampling=Sampling(temperature=0.0, max_tokens=max_tokens))
+        requests = [comparison_request(order, pair.comparison(order), protocol, seed=0) for order in Order]
         replies = {reply.key: reply for reply in self._engine.generate(requests)}
         self._images.clear()
-        named = [_side(parse(replies[order].text, replies[order].finish), order) for order in Order]
-        chances = [_chance(probability(replies[order]), order) for order in Order]
+        named = [_side(protocol.read(replies[order].text, replies[order].finish), order) for order in Order]
+        chances = [
+            _chance(probability(replies[order]) if side else None, order) for side, order in zip(named, Order, strict=True)
+        ]
         consistent = named[0] is not None and named[0] == named[1]
         return Preference(
             preference=named[0] if consistent else None,

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from . import summary, tables
 from .errors import InputError
+from .method.protocols import Protocol
 from .ports import Benchmark, Engine, NamedEngine, Progress
-from .recipe import Judging, Recipe
+from .recipe import Recipe
 from .stages import evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
 from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
@@ -185,7 +187,9 @@ class _Run:
         """The previous judge's replies to the pairs of an iteration."""
         made = [tables.pair_of(row) for row in pairs.rows()]
         place = self._folder.iteration(number)
-        return self._judged(place, number - 1, made, pairs.digest, asking=self._recipe.judging, purpose=f"judge {number}")
+        return self._judged(
+            place, number - 1, made, pairs.digest, protocol=self._recipe.judging.protocol, purpose=f"judge {number}"
+        )
 
     def _select(self, number: int, pairs: Table, judgments: Table, lost: list[Row]) -> tuple[Table, Table]:
         """The traces that are kept and everything that was dropped."""
@@ -240,9 +244,9 @@ class _Run:
             items = [tables.item_of(row) for row in stored.rows()]
             pairs = [item.pair for item in items]
             table = self._judged(
-                place, number, pairs, stored.digest, asking=self._measuring, purpose=f"evaluate {benchmark.name}"
+                place, number, pairs, stored.digest, protocol=self._measuring, purpose=f"evaluate {benchmark.name}"
             )
-            figures[benchmark.name] = evaluate.figures(items, table.rows())
+            figures[benchmark.name] = evaluate.figures(items, table.rows(), self._measuring)
             measured.append(table)
         return figures, measured
 
@@ -250,7 +254,9 @@ class _Run:
         identity = self._identity("benchmark", evaluate.VERSION, fields=("evaluation",))
         table = Table(self._folder.root / "benchmarks" / benchmark.name, tables.ITEMS, identity)
         if not table.sealed:
-            table.seal([tables.item_to_row(item) for item in benchmark.items(self._folder.images.put)])
+            data = benchmark.load(self._folder.images.put, self._progress)
+            write_json(table.path.with_name("data.json"), data.report)
+            table.seal([tables.item_to_row(item) for item in data.items])
         return table
 
     def _held_out_score(self, number: int, prompts: list[Prompt]) -> dict[str, Any] | None:
@@ -260,23 +266,23 @@ class _Run:
         stored, _ = self._pairs(0, prompts, self._responses(0, prompts))
         pairs = [tables.pair_of(row) for row in stored.rows()]
         place = self._folder.iteration(number) / "held-out"
-        table = self._judged(place, number, pairs, stored.digest, asking=self._measuring, purpose="evaluate held-out")
+        table = self._judged(place, number, pairs, stored.digest, protocol=self._measuring, purpose="evaluate held-out")
         return evaluate.agreement(pairs, table.rows())
 
     @property
-    def _measuring(self) -> Judging:
-        """How a judge is asked when it is measured: once per order, as `evaluation` says."""
-        return self._recipe.judging.model_copy(update={"sampling": self._recipe.evaluation.sampling, "samples": 1})
+    def _measuring(self) -> Protocol:
+        """How a judge is asked when it is measured: `strict`, in its own words, sampled as `evaluation` says."""
+        return replace(self._recipe.judging.protocol, sampling=self._recipe.evaluation.sampling.sampling(), samples=1)
 
     def _judged(
-        self, place: Path, judge: int, pairs: list[PreferencePair], source: str, *, asking: Judging, purpose: str
+        self, place: Path, judge: int, pairs: list[PreferencePair], source: str, *, protocol: Protocol, purpose: str
     ) -> Table:
         """What judge number `judge` says to pairs from the table with the digest `source`."""
         identity = self._identity(
             "judge",
             judging.VERSION,
             fields=("engine",),
-            asking=asking.model_dump(mode="json"),
+            protocol=asdict(protocol),
             pairs=source,
             model=self._fingerprint(self._model(judge)),
         )
@@ -286,7 +292,7 @@ class _Run:
                 pairs,
                 table,
                 model=self._engine(judge),
-                recipe=asking,
+                protocol=protocol,
                 seed=seed_of(self._recipe.seed, purpose),
                 progress=self._progress,
             )

@@ -7,13 +7,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .chat import Completion, Message, Request
 from .types import BenchmarkItem, ImageRef, Kind
 
 ReadImage = Callable[[ImageRef], bytes]
 """The bytes of an image by reference."""
+
+PutImage = Callable[[ImageRef, bytes], None]
+"""Where the bytes of an image are handed to."""
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -96,13 +99,21 @@ class PromptSource(Protocol):
     def __iter__(self) -> Iterator[RawPrompt]: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkData:
+    """A benchmark as it was read: its items, and a report on where they came from and what is odd about them."""
+
+    items: tuple[BenchmarkItem, ...]
+    report: dict[str, Any]
+
+
 class Benchmark(Protocol):
     """Pairs with known labels. Used for measuring only."""
 
     name: str
 
-    def items(self, put: Callable[[ImageRef, bytes], None]) -> Sequence[BenchmarkItem]:
-        """All items; their images are handed to `put`."""
+    def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
+        """All items, or the first `limit`; their images are handed to `put`. Raises InputError."""
         ...
 
 

@@ -7,6 +7,7 @@ one that there is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from .chat import Sampling
 from .method.alteration import default_templates
 from .method.prompts import JUDGE, placeholders
+from .method.protocols import STRICT, Protocol
 from .method.selection import Keep, Rule
 from .method.voting import Negative
 from .types import Kind, content_id
@@ -146,6 +148,11 @@ class Judging(Section):
         check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
         return template
 
+    @property
+    def protocol(self) -> Protocol:
+        """Stage II as a protocol."""
+        return replace(STRICT, template=self.template, sampling=self.sampling.sampling(), samples=self.samples)
+
 
 class Selection(Section):
     """Stage II: which traces teach."""
@@ -242,7 +249,29 @@ class PairsBench(Section):
     """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
 
 
-Bench = Annotated[ShapesBench | PairsBench, Field(discriminator="name")]
+class PublicBench(Section):
+    """Somebody else's benchmark. Used for measuring only."""
+
+    name: Literal[
+        "vl-rewardbench",
+        "multimodal-rewardbench",
+        "mm-rlhf-rewardbench",
+        "mmrb2",
+        "mllm-as-a-judge",
+        "rewardbench",
+        "judgebench",
+    ]
+    path: str | None = None
+    """A file, a folder, or a data set on the hub; where it is published when this is left out."""
+    revision: str | None = None
+    """The hub's commit or tag. Whatever is read is recorded with its commit and checksum."""
+    allow_missing: bool = False
+    """Leave rows out whose image is missing, and count them; otherwise they are an error."""
+    exclude: tuple[str, ...] = ()
+    """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
+
+
+Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]
 
 
 class Evaluation(Section):

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
-from .recipe import Recipe
+from .recipe import Recipe, check_placeholders
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -35,6 +35,18 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         sources[_override(values, override)] = f"--set {override}"
     recipe = _validate(values, sources, path)
     return _anchored(recipe, path.parent)
+
+
+def read_template(path: Path) -> str:
+    """A judge's prompt from a file, with the placeholders {first} and {second}, {question} and {images}. Raises RecipeError."""
+    try:
+        template = path.read_text(encoding="utf-8")
+        check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the prompt {path}: {error}", hint="Name a text file.") from error
+    except ValueError as error:
+        raise RecipeError(f"{path}: {error}", hint="Write {first} and {second} where the two responses stand.") from error
+    return template
 
 
 def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
@@ -177,7 +189,9 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         for source in recipe.prompts
     )
     benchmarks = tuple(
-        bench.model_copy(update={"path": (folder / bench.path).resolve()}) if bench.name == "pairs" else bench
+        bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
+        if bench.name != "shapes-bench" and bench.path is not None and (bench.name == "pairs" or (folder / bench.path).exists())
+        else bench
         for bench in recipe.evaluation.benchmarks
     )
     model = folder / recipe.model

@@ -223,8 +223,8 @@ class Table:
 
     def seal(self, rows: Sequence[Row] = ()) -> None:
         """Sort all rows by key into the final file, write the manifest, and remove the parts."""
-        self._recover()
-        self._pending.extend(rows)
+        stored = self.keys()
+        self._pending.extend(row for row in rows if row[self.kind.key] not in stored)
         self.flush()
         parts = [pq.read_table(path, schema=self.kind.schema) for path in self._part_paths()]
         seconds = sum(float((pq.read_schema(path).metadata or {})[b"seconds"]) for path in self._part_paths())

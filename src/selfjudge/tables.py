@@ -194,7 +194,13 @@ SELECTED = TableKind(
 ITEMS = TableKind(
     "items",
     "id",
-    pa.schema([*PAIRS.schema, *(_required(name, pa.string()) for name in ("dimension", "level", "group"))]),
+    pa.schema(
+        [
+            *PAIRS.schema,
+            *(_required(name, pa.string()) for name in ("dimension", "level", "group", "stored")),
+            _required("tie", pa.bool_()),
+        ]
+    ),
 )
 
 
@@ -261,11 +267,13 @@ def pair_of(row: Row) -> PreferencePair:
 
 
 def item_to_row(item: BenchmarkItem) -> Row:
-    return {**pair_to_row(item.pair), "dimension": item.dimension, "level": item.level, "group": item.group}
+    own = {"dimension": item.dimension, "level": item.level, "group": item.group, "stored": item.stored, "tie": item.tie}
+    return {**pair_to_row(item.pair), **own}
 
 
 def item_of(row: Row) -> BenchmarkItem:
-    return BenchmarkItem(pair=pair_of(row), dimension=row["dimension"], level=row["level"], group=row["group"])
+    own = {name: row[name] for name in ("dimension", "level", "group", "tie")}
+    return BenchmarkItem(pair=pair_of(row), stored=Order(row["stored"]), **own)
 
 
 def judgment_of(row: Row) -> Judgment:

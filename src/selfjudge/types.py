@@ -60,6 +60,10 @@ class Order(StrEnum):
     REJECTED_FIRST = "rejected_first"
 
     @property
+    def other(self) -> Order:
+        return Order.REJECTED_FIRST if self is Order.CHOSEN_FIRST else Order.CHOSEN_FIRST
+
+    @property
     def chosen(self) -> Verdict:
         """The verdict that names the chosen response in this order."""
         return Verdict.FIRST if self is Order.CHOSEN_FIRST else Verdict.SECOND
@@ -197,9 +201,15 @@ class Judgment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkItem:
-    """A pair whose better response is known, with the dimension it counts for and the group it is resampled with."""
+    """A pair whose better response is known, with the dimension it counts for and the group it is resampled with.
+
+    `pair.id` is the item's own, even where a benchmark repeats a pair or contradicts itself. `stored` is the order in which the
+    benchmark keeps the responses. In a `tie` neither is better, and `chosen` is merely the one stored first.
+    """
 
     pair: PreferencePair
     dimension: str
     level: str
     group: str
+    stored: Order = Order.CHOSEN_FIRST
+    tie: bool = False

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError
 from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
 from .recipe import EMBEDDED_MODEL, Bench, Recipe, Training, TransformersEngine
 from .recipe import Engine as EngineRecipe
+
+if TYPE_CHECKING:
+    from .benchmarks.public import Spec
 
 _ENGINES = {
     "transformers": "engines.local:TransformersEngine",
@@ -25,10 +28,24 @@ _SOURCES = {
     "dataset": "sources.dataset:DatasetPrompts",
     "shapes": "shapes.prompts:ShapesPrompts",
 }
-_BENCHMARKS = {"shapes-bench": "shapes.benchmark:ShapesBenchmark", "pairs": "sources.pairs:PairsBenchmark"}
+_BENCHMARKS = {
+    "shapes-bench": "shapes.benchmark:ShapesBenchmark",
+    "pairs": "sources.pairs:PairsBenchmark",
+    "public": "benchmarks.public:PublicBenchmark",
+}
+_SPECS = {
+    "vl-rewardbench": "benchmarks.vl_rewardbench:SPEC",
+    "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:SPEC",
+    "mm-rlhf-rewardbench": "benchmarks.mm_rlhf_rewardbench:SPEC",
+    "mmrb2": "benchmarks.mmrb2:SPEC",
+    "mllm-as-a-judge": "benchmarks.mllm_as_a_judge:SPEC",
+    "rewardbench": "benchmarks.rewardbench:SPEC",
+    "judgebench": "benchmarks.judgebench:SPEC",
+}
 _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
+    "mmrb2": "benchmarks.mmrb2:score",
 }
 
 BASELINES = dict.fromkeys(("first", "longer", "random"), "<first>{first}</first>\n<second>{second}</second>")
@@ -59,14 +76,26 @@ def make_world(recipe: Recipe, read_image: ReadImage) -> World:
 
 def make_benchmark(recipe: Bench) -> Benchmark:
     """The benchmark that a recipe names."""
-    benchmark: Benchmark = _load(_BENCHMARKS, recipe.name)(recipe)
+    spec = find_spec(recipe.name)
+    benchmark: Benchmark = _load(_BENCHMARKS, recipe.name)(recipe) if spec is None else _load(_BENCHMARKS, "public")(recipe, spec)
     return benchmark
+
+
+def find_spec(name: str) -> Spec | None:
+    """What there is to know about one of other people's benchmarks; None where the name is none of theirs."""
+    spec: Spec | None = _load(_SPECS, name) if name in _SPECS else None
+    return spec
 
 
 def open_baseline(name: str) -> Engine:
     """A judge that looks at nothing, by its rule."""
     engine: Engine = _load(_ENGINES, "baseline")(name)
     return engine
+
+
+def open_server(model: str, base_url: str | None, read_image: ReadImage) -> Engine:
+    """The engine of a model behind an OpenAI-compatible server."""
+    raise NotImplementedError
 
 
 def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Engine:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import selfjudge
+from runs import no_progress
 from selfjudge.recipe import ShapesBench, ShapesSource
 from selfjudge.shapes.benchmark import DIMENSIONS, ShapesBenchmark
 from selfjudge.shapes.drawing import SIDE, digit_scans, draw
@@ -102,10 +103,10 @@ def test_prompts_carry_no_answer_and_the_same_seed_gives_the_same_ones():
 
 def bench(**options: int) -> tuple[list, dict[str, bytes]]:
     images: dict[str, bytes] = {}
-    items = ShapesBenchmark(ShapesBench(name="shapes-bench", **options)).items(
-        lambda ref, data: images.__setitem__(ref.sha256, data)
+    items = ShapesBenchmark(ShapesBench(name="shapes-bench", **options)).load(
+        lambda ref, data: images.__setitem__(ref.sha256, data), no_progress
     )
-    return list(items), images
+    return list(items.items), images
 
 
 def test_the_benchmark_has_all_dimensions_and_levels_in_equal_shares():

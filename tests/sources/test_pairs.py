@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from runs import ROOT, run_recipe
+from runs import ROOT, no_progress, run_recipe
 from selfjudge.errors import InputError, RecipeError
 from selfjudge.recipe import PairsBench
 from selfjudge.recipe_file import load_recipe
@@ -27,7 +27,7 @@ def written(folder: Path, *rows: Any) -> Path:
 
 
 def items(path: Path) -> list[BenchmarkItem]:
-    return list(PairsBenchmark(PairsBench(name="pairs", path=path)).items(lambda ref, data: None))
+    return list(PairsBenchmark(PairsBench(name="pairs", path=path)).load(lambda ref, data: None, no_progress).items)
 
 
 def test_a_line_is_a_pair_with_its_image_dimension_and_group(tmp_path: Path):

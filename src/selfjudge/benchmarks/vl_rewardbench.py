@@ -1,4 +1,4 @@
-"""VL-RewardBench: its dimensions, its result file, and its official score reproduced to the last bit.
+"""VL-RewardBench (arXiv 2411.17451): its rows, its protocols, its result file, and its official score to the last bit.
 
 The official script draws one random stream over five passes (K = 1, 3, 5, 7, 9), shuffles the lines in each, takes the first K
 samples of each item, and leaves undecided items out of the denominator. `strict` counts every item and reads with our parser.
@@ -6,18 +6,28 @@ samples of each item, and leaves undecided items out of the denominator. `strict
 
 from __future__ import annotations
 
+import ast
+import base64
+import binascii
 import random
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..chat import Sampling
+from ..errors import InputError
 from ..method.metrics import macro, share
 from ..method.overall_judgment import official, robust
-from ..types import Verdict
+from ..method.protocols import PAPER, STRICT, Protocol
+from ..tables import Row
+from ..types import BenchmarkItem, Order, Verdict
+from . import data_files
+from .data_files import DataFiles
+from .public import Spec, StoredPair, embedded
 from .recorded import Fault, Malformed, lines, nothing_recorded, text
 
 NAME = "vl-rewardbench"
@@ -39,9 +49,148 @@ _SEED = 1234
 AGREE, REJECT, NO_MATCH = range(3)
 
 
+def prefix_of(identity: str) -> str:
+    """What stands before the first `_` or `-` of an id: it names the source."""
+    return re.split("[_-]", identity, maxsplit=1)[0]
+
+
 def dimension_of(identity: str) -> str:
     """The dimension of a row by the prefix of its id, case-sensitive; everything unknown is general (VLFeedback)."""
-    return _BY_PREFIX.get(re.split("[_-]", identity, maxsplit=1)[0], "general")
+    return _BY_PREFIX.get(prefix_of(identity), "general")
+
+
+PROMPT = """\
+Judge two answers to a question about an image. Look closely at the image and read the question; then find out which of the \
+answers serves whoever asked it better.
+
+Question: {question}
+
+Answer 1: {first}
+
+Answer 2: {second}
+
+Go through four criteria, and say for each how both answers do:
+1. Accuracy: is everything that the answer says about the image true?
+2. Completeness: is all of the question answered?
+3. Clarity: is it easy to follow?
+4. Relevance: does it keep to what was asked?
+
+Then close with your overall judgment, in exactly this form, X being 1 or 2:
+Overall Judgment: Answer X is better.
+{images}"""
+"""Our words, asking for the verdict line of the official prompt: text first, then the image (benchmarks reference, 1.3)."""
+
+PROTOCOLS = {
+    "strict": STRICT,
+    "paper": PAPER,
+    "official": Protocol(
+        name="official",
+        version=1,
+        orders="random",
+        samples=10,
+        sampling=Sampling(temperature=0.2, top_p=0.2, max_tokens=2048),
+        line="overall_judgment",
+        template=PROMPT,
+        verbatim=True,
+    ),
+}
+
+
+def pairs(found: DataFiles) -> Iterator[StoredPair]:
+    """The rows of the published Parquet file or of VLMEvalKit's TSV. Raises InputError that names a row."""
+    pictures: dict[str, bytes] = {}
+    for where, row in found.rows():
+        yield _from_tsv(row, where, pictures) if "human_ranking" not in row and "answer" in row else _from_parquet(row, where)
+
+
+def _from_parquet(row: Row, where: str) -> StoredPair:
+    identity = data_files.field(row, "id", where)
+    return StoredPair(
+        where=where,
+        id=identity,
+        question=data_files.field(row, "query", where),
+        images=(embedded(row.get("image"), Path()),),
+        responses=_two(row.get("response"), "response", where, str),
+        better=_two(row.get("human_ranking"), "human_ranking", where, int).index(0),
+        dimension=dimension_of(identity),
+        source=prefix_of(identity),
+    )
+
+
+def _from_tsv(row: Row, where: str, pictures: dict[str, bytes]) -> StoredPair:
+    """VLMEvalKit's form: lists as text, images in base64, or the index of an earlier row that has the same picture."""
+    index, image = (data_files.field(row, name, where) for name in ("index", "image"))
+    pictures[index] = pictures[image] if image in pictures else _decoded(image, where)
+    category = (row.get("category") or "").lower()
+    identity = row.get("id") or f"{row.get('category') or 'row'}_{index}"
+    return StoredPair(
+        where=where,
+        id=identity,
+        question=data_files.field(row, "question", where),
+        images=(pictures[index],),
+        responses=_two(_literal(row, "response", where), "response", where, str),
+        better=_two(_literal(row, "answer", where), "answer", where, int).index(0),
+        dimension=category if category in DIMENSIONS else dimension_of(identity),
+        source=prefix_of(identity),
+    )
+
+
+def _decoded(image: str, where: str) -> bytes:
+    try:
+        return base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"{where}: `image` is not base64: {error}", hint="Get the file again.") from error
+
+
+def _literal(row: Row, name: str, where: str) -> Any:
+    try:
+        return ast.literal_eval(data_files.field(row, name, where))
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise InputError(f"{where}: `{name}` is not a list", hint="Get the file again.") from error
+
+
+def _two(value: Any, name: str, where: str, kind: type) -> Any:
+    """Two responses, or the ranks 0 and 1 of two responses."""
+    good = isinstance(value, list) and len(value) == 2 and all(isinstance(part, kind) for part in value)
+    if not good or (kind is int and sorted(value) != [0, 1]):
+        wanted = "two texts" if kind is str else "the ranks 0 and 1"
+        raise InputError(f"{where}: `{name}` is {value!r:.60}, not {wanted}", hint="Is it VL-RewardBench's file?")
+    return tuple(value)
+
+
+def remarks(ids: Sequence[str]) -> dict[str, Any]:
+    """Prefixes of ids that are not known, which count as general, and those that are known but for their case."""
+    unknown = Counter(prefix_of(identity) for identity in ids if prefix_of(identity) not in _BY_PREFIX)
+    known = {prefix.lower() for prefix in _BY_PREFIX}
+    return {
+        "unknown_prefixes": dict(sorted(unknown.items())),
+        "miscased_prefixes": dict(sorted((p, n) for p, n in unknown.items() if p.lower() in known)),
+    }
+
+
+def record(items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """The lines of the official result file, one a reply, those of an item together."""
+    by_id = {item.pair.id: item for item in items}
+    for reply in replies:
+        item = by_id[reply["pair_id"]]
+        first, second = item.pair.chosen, item.pair.rejected
+        kept = item.stored is Order.CHOSEN_FIRST
+        number = official(reply["trace"])
+        swapped = int(reply["order"] != item.stored)
+        worse = int(kept) if not swapped else int(not kept)
+        yield {
+            "id": item.pair.prompt.source_id,
+            "query": item.pair.prompt.text,
+            "response": [first, second] if kept else [second, first],
+            "ranking": [0, 1] if kept else [1, 0],
+            "meta": {
+                "filtering model": reply["judge"],
+                "filter_choice": reply["trace"],
+                "filter_number": -1 if number is None else number,
+                "random_number": swapped,
+                "flag_status": ("agree", "reject", "doesntMatch")[official_state(reply["trace"], worse)],
+            },
+        }
 
 
 @dataclass(slots=True)
@@ -202,3 +351,15 @@ def _counts(recorded: Recorded, order: Sequence[int], k: int) -> list[Counter[st
         count["samples"] += taken[item]
         count["read"] += taken[item] - votes[NO_MATCH][item]
     return counts
+
+
+SPEC = Spec(
+    name=NAME,
+    hub="MMInstruction/VL-RewardBench",
+    files=("data/test-*.parquet", "*.parquet", "*.tsv"),
+    pairs=pairs,
+    protocols=PROTOCOLS,
+    known_rows=(1250, 1247),
+    remarks=remarks,
+    record=record,
+)

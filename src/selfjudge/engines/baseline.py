@@ -13,7 +13,7 @@ _ASKED = re.compile(r"<first>(.*)</first>\n<second>(.*)</second>", re.DOTALL)
 
 
 class Baseline:
-    """Answers `[[A]]` or `[[B]]` by its rule, `first`, `longer` or `random`; responses of one length are a coin to `longer`.
+    """Answers in every verdict line by its rule, `first`, `longer` or `random`; responses of one length are a coin to `longer`.
 
     It is asked in the words of `wiring.BASELINES`.
     """
@@ -25,7 +25,8 @@ class Baseline:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for request in requests:
-            text = f"[[{'A' if self._prefers_first(request) else 'B'}]]"
+            letter, number = ("A", 1) if self._prefers_first(request) else ("B", 2)
+            text = f"Overall Judgment: Answer {number} is better.\n[[{letter}]]"
             yield Completion(key=request.key, text=text, finish=Finish.STOP, prompt_tokens=0, completion_tokens=1)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -88,19 +89,79 @@ def by_dimension(items: Sequence[Item]) -> dict[str, Score]:
     return {name: score(list(part)) for name, part in groupby(ordered, key=lambda item: item.dimension)}
 
 
-def interval(items: Sequence[Item], value: Callable[[Item], float], *, seed: int = 0) -> tuple[float, float] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a judge decided about one pair, all its replies taken together. Undecided is neither right nor wrong to `right`."""
+
+    dimension: str
+    group: str
+    right: bool | None
+
+
+def decided(decisions: Sequence[Decision]) -> dict[str, float | int | tuple[float, float] | None]:
+    """Accuracy over all pairs (undecided is wrong), its interval, and the share of pairs that were decided."""
+    return {
+        "n": len(decisions),
+        "accuracy": share(sum(d.right is True for d in decisions), len(decisions)),
+        "ci95": interval(decisions, decision_accuracy),
+        "coverage": share(sum(d.right is not None for d in decisions), len(decisions)),
+    }
+
+
+def decision_accuracy(decision: Decision) -> float:
+    """1 for a pair that was decided rightly, else 0."""
+    return float(decision.right is True)
+
+
+def majority(votes: Sequence[bool | None]) -> bool | None:
+    """What more than half of the replies say; None when nothing is said by so many. None among them is an unread reply."""
+    for outcome in (True, False):
+        if 2 * votes.count(outcome) > len(votes):
+            return outcome
+    return None
+
+
+class Grouped(Protocol):
+    """Something that is resampled together with all others of its group, and counted in a dimension."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def dimension(self) -> str: ...
+
+
+One = TypeVar("One", bound=Grouped)
+
+
+def interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
     """The 95 % bootstrap interval of the mean of `value` over items, resampling whole groups; None without items."""
+    return _limits(_resampled(items, value, seed)) if items else None
+
+
+def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of the mean over dimensions, the groups of each dimension resampled on their own."""
     if not items:
         return None
+    ordered = sorted(items, key=lambda item: item.dimension)
+    parts = [list(part) for _, part in groupby(ordered, key=lambda item: item.dimension)]
+    return _limits(np.mean([_resampled(part, value, seed + place) for place, part in enumerate(parts)], axis=0))
+
+
+def _limits(means: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _resampled(items: Sequence[One], value: Callable[[One], float], seed: int) -> np.ndarray:
+    """Means of `value` over RESAMPLES draws of whole groups."""
     ordered = sorted(items, key=lambda item: item.group)
     groups = [[value(item) for item in part] for _, part in groupby(ordered, key=lambda item: item.group)]
     sums = np.array([sum(group) for group in groups])
     sizes = np.array([len(group) for group in groups])
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=RESAMPLES)
-    means = (counts @ sums) / (counts @ sizes)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    means: np.ndarray = (counts @ sums) / (counts @ sizes)
+    return means
 
 
 def accuracy_of(item: Item) -> float:

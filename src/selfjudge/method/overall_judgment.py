@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from ..types import Finish, Problem, Verdict
+from .verdicts import Anchor
 
 _OFFICIAL_TRIGGER = re.compile(r"Overall Judgment|Therefore", re.IGNORECASE)
 _OFFICIAL_CLAIM = re.compile(r"Answer\s*(\d+)\s*is\s*(?:the\s*)?(?:slightly\s*)?better", re.IGNORECASE)
@@ -67,6 +68,19 @@ _TIE = re.compile(
     r"\bneither\b|\bequal(?:ly)?\b|\b(?:a|is) tie\b|\btied\b|\bno (?:clear )?(?:winner|preference|difference)\b",
     re.IGNORECASE,
 )
+
+
+_NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
+
+
+def _number_place(text: str) -> int | None:
+    """Where the number of the verdict line stands: the first answer named after the last "Overall Judgment"."""
+    triggers = list(_JUDGMENT.finditer(text))
+    found = _NUMBER.search(text, triggers[-1].end()) if triggers else None
+    return found.start(1) if found else None
+
+
+NUMBER = Anchor(("1", "2"), _number_place)
 
 
 def robust(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:

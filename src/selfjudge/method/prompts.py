@@ -72,18 +72,19 @@ def _broken(mark: str) -> str:
     return f"{mark[:-1]}\\{mark[-1]}"
 
 
-def fill(template: str, values: Mapping[str, str], images: tuple[ImageRef, ...]) -> Message:
+def fill(template: str, values: Mapping[str, str], images: tuple[ImageRef, ...], *, verbatim: bool = False) -> Message:
     """The user's turn that a template makes of its values, the images standing where `{images}` does.
 
-    A template without `{images}` shows them first. Raises KeyError for a placeholder that `values` does not have.
+    `verbatim` leaves the values as they are. A template without `{images}` shows them first. Raises KeyError for a placeholder
+    that `values` does not have.
     """
-    marks = delimiters(template)
+    marks = () if verbatim else delimiters(template)
     blocks: list[Block] = [] if IMAGES in placeholders(template) else list(images)
     for place, piece in enumerate(PLACEHOLDER.split(template)):
         if place % 2 and piece == IMAGES:
             blocks.extend(images)
         else:
-            text = defuse(values[piece], marks) if place % 2 else piece
+            text = piece if not place % 2 else values[piece] if verbatim else defuse(values[piece], marks)
             _append(blocks, text)
     return Message(role="user", content=tuple(block for block in _trimmed(blocks) if block))
 

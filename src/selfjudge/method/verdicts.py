@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from ..chat import Completion, Token
@@ -35,33 +36,54 @@ def parse(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
     return Problem.NO_VERDICT
 
 
-def probability(completion: Completion) -> float | None:
-    """P(FIRST) against P(SECOND) at the letter of the last verdict, in [0, 1]; None without log-probabilities or verdict.
+def parse_with_tie(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
+    """As `parse`, where `[[C]]` was offered for a tie: the last anchor counts, and C is Problem.TIE."""
+    found = parse(text, finish)
+    if found in (Problem.ENGINE_FAILURE, Problem.CUT_OFF):
+        return found
+    offered = [inner.strip() for inner in _ANCHOR.findall(text) if inner.strip() in (*LETTERS, "C")]
+    return Problem.TIE if offered and offered[-1] == "C" else found
 
-    The letter may be a token of its own or a part of one (`[[A]]`): its rival is the token that holds the other letter in
-    the same place.
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A verdict's place in a reply: the two symbols that are rivals, and where the last one stands, None without any."""
+
+    symbols: tuple[str, str]
+    place: Callable[[str], int | None]
+
+
+def _letter_place(text: str) -> int | None:
+    anchors = [found for found in _ANCHOR.finditer(text) if found[1].strip() in LETTERS]
+    return anchors[-1].start(1) + len(anchors[-1][1]) - len(anchors[-1][1].lstrip()) if anchors else None
+
+
+LETTER = Anchor(("A", "B"), _letter_place)
+
+
+def probability(completion: Completion, anchor: Anchor = LETTER) -> float | None:
+    """P(FIRST) against P(SECOND) at the symbol of the last verdict, in [0, 1]; None without log-probabilities or verdict.
+
+    The symbol may be a token of its own or a part of one (`[[A]]`): its rival is the token that holds the other symbol in
+    the same place. Whoever calls has read the verdict: a reply without one has none here either.
     """
-    if completion.tokens is None or not isinstance(parse(completion.text, completion.finish), Verdict):
-        return None
-    found = _letter_token(completion.tokens)
+    found = None if completion.tokens is None else _token_at(completion.tokens, anchor.place)
     if found is None:
         return None
     token, place = found
-    mass = dict.fromkeys(LETTERS, 0.0)
+    mass = dict.fromkeys(anchor.symbols, 0.0)
     for text, logprob in token.logprobs:
         if len(text) > place and text[place] in mass and _same_but(text, token.text, place):
             mass[text[place]] += math.exp(logprob)
     total = sum(mass.values())
-    return mass["A"] / total if total > 0 else None
+    return mass[anchor.symbols[0]] / total if total > 0 else None
 
 
-def _letter_token(tokens: Sequence[Token]) -> tuple[Token, int] | None:
-    """The token that holds the letter of the last well-formed anchor, and the letter's place in it."""
-    text = "".join(token.text for token in tokens)
-    anchors = [found for found in _ANCHOR.finditer(text) if found[1].strip() in LETTERS]
-    if not anchors:
+def _token_at(tokens: Sequence[Token], find: Callable[[str], int | None]) -> tuple[Token, int] | None:
+    """The token that holds the character which `find` names, and the character's place in it."""
+    target = find("".join(token.text for token in tokens))
+    if target is None:
         return None
-    target = anchors[-1].start(1) + len(anchors[-1][1]) - len(anchors[-1][1].lstrip())
     ends = list(accumulate(len(token.text) for token in tokens))
     index = bisect_right(ends, target)
     return tokens[index], target - ends[index] + len(tokens[index].text)

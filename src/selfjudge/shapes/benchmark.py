@@ -7,11 +7,13 @@ one or two objects, medium with three, hard with four. The rejected side is the 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from ..images import admit
+from ..method.oddities import oddities
+from ..ports import BenchmarkData, Progress, PutImage
 from ..recipe import ShapesBench
 from ..types import BenchmarkItem, ImageRef, Kind, PreferencePair, Prompt, seed_of
 from .drawing import draw
@@ -41,11 +43,12 @@ class ShapesBenchmark:
     def __init__(self, recipe: ShapesBench) -> None:
         self._recipe = recipe
 
-    def items(self, put: Callable[[ImageRef, bytes], None]) -> Sequence[BenchmarkItem]:
-        """All items, the same for the same recipe. No two are alike."""
+    def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
+        """All items, the same for the same recipe, or the first `limit`. No two are alike."""
+        wanted = min(self._recipe.pairs, limit or self._recipe.pairs)
         rng = random.Random(seed_of("shapes-bench", self._recipe.seed))
         items: dict[str, BenchmarkItem] = {}
-        while len(items) < self._recipe.pairs:
+        while len(items) < wanted:
             dimension = DIMENSIONS[len(items) % len(DIMENSIONS)]
             objects = 1 + len(items) // len(DIMENSIONS) % max(LEVELS)
             scene = draw_scene(rng, held_out=True, objects=objects)
@@ -53,7 +56,8 @@ class ShapesBenchmark:
             if texts is not None:
                 item = _item(dimension, scene, texts, draw(scene, rng), put)
                 items.setdefault(item.pair.id, item)
-        return list(items.values())
+        found = tuple(items.values())
+        return BenchmarkData(items=found, report={"source": "drawn", "seed": self._recipe.seed, **oddities(found)})
 
 
 def _item(

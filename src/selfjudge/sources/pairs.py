@@ -6,18 +6,20 @@ Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..images import BadImage, admit
 from ..method.kinds import route
+from ..method.oddities import oddities
+from ..ports import BenchmarkData, Progress, PutImage
 from ..recipe import MAX_PIXELS, PairsBench
+from ..store import sha256_of
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
 from .rows import raw_prompt
-
-Put = Callable[[ImageRef, bytes], None]
 
 
 class PairsBenchmark:
@@ -28,11 +30,11 @@ class PairsBenchmark:
     def __init__(self, recipe: PairsBench) -> None:
         self._path = recipe.path
 
-    def items(self, put: Put) -> Sequence[BenchmarkItem]:
-        """All items; their images are handed to `put`. Raises InputError that names the line of the first fault."""
+    def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
+        """All items, or the first `limit`; their images are handed to `put`. Raises InputError that names the first fault."""
         items: dict[str, BenchmarkItem] = {}
         lines: dict[str, int] = {}
-        for number, row in self._rows():
+        for number, row in islice(self._rows(), limit):
             where = f"{self._path}:{number}"
             item = _item(row, where, self._path.parent, put)
             if item.pair.id in items:
@@ -42,7 +44,9 @@ class PairsBenchmark:
             items[item.pair.id], lines[item.pair.id] = item, number
         if not items:
             raise InputError(f"{self._path} holds no pair", hint="Write one JSON object a line.")
-        return list(items.values())
+        found = tuple(items.values())
+        report = {"source": self._path.name, "sha256": sha256_of(self._path), "rows": len(found), **oddities(found)}
+        return BenchmarkData(items=found, report=report)
 
     def _rows(self) -> Iterator[tuple[int, Any]]:
         try:
@@ -56,7 +60,7 @@ class PairsBenchmark:
             raise InputError(f"{self._path}:{number}: not JSON: {error}", hint="Write one JSON object a line.") from error
 
 
-def _item(row: Any, where: str, folder: Path, put: Put) -> BenchmarkItem:
+def _item(row: Any, where: str, folder: Path, put: PutImage) -> BenchmarkItem:
     if not isinstance(row, dict):
         raise InputError(f"{where}: a JSON {type(row).__name__}, not an object", hint="Write one JSON object a line.")
     chosen, rejected = (_response(row, name, where) for name in ("chosen", "rejected"))
@@ -79,7 +83,7 @@ def _response(row: dict[str, Any], name: str, where: str) -> str:
     return value
 
 
-def _prompt(row: dict[str, Any], where: str, folder: Path, put: Put) -> Prompt:
+def _prompt(row: dict[str, Any], where: str, folder: Path, put: PutImage) -> Prompt:
     raw = raw_prompt(row, where=where, folder=folder, route="auto")
     text = raw.text.replace("<image>", "").strip()
     if raw.problem is not None or not text:
@@ -93,7 +97,7 @@ def _prompt(row: dict[str, Any], where: str, folder: Path, put: Put) -> Prompt:
     )
 
 
-def _keep(image: bytes | Path, where: str, put: Put) -> ImageRef:
+def _keep(image: bytes | Path, where: str, put: PutImage) -> ImageRef:
     try:
         ref, data = admit(image if isinstance(image, bytes) else image.read_bytes(), max_pixels=MAX_PIXELS)
     except OSError as error:

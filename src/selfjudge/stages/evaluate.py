@@ -1,49 +1,165 @@
-"""Measuring a judge on a benchmark: judge every pair in both orders, then count. Nothing else sees a benchmark's labels."""
+"""Measuring a judge on a benchmark: ask under a protocol, then count. Nothing else sees a benchmark's labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..method.metrics import Item, accuracy_of, by_dimension, interval, pair_accuracy_of, score
+from ..method.metrics import (
+    Decision,
+    Item,
+    accuracy_of,
+    by_dimension,
+    decided,
+    decision_accuracy,
+    interval,
+    macro,
+    macro_interval,
+    majority,
+    pair_accuracy_of,
+    score,
+    share,
+)
+from ..method.protocols import Protocol
+from ..ports import NamedEngine, Progress
+from ..store import Table
 from ..tables import Row
-from ..types import BenchmarkItem, Order, PreferencePair, Verdict
+from ..types import BenchmarkItem, Order, PreferencePair, Problem, Verdict
+from .judge import judge
 
-VERSION = 1
+VERSION = 2
 
 
-def figures(items: Sequence[BenchmarkItem], judgments: Sequence[Row]) -> dict[str, Any]:
-    """All figures of a benchmark run, as they stand in `summary.json`: fractions, None where nothing could be counted."""
-    judged = _judged(items, judgments)
+def ask(
+    items: Sequence[BenchmarkItem], table: Table, *, model: NamedEngine, protocol: Protocol, seed: int, progress: Progress
+) -> None:
+    """Ask a judge about every item as the protocol says, and seal the table of its replies."""
+    stored = {item.pair.id: item.stored for item in items}
+    pairs = [item.pair for item in items]
+    judge(pairs, table, model=model, protocol=protocol, seed=seed, progress=progress, stored=stored)
+
+
+def figures(items: Sequence[BenchmarkItem], judgments: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+    """All general figures of a benchmark run: fractions, None where nothing could be counted. Ties are left out and counted.
+
+    Asked in both orders, `accuracy` is over comparisons and `pair_accuracy` over pairs; else accuracy is over pairs, each
+    decided by more than half of its replies. `logprob` decides by P(chosen), the mean over all replies to a pair.
+    """
+    clear = [item for item in items if not item.tie]
+    replies = _replies(judgments)
+    counted = _both_orders(clear, replies) if protocol.orders == "both" else _one_order(clear, replies)
     return {
-        **asdict(score(judged)),
-        "ci95": interval(judged, accuracy_of),
-        "pair_ci95": interval(judged, pair_accuracy_of),
-        "dimensions": {name: asdict(part) for name, part in by_dimension(judged).items()},
-        "levels": {name: asdict(part) for name, part in by_dimension(_judged(items, judgments, by="level")).items()},
+        **counted,
+        **_rates(row for item in clear for row in replies[item.pair.id]),
+        "logprob": _by_probability(clear, replies),
+        "ties_left_out": len(items) - len(clear),
     }
 
 
 def agreement(pairs: Sequence[PreferencePair], judgments: Sequence[Row]) -> dict[str, Any]:
     """How a judge's verdicts agree with the synthetic labels of pairs that were not trained on."""
     items = [BenchmarkItem(pair=pair, dimension=str(pair.prompt.kind), level="", group=pair.prompt.id) for pair in pairs]
-    return asdict(score(_judged(items, judgments)))
+    return asdict(score(both_orders(items, _replies(judgments))))
 
 
-def _judged(items: Sequence[BenchmarkItem], judgments: Sequence[Row], by: str = "dimension") -> list[Item]:
-    verdicts = {(row["pair_id"], row["order"]): row["verdict"] for row in judgments if row["sample"] == 0}
+def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], by: str = "dimension") -> list[Item]:
+    """Each item with its verdict in either order: what more than half of the replies in that order say."""
 
-    def verdict(pair_id: str, order: Order) -> Verdict | None:
-        found = verdicts.get((pair_id, str(order)))
-        return None if found is None else Verdict(found)
+    def verdict(item: BenchmarkItem, order: Order) -> Verdict | None:
+        right = majority([_right(row) for row in replies[item.pair.id] if row["order"] == order])
+        return None if right is None else order.chosen if right else order.chosen.other
 
     return [
         Item(
             dimension=getattr(item, by),
             group=item.group,
-            chosen_first=verdict(item.pair.id, Order.CHOSEN_FIRST),
-            rejected_first=verdict(item.pair.id, Order.REJECTED_FIRST),
+            chosen_first=verdict(item, Order.CHOSEN_FIRST),
+            rejected_first=verdict(item, Order.REJECTED_FIRST),
         )
         for item in items
     ]
+
+
+def _both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any]:
+    judged = both_orders(items, replies)
+    parts = by_dimension(judged)
+    return {
+        **asdict(score(judged)),
+        **_intervals(judged),
+        "macro": macro([part.accuracy for part in parts.values()]),
+        "macro_ci95": macro_interval(judged, accuracy_of),
+        "pair_macro": macro([part.pair_accuracy for part in parts.values()]),
+        "pair_macro_ci95": macro_interval(judged, pair_accuracy_of),
+        "dimensions": {
+            name: {**asdict(part), **_intervals([item for item in judged if item.dimension == name])}
+            for name, part in parts.items()
+        },
+        "levels": {name: asdict(part) for name, part in by_dimension(both_orders(items, replies, by="level")).items()},
+    }
+
+
+def _intervals(judged: Sequence[Item]) -> dict[str, Any]:
+    return {"ci95": interval(judged, accuracy_of), "pair_ci95": interval(judged, pair_accuracy_of)}
+
+
+def _one_order(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any]:
+    decisions = decisions_of(items, lambda item: majority([_right(row) for row in replies[item.pair.id]]))
+    names = sorted({decision.dimension for decision in decisions})
+    parts = {name: decided([d for d in decisions if d.dimension == name]) for name in names}
+    return {
+        **decided(decisions),
+        "macro": macro([part["accuracy"] for part in parts.values()]),  # type: ignore[misc]  # a share, not an interval
+        "macro_ci95": macro_interval(decisions, decision_accuracy),
+        "dimensions": parts,
+    }
+
+
+def decisions_of(items: Iterable[BenchmarkItem], right: Callable[[BenchmarkItem], bool | None]) -> list[Decision]:
+    """Each item as what was decided about it."""
+    return [Decision(dimension=item.dimension, group=item.group, right=right(item)) for item in items]
+
+
+def _by_probability(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any] | None:
+    """The figures of deciding by log-probabilities; None where the engine gave none."""
+
+    def right(item: BenchmarkItem) -> bool | None:
+        chances = [_chance_of_chosen(row) for row in replies[item.pair.id]]
+        known = [chance for chance in chances if chance is not None]
+        mean = sum(known) / len(known) if known and len(known) == len(chances) else 0.5
+        return None if mean == 0.5 else mean > 0.5
+
+    if all(row["probability"] is None for item in items for row in replies[item.pair.id]):
+        return None
+    return decided(decisions_of(items, right))
+
+
+def _chance_of_chosen(row: Row) -> float | None:
+    first: float | None = row["probability"]
+    return first if first is None or Order(row["order"]).chosen is Verdict.FIRST else 1 - first
+
+
+def _rates(rows: Iterable[Row]) -> dict[str, Any]:
+    """How the replies themselves look: read, cut off, failed, and for which place they spoke."""
+    seen = list(rows)
+    read = [row for row in seen if row["verdict"] is not None]
+    problems = [row["problem"] for row in seen if row["problem"] is not None]
+    return {
+        "replies": len(seen),
+        "parse_rate": share(len(read), len(seen)),
+        "first_position_rate": share(sum(row["verdict"] == Verdict.FIRST for row in read), len(read)),
+        "problems": {name: problems.count(name) for name in map(str, Problem) if name in problems},
+    }
+
+
+def _replies(judgments: Sequence[Row]) -> dict[str, list[Row]]:
+    """The replies to each pair, by its id."""
+    replies: dict[str, list[Row]] = defaultdict(list)
+    for row in judgments:
+        replies[row["pair_id"]].append(row)
+    return replies
+
+
+def _right(row: Row) -> bool | None:
+    return None if row["verdict"] is None else row["verdict"] == Order(row["order"]).chosen

@@ -1,14 +1,18 @@
-"""Stage II, first half: a judge compares each pair in both orders. What it sees carries no label."""
+"""Stage II, first half: a judge compares each pair in both orders. What it sees carries no label.
+
+Measuring asks in the same way, under the protocol of a benchmark.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ..chat import Completion, Request
 from ..method.prompts import fill
-from ..method.verdicts import parse, probability
+from ..method.protocols import ANCHORS, Protocol
+from ..method.verdicts import probability
 from ..ports import NamedEngine, Progress
-from ..recipe import Judging
 from ..store import Table
 from ..tables import Row
 from ..types import Comparison, Order, PreferencePair, Verdict, seed_of
@@ -17,7 +21,7 @@ from .asking import ask
 VERSION = 1
 
 _ALTERNATIVES = 20
-"""Log-probabilities asked for at each token: enough to find the other letter beside the one that was written."""
+"""Log-probabilities asked for at each token: enough to find the other symbol beside the one that was written."""
 
 
 def judge(
@@ -25,34 +29,48 @@ def judge(
     table: Table,
     *,
     model: NamedEngine,
-    recipe: Judging,
+    protocol: Protocol,
     seed: int,
     progress: Progress,
+    stored: Mapping[str, Order] | None = None,
 ) -> None:
-    """Ask for `recipe.samples` replies per pair and order, read their verdicts, and seal the table."""
+    """Ask for `protocol.samples` replies per pair, each in the protocol's orders; read their verdicts, and seal the table.
+
+    `stored` says in which order a benchmark keeps a pair, by its id; chosen first where it does not.
+    """
+    kept = stored or {}
+
+    def orders(pair: PreferencePair, sample: int) -> tuple[Order, ...]:
+        return protocol.orders_of(kept.get(pair.id, Order.CHOSEN_FIRST), seed_of(seed, "order", pair.id, sample))
 
     def requests() -> Iterator[Request]:
         for pair in pairs:
             for order in Order:
-                for sample in range(recipe.samples):
-                    key = f"{pair.id}.{order}.{sample}"
-                    yield comparison_request(key, pair.comparison(order), recipe, seed=seed_of(seed, key))
+                for sample in range(protocol.samples):
+                    if order in orders(pair, sample):
+                        key = f"{pair.id}.{order}.{sample}"
+                        yield comparison_request(key, pair.comparison(order), protocol, seed=seed_of(seed, key))
 
-    with progress(f"judgments of {model.name}", len(pairs) * len(Order) * recipe.samples) as advance:
-        ask(table, requests(), model, _to_row, advance)
+    def to_row(request: Request, completion: Completion, name: str) -> Row:
+        return _to_row(request, completion, name, protocol)
+
+    asked = len(pairs) * protocol.samples * (2 if protocol.orders == "both" else 1)
+    with progress(f"judgments of {model.name}", asked) as advance:
+        ask(table, requests(), model, to_row, advance)
     table.seal()
 
 
-def comparison_request(key: str, comparison: Comparison, recipe: Judging, *, seed: int) -> Request:
+def comparison_request(key: str, comparison: Comparison, protocol: Protocol, *, seed: int) -> Request:
     """What a judge is asked about two responses."""
     values = {"question": comparison.prompt.text, "first": comparison.first, "second": comparison.second}
-    message = fill(recipe.template, values, comparison.prompt.images)
-    return Request(key=key, messages=(message,), sampling=recipe.sampling.sampling(logprobs=_ALTERNATIVES), seed=seed)
+    message = fill(protocol.template, values, comparison.prompt.images, verbatim=protocol.verbatim)
+    return Request(key=key, messages=(message,), sampling=replace(protocol.sampling, logprobs=_ALTERNATIVES), seed=seed)
 
 
-def _to_row(request: Request, completion: Completion, model: str) -> Row:
+def _to_row(request: Request, completion: Completion, model: str, protocol: Protocol) -> Row:
     pair_id, order, sample = request.key.rsplit(".", 2)
-    read = parse(completion.text, completion.finish)
+    read = protocol.read(completion.text, completion.finish)
+    chance = probability(completion, ANCHORS[protocol.line]) if isinstance(read, Verdict) else None
     return {
         "key": request.key,
         "pair_id": pair_id,
@@ -63,7 +81,7 @@ def _to_row(request: Request, completion: Completion, model: str) -> Row:
         "verdict": str(read) if isinstance(read, Verdict) else None,
         "problem": None if isinstance(read, Verdict) else str(read),
         "error": completion.error,
-        "probability": probability(completion),
+        "probability": chance,
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
     }

@@ -1,0 +1,135 @@
+"""The data files of a benchmark: where they are, what they are, and their rows, streamed. Faults are errors that name a row."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..store import sha256_of
+
+Row = dict[str, Any]
+
+_BATCH = 32
+"""Rows of a Parquet file in memory at once; each may hold a picture."""
+
+_LONGEST_CELL = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFiles:
+    """Files that hold the rows. Relative image paths start at `folder`; `revision` is the hub's commit."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    source: str
+    revision: str | None = None
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the rows came from, and a checksum over all files."""
+        digest = hashlib.sha256("".join(sha256_of(file) for file in self.files).encode()).hexdigest()
+        return {"source": self.source, "revision": self.revision, "sha256": digest}
+
+    def rows(self) -> Iterator[tuple[str, Row]]:
+        """Every row with its place, `file:number`; numbers count from 1. Raises InputError."""
+        for file in self.files:
+            try:
+                for number, row in _ROWS[file.suffix](file):
+                    if not isinstance(row, dict):
+                        raise InputError(
+                            f"{file}:{number}: a JSON {type(row).__name__}, not an object", hint="Get the file again."
+                        )
+                    yield f"{file.name}:{number}", row
+            except InputError:
+                raise
+            except (OSError, ValueError, RecursionError, csv.Error) as error:
+                raise InputError(f"cannot read {file}: {error}", hint="Get the file again; it may be damaged.") from error
+
+
+def find_data(where: str, revision: str | None, patterns: tuple[str, ...]) -> DataFiles:
+    """The data files at a file, in a folder, or of a data set on the hub: those of the first pattern that any file fits.
+
+    Raises InputError.
+    """
+    path = Path(where).expanduser()
+    if path.is_file():
+        if path.suffix not in _ROWS:
+            raise InputError(f"{path} is not a data file that can be read", hint=f"Known are {', '.join(_ROWS)}.")
+        return DataFiles(folder=path.parent, files=(path,), source=where)
+    if path.is_dir():
+        return _in_folder(path, patterns, where, None)
+    snapshot = _snapshot(where, revision, patterns)
+    return _in_folder(snapshot, patterns, where, snapshot.name)
+
+
+def _in_folder(folder: Path, patterns: tuple[str, ...], source: str, revision: str | None) -> DataFiles:
+    for pattern in patterns:
+        if files := tuple(sorted(folder.glob(pattern))):
+            return DataFiles(folder=files[0].parent, files=files, source=source, revision=revision)
+    raise InputError(f"{folder} holds no data of this benchmark", hint=f"Looked for {', '.join(patterns)}.")
+
+
+def _snapshot(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:  # the library raises many kinds, network errors among them
+        raise InputError(
+            f"there is no data at {name}: it is no file and no folder, and the hub does not give it ({type(error).__name__})",
+            hint="Name a file or a folder as NAME=PATH; `selfjudge benchmarks` says where to get it.",
+        ) from error
+
+
+def _parquet_rows(file: Path) -> Iterator[tuple[int, Any]]:
+    import pyarrow.parquet as pq
+
+    number = 0
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise InputError(f"{file}:{number}: not JSON: {error}", hint="Write one JSON object a line.") from error
+
+
+def _json_list(file: Path) -> Iterator[tuple[int, Any]]:
+    """A list of rows, or an object that holds one under `pairs` or `data`."""
+    value = json.loads(file.read_bytes())
+    if isinstance(value, dict):
+        value = value.get("pairs", value.get("data"))
+    if not isinstance(value, list):
+        raise InputError(f"{file} holds no list of rows", hint="It must be a JSON list, or an object with `pairs`.")
+    yield from enumerate(value, 1)
+
+
+def _tab_separated(file: Path) -> Iterator[tuple[int, Any]]:
+    csv.field_size_limit(_LONGEST_CELL)
+    with file.open(encoding="utf-8", newline="") as lines:
+        yield from enumerate(csv.DictReader(lines, delimiter="\t"), 1)
+
+
+_ROWS = {".parquet": _parquet_rows, ".jsonl": _json_lines, ".json": _json_list, ".tsv": _tab_separated}
+
+
+def field(row: Row, name: str, where: str, *, empty: bool = False) -> str:
+    """A text of a row, which may be `empty` or not. Raises InputError."""
+    value = row.get(name)
+    if not isinstance(value, str) or not (empty or value.strip()):
+        problem = "missing" if value is None else "empty" if value == "" or isinstance(value, str) else type(value).__name__
+        raise InputError(f"{where}: `{name}` is {problem}, not text", hint=f"The row has {', '.join(row)}.")
+    return value

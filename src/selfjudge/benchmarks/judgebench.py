@@ -1,0 +1,73 @@
+"""JudgeBench (arXiv 2410.12784), text only: pairs of knowledge, reasoning, mathematics and coding.
+
+`official` asks in both orders and adds up: a pair is right when more of its two verdicts name the right response than the wrong
+one, so one right verdict beside an unread one is enough, and two that contradict each other are not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..errors import InputError
+from ..method.metrics import share
+from ..method.protocols import STRICT
+from ..types import Order, Verdict
+from . import data_files
+from .data_files import DataFiles
+from .public import Measured, Spec, StoredPair
+
+_LABELS = {"A>B": 0, "B>A": 1}
+
+_BY_SOURCE = {
+    "mmlu-pro": "knowledge",
+    "livebench-reasoning": "reasoning",
+    "livebench-math": "mathematics",
+    "livecodebench": "coding",
+}
+
+
+def pairs(found: DataFiles) -> Iterator[StoredPair]:
+    """The rows; the dimension is what the source tests."""
+    for where, row in found.rows():
+        label = row.get("label")
+        if label not in _LABELS:
+            raise InputError(f"{where}: `label` is {label!r:.40}, neither A>B nor B>A", hint="Get the file again.")
+        source = data_files.field(row, "source", where)
+        yield StoredPair(
+            where=where,
+            id=str(row.get("pair_id", row.get("original_id", ""))),
+            question=data_files.field(row, "question", where),
+            images=(),
+            responses=(
+                data_files.field(row, "response_A", where, empty=True),
+                data_files.field(row, "response_B", where, empty=True),
+            ),
+            better=_LABELS[label],
+            dimension=next((name for start, name in _BY_SOURCE.items() if source.startswith(start)), "other"),
+            source=source,
+        )
+
+
+def figures(measured: Measured) -> dict[str, Any]:
+    """`overall` under `official`: pairs with more right verdicts than wrong ones."""
+    if measured.protocol != "official":
+        return {}
+    balance: Counter[str] = Counter()
+    for row in measured.replies:
+        if row["verdict"] is not None:
+            balance[row["pair_id"]] += 1 if Verdict(row["verdict"]) is Order(row["order"]).chosen else -1
+    return {"overall": share(sum(balance[item.pair.id] > 0 for item in measured.items), len(measured.items))}
+
+
+SPEC = Spec(
+    name="judgebench",
+    hub="ScalerLab/JudgeBench",
+    files=("data/*.parquet", "*.parquet", "*.jsonl", "data/*.jsonl"),
+    pairs=pairs,
+    protocols={"strict": STRICT, "official": replace(STRICT, name="official")},
+    known_rows=(350, 270, 620),
+    figures=figures,
+)

@@ -1,0 +1,105 @@
+"""MLLM-as-a-Judge, its pair comparisons: two answers about an image and what people said, ties among them.
+
+`official` offers a tie and asks in the stored order; its accuracy is reported with ties, where a tie must be called one, and
+without them. `strict` has no ties: items that people called one are left out and counted. Scores and rankings are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..chat import Sampling
+from ..errors import InputError
+from ..method.metrics import share
+from ..method.protocols import STRICT, Protocol
+from ..tables import Row
+from ..types import Order, Problem
+from . import data_files
+from .data_files import DataFiles
+from .public import Measured, Spec, StoredPair, embedded
+
+PROMPT = """\
+Look at the image. A user gave the instruction below, and two assistants answered. As an impartial judge, say whose answer is \
+better: compare how well each follows the instruction, how true it is to the image, and how useful it is. Explain briefly. \
+Then give your verdict in exactly this form: [[A]] if answer A is better, [[B]] if answer B is better, [[C]] if they are \
+equally good.
+{images}
+[Instruction]
+{question}
+
+[Answer A begins]
+{first}
+[Answer A ends]
+
+[Answer B begins]
+{second}
+[Answer B ends]
+"""
+"""Our words, asking for the verdicts that people gave."""
+
+_LABELS = {"A": 0, "B": 1, "C": None}
+
+
+def pairs(found: DataFiles) -> Iterator[StoredPair]:
+    """The pair comparisons; the dimension is the data set that the image is from."""
+    for where, row in found.rows():
+        label = row.get("human_answer", row.get("human"))
+        if label not in _LABELS:
+            raise InputError(f"{where}: `human_answer` is {label!r:.40}, none of A, B and C", hint="Give the pair comparisons.")
+        yield StoredPair(
+            where=where,
+            id=f"{row.get('id', '')}-{row.get('pair_id', '')}",
+            question=data_files.field(row, "instruction", where),
+            images=(embedded(row.get("image_path", row.get("image")), found.folder),),
+            responses=(_answer(row, "answer1", where), _answer(row, "answer2", where)),
+            better=_LABELS[label],
+            dimension=str(row.get("original_dataset") or "all"),
+            source=str(row.get("original_dataset") or "all"),
+        )
+
+
+def _answer(row: Row, name: str, where: str) -> str:
+    value = row.get(name)
+    holder, key = (value, "answer") if isinstance(value, dict) else (row, name)
+    return data_files.field(holder, key, where, empty=True)
+
+
+def figures(measured: Measured) -> dict[str, Any]:
+    """Under `official`: accuracy with and without the items that people called ties; unread is wrong in both."""
+    if measured.protocol != "official":
+        return {}
+    by_id = {item.pair.id: item for item in measured.items}
+    right = {True: 0, False: 0}
+    for row in measured.replies:
+        tie = by_id[row["pair_id"]].tie
+        right[tie] += row["problem"] == Problem.TIE if tie else row["verdict"] == Order(row["order"]).chosen
+    ties = sum(item.tie for item in measured.items)
+    return {
+        "accuracy_with_ties": share(right[True] + right[False], len(measured.items)),
+        "accuracy_without_ties": share(right[False], len(measured.items) - ties),
+        "ties": ties,
+        "ties_found": share(right[True], ties),
+    }
+
+
+SPEC = Spec(
+    name="mllm-as-a-judge",
+    hub="ONE-Lab/MLLM-as-a-Judge",
+    files=("*pair*.jsonl", "**/*pair*.jsonl", "*.jsonl", "**/*.parquet"),
+    pairs=pairs,
+    protocols={
+        "strict": STRICT,
+        "official": Protocol(
+            name="official",
+            version=1,
+            orders="stored",
+            samples=1,
+            sampling=Sampling(temperature=0.0, max_tokens=1024),
+            line="letters_or_tie",
+            template=PROMPT,
+            verbatim=True,
+        ),
+    },
+    figures=figures,
+)

@@ -1,0 +1,214 @@
+"""Other people's benchmarks: rows as they are published become items, and what is odd about the data becomes a report.
+
+A benchmark must not lose items without a word: a row that cannot be used is an error that names it. Only missing images can be
+allowed, and are then counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..images import BadImage, admit
+from ..method.kinds import route
+from ..method.oddities import contradictory, oddities
+from ..method.protocols import Protocol
+from ..ports import BenchmarkData, Progress, PutImage, blocks
+from ..recipe import MAX_PIXELS, PublicBench
+from ..tables import Row
+from ..types import BenchmarkItem, ImageRef, Order, PreferencePair, Prompt, content_id
+from .data_files import DataFiles, find_data
+
+_THREADS = 4
+_AHEAD = 32
+"""Rows whose images are decoded side by side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPair:
+    """A row of a benchmark. `better` is the place of the better response, None for a tie; `group` the question where it is None.
+
+    An image is its bytes or where they lie; None stands for one that the row should have and does not.
+    """
+
+    where: str
+    id: str
+    question: str
+    images: tuple[bytes | Path | None, ...]
+    responses: tuple[str, str]
+    better: int | None
+    dimension: str
+    source: str
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a judge said about a benchmark under a protocol, by name, and the general figures of it."""
+
+    protocol: str
+    items: Sequence[BenchmarkItem]
+    replies: Sequence[Row]
+    general: Mapping[str, Any]
+
+
+def _nothing(*_: Any) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What there is to know about a benchmark.
+
+    hub         where it is published, None where it has to be assembled
+    files       patterns of its data files; those of the first pattern that fits are read
+    pairs       its rows
+    protocols   ways to ask and read, by name
+    known_rows  how many rows it is known to have had
+    remarks     what is odd about its ids
+    figures     figures that only this benchmark has
+    record      its official result file, one JSON-able line at a time, where there is such a format
+    """
+
+    name: str
+    hub: str | None
+    files: tuple[str, ...]
+    pairs: Callable[[DataFiles], Iterator[StoredPair]]
+    protocols: Mapping[str, Protocol]
+    known_rows: tuple[int, ...] = ()
+    remarks: Callable[[Sequence[str]], dict[str, Any]] = _nothing
+    figures: Callable[[Measured], dict[str, Any]] = _nothing
+    record: Callable[[Sequence[BenchmarkItem], Sequence[Row]], Iterator[dict[str, Any]]] | None = None
+
+
+class PublicBenchmark:
+    """One of other people's benchmarks, as a recipe names it."""
+
+    def __init__(self, recipe: PublicBench, spec: Spec) -> None:
+        self.name = recipe.name
+        self._recipe = recipe
+        self._spec = spec
+
+    def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
+        """All items, or those of the first `limit` rows; their images are handed to `put`. Raises InputError."""
+        found = find_data(self._where, self._recipe.revision, self._spec.files)
+        items: list[BenchmarkItem] = []
+        missing: list[str] = []
+        ids: list[str] = []
+        times = Counter[str]()
+        with progress(f"rows of {self.name}", None) as advance:
+            for row, refs in _with_images(islice(self._spec.pairs(found), limit), put):
+                advance(1)
+                ids.append(row.id)
+                if isinstance(refs, BadImage):
+                    missing.append(f"{row.where}: {refs}")
+                else:
+                    items.append(_item(self.name, row, refs, times))
+        self._check(items, missing)
+        kept, excluded = self._exclude(items)
+        report = {
+            "benchmark": self.name,
+            **found.provenance,
+            "rows": len(ids),
+            "known_rows": list(self._spec.known_rows),
+            "is_a_known_size": len(ids) in self._spec.known_rows if self._spec.known_rows and limit is None else None,
+            "missing_images": {"count": len(missing), "examples": missing[:10]},
+            "excluded": excluded,
+            **oddities(items),
+            **self._spec.remarks(ids),
+        }
+        return BenchmarkData(items=tuple(kept), report={**report, "items": len(kept)})
+
+    @property
+    def _where(self) -> str:
+        where = self._recipe.path or self._spec.hub
+        if where is None:
+            raise InputError(
+                f"{self.name} has to be assembled first",
+                hint=f"selfjudge benchmarks prepare {self.name}; then {self.name}=FOLDER.",
+            )
+        return where
+
+    def _check(self, items: Sequence[BenchmarkItem], missing: Sequence[str]) -> None:
+        if missing and not self._recipe.allow_missing:
+            raise InputError(
+                f"{self.name}: {len(missing)} rows have no image that can be used, the first {missing[0]}",
+                hint="Get the images, or give --allow-missing: these rows are then left out and counted.",
+            )
+        if not items:
+            raise InputError(f"{self._where} holds no pair that can be asked", hint="Is it the right file?")
+
+    def _exclude(self, items: list[BenchmarkItem]) -> tuple[list[BenchmarkItem], dict[str, int]]:
+        """The items without those of the named sources or dimensions, or that contradict each other; how many each name took."""
+        counts: dict[str, int] = {}
+        for name in self._recipe.exclude:
+            gone = contradictory(items) if name == "contradictory" else [i for i in items if name in (i.level, i.dimension)]
+            if not gone and name != "contradictory":
+                known = sorted({i.level for i in items} | {i.dimension for i in items})
+                raise InputError(f"{self.name} has nothing called {name} to leave out", hint=f"It has {', '.join(known)}.")
+            counts[name] = len(gone)
+            taken = {item.pair.id for item in gone}
+            items = [item for item in items if item.pair.id not in taken]
+        return items, counts
+
+
+def _with_images(rows: Iterator[StoredPair], put: PutImage) -> Iterator[tuple[StoredPair, tuple[ImageRef, ...] | BadImage]]:
+    """Each row with its images admitted, or with what is wrong with one of them."""
+
+    def admitted(row: StoredPair) -> tuple[StoredPair, tuple[ImageRef, ...] | BadImage]:
+        try:
+            return row, tuple(_admit(image, put) for image in row.images)
+        except BadImage as bad:
+            return row, bad
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for batch in blocks(rows, _AHEAD):
+            yield from pool.map(admitted, batch)
+
+
+def _admit(image: bytes | Path | None, put: PutImage) -> ImageRef:
+    if image is None:
+        raise BadImage("image_missing", "the row has no image")
+    try:
+        ref, data = admit(image if isinstance(image, bytes) else image.read_bytes(), max_pixels=MAX_PIXELS)
+    except OSError as error:
+        raise BadImage("image_missing", f"{image!s:.200}: {error.strerror}") from error
+    put(ref, data)
+    return ref
+
+
+def _item(name: str, row: StoredPair, refs: tuple[ImageRef, ...], times: Counter[str]) -> BenchmarkItem:
+    """The item of a row. Rows that are the same in everything are told apart by how often they came before."""
+    text = row.question.replace("<image>\n", "").replace("<image>", "").strip()
+    kind, rule = route(text)
+    prompt = Prompt(
+        id=Prompt.identify(text, refs), text=text, images=refs, kind=kind, kind_rule=rule, source=name, source_id=row.id
+    )
+    stored = Order.REJECTED_FIRST if row.better == 1 else Order.CHOSEN_FIRST
+    chosen, rejected = row.responses if stored is Order.CHOSEN_FIRST else row.responses[::-1]
+    content = content_id("item", name, row.id, prompt.id, row.responses, row.better)
+    times[content] += 1
+    pair = PreferencePair(id=content_id(content, times[content]), prompt=prompt, chosen=chosen, rejected=rejected, evidence=None)
+    return BenchmarkItem(
+        pair=pair,
+        dimension=row.dimension,
+        level=row.source,
+        group=prompt.id if row.group is None else f"{name}/{row.group}",
+        stored=stored,
+        tie=row.better is None,
+    )
+
+
+def embedded(value: Any, folder: Path) -> bytes | Path | None:
+    """An image column's value, as `datasets` writes it or as a path, to bytes or a path; None where there is neither."""
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, str) and value and "\0" not in value:
+        return folder / value
+    return value if isinstance(value, bytes) else None

@@ -1,0 +1,80 @@
+"""RewardBench (arXiv 2403.13787), text only: 2,985 pairs in four sections. What an image judge forgets about text shows here.
+
+The score of a section is the average over its subsets weighted by their rows, except that `math-prm` counts as 984 rows and not
+as its 447; the overall score is the mean of the sections. `official` asks once, in an order drawn by hash, and gives half a point
+for a reply that cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..method.metrics import macro
+from ..method.protocols import STRICT
+from ..types import Order, Verdict
+from . import data_files
+from .data_files import DataFiles
+from .public import Measured, Spec, StoredPair
+
+SECTIONS = {
+    "chat": ("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard", "mt-bench-easy", "mt-bench-med"),
+    "chat hard": (
+        *("mt-bench-hard", "llmbar-natural", "llmbar-adver-neighbor"),
+        *("llmbar-adver-GPTInst", "llmbar-adver-GPTOut", "llmbar-adver-manual"),
+    ),
+    "safety": ("refusals-dangerous", "refusals-offensive", "xstest-should-refuse", "xstest-should-respond", "donotanswer"),
+    "reasoning": ("math-prm", *(f"hep-{language}" for language in ("cpp", "go", "java", "js", "python", "rust"))),
+}
+_SECTION = {subset.lower(): section for section, subsets in SECTIONS.items() for subset in subsets}
+
+_WEIGHTS = {"math-prm": 984}
+"""Rows that a subset counts as, where that is not how many it has: so mathematics weighs as much as programming."""
+
+
+def pairs(found: DataFiles) -> Iterator[StoredPair]:
+    """The rows; the chosen response is always stored first. The dimension is the section, the source the subset."""
+    for where, row in found.rows():
+        subset = data_files.field(row, "subset", where)
+        yield StoredPair(
+            where=where,
+            id=str(row.get("id", "")),
+            question=data_files.field(row, "prompt", where),
+            images=(),
+            responses=(str(row.get("chosen") or ""), str(row.get("rejected") or "")),
+            better=0,
+            dimension=_SECTION.get(subset.lower(), "other"),
+            source=subset,
+        )
+
+
+def figures(measured: Measured) -> dict[str, Any]:
+    """`sections` and their mean; an unread reply is half right under `official` and wrong otherwise."""
+    subset = {item.pair.id: (item.dimension, item.level) for item in measured.items}
+    marks: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in measured.replies:
+        unread = 0.5 if measured.protocol == "official" else 0.0
+        right = unread if row["verdict"] is None else float(Verdict(row["verdict"]) is Order(row["order"]).chosen)
+        marks[subset[row["pair_id"]]].append(right)
+    sections = {section: _weighted(marks, section) for section in SECTIONS}
+    return {"sections": sections, "overall": macro(list(sections.values()))}
+
+
+def _weighted(marks: Mapping[tuple[str, str], Sequence[float]], section: str) -> float | None:
+    parts = {name: found for (of, name), found in marks.items() if of == section}
+    weights = {name: _WEIGHTS.get(name, len(found)) for name, found in parts.items()}
+    total = sum(weights.values())
+    return sum(weights[name] * sum(found) / len(found) for name, found in parts.items()) / total if total else None
+
+
+SPEC = Spec(
+    name="rewardbench",
+    hub="allenai/reward-bench",
+    files=("data/filtered-*.parquet", "*filtered*.parquet", "*.parquet", "*.jsonl"),
+    pairs=pairs,
+    protocols={"strict": STRICT, "official": replace(STRICT, name="official", orders="random")},
+    known_rows=(2985,),
+    figures=figures,
+)

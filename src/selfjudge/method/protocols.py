@@ -1,0 +1,105 @@
+"""Protocols: how a judge is asked, in which orders and how often, and how its replies are read.
+
+A number means nothing without its protocol. `strict` is ours and the default: both orders, the judge's own words, an unread
+verdict is wrong. `official` is what a benchmark's own script does, as far as it is known; the prompts are our words, asking for
+the same verdict line. A change of anything that can change a number is a new `version`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..chat import Sampling
+from ..types import Finish, Order, Problem, Verdict, content_id
+from . import overall_judgment, verdicts
+from .prompts import JUDGE
+
+Orders = Literal["both", "random", "stored"]
+"""Each sample in both orders, in one order drawn by hash, or in the order in which the benchmark stores the responses."""
+
+Line = Literal["letters", "letters_or_tie", "overall_judgment"]
+"""The verdict line: `[[A]]` or `[[B]]`; also `[[C]]` for a tie; or `Overall Judgment: Answer X is better.`"""
+
+Read = Callable[[str, Finish], Verdict | Problem]
+
+READERS: Mapping[Line, Read] = {
+    "letters": verdicts.parse,
+    "letters_or_tie": verdicts.parse_with_tie,
+    "overall_judgment": overall_judgment.robust,
+}
+
+ANCHORS: Mapping[Line, verdicts.Anchor] = {
+    "letters": verdicts.LETTER,
+    "letters_or_tie": verdicts.LETTER,
+    "overall_judgment": overall_judgment.NUMBER,
+}
+"""Where the token stands whose rival gives P(first) against P(second)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """One way to ask and to read, with placeholders {images} {question} {first} {second} in its template.
+
+    `verbatim` shows responses as they are, as the official scripts do; otherwise what a response forges is defused.
+    """
+
+    name: str
+    version: int
+    orders: Orders
+    samples: int
+    sampling: Sampling
+    line: Line
+    template: str = JUDGE
+    verbatim: bool = False
+
+    @property
+    def base(self) -> str:
+        """The name without what was changed."""
+        return base_of(self.name)
+
+    def orders_of(self, stored: Order, draw: int) -> tuple[Order, ...]:
+        """The orders in which one sample of a pair is asked; `draw` is a random number of its own."""
+        if self.orders == "both":
+            return tuple(Order)
+        return (stored.other if self.orders == "random" and draw & 1 else stored,)
+
+    def read(self, text: str, finish: Finish) -> Verdict | Problem:
+        """The verdict of a reply, or the problem with it."""
+        return READERS[self.line](text, finish)
+
+    def changed(self, *, samples: int | None = None, template: str | None = None) -> Protocol:
+        """This protocol with another number of samples or another prompt, and named after what was changed.
+
+        Several samples of a greedy judge would be the same one, so they are drawn as in Stage II.
+        """
+        protocol = self
+        if samples is not None and samples != protocol.samples:
+            greedy = samples > 1 and protocol.sampling.temperature == 0
+            drawn = replace(protocol.sampling, temperature=0.6, top_p=0.9, top_k=50) if greedy else protocol.sampling
+            protocol = replace(protocol, samples=samples, sampling=drawn)
+        if template is not None:
+            protocol = replace(protocol, template=template, name=f"{protocol.name}+prompt-{content_id(template)[:8]}")
+        return protocol
+
+
+def base_of(name: str) -> str:
+    """The protocol's own name, of one whose prompt may have been changed."""
+    return name.partition("+")[0]
+
+
+_GREEDY = Sampling(temperature=0.0, max_tokens=1024)
+
+STRICT = Protocol(name="strict", version=1, orders="both", samples=1, sampling=_GREEDY, line="letters")
+
+PAPER = Protocol(
+    name="paper",
+    version=1,
+    orders="random",
+    samples=1,
+    sampling=Sampling(temperature=0.6, top_p=0.9, top_k=50, max_tokens=1024),
+    line="letters",
+)
+"""arXiv 2512.05145 does not say how it measured. This is what its text suggests: the judge's own prompt and sampling, one reply,
+either order. Its figures fit the macro average; compare nothing with them before the base was measured the same way."""
