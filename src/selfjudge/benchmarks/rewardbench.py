@@ -52,18 +52,20 @@ def pairs(found: DataFiles) -> Iterator[StoredPair]:
 
 def figures(measured: Measured) -> dict[str, Any]:
     """`sections` and their mean; an unread reply is half right under `official` and wrong otherwise."""
-    subset = {item.pair.id: (item.dimension, item.level) for item in measured.items}
-    marks: dict[tuple[str, str], list[float]] = defaultdict(list)
+    unread = 0.5 if measured.protocol == "official" else 0.0
+    marks: dict[str, list[float]] = defaultdict(list)
     for row in measured.replies:
-        unread = 0.5 if measured.protocol == "official" else 0.0
         right = unread if row["verdict"] is None else float(Verdict(row["verdict"]) is Order(row["order"]).chosen)
-        marks[subset[row["pair_id"]]].append(right)
-    sections = {section: _weighted(marks, section) for section in SECTIONS}
+        marks[row["pair_id"]].append(right)
+    subsets: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for item in measured.items:
+        subsets[item.dimension, item.level].append(sum(marks[item.pair.id]) / len(marks[item.pair.id]))
+    sections = {section: _weighted(subsets, section) for section in SECTIONS}
     return {"sections": sections, "overall": macro(list(sections.values()))}
 
 
-def _weighted(marks: Mapping[tuple[str, str], Sequence[float]], section: str) -> float | None:
-    parts = {name: found for (of, name), found in marks.items() if of == section}
+def _weighted(subsets: Mapping[tuple[str, str], Sequence[float]], section: str) -> float | None:
+    parts = {name: found for (of, name), found in subsets.items() if of == section}
     weights = {name: _WEIGHTS.get(name, len(found)) for name, found in parts.items()}
     total = sum(weights.values())
     return sum(weights[name] * sum(found) / len(found) for name, found in parts.items()) / total if total else None

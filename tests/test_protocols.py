@@ -1,0 +1,289 @@
+"""Measuring under each protocol, on look-alikes of the public benchmarks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs import ROOT, digests, no_progress
+from selfjudge import evaluation
+from selfjudge.chat import Completion, Request, Token
+from selfjudge.errors import InputError
+from selfjudge.evaluation import Asking, Contestant, evaluate, named_benchmark, rescore
+from selfjudge.store import RunFolder
+from selfjudge.types import Finish
+
+FIXTURES = ROOT / "tests/fixtures"
+PLACES = {
+    "vl-rewardbench": "vl-rewardbench",
+    "multimodal-rewardbench": "multimodal-rewardbench",
+    "mmrb2": "mmrb2/reasoning.json",
+    "mm-rlhf-rewardbench": "mm-rlhf-rewardbench",
+    "mllm-as-a-judge": "mllm-as-a-judge",
+    "rewardbench": "rewardbench",
+    "judgebench": "judgebench",
+}
+COLORS = ("red", "green", "blue", "orange")
+
+
+def measured(judge: str, folder: Path, name: str, **asking: Any) -> dict[str, Any]:
+    bench = named_benchmark(f"{name}={FIXTURES / PLACES[name]}", allow_missing=True)
+    return evaluate(judge, [bench], RunFolder(folder), asking=Asking(**asking), base_url=None, progress=no_progress)[0]
+
+
+class Oracle:
+    """A judge of drawn pictures that is told how to answer; it is given the request and says which response is better."""
+
+    block = 1
+
+    def __init__(self, say: Any) -> None:
+        self._say = say
+        self.asked: list[Request] = []
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            self.asked.append(request)
+            said = self._say(request)
+            done = Completion(key=request.key, text="", finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+            yield replace(done, **said) if isinstance(said, dict) else replace(done, text=said)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def judged_by(say: Any, monkeypatch: pytest.MonkeyPatch) -> Oracle:
+    oracle = Oracle(say)
+    contestant = Contestant(name="oracle", identity={"model": "oracle"}, template=None, open=lambda: oracle)
+    monkeypatch.setattr(evaluation, "find_contestant", lambda *_: contestant)
+    return oracle
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_always_first_is_right_in_one_order_and_never_in_both(tmp_path: Path, name: str):
+    figures = measured("first", tmp_path, name)
+    assert (figures["accuracy"], figures["pair_accuracy"], figures["consistency"]) == (0.5, 0.0, 0.0)
+    assert (figures["first_position_rate"], figures["parse_rate"]) == (1.0, 1.0)
+
+
+def test_the_longer_response_wins_as_the_lengths_have_it(tmp_path: Path):
+    figures = measured("longer", tmp_path, "judgebench")
+    assert figures["pair_accuracy"] == 0.5  # "that N" is longer than "this", and right twice
+    assert figures["consistency"] == 1.0
+
+
+def test_a_coin_scores_a_half_and_a_quarter(tmp_path: Path):
+    rows = [{"prompt": f"q{n}", "chosen": "yes", "rejected": "no", "subset": "donotanswer"} for n in range(2000)]
+    (tmp_path / "filtered.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench = named_benchmark(f"rewardbench={tmp_path / 'filtered.jsonl'}")
+    place = RunFolder(tmp_path / "run")
+    figures = evaluate("random", [bench], place, asking=Asking(), base_url=None, progress=no_progress)[0]
+    assert figures["accuracy"] == pytest.approx(0.5, abs=0.03)
+    assert figures["pair_accuracy"] == pytest.approx(0.25, abs=0.03)
+
+
+def test_an_unswapped_always_first_judge_reads_the_position_leak_and_a_swapped_one_does_not(tmp_path: Path):
+    """The trap of benchmarks that store the better answer first: only the order shown decides what `first` scores."""
+    fixed = measured("first", tmp_path / "mm", "multimodal-rewardbench", protocol="official")
+    assert fixed["orders"] == "stored"
+    assert fixed["accuracy"] == fixed["data"]["better_first"] > 0.5
+    drawn = measured("first", tmp_path / "vl", "vl-rewardbench", protocol="official", samples=200)
+    assert drawn["orders"] == "random" and drawn["first_position_rate"] == 1.0
+    assert drawn["official"]["by_k"]["9"]["overall"] < 0.75 < drawn["data"]["better_first"]
+
+
+def test_official_vl_rewardbench_asks_in_orders_drawn_by_hash_and_writes_the_official_file(tmp_path: Path):
+    figures = measured("longer", tmp_path, "vl-rewardbench", protocol="official")
+    lines = [json.loads(line) for line in (tmp_path / "vl-rewardbench/outputs.jsonl").read_text().splitlines()]
+    assert len(lines) == 10 * 18 and figures["samples"] == 10
+    assert {line["meta"]["random_number"] for line in lines} == {0, 1}
+    assert list(figures["official"]["by_k"]) == ["1", "3", "5", "7", "9"]
+    needed = {"id", "query", "response", "ranking", "meta"}
+    assert needed <= lines[0].keys() and {"flag_status", "filter_choice", "random_number"} <= lines[0]["meta"].keys()
+
+
+def test_the_official_prompt_shows_text_first_then_the_image_and_responses_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    oracle = judged_by(lambda request: "Overall Judgment: Answer 1 is better.", monkeypatch)
+    measured("oracle", tmp_path, "vl-rewardbench", protocol="official", samples=1, limit=2)
+    text, image = oracle.asked[0].messages[0].content
+    assert isinstance(text, str) and "Answer 1: It is a" in text and not isinstance(image, str)
+    sampling = oracle.asked[0].sampling
+    assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.2, 0.2, 2048)
+
+
+def test_official_multimodal_rewardbench_asks_once_with_output1_as_a(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    oracle = judged_by(lambda request: "[[A]]", monkeypatch)
+    figures = measured("oracle", tmp_path, "multimodal-rewardbench", protocol="official")
+    rows = {row["Text"]: row for row in json.loads((FIXTURES / "multimodal-rewardbench/all_data.json").read_text())}
+    assert len(oracle.asked) == 15
+    for request in oracle.asked:
+        asked = str(request.messages[0].content[0])
+        row = next(row for text, row in rows.items() if text in asked)
+        assert asked.index(row["Output1"]) < asked.index(row["Output2"])
+    assert figures["official"]["overall"] == figures["accuracy"]
+    assert figures["official"]["groups"]["knowledge"]["total"] == 2
+
+
+def test_replies_can_be_read_again_under_another_protocol_without_a_model(tmp_path: Path):
+    figures = measured("longer", tmp_path, "vl-rewardbench", protocol="official")
+    folder = tmp_path / "vl-rewardbench"
+    again = rescore(folder, "vl-rewardbench", protocol="official", k=None)
+    assert again["by_k"] == figures["official"]["by_k"]
+    assert rescore(folder / "judgments.parquet", "vl-rewardbench", protocol="strict", k=5)["k"] == 5
+    measured("longer", tmp_path / "strict", "vl-rewardbench")
+    with pytest.raises(InputError, match="asked for under strict cannot be scored as official"):
+        rescore(tmp_path / "strict/vl-rewardbench", "vl-rewardbench", protocol="official", k=None)
+    same = rescore(tmp_path / "strict/vl-rewardbench", "vl-rewardbench", protocol="strict", k=None)
+    assert same["pair_accuracy"] == json.loads((tmp_path / "strict/vl-rewardbench/result.json").read_text())["pair_accuracy"]
+
+
+def test_a_result_says_everything_that_a_number_depends_on(tmp_path: Path):
+    figures = measured("first", tmp_path, "multimodal-rewardbench")
+    said = ("protocol", "protocol_version", "orders", "samples", "verdict_line", "sampling", "prompt_id", "parse_rate", "macro")
+    assert set(said) <= figures.keys()
+    assert {"sha256", "revision", "rows", "known_rows", "missing_images", "better_first"} <= figures["data"].keys()
+    assert figures["macro8"] == 0.5 and figures["macro6"] == 0.5
+
+
+def test_macro6_and_macro8_are_null_where_a_group_has_no_rows(tmp_path: Path):
+    bench = named_benchmark(
+        f"multimodal-rewardbench={FIXTURES / 'multimodal-rewardbench'}", allow_missing=True, exclude=["hateful_memes"]
+    )
+    figures = evaluate("first", [bench], RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)[0]
+    assert figures["macro8"] is None and figures["macro6"] == 0.5
+
+
+def test_acc_plus_wants_all_pairs_of_an_id_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(request: Request) -> str:
+        asked = str(request.messages[0].content)
+        first = asked.index("A circle.") < asked.index("A square.") if "A square." in asked else True
+        return "[[A]]" if first else "[[B]]"
+
+    judged_by(says, monkeypatch)
+    figures = measured("oracle", tmp_path, "mm-rlhf-rewardbench")
+    assert (figures["pair_accuracy"], figures["acc_plus"], figures["ids"]) == (1 / 3, 0.0, 2)
+
+
+def test_a_tie_must_be_called_one_where_ties_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    judged_by(lambda request: "[[C]]" if "picture 2" in str(request.messages) else "[[A]]", monkeypatch)
+    figures = measured("oracle", tmp_path / "official", "mllm-as-a-judge", protocol="official")
+    assert (figures["accuracy_with_ties"], figures["accuracy_without_ties"], figures["ties_found"]) == (3 / 4, 2 / 3, 1.0)
+    strict = measured("oracle", tmp_path / "strict", "mllm-as-a-judge")
+    assert (strict["n"], strict["ties_left_out"]) == (3, 1)
+
+
+def test_judgebench_forgives_an_unread_verdict_officially_and_not_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(request: Request) -> str:
+        asked = str(request.messages[0].content)
+        return "no idea" if asked.index("this") > asked.index("that ") else "[[A]]"
+
+    judged_by(says, monkeypatch)
+    assert measured("oracle", tmp_path / "o", "judgebench", protocol="official")["overall"] == 0.5
+    strict = measured("oracle", tmp_path / "s", "judgebench")
+    assert (strict["pair_accuracy"], strict["parse_rate"]) == (0.0, 0.5)
+
+
+def test_mathematics_weighs_as_much_as_programming_and_half_a_point_is_for_the_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    judged_by(lambda request: "no idea" if "Task 3" in str(request.messages) else _good(request), monkeypatch)
+    official = measured("oracle", tmp_path / "o", "rewardbench", protocol="official")
+    assert official["sections"]["reasoning"] == pytest.approx((984 * 0.5 + 3) / 987)
+    assert official["overall"] == pytest.approx((3 + official["sections"]["reasoning"]) / 4)
+    assert measured("oracle", tmp_path / "s", "rewardbench")["sections"]["reasoning"] == pytest.approx(3 / 987)
+
+
+def _good(request: Request) -> str:
+    asked = str(request.messages[0].content[-1])
+    return "[[A]]" if asked.index("good") < asked.index("bad") else "[[B]]"
+
+
+def test_the_majority_of_the_samples_of_an_order_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    judged_by(lambda request: "hm" if request.key.endswith(".0") else _good(request), monkeypatch)
+    figures = measured("oracle", tmp_path, "rewardbench", samples=3)
+    assert figures["pair_accuracy"] == 1.0 and figures["parse_rate"] == pytest.approx(2 / 3)
+    assert figures["sampling"]["temperature"] == 0.6  # greedy samples would all be the same
+
+
+def test_probabilities_decide_where_the_verdicts_of_both_orders_disagree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(request: Request) -> dict[str, Any]:
+        """Always A in words, but far surer of it when the good response is there."""
+        sure = -0.01 if _good(request) == "[[A]]" else -0.6
+        other = -4.6 if _good(request) == "[[A]]" else -0.8
+        tokens = (
+            Token(text="[[", logprobs=()),
+            Token(text="A", logprobs=(("A", sure), ("B", other))),
+            Token(text="]]", logprobs=()),
+        )
+        return {"text": "[[A]]", "tokens": tokens}
+
+    judged_by(says, monkeypatch)
+    figures = measured("oracle", tmp_path, "rewardbench")
+    assert figures["pair_accuracy"] == 0.0
+    assert (figures["logprob"]["accuracy"], figures["logprob"]["coverage"]) == (1.0, 1.0)
+
+
+def test_probabilities_are_read_at_the_number_of_an_overall_judgment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(request: Request) -> dict[str, Any]:
+        head = Token(text="Overall Judgment: Answer ", logprobs=())
+        number = Token(text="2", logprobs=(("1", -2.3), ("2", -0.1)))
+        return {"text": "Overall Judgment: Answer 2 is better.", "tokens": (head, number, Token(text=" is better.", logprobs=()))}
+
+    judged_by(says, monkeypatch)
+    measured("oracle", tmp_path, "vl-rewardbench", protocol="official", samples=1)
+    import pyarrow.parquet as pq
+
+    chances = pq.read_table(tmp_path / "vl-rewardbench/judgments.parquet")["probability"].to_pylist()
+    assert chances[0] == pytest.approx(0.0997, abs=1e-3) and len(set(chances)) == 1
+
+
+def test_a_failed_request_is_wrong_and_counted_and_is_a_coin_to_the_official_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    judged_by(lambda request: {"finish": Finish.ERROR, "error": "broke"}, monkeypatch)
+    figures = measured("oracle", tmp_path, "multimodal-rewardbench", protocol="official")
+    assert figures["accuracy"] == 0.0 and figures["problems"] == {"engine_failure": 15}
+    assert figures["official"]["coin"] == 15
+
+
+def test_a_prompt_of_ones_own_names_the_protocol(tmp_path: Path):
+    figures = measured("first", tmp_path / "a", "vl-rewardbench")
+    assert figures["protocol"] == "strict"
+    template = "{question}\n<1>{first}</1>\n<2>{second}</2>"
+    asking = {"template": template}
+    assert evaluation._protocol("vl-rewardbench", _plain(), Asking(**asking)).name.startswith("strict+prompt-")
+
+
+def _plain() -> Contestant:
+    return Contestant(name="x", identity={}, template=None, open=lambda: Oracle(lambda request: ""))
+
+
+def test_a_benchmark_lacks_a_protocol_with_an_error_that_names_the_others(tmp_path: Path):
+    with pytest.raises(InputError, match="judgebench has no protocol called paper") as error:
+        measured("first", tmp_path, "judgebench", protocol="paper")
+    assert "strict, official" in str(error.value.hint)
+
+
+def test_several_benchmarks_share_a_folder_and_the_same_call_changes_nothing(tmp_path: Path):
+    names = ("vl-rewardbench", "judgebench")
+    benches = [named_benchmark(f"{name}={FIXTURES / PLACES[name]}") for name in names]
+    first = evaluate("random", benches, RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)
+    before = digests(tmp_path)
+    again = evaluate("random", benches, RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)
+    assert [r["benchmark"] for r in first] == list(names) and first == again and digests(tmp_path) == before
+
+
+@pytest.mark.parametrize(("protocol", "overall", "missing"), [("official", 4 / 5, 1), ("strict", 4 / 6, 1)])
+def test_predictions_of_mmrb2_are_scored_forward_and_reversed(protocol: str, overall: float, missing: int):
+    from selfjudge.benchmarks.mmrb2 import score
+
+    path = FIXTURES / "mmrb2/predictions/reasoning.json"
+    figures = score(path, protocol=protocol, k=None, data=str(FIXTURES / "mmrb2/reasoning.json"))
+    assert (figures["overall"], figures["missing"]) == (overall, missing)
+    assert figures["pair_accuracy"] == 1 / 3
