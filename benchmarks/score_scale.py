@@ -1,7 +1,8 @@
 """Seconds and memory for scoring recorded judgments: `python benchmarks/score_scale.py [--lines 1000000]`.
 
 Writes result files of VL-RewardBench with a tenth, a half and all of the lines (ten samples an item, replies of about 900
-characters), scores each in a process of its own, and prints a table and JSON. Linear means that seconds per line stay the same.
+characters, a quarter of them without a verdict), scores each officially and strictly in a process of its own, and prints a table
+and JSON. Linear means that seconds per line stay the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json, resource, sys, time
 from pathlib import Path
 from selfjudge.benchmarks.vl_rewardbench import score
 started = time.perf_counter()
-figures = score(Path(sys.argv[1]), protocol="official", k=None)
+figures = score(Path(sys.argv[1]), protocol=sys.argv[2], k=None)
 seconds = time.perf_counter() - started
 print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "n": figures["n"]}))
 """
@@ -57,13 +58,15 @@ def main() -> None:
         for count in (options.lines // 10, options.lines // 2, options.lines):
             path = Path(folder) / "outputs.jsonl"
             write(path, count)
-            found = json.loads(subprocess.check_output([sys.executable, "-c", PROBE, path], text=True))
-            results.append({"lines": count, **found, "microseconds_per_line": found["seconds"] / count * 1e6})
-            print(
-                "{lines:>9} lines  {seconds:6.1f} s  {microseconds_per_line:5.1f} us a line  {peak_mb:6.0f} MB".format(
-                    **results[-1]
+            for protocol in ("official", "strict"):
+                command = [sys.executable, "-c", PROBE, path, protocol]
+                found = json.loads(subprocess.check_output(command, text=True))
+                result = {"lines": count, "protocol": protocol, **found, "microseconds_per_line": found["seconds"] / count * 1e6}
+                results.append(result)
+                print(
+                    "{lines:>9} lines  {protocol:<8}  {seconds:6.1f} s  {microseconds_per_line:5.1f} us a line  "
+                    "{peak_mb:6.0f} MB".format(**result)
                 )
-            )
     print(json.dumps(results))
 
 

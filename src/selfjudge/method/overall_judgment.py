@@ -100,11 +100,23 @@ def robust(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
 
 def _scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for, the likeliest place first."""
-    start = text.lower().find("overall") if text.isascii() else 0  # a plain search spares the pattern most of a long reply
+    lowered = text.lower()
+    start = lowered.find("overall") if text.isascii() else 0
     if start >= 0:
         yield from _tails(text, _JUDGMENT, start)[-1:]
-    yield from reversed(_tails(text, _CLOSING))
+    if not any(True for _ in _speaking_clauses(text)):
+        return  # where the whole says nothing, no part of it does
+    if _may_hold(text, lowered, "therefore", "conclu", "overall", "final"):
+        yield from reversed(_tails(text, _CLOSING))
     yield text
+
+
+def _may_hold(text: str, lowered: str, *words: str) -> bool:
+    """Whether a pattern that needs one of these words can match at all: a plain search is many times faster than the pattern.
+
+    Beyond ASCII, letters of other scripts can stand for these in a pattern that ignores case.
+    """
+    return not text.isascii() or any(word in lowered for word in words)
 
 
 def _tails(text: str, phrase: re.Pattern[str], start: int = 0) -> list[str]:
@@ -120,9 +132,8 @@ def _read(scope: str) -> Verdict | Problem:
     """The one verdict of some text, or the problem with it."""
     named: set[int] = set()
     problems: list[Problem] = []
-    for clause in _CLAUSE.split(scope):
-        numbers = _claimed(clause)
-        if _TIE.search(clause):
+    for clause, numbers, tie in _speaking_clauses(scope):
+        if tie:
             problems.append(Problem.TIE)
         elif numbers and _NEGATION.search(clause):
             problems.append(Problem.NEGATED)
@@ -136,6 +147,27 @@ def _read(scope: str) -> Verdict | Problem:
     if offered:
         return offered.pop()
     return problems[-1] if problems else Problem.NO_VERDICT
+
+
+_TIE_WORDS = ("neither", "equal", "tie", "winner", "preference", "difference")
+_CLAIM_WORDS = (
+    *("better", "best", "prefer", "superior", "stronger", "worse", "worst", "inferior", "weaker"),
+    *("choose", "select", "pick", "favor", "favour", "wins"),
+)
+"""Without one of these, no claim and no tie can be found."""
+
+
+def _speaking_clauses(scope: str) -> Iterator[tuple[str, set[int], bool]]:
+    """The clauses that may name a number or call it a tie: which numbers they call better, and whether it is a tie."""
+    lowered = scope.lower()
+    ties = _may_hold(scope, lowered, *_TIE_WORDS)
+    claims = _may_hold(scope, lowered, *_CLAIM_WORDS) and _DIGIT.search(scope) is not None
+    for clause in _CLAUSE.split(scope) if ties or claims else ():
+        lowered = clause.lower()
+        tie = ties and _may_hold(clause, lowered, *_TIE_WORDS) and _TIE.search(clause) is not None
+        claim = claims and _may_hold(clause, lowered, *_CLAIM_WORDS) and _DIGIT.search(clause) is not None
+        if tie or claim:
+            yield clause, _claimed(clause), tie
 
 
 def _claimed(clause: str) -> set[int]:
