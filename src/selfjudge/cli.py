@@ -16,6 +16,8 @@ import typer
 from .errors import SelfjudgeError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .ports import Advance
     from .recipe import Recipe
 
@@ -137,12 +139,11 @@ def evaluate(
     if form == "json":
         typer.echo(json.dumps(results if len(results) > 1 else results[0], indent=2))
     else:
+        from .report.figures import show_measured
+
         for figures in results:
-            _show_figures({name: value for name, value in figures.items() if name not in _DETAILS})
-        typer.echo(f"items, replies and result.json: {place.root}/NAME")
-
-
-_DETAILS = ("prompt", "levels", "problems")
+            show_measured(figures, _console())
+        typer.echo(f"items, replies and results: {place.root}")
 
 
 @app.command()
@@ -172,7 +173,9 @@ def score(
     if form == "json":
         typer.echo(json.dumps(figures, indent=2))
     else:
-        _show_figures({name: value for name, value in figures.items() if name not in _DETAILS})
+        from .report.figures import show_scored
+
+        show_scored(figures, _console())
 
 
 def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[str, Any]:
@@ -186,31 +189,6 @@ def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[st
 
 
 _FAULTS_SHOWN = 20
-
-
-def _show_figures(figures: dict[str, Any]) -> None:
-    """Names and values, nested ones indented under their name."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{figures['benchmark']}, {figures['protocol']}", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-
-    def add(values: dict[str, Any], depth: int) -> None:
-        for name, value in values.items():
-            nested = isinstance(value, dict)
-            table.add_row("  " * depth + name, "" if nested else _cell(value))
-            if nested:
-                add(value, depth + 1)
-
-    shown = {name: value for name, value in figures.items() if name not in ("benchmark", "protocol", "malformed", "by_k")}
-    add(shown, 0)
-    if "malformed" in figures:
-        add({"lines not scored": len(figures["malformed"])}, 0)
-    if "by_k" in figures:
-        add({"overall by k": {k: of_k["overall"] for k, of_k in figures["by_k"].items()}}, 0)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _run(recipe: Recipe, folder: Path) -> None:
@@ -239,6 +217,13 @@ def _run(recipe: Recipe, folder: Path) -> None:
     _say_where(folder, state)
 
 
+def _console() -> Console:
+    """Where tables go: as wide as the terminal, or wide enough for a file."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
 def _iterations_so_far(folder: Path) -> int:
     from .store import read_json
 
@@ -248,8 +233,9 @@ def _iterations_so_far(folder: Path) -> int:
 
 def _show(state: dict[str, Any]) -> None:
     """The table of iterations so far."""
-    from rich.console import Console
     from rich.table import Table
+
+    from .report.figures import cell
 
     names = list(state["iterations"][0]["benchmarks"])
     done = len(state["iterations"]) - 1
@@ -266,8 +252,8 @@ def _show(state: dict[str, Any]) -> None:
             *scores,
             round(sum(entry["seconds"].values())),
         ]
-        table.add_row(*map(_cell, cells))
-    console = Console(width=None if sys.stdout.isatty() else 120)
+        table.add_row(*map(cell, cells))
+    console = _console()
     console.print(table)
     last = state["iterations"][-1]
     if last["pairs"] is not None and not last["kept"]:
@@ -285,14 +271,6 @@ def _columns(names: list[str]) -> list[str]:
 
 def _scores(figures: dict[str, Any]) -> list[float | None]:
     return [figures[name] for name in _SCORES]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, list | tuple):
-        return " to ".join(map(_cell, value))
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _say_where(folder: Path, state: dict[str, Any]) -> None:
