@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .cli_benchmarks import benchmarks
 from .errors import SelfjudgeError
+from .terminal import progress as _progress
 
 if TYPE_CHECKING:
-    from .ports import Advance
     from .recipe import Recipe
 
 Protocol = Literal["official", "strict"]
@@ -31,6 +30,7 @@ app = typer.Typer(
     help="Teach a vision-language model to judge answers about images, without a single human label.",
     epilog="Start with [bold]selfjudge demo[/bold]: a tiny model improves itself in minutes, on a CPU.",
 )
+app.add_typer(benchmarks, name="benchmarks")
 
 
 @app.command()
@@ -252,30 +252,6 @@ def _say_where(folder: Path, state: dict[str, Any]) -> None:
     typer.echo(f"run folder:  {folder}")
     typer.echo(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")
     typer.echo(f"report:      {folder / 'report.html'}")
-
-
-@contextmanager
-def _progress(label: str, total: int | None) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def main() -> None:
