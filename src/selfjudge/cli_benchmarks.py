@@ -91,8 +91,9 @@ def prepare(
 ) -> None:
     """Get a benchmark: download its data set, or put it together from its sources.
 
-    Give the same command again after an interruption: it goes on where it stopped. `prepared.json`, written last, says what the
-    folder was made of. Mind the licence that `selfjudge benchmarks` shows.
+    Give the same command again after an interruption: it goes on where it stopped.
+    `prepared.json`, written last, says what the folder was made of.
+    Mind the licence that `selfjudge benchmarks` shows.
     """
     from .benchmarks.catalogue import entry_of, home
 

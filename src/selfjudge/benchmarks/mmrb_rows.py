@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import InputError, SelfjudgeError
 from .hub import HuggingFace, not_given
@@ -87,7 +87,7 @@ class Library:
 
     copies: Path | None
     commits: dict[str, str] = field(default_factory=dict)
-    pairs_url: str = f"https://github.com/{PAIRS_REPOSITORY}"
+    url_of_pairs: ClassVar[str] = f"https://github.com/{PAIRS_REPOSITORY}"
 
     def open(self, source: Source) -> Opened:
         """A source. Raises InputError when neither a local copy nor the hub gives it, or when it lacks a column."""
@@ -108,7 +108,7 @@ class Library:
         if not clone.is_dir():
             shutil.rmtree(cache, ignore_errors=True)
             unfinished = cache / f".{name}"
-            _git("clone", "--quiet", self.pairs_url, str(unfinished))
+            _git("clone", "--quiet", self.url_of_pairs, str(unfinished))
             unfinished.replace(clone)
         commit = self.commits.setdefault(PAIRS_REPOSITORY, _git("-C", str(clone), "rev-parse", "HEAD"))
         _git("-C", str(clone), "checkout", "--quiet", commit)

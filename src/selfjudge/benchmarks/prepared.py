@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from .catalogue import MANIFEST, manifest_of
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; it is made where it is missing. Raises RunError when another process holds it."""
+    """Hold a folder for this process and clear away what killed ones left. Raises RunError when another process holds it."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("a")
@@ -24,7 +25,16 @@ def held(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(f"{folder} is in use by another process", hint="Wait for it, or use another folder (--to).") from error
+        _sweep(folder)
         yield
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the unfinished files of `write_whole`, `.NAME.PROCESS.THREAD`."""
+    with writing(folder):
+        for path in [*folder.glob(".*"), *(folder / "images").rglob(".*")]:
+            if re.fullmatch(r"\..+\.\d+\.\d+", path.name) and path.is_file():
+                path.unlink()
 
 
 def finish(folder: Path, facts: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
