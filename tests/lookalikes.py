@@ -178,3 +178,22 @@ def write_release(folder: Path, rows: Sequence[Any]) -> Path:
     path = folder / "all_data_release.json"
     path.write_text(json.dumps(list(rows)))
     return path
+
+
+def put_on_hub(sources: Path, hub: Path) -> None:
+    """The look-alikes as data sets of the hub: Parquet files by split, and a card where there are configurations."""
+    splits = {"AI4Math__MathVista": "testmini", "stanford-crfm__image2struct-latex-v1": "validation", "lmms-lab__MMBench": "dev"}
+    for folder in sorted(sources.glob("*__*")):
+        split, place = splits.get(folder.name, "test"), hub / folder.name.replace("__", "/")
+        configs = [found for found in sorted(folder.iterdir()) if any(found.glob("*.json"))]
+        card = "".join(
+            f"- config_name: {c.name}\n  data_files: [{{split: {split}, path: {c.name}/{split}-*}}]\n" for c in configs
+        )
+        for source in configs or ([folder] if any(folder.glob("*.json")) else []):
+            data = datasets.load_from_disk(str(source))
+            into = place / (source.name if configs else "data")
+            into.mkdir(parents=True)
+            data = data[split] if isinstance(data, datasets.DatasetDict) else data
+            data.to_parquet(into / f"{split}-00000-of-00001.parquet")
+        if configs:
+            (place / "README.md").write_text(f"---\nconfigs:\n{card}---\n")

@@ -140,7 +140,8 @@ def _tell(entry: Entry, folder: Path, prepared: dict[str, Any]) -> None:
     known = " or ".join(f"{count:,}" for count in entry.rows)
     typer.echo(f"folder:   {folder}")
     typer.echo(f"rows:     {'not counted' if rows is None else f'{rows:,}'}{f'  (known: {known})' if known else ''}")
-    typer.echo(f"revision: {_revisions(prepared['revision'])}")
+    revision = prepared["revision"]
+    typer.echo(f"revision: {revision if isinstance(revision, str) else f'of {len(revision)} sources, see prepared.json'}")
     typer.echo(f"licence:  {entry.licence}")
     if "refused" not in prepared and rows is not None and entry.rows and rows not in entry.rows:
         typer.echo(f"warning: {rows:,} rows; {known} are known", err=True)
@@ -149,9 +150,3 @@ def _tell(entry: Entry, folder: Path, prepared: dict[str, Any]) -> None:
     if refused := prepared.get("refused"):
         reasons = ", ".join(f"{reason} {count}" for reason, count in refused.items())
         typer.echo(f"warning: {sum(refused.values()):,} rows could not be built ({reasons}): see refused.jsonl", err=True)
-
-
-def _revisions(revision: str | dict[str, list[str]]) -> str:
-    if isinstance(revision, str):
-        return revision
-    return ", ".join(f"{source} {' and '.join(found)}" for source, found in revision.items())

@@ -93,7 +93,7 @@ def test_memes_are_counted_as_a_subset_of_the_users(tmp_path: Path):
     assert all((tmp_path / "made" / row["Image"]).is_file() for row in memes)
     assert prepared["counts"][f"safety/{SUBSET}"] == {"rows": 5, "known": None}
     assert "safety/toxicity" not in prepared["counts"]
-    assert "all groups: 2 rows; 4,711 are known" in prepared["warnings"]
+    assert "all groups: rows 2, known 4,711" in prepared["warnings"]
     assert prepared["hateful memes"]["limit"] == 5
 
 

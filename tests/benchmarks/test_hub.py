@@ -8,23 +8,19 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hub_standin import COMMIT, serving
 from selfjudge.benchmarks import hub
 from selfjudge.benchmarks.catalogue import CATALOGUE, entry_of, folder_of, state_of
 from selfjudge.errors import InputError, RunError
-
-COMMIT = "a" * 40
 
 
 def table(rows: int) -> bytes:
@@ -114,51 +110,14 @@ def test_rows_of_all_splits_are_counted_where_all_of_them_belong(tmp_path: Path)
     assert hub.prepare(entry_of("rewardbench"), tmp_path / "c", hub=Stub(files))["rows"] is None
 
 
-class Handler(BaseHTTPRequestHandler):
-    """As much of the hub as its library asks for: what a data set is, the list of its files, and each file."""
-
-    def do_GET(self) -> None:
-        self.answer()
-
-    def do_HEAD(self) -> None:
-        self.answer()
-
-    def answer(self) -> None:
-        path = unquote(self.path.partition("?")[0])
-        api = "/api/datasets/MMInstruction/VL-RewardBench"
-        if path.startswith(f"{api}/tree/"):
-            files = [{"type": "file", "path": name, "size": len(data), "oid": "0" * 40} for name, data in FILES.items()]
-            self.send(json.dumps(files).encode())
-        elif path == api or path.startswith(f"{api}/revision/"):
-            known = path == api or path.rpartition("/")[2] in ("main", COMMIT)
-            info = {"id": "MMInstruction/VL-RewardBench", "sha": COMMIT, "siblings": [{"rfilename": name} for name in FILES]}
-            self.send(json.dumps(info).encode()) if known else self.send(b"{}", 404, "RevisionNotFound")
-        elif (name := path.removeprefix(f"/datasets/MMInstruction/VL-RewardBench/resolve/{COMMIT}/")) in FILES:
-            self.send(FILES[name])
-        else:
-            self.send(b"{}", 404, "RepoNotFound")
-
-    def send(self, data: bytes, status: int = 200, code: str = "") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        if code:
-            self.send_header("X-Error-Code", code)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def log_message(self, *values: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def endpoint() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def endpoint(tmp_path: Path) -> Iterator[str]:
+    for name, data in FILES.items():
+        path = tmp_path / "hub/MMInstruction/VL-RewardBench" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    with serving(tmp_path / "hub") as address:
+        yield address
 
 
 def selfjudge(*arguments: str | Path, endpoint: str, home: Path) -> subprocess.CompletedProcess[str]:

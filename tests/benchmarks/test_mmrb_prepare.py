@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lookalikes import as_image, drawn, make_sources, one_of_each, released, saved, write_release
+from hub_standin import COMMIT, serving
+from lookalikes import GROUPS, as_image, drawn, make_sources, one_of_each, put_on_hub, released, saved, write_release
 from selfjudge.benchmarks.mmrb_prepare import Plan, prepare
-from selfjudge.benchmarks.mmrb_rows import Library
-from selfjudge.benchmarks.mmrb_sources import PAIRS_REPOSITORY, REQUESTS
+from selfjudge.benchmarks.mmrb_rows import Library, Opened
+from selfjudge.benchmarks.mmrb_sources import PAIRS_REPOSITORY, REQUESTS, SOURCES
 from selfjudge.errors import InputError, RunError
 
 
@@ -125,9 +126,9 @@ def test_counts_are_held_against_the_known_ones_group_by_group(tmp_path: Path, s
     assert prepared["counts"]["vqa"] == {"rows": 3, "known": 1_198}
     assert prepared["counts"]["vqa of MMBench"] == {"rows": 1, "known": None}
     assert prepared["counts"]["knowledge of mmmu-s"] == {"rows": 1, "known": 330}
-    assert "all groups: 11 rows; 4,711 are known" in prepared["warnings"]
-    assert "reasoning/math: 1 rows; 514 are known" in prepared["warnings"]
-    assert "open_generation/preference_task of nocaps: 0 rows; 389 are known" in prepared["warnings"]
+    assert "all groups: rows 11, known 4,711" in prepared["warnings"]
+    assert "reasoning/math: rows 1, known 514" in prepared["warnings"]
+    assert "open_generation/preference_task of nocaps: rows 0, known 389" in prepared["warnings"]
 
 
 def test_duplicate_ids_are_kept_and_ids_in_any_case_find_their_source(tmp_path: Path, sources: Path):
@@ -366,6 +367,56 @@ def test_pairs_is_cloned_where_there_is_no_copy(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(InputError, match=f"cannot clone {PAIRS_REPOSITORY}") as caught:
         made(tmp_path, None, [released("pairs", 1)])
     assert "--sources" in str(caught.value.hint)
+
+
+def test_sources_are_streamed_from_the_hub_at_a_commit_that_is_kept(tmp_path: Path, sources: Path):
+    put_on_hub(sources, tmp_path / "hub")
+    copies = tmp_path / "copies"
+    shutil.copytree(sources / "katiefraser__PAIRS", copies / "katiefraser__PAIRS")
+    release = write_release(tmp_path, one_of_each(3))
+    selfjudge = [sys.executable, "-m", "selfjudge", "benchmarks", "prepare", "multimodal-rewardbench", "--release", str(release)]
+    with serving(tmp_path / "hub") as endpoint:
+        own = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
+        command = [*selfjudge, "--sources", str(copies), "--to", str(tmp_path / "streamed")]
+        shown = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
+    assert shown.returncode == 0, shown.stderr
+    assert "rows:     11" in shown.stdout and "warning: all groups: rows 11, known 4,711" in shown.stderr
+    made(tmp_path, sources, one_of_each(3))
+    streamed, local = contents(tmp_path / "streamed"), contents(tmp_path / "made")
+    told = ("prepared.json", "rows.jsonl")  # they name the commit
+    assert {name: streamed[name] for name in streamed if name not in told} == {
+        name: local[name] for name in local if name not in told
+    }
+    revisions = json.loads((tmp_path / "streamed/prepared.json").read_text())["revision"]
+    assert revisions == {source: ["local" if source == "pairs" else COMMIT] for source in sorted(GROUPS)}
+
+
+def test_a_hub_that_cannot_be_reached_is_an_error_that_names_the_source(tmp_path: Path, sources: Path):
+    release = write_release(tmp_path, [released("visitbench", 0), released("RealworldQA", 0)])
+    copies = tmp_path / "copies"
+    shutil.copytree(sources / "mlfoundations__VisIT-Bench", copies / "mlfoundations__VisIT-Bench")
+    command = [sys.executable, "-m", "selfjudge", "benchmarks", "prepare", "multimodal-rewardbench", "--release", str(release)]
+    command += ["--sources", str(copies), "--to", str(tmp_path / "made")]
+    own = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
+    shown = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
+    assert shown.returncode == 2 and "Traceback" not in shown.stderr
+    assert "error: the hub does not give the data set xai-org/RealworldQA" in shown.stderr and "hint: " in shown.stderr
+    assert len((tmp_path / "made/rows.jsonl").read_text().splitlines()) == 1  # what is done stays
+
+
+def test_a_source_that_breaks_off_is_an_error_that_names_it():
+    class Breaking:
+        column_names = ("image", "instruction")
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            yield {"image": None, "instruction": "x"}
+            raise ConnectionResetError("peer")
+
+    source = next(source for source in SOURCES if source.name == "visitbench")
+    found = Opened(source=source, parts=(Breaking(),), revision="x").find([0, 1])
+    assert next(found)[0] == 0
+    with pytest.raises(InputError, match="cannot read the source mlfoundations/VisIT-Bench: ConnectionResetError: peer"):
+        next(found)
 
 
 def test_a_picture_is_shown_as_its_name_says_when_it_is_not_plain(tmp_path: Path):

@@ -25,11 +25,11 @@ def count(rows: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, Any]]:
 def warnings(counts: Mapping[str, Mapping[str, Any]], rows: int) -> list[str]:
     """What differs from the known counts, in a line each."""
     own = counts.get(f"safety/{SUBSET}", {"rows": 0})["rows"]
-    lines = [] if rows - own == KNOWN_ROWS else [f"all groups: {rows - own:,} rows; {KNOWN_ROWS:,} are known"]
+    lines = [] if rows - own == KNOWN_ROWS else [f"all groups: rows {rows - own:,}, known {KNOWN_ROWS:,}"]
     for name, found in counts.items():
         if found["known"] is not None and found["rows"] != found["known"]:
-            lines.append(f"{name}: {found['rows']:,} rows; {found['known']:,} are known")
-    lines += [f"{name}: {found['rows']:,} rows; no such group is known" for name, found in counts.items() if _is_new(name)]
+            lines.append(f"{name}: rows {found['rows']:,}, known {found['known']:,}")
+    lines += [f"{name}: rows {found['rows']:,}, a group that is not known" for name, found in counts.items() if _is_new(name)]
     return lines
 
 

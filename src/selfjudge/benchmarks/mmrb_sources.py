@@ -298,7 +298,5 @@ KNOWN_PARTS = {
     "open_generation/preference_task of nocaps": 389,
     "knowledge of mmmu-s": 330,
     "knowledge of mmmu-v": 300,
-    "reasoning/math of mathvista": 514,
-    "safety/bias of pairs": 508,
 }
 """Rows of a group that come from one source, where that is known."""
