@@ -97,34 +97,47 @@ def prepare(
     """
     from .benchmarks.catalogue import entry_of, home
 
-    entry, own = entry_of(name), {"--release": release, "--sources": sources, "--requests": requests, "--without": without}
+    entry = entry_of(name)
     folder = to or home() / entry.name
-    if entry.obtained == "hub":
-        _refuse(name, {**own, "--hateful-memes": hateful_memes})
-        from .benchmarks import hub
+    own = {
+        "--release": release,
+        "--sources": sources,
+        "--requests": requests,
+        "--without": without,
+        "--hateful-memes": hateful_memes,
+    }
+    try:
+        if entry.obtained == "hub":
+            _refuse(name, own)
+            from .benchmarks import hub
 
-        _tell(entry, folder, hub.prepare(entry, folder, revision=revision))
-    elif entry.obtained == "prepare":
-        _refuse(name, {"--revision": revision})
-        if release is None:
-            raise InputError(
-                f"{name} needs --release",
-                hint="It is data/all_data_release.json of github.com/facebookresearch/multimodal_rewardbench.",
+            _tell(entry, folder, hub.prepare(entry, folder, revision=revision))
+        elif entry.obtained == "prepare":
+            _refuse(name, {"--revision": revision})
+            from .benchmarks import mmrb_prepare
+
+            plan = mmrb_prepare.Plan(
+                release=_needed(name, release),
+                copies=sources,
+                requests=requests,
+                memes=hateful_memes,
+                limit=limit,
+                seed=seed,
+                without=tuple(without or ()),
             )
-        from .benchmarks import mmrb_prepare
+            _tell(entry, folder, mmrb_prepare.prepare(plan, folder, progress=progress))
+        else:
+            typer.echo(f"{name} needs no preparing: it is {entry.where}.")
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted: the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
 
-        plan = mmrb_prepare.Plan(
-            release=release,
-            copies=sources,
-            requests=requests,
-            memes=hateful_memes,
-            limit=limit,
-            seed=seed,
-            without=tuple(without or ()),
-        )
-        _tell(entry, folder, mmrb_prepare.prepare(plan, folder, progress=progress))
-    else:
-        typer.echo(f"{name} needs no preparing: it is {entry.where}.")
+
+def _needed(name: str, release: Path | None) -> Path:
+    if release is None:
+        hint = "It is data/all_data_release.json of github.com/facebookresearch/multimodal_rewardbench."
+        raise InputError(f"{name} needs --release", hint=hint)
+    return release
 
 
 def _refuse(name: str, options: dict[str, Any]) -> None:

@@ -132,7 +132,7 @@ def test_the_command_fetches_from_the_hub_and_the_list_then_shows_it(tmp_path: P
     assert "rows:     1,247" in shown.stdout and COMMIT in shown.stdout and "limits use to research" in shown.stdout
     folder = tmp_path / "prepared/vl-rewardbench"
     assert (folder / "data/test-00000-of-00001.parquet").read_bytes() == FILES["data/test-00000-of-00001.parquet"]
-    assert not (folder / "inference_results.zip").exists()
+    assert {path.name for path in folder.iterdir()} == {"data", "README.md", "prepared.json", ".lock"}
     listed = selfjudge("--format", "json", endpoint="http://127.0.0.1:9", home=tmp_path)
     by_name = {entry["name"]: entry for entry in json.loads(listed.stdout)}
     assert (by_name["vl-rewardbench"]["state"], by_name["vl-rewardbench"]["folder"]) == ("prepared", str(folder))

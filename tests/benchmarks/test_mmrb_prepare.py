@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 
 from hub_standin import COMMIT, serving
 from lookalikes import GROUPS, as_image, drawn, make_sources, one_of_each, put_on_hub, released, saved, write_release
+from selfjudge.benchmarks.mmrb_ledger import Built, Ledger
 from selfjudge.benchmarks.mmrb_prepare import Plan, prepare
 from selfjudge.benchmarks.mmrb_rows import Library, Opened
 from selfjudge.benchmarks.mmrb_sources import PAIRS_REPOSITORY, REQUESTS, SOURCES
@@ -417,6 +419,20 @@ def test_a_source_that_breaks_off_is_an_error_that_names_it():
     assert next(found)[0] == 0
     with pytest.raises(InputError, match="cannot read the source mlfoundations/VisIT-Bench: ConnectionResetError: peer"):
         next(found)
+
+
+def test_the_rows_of_a_source_are_all_of_the_commit_that_the_first_ones_were_read_at(tmp_path: Path):
+    images = {"0": "images/RealworldQA/0.jpg", "1": "images/visitbench/1.jpg"}
+    for name in images.values():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    row = Built(text="x", sha256=hashlib.sha256(b"x").hexdigest(), source="RealworldQA", revision=COMMIT, by="position")
+    with Ledger.open(tmp_path, images) as ledger:
+        ledger.add("0", row)
+        ledger.add("1", replace(row, source="visitbench", revision="local"))
+    with Ledger.open(tmp_path, images) as ledger:
+        assert ledger.commits() == {"xai-org/RealworldQA": COMMIT}
+        assert Library(copies=None, commits=ledger.commits()).commit("xai-org/RealworldQA") == COMMIT
 
 
 def test_a_picture_is_shown_as_its_name_says_when_it_is_not_plain(tmp_path: Path):

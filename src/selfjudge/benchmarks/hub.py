@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ def _fetched(entry: Entry, folder: Path, snapshots: Sequence[Snapshot], hub: Hub
         place = Path(name.partition("/")[2]) if number else Path()
         hub.fetch(name, snapshot.commit, _patterns(entry), folder / place)
         _check(name, wanted, folder / place)
+        shutil.rmtree(folder / place / ".cache", ignore_errors=True)  # the library's notes for going on
         files += [str(place / file) for file in wanted]
     facts = {
         "name": entry.name,

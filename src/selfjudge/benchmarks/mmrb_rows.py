@@ -95,7 +95,7 @@ class Library:
         if all(folder is not None for folder in folders):
             parts, revision = [_read(folder, source) for folder in folders if folder is not None], LOCAL
         else:
-            revision = self._commit(source.repository)
+            revision = self.commit(source.repository)
             parts = [_stream(source, config, revision) for config in source.configs]
         return Opened(source=source, parts=tuple(_prepare(part, source) for part in parts), revision=revision)
 
@@ -123,7 +123,8 @@ class Library:
         alone = sum(len(other.configs) for other in SOURCES if other.repository == source.repository) == 1
         return folder if folder.is_dir() and (config is None or alone) else None
 
-    def _commit(self, repository: str) -> str:
+    def commit(self, repository: str) -> str:
+        """The commit at which a data set is read. Raises InputError."""
         if repository not in self.commits:
             self.commits[repository] = HuggingFace().look_up(repository, None).commit
         return self.commits[repository]
