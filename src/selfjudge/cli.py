@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .cli_benchmarks import benchmarks
 from .errors import SelfjudgeError
+from .terminal import console
+from .terminal import progress as _progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from .ports import Advance
     from .recipe import Recipe
 
 Protocol = Literal["strict", "official", "paper"]
@@ -33,6 +31,7 @@ app = typer.Typer(
     help="Teach a vision-language model to judge answers about images, without a single human label.",
     epilog="Start with [bold]selfjudge demo[/bold]: a tiny model improves itself in minutes, on a CPU.",
 )
+app.add_typer(benchmarks, name="benchmarks")
 
 
 @app.command()
@@ -142,7 +141,7 @@ def evaluate(
         from .report.figures import show_measured
 
         for figures in results:
-            show_measured(figures, _console())
+            show_measured(figures, console())
         typer.echo(f"items, replies and results: {place.root}")
 
 
@@ -175,7 +174,7 @@ def score(
     else:
         from .report.figures import show_scored
 
-        show_scored(figures, _console())
+        show_scored(figures, console())
 
 
 def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[str, Any]:
@@ -217,13 +216,6 @@ def _run(recipe: Recipe, folder: Path) -> None:
     _say_where(folder, state)
 
 
-def _console() -> Console:
-    """Where tables go: as wide as the terminal, or wide enough for a file."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 120)
-
-
 def _iterations_so_far(folder: Path) -> int:
     from .store import read_json
 
@@ -253,12 +245,13 @@ def _show(state: dict[str, Any]) -> None:
             round(sum(entry["seconds"].values())),
         ]
         table.add_row(*map(cell, cells))
-    console = _console()
-    console.print(table)
+    console().print(table)
     last = state["iterations"][-1]
     if last["pairs"] is not None and not last["kept"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in last["dropped"].items())
-        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons}")
+        console().print(
+            f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons}"
+        )
 
 
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
@@ -278,30 +271,6 @@ def _say_where(folder: Path, state: dict[str, Any]) -> None:
     typer.echo(f"run folder:  {folder}")
     typer.echo(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")
     typer.echo(f"report:      {folder / 'report.html'}")
-
-
-@contextmanager
-def _progress(label: str, total: int | None) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def main() -> None:

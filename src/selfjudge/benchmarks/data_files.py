@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..store import sha256_of
+from .catalogue import MANIFEST, manifest_of
 
 Row = dict[str, Any]
 
@@ -63,14 +64,15 @@ def find_data(where: str, revision: str | None, patterns: tuple[str, ...]) -> Da
             raise InputError(f"{path} is not a data file that can be read", hint=f"Known are {', '.join(_ROWS)}.")
         return DataFiles(folder=path.parent, files=(path,), source=where)
     if path.is_dir():
-        return _in_folder(path, patterns, where, None)
+        revision = (manifest_of(path) or {}).get("revision")
+        return _in_folder(path, patterns, where, revision if isinstance(revision, str) else None)
     snapshot = _snapshot(where, revision, patterns)
     return _in_folder(snapshot, patterns, where, snapshot.name)
 
 
 def _in_folder(folder: Path, patterns: tuple[str, ...], source: str, revision: str | None) -> DataFiles:
     for pattern in patterns:
-        if files := tuple(sorted(folder.glob(pattern))):
+        if files := tuple(sorted(file for file in folder.glob(pattern) if file.name != MANIFEST)):
             return DataFiles(folder=files[0].parent, files=files, source=source, revision=revision)
     raise InputError(f"{folder} holds no data of this benchmark", hint=f"Looked for {', '.join(patterns)}.")
 

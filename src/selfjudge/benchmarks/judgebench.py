@@ -64,10 +64,8 @@ def figures(measured: Measured) -> dict[str, Any]:
 
 SPEC = Spec(
     name="judgebench",
-    hub="ScalerLab/JudgeBench",
     files=("data/*.parquet", "*.parquet", "*.jsonl", "data/*.jsonl"),
     pairs=pairs,
     protocols={"strict": STRICT, "official": replace(STRICT, name="official")},
-    known_rows=(350, 270, 620),
     figures=figures,
 )

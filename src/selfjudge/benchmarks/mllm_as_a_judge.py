@@ -85,7 +85,6 @@ def figures(measured: Measured) -> dict[str, Any]:
 
 SPEC = Spec(
     name="mllm-as-a-judge",
-    hub="ONE-Lab/MLLM-as-a-Judge",
     files=("*pair*.jsonl", "**/*pair*.jsonl", "*.jsonl", "**/*.parquet"),
     pairs=pairs,
     protocols={

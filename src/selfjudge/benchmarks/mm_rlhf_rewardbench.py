@@ -65,10 +65,8 @@ def figures(measured: Measured) -> dict[str, Any]:
 
 SPEC = Spec(
     name="mm-rlhf-rewardbench",
-    hub="yifanzhang114/MM-RLHF-RewardBench",
     files=("*.jsonl", "**/*.jsonl", "*.json", "**/*.parquet"),
     pairs=pairs,
     protocols={"strict": STRICT, "official": replace(STRICT, name="official", orders="random")},
-    known_rows=(170,),
     figures=figures,
 )

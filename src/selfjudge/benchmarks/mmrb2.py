@@ -137,10 +137,8 @@ def _counted(both: Sequence[Sequence[bool | None]], *, drop: bool) -> dict[str, 
 
 SPEC = Spec(
     name=NAME,
-    hub="rl-research/multimodal-rewardbench-2",
     files=_FILES,
     pairs=pairs,
     protocols={"strict": STRICT, "official": replace(STRICT, name="official")},
-    known_rows=(1000, 4000),
     figures=figures,
 )

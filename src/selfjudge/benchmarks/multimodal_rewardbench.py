@@ -284,11 +284,9 @@ def _counted(outputs: Sequence[Output], letter: Callable[[str], str | None]) -> 
 
 SPEC = Spec(
     name=NAME,
-    hub=None,
     files=("all_data.json", "data/all_data.json", "data/*.parquet", "*.parquet"),
     pairs=pairs,
     protocols=PROTOCOLS,
-    known_rows=(4711, 5211),
     remarks=remarks,
     figures=figures,
     record=record,

@@ -23,6 +23,7 @@ from ..ports import BenchmarkData, Progress, PutImage, blocks
 from ..recipe import MAX_PIXELS, PublicBench
 from ..tables import Row
 from ..types import BenchmarkItem, ImageRef, Order, PreferencePair, Prompt, content_id
+from .catalogue import entry_of, folder_of
 from .data_files import DataFiles, find_data
 
 _THREADS = 4
@@ -64,24 +65,20 @@ def _nothing(*_: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What there is to know about a benchmark.
+    """How a benchmark is read, asked and counted; `catalogue` says where it comes from.
 
-    hub         where it is published, None where it has to be assembled
     files       patterns of its data files; those of the first pattern that fits are read
     pairs       its rows
     protocols   ways to ask and read, by name
-    known_rows  how many rows it is known to have had
     remarks     what is odd about its ids
     figures     figures that only this benchmark has
     record      its official result file, one JSON-able line at a time, where there is such a format
     """
 
     name: str
-    hub: str | None
     files: tuple[str, ...]
     pairs: Callable[[DataFiles], Iterator[StoredPair]]
     protocols: Mapping[str, Protocol]
-    known_rows: tuple[int, ...] = ()
     remarks: Callable[[Sequence[str]], dict[str, Any]] = _nothing
     figures: Callable[[Measured], dict[str, Any]] = _nothing
     record: Callable[[Sequence[BenchmarkItem], Sequence[Row]], Iterator[dict[str, Any]]] | None = None
@@ -116,8 +113,8 @@ class PublicBenchmark:
             "benchmark": self.name,
             **found.provenance,
             "rows": len(ids),
-            "known_rows": list(self._spec.known_rows),
-            "is_a_known_size": len(ids) in self._spec.known_rows if self._spec.known_rows and limit is None else None,
+            "known_rows": list(self._known_rows),
+            "is_a_known_size": len(ids) in self._known_rows if self._known_rows and limit is None else None,
             "missing_images": {"count": len(missing), "examples": missing[:10]},
             "excluded": excluded,
             **oddities(items),
@@ -127,13 +124,20 @@ class PublicBenchmark:
 
     @property
     def _where(self) -> str:
-        where = self._recipe.path or self._spec.hub
+        """As the recipe says, or where it was prepared, or where it is published."""
+        entry = entry_of(self.name)
+        prepared = None if self._recipe.revision else folder_of(entry)
+        where = self._recipe.path or (str(prepared) if prepared else next(iter(entry.hub), None))
         if where is None:
             raise InputError(
                 f"{self.name} has to be assembled first",
-                hint=f"selfjudge benchmarks prepare {self.name}; then {self.name}=FOLDER.",
+                hint=f"selfjudge benchmarks prepare {self.name}, or name what you have: {self.name}=FOLDER.",
             )
         return where
+
+    @property
+    def _known_rows(self) -> tuple[int, ...]:
+        return entry_of(self.name).rows
 
     def _check(self, items: Sequence[BenchmarkItem], missing: Sequence[str]) -> None:
         if missing and not self._recipe.allow_missing:

@@ -73,10 +73,8 @@ def _weighted(subsets: Mapping[tuple[str, str], Sequence[float]], section: str) 
 
 SPEC = Spec(
     name="rewardbench",
-    hub="allenai/reward-bench",
     files=("data/filtered-*.parquet", "*filtered*.parquet", "*.parquet", "*.jsonl"),
     pairs=pairs,
     protocols={"strict": STRICT, "official": replace(STRICT, name="official", orders="random")},
-    known_rows=(2985,),
     figures=figures,
 )

@@ -355,11 +355,9 @@ def _counts(recorded: Recorded, order: Sequence[int], k: int) -> list[Counter[st
 
 SPEC = Spec(
     name=NAME,
-    hub="MMInstruction/VL-RewardBench",
     files=("data/test-*.parquet", "*.parquet", "*.tsv"),
     pairs=pairs,
     protocols=PROTOCOLS,
-    known_rows=(1250, 1247),
     remarks=remarks,
     record=record,
 )

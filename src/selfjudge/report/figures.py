@@ -23,6 +23,14 @@ def show_measured(result: Figures, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
 
 
+def show_data(name: str, data: Figures, console: Console) -> None:
+    """A report on the data of a benchmark."""
+    console.print(f"[bold]{name}[/bold]", highlight=False)
+    for line in (*_about(data), *(f"{name}: {count}" for name, count in data["dimensions"].items())):
+        console.print(f"  {line}", highlight=False, markup=False)
+    console.print(f"  stored first, the better response: {cell(data['better_first'])}", highlight=False)
+
+
 def show_scored(figures: Figures, console: Console) -> None:
     """Figures of recorded outputs: names and values, nested ones indented under their name."""
     from rich.table import Table
