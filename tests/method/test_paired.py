@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfjudge.method.metrics import RESAMPLES, resampled_means
-from selfjudge.method.paired import binomial, difference, half_width, holm, mcnemar
+from selfjudge.method.paired import binomial, difference, holm, mcnemar
 
 VALUES = st.sampled_from([0.0, 0.5, 1.0])
 ITEMS = st.lists(st.tuples(VALUES, VALUES, st.sampled_from("abcdef")), min_size=1, max_size=40)
@@ -184,8 +184,3 @@ def test_holm_multiplies_by_how_many_are_left_and_never_turns_the_order_round(va
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_an_adjusted_p_is_never_smaller_and_never_above_one(values: list[float]):
     assert all(value <= found <= 1 for value, found in zip(values, holm(values), strict=True))
-
-
-@pytest.mark.parametrize(("n", "points"), [(1_247, 2.8), (183, 7.2), (4_711, 1.4)])
-def test_half_widths_are_those_of_the_literature(n: int, points: float):
-    assert 100 * half_width(n) == pytest.approx(points, abs=0.05)

@@ -120,8 +120,3 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
         reached = max(reached, min(1.0, (len(known) - rank) * p))
         adjusted[place] = reached
     return adjusted
-
-
-def half_width(n: int, share: float = 0.5) -> float:
-    """Half the width of the 95 % interval of a share of `n` independent items."""
-    return NormalDist().inv_cdf(1 - _LEVEL / 2) * math.sqrt(share * (1 - share) / n)

@@ -1,0 +1,136 @@
+"""A comparison of judges for people: tables for a terminal, of the plain values that `comparing` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_FIGURES = {
+    "n": "items",
+    "accuracy": "accuracy",
+    "pair_accuracy": "both orders",
+    "consistency": "consistency",
+    "first_position_rate": "says first",
+    "parse_rate": "read",
+    "macro": "macro",
+}
+_INTERVALS = {"accuracy": "ci95", "pair_accuracy": "pair_ci95"}
+_ABREAST = 4
+"""Judges in one table: more do not fit beside each other."""
+
+
+def show(comparison: dict[str, Any], console: Console) -> None:
+    """Print figures, tests, notes and what others have published. A name may look like markup: `console` should read none."""
+    for table in comparison["tables"]:
+        for start in range(0, len(table["judges"]), _ABREAST):
+            console.print(_side_by_side(table, table["judges"][start : start + _ABREAST]))
+    for tests in comparison["tests"]:
+        console.print(_tests(tests))
+    for note in comparison["notes"]:
+        console.print(f"note: {note}")
+    for group in comparison["published"]:
+        console.print()
+        console.print(_published(group))
+        console.print(group["why"])
+
+
+def _side_by_side(table: dict[str, Any], judges: Sequence[dict[str, Any]]) -> Table:
+    """Figures as rows and judges as columns; of each dimension accuracy, and in brackets both orders."""
+    shown = _titled(f"{table['benchmark']}, {table['protocol']}: {table['n']} items ({table['items'][:8]})")
+    shown.add_column("")
+    for judge in judges:
+        shown.add_column(judge["judge"], justify="right", overflow="fold")
+    for name, head in _FIGURES.items():
+        shown.add_row(head, *(_figure(judge, name) for judge in judges))
+    for name in dict.fromkeys(name for judge in judges for name in judge.get("dimensions", {})):
+        shown.add_row(f"  {name}", *(_dimension(judge.get("dimensions", {}).get(name)) for judge in judges))
+    return shown
+
+
+def _titled(title: str) -> Table:
+    return Table(title=title, title_justify="left")
+
+
+def _figure(judge: dict[str, Any], name: str) -> str:
+    interval = judge.get(_INTERVALS.get(name, ""))
+    return _number(judge.get(name)) + (f" ({_range(interval)})" if interval else "")
+
+
+def _dimension(part: dict[str, Any] | None) -> str:
+    return "–" if part is None else f"{_number(part.get('accuracy'))} ({_number(part.get('pair_accuracy'))})"
+
+
+def _number(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _range(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{low:.3f} to {high:.3f}"
+
+
+def _tests(tests: dict[str, Any]) -> Table:
+    """Differences from the reference, with McNemar's test beside the difference in both orders."""
+    reference = tests["reference"]
+    shown = _titled(f"{tests['benchmark']}, {tests['protocol']}: difference from {reference}")
+    shown.caption = _caption(tests)
+    shown.caption_justify = "left"
+    for head in ("judge", "items", "figure"):
+        shown.add_column(head, overflow="fold")
+    for head in ("difference", "p", "right alone", "McNemar p"):
+        shown.add_column(head, justify="right")
+    for entry in tests["compared"]:
+        shown.add_row(entry["judge"], _items(entry), "accuracy", *_difference(entry["accuracy"]))
+        shown.add_row("", "", "both orders", *_difference(entry["both_orders"]), *_alone(entry["mcnemar"]))
+    return shown
+
+
+def _caption(tests: dict[str, Any]) -> str:
+    """How to read the table: what is right, how p is adjusted, and which difference such items show."""
+    right = " / ".join(dict.fromkeys(entry["right"] for entry in tests["compared"]))
+    lines = [f"right alone: items that this judge had right {right} and {tests['reference']} had not, and the other way round"]
+    if (judges := len(tests["compared"])) > 1:
+        lines.append(f"p: adjusted for {judges} judges (Holm)")
+    found = [entry["accuracy"]["detectable"] for entry in tests["compared"] if entry["accuracy"]]
+    if known := [difference for difference in found if difference is not None]:
+        lines.append(f"a true difference in accuracy of {max(known):.3f} would show in four of five such comparisons")
+    return "\n".join(lines)
+
+
+def _items(entry: dict[str, Any]) -> str:
+    """How many were compared, and why others were not."""
+    reasons = {"only_reference_has": "only reference", "only_other_has": "only this judge", "relabelled": "relabelled"}
+    left = [f"{entry[name]} {words}" for name, words in reasons.items() if entry[name]]
+    return f"{entry['n']} (left out: {', '.join(left)})" if left else str(entry["n"])
+
+
+def _difference(found: dict[str, Any] | None) -> tuple[str, str]:
+    if found is None:
+        return "–", "–"
+    interval = "" if found["ci95"] is None else " ({:+.3f} to {:+.3f})".format(*found["ci95"])
+    return f"{found['difference']:+.3f}{interval}", _p(found["p_holm"])
+
+
+def _alone(found: dict[str, Any] | None) -> tuple[str, str]:
+    return ("–", "–") if found is None else (f"{found['only_other']} : {found['only_reference']}", _p(found["p_holm"]))
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _published(group: dict[str, Any]) -> Table:
+    shown = _titled(f"published, {group['benchmark']}: {group['title']}")
+    shown.add_column("model")
+    for name in group["columns"]:
+        shown.add_column(name, justify="right")
+    for head in ("rows", "note", "source"):
+        shown.add_column(head)
+    for row in group["rows"]:
+        shown.add_row(
+            row["model"], *(_number(row[name]) for name in group["columns"]), _number(row["rows"]), row["note"], row["source"]
+        )
+    return shown
