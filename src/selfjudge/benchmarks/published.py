@@ -98,13 +98,13 @@ def _macro(model: str, macro: float) -> VlRewardBenchRow:
     return VlRewardBenchRow(model=model, macro=macro, tag=Tag.MACRO_ONLY)
 
 
-_UNDECIDED = "many undecided items dropped: overall is {} points below the row-weighted dimensions"
+_UNDECIDED = "overall {} below the weighted dimensions: many items dropped"
 
 # fmt: off
 VL_REWARDBENCH: tuple[VlRewardBenchRow, ...] = (
-    _of_the_benchmark("LLaVA-OneVision-7B-ov", 0.322, 0.201, 0.571, 0.296, 0.365, note=_UNDECIDED.format("1.7")),
+    _of_the_benchmark("LLaVA-OneVision-7B-ov", 0.322, 0.201, 0.571, 0.296, 0.365, note=_UNDECIDED.format("0.017")),
     _of_the_benchmark("InternVL2-8B", 0.356, 0.411, 0.590, 0.445, 0.452),
-    _of_the_benchmark("Phi-3.5-Vision", 0.280, 0.224, 0.566, 0.282, 0.357, note=_UNDECIDED.format("3.7")),
+    _of_the_benchmark("Phi-3.5-Vision", 0.280, 0.224, 0.566, 0.282, 0.357, note=_UNDECIDED.format("0.037")),
     _of_the_benchmark("Qwen2-VL-7B", 0.316, 0.191, 0.511, 0.283, 0.339),
     _of_the_benchmark("Qwen2-VL-72B", 0.381, 0.328, 0.580, 0.395, 0.430),
     _of_the_benchmark("Llama-3.2-11B", 0.333, 0.384, 0.566, 0.429, 0.428),
@@ -117,7 +117,7 @@ VL_REWARDBENCH: tuple[VlRewardBenchRow, ...] = (
     _of_the_benchmark("Gemini-1.5-Pro (2024-09-24)", 0.508, 0.725, 0.642, 0.672, 0.625),
     _of_the_benchmark("Claude-3.5-Sonnet (2024-06-22)", 0.434, 0.550, 0.623, 0.553, 0.536),
     _of_the_benchmark("GPT-4o-mini (2024-07-18)", 0.417, 0.345, 0.582, 0.415, 0.448),
-    _of_the_benchmark("GPT-4o (2024-08-06)", 0.491, 0.676, 0.705, 0.658, 0.624, note="the abstract says 65.4 overall"),
+    _of_the_benchmark("GPT-4o (2024-08-06)", 0.491, 0.676, 0.705, 0.658, 0.624, note="0.654 overall in the abstract"),
     _row("Gemini-2.0-flash-exp", 0.508, 0.726, 0.701, 0.688, 0.645),
     _row("GPT-4o-2024-11-20", 0.536, 0.753, 0.676, 0.702, 0.655, note="LLM parser", source="VLMEvalKit"),
     _row("GPT-4o", 0.492, 0.708, 0.651, 0.662, 0.617, note="LLM parser", source="VLMEvalKit"),
@@ -246,7 +246,7 @@ def _multimodal_rewardbench(official: bool) -> list[dict[str, Any]]:
         if official
         else "Not comparable: a fixed order and a coin for what is unread; the results above ask as they say."
     )
-    columns = ("overall", *multimodal_rewardbench.COLUMNS, "math", "coding", "bias")
+    columns = ("overall", *multimodal_rewardbench.COLUMNS)
     leaders = [row for row in MULTIMODAL_REWARDBENCH if row.rows is not None]
     others = [row for row in MULTIMODAL_REWARDBENCH if row.rows is None]
     unknown = "Not comparable: other orders and readers, an unknown number of rows (often 4,711), secondary sources."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -24,17 +26,28 @@ _ABREAST = 4
 
 def show(comparison: dict[str, Any], console: Console) -> None:
     """Print figures, tests, notes and what others have published. A name may look like markup: `console` should read none."""
-    for table in comparison["tables"]:
-        for start in range(0, len(table["judges"]), _ABREAST):
-            console.print(_side_by_side(table, table["judges"][start : start + _ABREAST]))
-    for tests in comparison["tests"]:
-        console.print(_tests(tests))
+    for counted in dict.fromkeys(map(_counted, comparison["tables"])):
+        for table in comparison["tables"]:
+            if _counted(table) == counted:
+                _show_figures(table, console)
+        for tests in comparison["tests"]:
+            if _counted(tests) == counted:
+                console.print(_tests(tests))
     for note in comparison["notes"]:
         console.print(f"note: {note}")
     for group in comparison["published"]:
         console.print()
         console.print(_published(group))
-        console.print(group["why"])
+        console.print(f"{group['why']} {_origin(group)}")
+
+
+def _counted(part: dict[str, Any]) -> tuple[str, str]:
+    return part["benchmark"], part["protocol"]
+
+
+def _show_figures(table: dict[str, Any], console: Console) -> None:
+    for start in range(0, len(table["judges"]), _ABREAST):
+        console.print(_side_by_side(table, table["judges"][start : start + _ABREAST]))
 
 
 def _side_by_side(table: dict[str, Any], judges: Sequence[dict[str, Any]]) -> Table:
@@ -91,7 +104,7 @@ def _tests(tests: dict[str, Any]) -> Table:
 def _caption(tests: dict[str, Any]) -> str:
     """How to read the table: what is right, how p is adjusted, and which difference such items show."""
     right = " / ".join(dict.fromkeys(entry["right"] for entry in tests["compared"]))
-    lines = [f"right alone: items that this judge had right {right} and {tests['reference']} had not, and the other way round"]
+    lines = [f"right alone: items right {right} for this judge only : for {tests['reference']} only"]
     if (judges := len(tests["compared"])) > 1:
         lines.append(f"p: adjusted for {judges} judges (Holm)")
     found = [entry["accuracy"]["detectable"] for entry in tests["compared"] if entry["accuracy"]]
@@ -123,14 +136,29 @@ def _p(value: float | None) -> str:
 
 
 def _published(group: dict[str, Any]) -> Table:
+    """Rows of one group; what most of them share is said below them, by `_origin`, and the rest beside each."""
     shown = _titled(f"published, {group['benchmark']}: {group['title']}")
-    shown.add_column("model")
+    shown.box = SIMPLE_HEAD
+    shown.add_column("model", overflow="fold")
     for name in group["columns"]:
         shown.add_column(name, justify="right")
-    for head in ("rows", "note", "source"):
-        shown.add_column(head)
+    shown.add_column("remarks")
+    usual = {name: _usual(group, name) for name in ("rows", "source")}
     for row in group["rows"]:
-        shown.add_row(
-            row["model"], *(_number(row[name]) for name in group["columns"]), _number(row["rows"]), row["note"], row["source"]
-        )
+        unusual = [_said(name, row[name]) for name in usual if row[name] != usual[name]]
+        remarks = "; ".join(filter(None, [row["note"], *unusual]))
+        shown.add_row(row["model"], *(_number(row[name]) for name in group["columns"]), remarks)
     return shown
+
+
+def _usual(group: dict[str, Any], name: str) -> Any:
+    return Counter(row[name] for row in group["rows"]).most_common(1)[0][0]
+
+
+def _said(name: str, value: Any) -> str:
+    return "" if value is None else f"{value:,} rows" if name == "rows" else str(value)
+
+
+def _origin(group: dict[str, Any]) -> str:
+    usual = filter(None, (_said(name, _usual(group, name)) for name in ("source", "rows")))
+    return f"From {', '.join(usual)}, where nothing else is said."
