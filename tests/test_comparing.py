@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from runs import no_progress, run_recipe, scripted_recipe
 from selfjudge import tables
 from selfjudge.comparing import compare
 from selfjudge.errors import InputError, RunError
-from selfjudge.evaluation import evaluate
+from selfjudge.evaluation import Asking, evaluate
 from selfjudge.measured import measurements
+from selfjudge.method.protocols import STRICT
 from selfjudge.recipe import ShapesBench
 from selfjudge.report.comparison import show
 from selfjudge.stages.evaluate import figures
@@ -34,6 +36,10 @@ def item(name: str, *, chosen: str = "yes", group: str | None = None, dimension:
     return BenchmarkItem(pair=pair, dimension=dimension, level="all", group=group or name)
 
 
+def judgments(identity: str, how: str) -> list[dict[str, Any]]:
+    return [judgment(identity, order, verdict) for order, verdict in zip(Order, _VERDICTS[how], strict=True)]
+
+
 def judgment(identity: str, order: Order, verdict: str) -> dict[str, Any]:
     return {
         "key": f"{identity}.{order}.0",
@@ -43,6 +49,8 @@ def judgment(identity: str, order: Order, verdict: str) -> dict[str, Any]:
         "judge": "j",
         "trace": "",
         "verdict": verdict,
+        "probability": None,
+        "problem": None,
         "prompt_tokens": 0,
         "completion_tokens": 0,
     }
@@ -53,10 +61,16 @@ def measure(folder: Path, answers: dict[str, str], *, benchmark: str = "b", prot
     items = other.get("items") or [item(name) for name in answers]
     stored, judged = Table(folder, tables.ITEMS, {}), Table(folder, tables.JUDGMENTS, {"judge": folder.name})
     stored.seal([tables.item_to_row(entry) for entry in items])
-    judged.seal([judgment(name, *asked) for name, how in answers.items() for asked in zip(Order, _VERDICTS[how], strict=True)])
+    judged.seal([row for name, how in answers.items() for row in judgments(name, how)][:: other.get("every", 1)])
     head = {"judge": other.get("judge", folder.name), "benchmark": benchmark, "protocol": protocol}
-    write_json(folder / "result.json", {**head, **figures(items, judged.rows())})
+    extra = {name: other[name] for name in ("orders", "samples", "protocol_version", "official") if name in other}
+    asked = replace(STRICT, orders=other.get("orders", "both"))
+    write_json(folder / "result.json", {**head, **extra, **figures(items, judged.rows(), asked)})
     return folder
+
+
+def baseline(name: str, bench: ShapesBench, folder: Path) -> None:
+    evaluate(name, [bench], RunFolder(folder), asking=Asking(), base_url=None, progress=no_progress)
 
 
 def shown(comparison: dict[str, Any]) -> str:
@@ -142,6 +156,38 @@ def test_other_protocols_never_share_a_table_or_a_test(tmp_path: Path):
     assert any("strict and official" in note for note in found["notes"])
 
 
+def test_another_number_of_samples_or_version_is_another_protocol(tmp_path: Path):
+    changes = ({}, {"samples": 5}, {"protocol_version": 2})
+    found = compare([measure(tmp_path / str(number), {"a": RIGHT}, **change) for number, change in enumerate(changes)])
+    assert [table["protocol"] for table in found["tables"]] == ["strict", "strict, 5 samples", "strict, version 2"]
+
+
+def test_where_one_order_was_asked_it_alone_decides(tmp_path: Path):
+    one, other = (
+        measure(tmp_path / how, dict.fromkeys("ab", how), orders="stored", every=2, protocol="official") for how in (FIRST, WRONG)
+    )
+    found = compare([one, other])
+    (entry,) = found["tests"][0]["compared"]
+    assert entry["accuracy"]["difference"] == entry["both_orders"]["difference"] == -1
+    assert entry["mcnemar"]["only_reference"] == 2 and entry["right"].startswith("by most replies")
+    assert [judge["accuracy"] for judge in found["tables"][0]["judges"]] == [1.0, 0.0]
+    assert "by most replies" in shown(found)
+
+
+def test_ties_are_no_items_to_compare(tmp_path: Path):
+    items = [item("a"), replace(item("b"), tie=True)]
+    one, other = (measure(tmp_path / how, dict.fromkeys("ab", how), items=items) for how in (RIGHT, WRONG))
+    found = compare([one, other])
+    assert found["tables"][0]["n"] == found["tests"][0]["compared"][0]["n"] == 1
+
+
+def test_what_the_official_script_counts_stands_below_our_figures(tmp_path: Path):
+    official = {"overall": 0.123, "macro": 0.234, "dimensions": {"general": 0.345, "reasoning": None}, "n": 2}
+    text = shown(compare([measure(tmp_path / "mine", {"a": RIGHT}, official=official)]))
+    rows = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
+    assert {"official overall 0.123", "official macro 0.234", "official general 0.345"} <= set(rows)
+
+
 def test_groups_that_make_items_dependent_or_are_few_are_said(tmp_path: Path):
     items = [item(name, group="g" if name in "ab" else name) for name in "abcd"]
     one, other = (measure(tmp_path / name, dict.fromkeys("abcd", RIGHT), items=items) for name in ("one", "other"))
@@ -184,8 +230,12 @@ def test_a_judge_alone_is_shown_without_a_test(tmp_path: Path):
 def test_what_evaluate_writes_and_what_a_run_leaves_compare_as_soon_as_the_items_are_the_same(tmp_path: Path):
     run_recipe(scripted_recipe("loop.iterations=1"), tmp_path / "run")
     bench = ShapesBench.model_validate(scripted_recipe().evaluation.benchmarks[0].model_dump())
-    evaluate("random", bench, RunFolder(tmp_path / "random"), limit=None, progress=no_progress)
-    places = [tmp_path / "random", tmp_path / "run/iteration-0/benchmarks/shapes-bench", tmp_path / "run/iteration-1"]
+    baseline("random", bench, tmp_path / "random")
+    places = [
+        tmp_path / "random/shapes-bench",
+        tmp_path / "run/iteration-0/benchmarks/shapes-bench",
+        tmp_path / "run/iteration-1",
+    ]
     found = compare(places)
     assert [judge["judge"] for judge in found["tables"][0]["judges"]] == ["random", "run/iteration-0", "run/iteration-1"]
     summary = json.loads((tmp_path / "run/summary.json").read_text())
@@ -196,7 +246,7 @@ def test_what_evaluate_writes_and_what_a_run_leaves_compare_as_soon_as_the_items
 
 
 def test_a_model_right_by_rights_agrees_with_the_figures(tmp_path: Path):
-    evaluate("random", ShapesBench(name="shapes-bench", pairs=50), RunFolder(tmp_path), limit=None, progress=no_progress)
+    baseline("random", ShapesBench(name="shapes-bench", pairs=50), tmp_path)
     (found,) = measurements(tmp_path)
     assert sum(map(all, found.rights.values())) / 50 == found.figures["pair_accuracy"]
     assert sum(map(sum, found.rights.values())) / 100 == found.figures["accuracy"]

@@ -18,7 +18,7 @@ from .measured import Measurement, measurements
 from .method.metrics import macro
 from .method.paired import FEW_GROUPS, difference, holm, mcnemar
 
-_LEFT_OUT = ("judge", "benchmark", "protocol", "prompt", "levels")
+_LEFT_OUT = ("judge", "benchmark", "protocol", "prompt", "levels", "data")
 """What `result.json` says that is no figure, stands elsewhere, or is of one benchmark alone."""
 
 Set = list[Measurement]
@@ -112,10 +112,10 @@ def _compared(reference: Measurement, other: Measurement) -> dict[str, Any]:
         "only_reference_has": len(reference.items) - len(common),
         "only_other_has": len(other.items) - len(common),
         "relabelled": len(common) - len(shared),
-        "right": "in both orders" if both else "in every order that was asked",
+        "right": "in both orders" if both else "by most replies, in the orders that were asked",
         "accuracy": _plain(difference(list(map(_accuracy, ours)), list(map(_accuracy, theirs)), groups)),
-        "both_orders": _plain(difference([float(_all(r)) for r in ours], [float(_all(r)) for r in theirs], groups)),
-        "mcnemar": asdict(mcnemar(list(map(_all, ours)), list(map(_all, theirs)))) if shared else None,
+        "both_orders": _plain(difference([float(all(r)) for r in ours], [float(all(r)) for r in theirs], groups)),
+        "mcnemar": asdict(mcnemar(list(map(all, ours)), list(map(all, theirs)))) if shared else None,
     }
 
 
@@ -124,13 +124,8 @@ def _plain(found: Any) -> dict[str, Any] | None:
 
 
 def _accuracy(rights: tuple[bool, ...]) -> float:
-    """The share of an item's comparisons that were judged rightly; an item that was not asked about is wrong."""
-    return sum(rights) / len(rights) if rights else 0.0
-
-
-def _all(rights: tuple[bool, ...]) -> bool:
-    """Whether an item was judged rightly in every order; never without one."""
-    return bool(rights) and all(rights)
+    """The share of an item's orders that were judged rightly: 0, 0.5 or 1."""
+    return sum(rights) / len(rights)
 
 
 def _notes(group: Set) -> list[str]:
@@ -159,20 +154,25 @@ def _notes(group: Set) -> list[str]:
 
 def _notes_on_protocols(sets: Sequence[Set]) -> list[str]:
     """Which benchmarks were counted in more than one way."""
-    protocols: dict[str, list[str]] = {}
-    for group in sets:
-        protocols.setdefault(group[0].benchmark, []).append(group[0].protocol)
     return [
         f"{benchmark}: counted by {' and '.join(names)}, whose figures do not compare; each has tables and tests of its own."
-        for benchmark, names in protocols.items()
+        for benchmark, names in _by_benchmark(sets, lambda m: m.protocol).items()
         if len(names) > 1
     ]
 
 
 def _published(sets: Sequence[Set]) -> list[dict[str, Any]]:
-    protocols: dict[str, list[str]] = {}
-    for group in sets:
-        protocols.setdefault(group[0].benchmark, []).append(group[0].protocol)
+    """By the protocols' own names: the published rows know neither samples nor versions."""
     return [
-        {"benchmark": benchmark, **published} for benchmark, names in protocols.items() for published in context(benchmark, names)
+        {"benchmark": benchmark, **group}
+        for benchmark, names in _by_benchmark(sets, lambda m: str(m.figures["protocol"])).items()
+        for group in context(benchmark, names)
     ]
+
+
+def _by_benchmark(sets: Sequence[Set], name: Callable[[Measurement], str]) -> dict[str, list[str]]:
+    """What each benchmark was counted by."""
+    names: dict[str, list[str]] = {}
+    for group in sets:
+        names.setdefault(group[0].benchmark, []).append(name(group[0]))
+    return names

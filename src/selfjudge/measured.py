@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from . import tables
 from .errors import RunError
+from .method.metrics import majority
+from .method.protocols import STRICT
 from .stages import evaluate
 from .store import Manifest, Table, read_json
 from .types import Order
-
-STRICT = "strict"
-"""How runs count: both orders, an unread verdict is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +37,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One judge on one benchmark: `rights` has, for each item, whether each order that was asked was judged rightly.
+    """One judge on one benchmark. Ties, where neither response is better, are none of its items.
 
-    The first sample of an order counts, as in the figures. `digest` is that of the items' content, wherever they lie.
+    protocol   its name, with the number of samples and the version where these are not one
+    digest     that of the items' content, wherever they lie
+    rights     for each item, whether most replies of either order name the better response; one value where one order was asked
     """
 
     folder: Path
@@ -81,17 +86,23 @@ def _read(folder: Path) -> Measurement:
     place = _place_of_items(folder) or folder
     stored, judged = _sealed(place, tables.ITEMS), _sealed(folder, tables.JUDGMENTS)
     items = _contents(stored)
-    figures = _result(folder) if place == folder else _figures_in_run(folder, stored, judged)
+    result = _result(folder) if place == folder else _figures_in_run(folder, stored, judged)
     return Measurement(
         folder=folder,
-        judge=str(figures["judge"]),
-        benchmark=str(figures["benchmark"]),
-        protocol=str(figures["protocol"]),
+        judge=str(result["judge"]),
+        benchmark=str(result["benchmark"]),
+        protocol=_protocol(result),
         digest=_digest(items),
-        figures=figures,
+        figures=result,
         items=items,
-        rights=_rights(judged, items),
+        rights=_rights(judged, items, both=result.get("orders", "both") == "both"),
     )
+
+
+def _protocol(result: Mapping[str, Any]) -> str:
+    samples, version = result.get("samples", 1), result.get("protocol_version", 1)
+    more = [f"{samples} samples"] * (samples != 1) + [f"version {version}"] * (version != 1)
+    return ", ".join([str(result["protocol"]), *more])
 
 
 def _sealed(folder: Path, kind: tables.TableKind) -> Table:
@@ -125,15 +136,18 @@ def _result(folder: Path) -> dict[str, Any]:
 def _figures_in_run(folder: Path, stored: Table, judged: Table) -> dict[str, Any]:
     """The figures of a run's judge, counted as the run counts them; it is called by its run and iteration."""
     whole = folder.resolve()
-    named = {"judge": f"{whole.parents[2].name}/{whole.parents[1].name}", "benchmark": whole.name, "protocol": STRICT}
-    return {**named, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows())}
+    named = {"judge": f"{whole.parents[2].name}/{whole.parents[1].name}", "benchmark": whole.name, "protocol": STRICT.name}
+    return {**named, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), STRICT)}
 
 
 def _contents(stored: Table) -> dict[str, Content]:
+    known_ties = "tie" in pq.read_schema(stored.path).names  # older tables have none
+    ties = stored.column("tie") if known_ties else repeat(False, stored.manifest.rows)
     columns = (stored.column(name) for name in ("id", "chosen", "dimension", "group"))
     return {
         identity: Content(chosen=chosen, dimension=dimension, group=group)
-        for identity, chosen, dimension, group in zip(*columns, strict=True)
+        for tie, identity, chosen, dimension, group in zip(ties, *columns, strict=True)
+        if not tie
     }
 
 
@@ -146,17 +160,12 @@ def _digest(items: Mapping[str, Content]) -> str:
     return digest.hexdigest()
 
 
-def _rights(judged: Table, items: Mapping[str, Content]) -> dict[str, tuple[bool, ...]]:
-    found: dict[str, list[bool]] = {identity: [] for identity in items}
-    for identity, right in _first_samples(judged):
-        if identity in found:
-            found[identity].append(right)
-    return {identity: tuple(rights) for identity, rights in found.items()}
-
-
-def _first_samples(judged: Table) -> Iterator[tuple[str, bool]]:
-    """Each item's id with whether the first sample of an order was right."""
-    columns = (judged.column(name) for name in ("pair_id", "order", "sample", "verdict"))
-    for identity, order, sample, verdict in zip(*columns, strict=True):
-        if sample == 0:
-            yield identity, verdict == Order(order).chosen
+def _rights(judged: Table, items: Mapping[str, Content], *, both: bool) -> dict[str, tuple[bool, ...]]:
+    """Whether most replies are right: those of each order for itself, or all replies to an item."""
+    asked: tuple[Order | None, ...] = tuple(Order) if both else (None,)
+    votes: defaultdict[tuple[str, Order | None], list[bool | None]] = defaultdict(list)
+    columns = (judged.column(name) for name in ("pair_id", "order", "verdict"))
+    for identity, name, verdict in zip(*columns, strict=True):
+        order = Order(name)
+        votes[identity, order if both else None].append(None if verdict is None else verdict == order.chosen)
+    return {identity: tuple(majority(votes[identity, order]) is True for order in asked) for identity in items}

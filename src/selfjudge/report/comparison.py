@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -19,7 +19,7 @@ _FIGURES = {
     "parse_rate": "read",
     "macro": "macro",
 }
-_INTERVALS = {"accuracy": "ci95", "pair_accuracy": "pair_ci95"}
+_INTERVALS = {"accuracy": "ci95", "pair_accuracy": "pair_ci95", "macro": "macro_ci95"}
 _ABREAST = 4
 """Judges in one table: more do not fit beside each other."""
 
@@ -51,16 +51,33 @@ def _show_figures(table: dict[str, Any], console: Console) -> None:
 
 
 def _side_by_side(table: dict[str, Any], judges: Sequence[dict[str, Any]]) -> Table:
-    """Figures as rows and judges as columns; of each dimension accuracy, and in brackets both orders."""
+    """Figures as rows and judges as columns: the general ones, each dimension's accuracy, and the benchmark's own."""
     shown = _titled(f"{table['benchmark']}, {table['protocol']}: {table['n']} items ({table['items'][:8]})")
     shown.add_column("")
     for judge in judges:
         shown.add_column(judge["judge"], justify="right", overflow="fold")
     for name, head in _FIGURES.items():
         shown.add_row(head, *(_figure(judge, name) for judge in judges))
-    for name in dict.fromkeys(name for judge in judges for name in judge.get("dimensions", {})):
-        shown.add_row(f"  {name}", *(_dimension(judge.get("dimensions", {}).get(name)) for judge in judges))
+    for name in _names(judge.get("dimensions") for judge in judges):
+        shown.add_row(f"  {name}", *(_figure((judge.get("dimensions") or {}).get(name, {}), "accuracy") for judge in judges))
+    own = [_own(judge) for judge in judges]
+    for name in _names(own):
+        shown.add_row(name, *(_number(values.get(name)) for values in own))
     return shown
+
+
+def _names(values: Iterable[dict[str, Any] | None]) -> list[str]:
+    """All keys, in the order in which they first come."""
+    return list(dict.fromkeys(name for value in values for name in value or {}))
+
+
+def _own(judge: dict[str, Any]) -> dict[str, float]:
+    """Fractions that only this benchmark has, and those of its official script."""
+    official = judge.get("official") or {}
+    scripts = (official, official.get("dimensions"), official.get("columns"))
+    parts = [("", judge), ("", judge.get("columns")), *(("official ", part) for part in scripts)]
+    found = ((f"{head}{name}", value) for head, part in parts for name, value in (part or {}).items())
+    return {name: value for name, value in found if isinstance(value, float) and name not in _FIGURES}
 
 
 def _titled(title: str) -> Table:
@@ -70,10 +87,6 @@ def _titled(title: str) -> Table:
 def _figure(judge: dict[str, Any], name: str) -> str:
     interval = judge.get(_INTERVALS.get(name, ""))
     return _number(judge.get(name)) + (f" ({_range(interval)})" if interval else "")
-
-
-def _dimension(part: dict[str, Any] | None) -> str:
-    return "–" if part is None else f"{_number(part.get('accuracy'))} ({_number(part.get('pair_accuracy'))})"
 
 
 def _number(value: float | int | None) -> str:
