@@ -93,7 +93,7 @@ def test_judges_stand_side_by_side_and_each_is_tested_against_the_first(tmp_path
     assert (one["accuracy"]["difference"], one["both_orders"]["difference"], one["mcnemar"]["p"]) == (0.5, 0.0, 1.0)
     assert (other["mcnemar"]["only_other"], other["mcnemar"]["only_reference"], other["mcnemar"]["neither"]) == (30, 0, 10)
     assert other["right"] == "in both orders" and other["mcnemar"]["p_holm"] == pytest.approx(2 * 2**-29)
-    assert found["notes"] == [] and found["published"] == []
+    assert found["notes"] == [] and found["published"] == [] and "adjusted for 2 judges (Holm)" in shown(found)
     json.dumps(found)
 
 
@@ -219,6 +219,8 @@ def test_every_benchmark_in_a_folder_is_compared_with_its_like(tmp_path: Path):
             measure(tmp_path / judge / benchmark, dict.fromkeys("ab", RIGHT), benchmark=benchmark, judge=judge)
     found = compare([tmp_path / "one", tmp_path / "other"])
     assert [(table["benchmark"], len(table["judges"])) for table in found["tables"]] == [("b", 2), ("c", 2)]
+    text = shown(found)
+    assert text.index("b, strict: difference") < text.index("c, strict: 2 items")
     assert len(compare([tmp_path / "one/b", tmp_path / "other"])["tables"]) == 2
 
 
@@ -263,7 +265,19 @@ def test_an_unfinished_measurement_is_an_error_and_never_left_out(tmp_path: Path
     (unfinished / gone).unlink()
     with pytest.raises(RunError, match="unfinished"):
         compare([tmp_path / "d"])
-    assert done.exists()
+    assert len(compare([done])["tables"]) == 1
+
+
+def test_a_judge_that_was_not_asked_yet_is_an_error_and_a_run_without_an_iteration_says_what_to_name(tmp_path: Path):
+    begun = measure(tmp_path / "d/begun", {"a": RIGHT})
+    for name in ("judgments.parquet", "judgments.manifest.json", "result.json"):
+        (begun / name).unlink()
+    with pytest.raises(RunError, match="unfinished"):
+        compare([tmp_path / "d"])
+    (tmp_path / "d").rename(tmp_path / "benchmarks")
+    with pytest.raises(RunError, match="holds no measurement") as caught:
+        compare([tmp_path])
+    assert "iteration-K" in (caught.value.hint or "")
 
 
 def test_a_damaged_table_is_an_error(tmp_path: Path):

@@ -70,7 +70,9 @@ def _below(path: Path) -> list[Path]:
 
 
 def _is_measurement(folder: Path) -> bool:
-    """Whether a judge was asked about items here, finished or not."""
+    """Whether a judge is measured here, finished or not. A run keeps items where nobody is asked about them."""
+    if folder.resolve().parent.name != "benchmarks":
+        return (folder / "items.parquet").exists()
     asked = any((folder / name).exists() for name in ("judgments.parquet", ".judgments.parts"))
     return asked and _place_of_items(folder) is not None
 
@@ -108,12 +110,9 @@ def _protocol(result: Mapping[str, Any]) -> str:
 def _sealed(folder: Path, kind: tables.TableKind) -> Table:
     """A table that is whole. Raises RunError when it is not, or is damaged."""
     manifest = folder / f"{kind.name}.manifest.json"
-    if not manifest.exists():
-        raise _unfinished(folder)
-    table = Table(folder, kind, Manifest.read(manifest).identity)
-    if not table.sealed:  # pragma: no cover  a table with a manifest is sealed, or an error
-        raise _unfinished(folder)
-    return table
+    if manifest.exists() and (table := Table(folder, kind, Manifest.read(manifest).identity)).sealed:
+        return table
+    raise _unfinished(folder)
 
 
 def _unfinished(folder: Path) -> RunError:
