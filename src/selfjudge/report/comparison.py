@@ -18,8 +18,9 @@ _FIGURES = {
     "first_position_rate": "says first",
     "parse_rate": "read",
     "macro": "macro",
+    "pair_macro": "macro, both orders",
 }
-_INTERVALS = {"accuracy": "ci95", "pair_accuracy": "pair_ci95", "macro": "macro_ci95"}
+_INTERVALS = {"accuracy": "ci95", "pair_accuracy": "pair_ci95", "macro": "macro_ci95", "pair_macro": "pair_macro_ci95"}
 _ABREAST = 4
 """Judges in one table: more do not fit beside each other."""
 
@@ -95,7 +96,7 @@ def _number(value: float | int | None) -> str:
 
 def _range(interval: Sequence[float]) -> str:
     low, high = interval
-    return f"{low:.3f} to {high:.3f}"
+    return f"{low:.3f}–{high:.3f}"
 
 
 def _tests(tests: dict[str, Any]) -> Table:
