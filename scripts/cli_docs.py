@@ -8,7 +8,17 @@ import sys
 from pathlib import Path
 
 PATH = Path(__file__).parent.parent / "docs/cli.md"
-COMMANDS = ((), ("demo",), ("run",), ("report",), ("evaluate",), ("score",), ("benchmarks",), ("benchmarks", "prepare"))
+COMMANDS = (
+    (),
+    ("demo",),
+    ("run",),
+    ("report",),
+    ("evaluate",),
+    ("compare-judges",),
+    ("score",),
+    ("benchmarks",),
+    ("benchmarks", "prepare"),
+)
 WIDTH = "110"
 
 

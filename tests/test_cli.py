@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from killing import kill_at_random
 from runs import ROOT, digests
@@ -50,6 +51,7 @@ def test_a_run_shows_its_table_and_says_where_everything_is(tmp_path: Path):
         (("run", RECIPE, "--set", "loop.iteratons=3"), "unknown key `loop.iteratons`", "`iterations`"),
         (("run", RECIPE, "--set", "model=/nowhere"), "there is no model /nowhere", "shapes"),
         (("report", "nowhere"), "nowhere holds no summary.json", "run"),
+        (("compare-judges", "nowhere"), "nowhere holds no measurement of a judge", "selfjudge evaluate"),
     ],
 )
 def test_a_mistake_is_an_error_with_a_hint_and_no_traceback(arguments: tuple[str, ...], error: str, hint: str, tmp_path: Path):
@@ -59,6 +61,17 @@ def test_a_mistake_is_an_error_with_a_hint_and_no_traceback(arguments: tuple[str
     first, second = shown.stderr.strip().splitlines()[-2:]
     assert first.startswith("error: ") and error in first
     assert second.startswith("hint: ") and hint in second
+
+
+def test_judges_are_compared_as_a_table_or_for_programs(tmp_path: Path):
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "p?", "image": "x.png", "chosen": "longer", "rejected": "no"}))
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    for judge in ("first", "longer"):
+        assert selfjudge("evaluate", "--judge", judge, "--benchmark", "pairs.jsonl", "--dir", judge, cwd=tmp_path).returncode == 0
+    table = selfjudge("compare-judges", "first", "longer", cwd=tmp_path)
+    assert table.returncode == 0 and "difference from first" in table.stdout and "McNemar" in table.stdout
+    found = json.loads(selfjudge("compare-judges", "first", "longer", "--format", "json", cwd=tmp_path).stdout)
+    assert found["tests"][0]["compared"][0]["accuracy"]["difference"] == 0.5
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path):

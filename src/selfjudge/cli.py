@@ -146,6 +146,32 @@ def evaluate(
 
 
 @app.command()
+def compare_judges(
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that `evaluate` wrote, or `iteration-K/benchmarks` of a run.", show_default=False),
+    ],
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+) -> None:
+    """Put judges side by side, and test each against the first one, on the items that both were asked about.
+
+    What was measured on other items, or counted by another protocol, stands in a table of its own. For the benchmarks of others,
+    published figures follow as context, with what they can be compared to.
+    """
+    from .comparing import compare
+
+    found = compare(results)
+    if form == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        from rich.console import Console
+
+        from .report.comparison import show
+
+        show(found, Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False))
+
+
+@app.command()
 def score(
     file: Annotated[
         Path, typer.Argument(help="A benchmark's result file, or a folder DIR/NAME of `evaluate`.", show_default=False)

@@ -17,6 +17,11 @@ from ..types import Order, Verdict
 
 RESAMPLES = 2_000
 
+_DRAWN_SINGLY = 10_000
+"""Up to so many groups each is drawn by itself, as published figures were; the time grows with the number of groups."""
+_CELLS = 4_000_000
+"""Counts held at once while resampling, 8 bytes each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -135,7 +140,7 @@ One = TypeVar("One", bound=Grouped)
 
 def interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
     """The 95 % bootstrap interval of the mean of `value` over items, resampling whole groups; None without items."""
-    return _limits(_resampled(items, value, seed)) if items else None
+    return middle(_resampled(items, value, seed)) if items else None
 
 
 def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
@@ -144,24 +149,46 @@ def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed:
         return None
     ordered = sorted(items, key=lambda item: item.dimension)
     parts = [list(part) for _, part in groupby(ordered, key=lambda item: item.dimension)]
-    return _limits(np.mean([_resampled(part, value, seed + place) for place, part in enumerate(parts)], axis=0))
-
-
-def _limits(means: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    return middle(np.mean([_resampled(part, value, seed + place) for place, part in enumerate(parts)], axis=0))
 
 
 def _resampled(items: Sequence[One], value: Callable[[One], float], seed: int) -> np.ndarray:
-    """Means of `value` over RESAMPLES draws of whole groups."""
-    ordered = sorted(items, key=lambda item: item.group)
-    groups = [[value(item) for item in part] for _, part in groupby(ordered, key=lambda item: item.group)]
-    sums = np.array([sum(group) for group in groups])
-    sizes = np.array([len(group) for group in groups])
+    return resampled_means([value(item) for item in items], [item.group for item in items], seed=seed)
+
+
+def resampled_means(values: Sequence[float], groups: Sequence[str], *, seed: int) -> np.ndarray:
+    """Means of `values` over RESAMPLES bootstrap samples of whole groups; `groups` names the group of each value.
+
+    Memory is bounded by `_CELLS`, whatever the number of groups. Beyond `_DRAWN_SINGLY` groups, those with the same sum and
+    size are drawn together, from the very same distribution: a million items with a handful of values take no longer than few.
+    """
+    sums, sizes = _by_group(values, groups)
+    count = len(sums)
+    alike = np.ones(count, np.int64)
+    if count > _DRAWN_SINGLY:
+        kinds, alike = np.unique(np.stack((sums, sizes), axis=1), axis=0, return_counts=True)
+        sums, sizes = kinds.T
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=RESAMPLES)
-    means: np.ndarray = (counts @ sums) / (counts @ sizes)
+    means = np.empty(RESAMPLES)
+    rows = max(1, _CELLS // len(sums))
+    for start in range(0, RESAMPLES, rows):
+        part = means[start : start + rows]
+        counts = rng.multinomial(count, alike / count, size=len(part))
+        part[:] = (counts @ sums) / (counts @ sizes)
     return means
+
+
+def _by_group(values: Sequence[float], groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the values and their number in each group, groups by name."""
+    numbers = {name: number for number, name in enumerate(sorted(set(groups)))}
+    index = np.fromiter((numbers[name] for name in groups), np.intp, len(groups))
+    return np.bincount(index, weights=values), np.bincount(index)
+
+
+def middle(means: np.ndarray) -> tuple[float, float]:
+    """The 2.5 % and 97.5 % quantiles of resampled means."""
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def accuracy_of(item: Item) -> float:
