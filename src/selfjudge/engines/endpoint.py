@@ -95,14 +95,16 @@ class Endpoint:
                 "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": _HEADERS}
             )
         except APIStatusError as error:
-            headers = error.response.headers
-            raise await self.trouble(
-                error.status_code, self._clean(error.response.content), _wait(headers), headers.get("location")
-            ) from None
+            refused = error.response
         except APIConnectionError as error:
             raise self._lost(error) from None
-        self._taken = True
-        return self._clean(reply.content)
+        else:
+            self._taken = True
+            return self._clean(reply.content)
+        # Raised here, and not above, so that no error carries the client's along, which repeats what the server said.
+        raise await self.trouble(
+            refused.status_code, self._clean(refused.content), _wait(refused.headers), refused.headers.get("location")
+        )
 
     async def aclose(self) -> None:
         await self._api.close()

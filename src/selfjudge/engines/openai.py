@@ -132,6 +132,7 @@ class OpenAIEngine:
 
     def close(self) -> None:
         if self._closed:
+            self._thread.join()
             return
         self._closed = True
         with contextlib.suppress(TimeoutError):  # a name look-up cannot be interrupted; its thread ends with it
@@ -182,43 +183,55 @@ class OpenAIEngine:
     async def _outcome(self, job: _Job) -> Outcome:
         """What comes of a request, after all its tries. Raises nothing: an EngineError is an outcome too."""
         trials = _Trials(self._retries, self._first_pause)
-        own = Dialect()
+        again = False
         try:
             while True:
-                dialect = self._dialect.joined(own)
                 try:
-                    answer = await self._attempt(job, dialect, again=trials.made > 0)
+                    return await self._attempt(job, again=again)
                 except Trouble as trouble:
-                    if (other := dialect.after(trouble.details, _sent(job, dialect))) is not None:
-                        own = other
-                        continue
                     trials.failed(trouble, heard=self._heard)
                     if trials.over:
                         return self._given_up(job, trouble, trials)
+                    again = True
                     await asyncio.sleep(trials.pause)
-                else:
-                    self._learn(dialect)
-                    return answer
         except EngineError as error:
             return error
 
-    async def _attempt(self, job: _Job, dialect: Dialect, *, again: bool) -> Completion:
-        """One try. Raises Trouble, EngineError."""
+    async def _attempt(self, job: _Job, *, again: bool) -> Completion:
+        """One try, in its turn. Raises Trouble, EngineError."""
         epoch = await self._gate.enter(again=again)
         answered = busy = False
         try:
-            answer = await self._exchange(job, dialect)
+            answer = await self._understood(job)
             answered = True
             return answer
         except Trouble as trouble:
             busy = trouble.again in (Again.BUSY, Again.SILENT)
-            if trouble.again is Again.BUSY and (trouble.wait or self._gate.limit.value == 1):
-                self._gate.pause(trouble.wait or self._first_pause)
-            if trouble.again is not Again.UNREACHABLE:
-                self._heard = time.monotonic()
+            self._note(trouble)
             raise
         finally:
             self._gate.leave(epoch, answered=answered, busy=busy)
+
+    async def _understood(self, job: _Job) -> Completion:
+        """The reply to a request, which is sent again at once without each parameter that the server refuses."""
+        own = Dialect()
+        while True:
+            dialect = self._dialect.joined(own)
+            try:
+                answer = await self._exchange(job, dialect)
+            except Trouble as trouble:
+                if (remedy := dialect.after(trouble.details, _sent(job, dialect))) is None:
+                    raise
+                own = remedy
+            else:
+                self._learn(dialect)
+                return answer
+
+    def _note(self, trouble: Trouble) -> None:
+        if trouble.again is Again.BUSY and (trouble.wait or self._gate.limit.value == 1):
+            self._gate.pause(trouble.wait or self._first_pause)
+        if trouble.again is not Again.UNREACHABLE:
+            self._heard = time.monotonic()
 
     async def _exchange(self, job: _Job, dialect: Dialect) -> Completion:
         try:
@@ -226,14 +239,14 @@ class OpenAIEngine:
                 body = await self._endpoint.post(self._body(job, dialect))
         except TimeoutError:
             raise Trouble(f"no reply within {self._seconds:g} seconds", Again.SILENT) from None
-        try:
-            answer = completion(job.request, body)
-        except BadReply as bad:
-            if bad.status is not None and bad.status >= 400:
-                raise await self._endpoint.trouble(bad.status, body) from None
-            raise Trouble(str(bad), Again.LATER) from None
         self._heard = time.monotonic()
-        return answer
+        try:
+            return completion(job.request, body)
+        except BadReply as bad:
+            if bad.status is None or bad.status < 400:
+                raise Trouble(str(bad), Again.LATER) from None
+            status = bad.status
+        raise await self._endpoint.trouble(status, body)
 
     def _body(self, job: _Job, dialect: Dialect) -> bytes:
         head = as_json({"model": self._endpoint.model, **_sent(job, dialect)})
