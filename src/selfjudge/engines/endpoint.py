@@ -11,14 +11,13 @@ import ipaddress
 import math
 import os
 import time
-from collections.abc import AsyncIterator
 from enum import StrEnum
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx2
 from jiter import from_json
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
+from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from ..errors import EngineError
 from .chat_completions import error_text
@@ -36,6 +35,8 @@ _LONGEST_REPLY = 32 * 2**20
 _LONGEST_WAIT = 300.0
 """A server that asks to come back later than this is not worth waiting for: the run can be resumed then."""
 _LISTED = 10
+_TIMEOUTS = {"connect": _CONNECT_SECONDS, "pool": 3 * _CONNECT_SECONDS}
+"""In seconds; "pool" includes looking up the name. The whole exchange is bounded by whoever asks."""
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -79,32 +80,33 @@ class Endpoint:
                 hint=f"Put it into the environment variable {KEY_VARIABLE}; `none` if the server wants none.",
             )
         self._secrets = tuple({s.encode() for s in (key, quote(key, safe=""))}) if len(key) >= _SHORTEST_KEY else ()
-        http = DefaultAioHttpClient(
-            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=3 * _CONNECT_SECONDS),  # "pool" includes name look-up
+        self._http = DefaultAioHttpClient(
             limits=httpx2.Limits(max_connections=connections + 1, keepalive_expiry=_KEEP_SECONDS),
             follow_redirects=False,  # to wherever a server says, with pictures and key
-            event_hooks={"response": [_bound]},
         )
+        self._api = AsyncOpenAI(api_key=key or _NO_KEY, base_url=self.url, max_retries=0, http_client=self._http)
+        self._completions = httpx2.URL(f"{self.url}/chat/completions")
+        self._headers = httpx2.Headers({**_sent_headers(self._api), **_HEADERS})
         self._taken = False
-        self._api = AsyncOpenAI(api_key=key or _NO_KEY, base_url=self.url, max_retries=0, http_client=http)
 
     async def post(self, body: bytes) -> bytes:
         """The body of the reply to a chat completion. Raises Trouble, or EngineError where no request can succeed."""
-        try:
-            reply = await self._api.post(
-                "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": _HEADERS}
-            )
-        except APIStatusError as error:
-            refused = error.response
-        except APIConnectionError as error:
-            raise self._lost(error) from None
-        else:
-            self._taken = True
-            return self._clean(reply.content)
-        # Raised here, and not above, so that no error carries the client's along, which repeats what the server said.
-        raise await self.trouble(
-            refused.status_code, self._clean(refused.content), _wait(refused.headers), refused.headers.get("location")
+        # The client's own `post` builds options, headers and address anew for each request: 0.4 ms of CPU.
+        request = httpx2.Request(
+            "POST", self._completions, headers=self._headers, content=body, extensions={"timeout": _TIMEOUTS}
         )
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                said = self._clean(await _bounded(response))
+            finally:
+                await response.aclose()
+        except httpx2.RequestError as error:
+            raise self._lost(error) from None
+        if response.is_success:
+            self._taken = True
+            return said
+        raise await self.trouble(response.status_code, said, _wait(response.headers), response.headers.get("location"))
 
     async def aclose(self) -> None:
         await self._api.close()
@@ -150,12 +152,11 @@ class Endpoint:
         more = ", …" if len(names) > _LISTED else ""
         return f"The server has {', '.join(names[:_LISTED])}{more}" if names else "The server has no models."
 
-    def _lost(self, error: APIConnectionError) -> Trouble:
-        cause = _root(error)
-        reason = self.describe(cause)
+    def _lost(self, error: httpx2.RequestError) -> Trouble:
+        cause = error.__cause__ or error
         if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return Trouble(f"cannot connect: {reason}", Again.UNREACHABLE)
-        return Trouble(f"the connection broke: {reason}", Again.LATER)
+            return Trouble(f"cannot connect: {self.describe(cause)}", Again.UNREACHABLE)
+        return Trouble(f"the connection broke: {self.describe(cause)}", Again.LATER)
 
     def describe(self, error: BaseException) -> str:
         """An exception in a few words, without the key."""
@@ -168,30 +169,24 @@ class Endpoint:
         return text
 
 
-class _Bounded(httpx2.AsyncByteStream):
-    """A reply that ends with an error before it fills the memory."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._stream:
-            size += len(chunk)
-            if size > _LONGEST_REPLY:
-                raise Trouble(f"the reply is longer than {_LONGEST_REPLY} bytes", Again.NO)
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-async def _bound(response: httpx2.Response) -> None:
+async def _bounded(response: httpx2.Response) -> bytes:
+    """The body of a reply, unless it is so long that it could fill the memory."""
     coding = response.headers.get("content-encoding", "identity")
     if coding != "identity":  # a small file can unpack to anything
         raise Trouble(f"the reply is packed as {coding[:40]}, which was not asked for", Again.NO)
-    if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Bounded(response.stream)
+    parts, size = [], 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > _LONGEST_REPLY:
+            raise Trouble(f"the reply is longer than {_LONGEST_REPLY} bytes", Again.NO)
+    return b"".join(parts)
+
+
+def _sent_headers(api: AsyncOpenAI) -> dict[str, str]:
+    """The headers of every request: the key, organization and project if set, who asks; not what the client tells of itself."""
+    headers = {**api.default_headers, **api.auth_headers}
+    return {name: value for name, value in headers.items() if isinstance(value, str) and not name.startswith("X-Stainless")}
 
 
 def _is_about_the_key(status: int, said: str) -> bool:
@@ -213,12 +208,6 @@ def _wait(headers: httpx2.Headers) -> float | None:
     except (ValueError, OverflowError):
         return None
     return max(0.0, seconds) if not math.isnan(seconds) else None
-
-
-def _root(error: BaseException) -> BaseException:
-    while (cause := error.__cause__) is not None and not isinstance(error, aiohttp.ClientError):
-        error = cause
-    return error
 
 
 def _is_local(url: str) -> bool:
