@@ -302,6 +302,22 @@ class TransformersEngine(Section):
     """`auto`: as the checkpoint was saved."""
 
 
+class OpenAIEngine(Section):
+    """Generation by a server that speaks OpenAI's chat completions. Its key comes from OPENAI_API_KEY alone."""
+
+    kind: Literal["openai"]
+    base_url: str = Field("http://localhost:8000/v1", pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
+    """Where the server is, mostly with `/v1` at the end. It holds no key and no password."""
+    served_model: str | None = None
+    """The model's name on the server. Without one it is the path of the model folder, as `vllm serve FOLDER` has it."""
+    concurrency: int = Field(64, ge=1, le=1_024)
+    """The most requests at once; as many of them are used as raise the server's throughput."""
+    timeout_seconds: float = Field(600.0, gt=0)
+    """The longest wait for one whole reply."""
+    retries: int = Field(6, ge=0)
+    """Further tries of a request that failed for want of a server; six take about a minute."""
+
+
 class ScriptRule(Section):
     """One rule of the scripted engine: if `when` is found in the request's text, one of `replies` is the answer."""
 
@@ -325,7 +341,7 @@ def _with_kind(value: Any) -> Any:
     return {"kind": "transformers", **value} if isinstance(value, dict) else value
 
 
-Engine = Annotated[TransformersEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+Engine = Annotated[TransformersEngine | OpenAIEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
 
 
 class Recipe(Section):

@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError
 from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
-from .recipe import EMBEDDED_MODEL, Bench, Recipe, Training, TransformersEngine
+from .recipe import EMBEDDED_MODEL, Bench, OpenAIEngine, Recipe, Training, TransformersEngine
 from .recipe import Engine as EngineRecipe
+from .types import ImageRef
 
 if TYPE_CHECKING:
     from .benchmarks.public import Spec
 
 _ENGINES = {
     "transformers": "engines.local:TransformersEngine",
+    "openai": "engines.openai:OpenAIEngine",
     "scripted": "engines.scripted:Scripted",
     "baseline": "engines.baseline:Baseline",
 }
+_EXTRAS = {"openai": "http"}
+"""What to install for an adapter, where it is not `local`."""
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
@@ -104,8 +108,23 @@ def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Eng
     engine: Engine
     if isinstance(recipe, TransformersEngine):
         engine = make(str(model), read_image=read_image, **recipe.model_dump(exclude={"kind"}))
+    elif isinstance(recipe, OpenAIEngine):
+        engine = open_server(recipe.served_model or str(model), recipe, read_image)
     else:
         engine = make(recipe)
+    return engine
+
+
+def open_server(
+    model: str, recipe: OpenAIEngine, read_image: ReadImage, *, image_path: Callable[[ImageRef], Path] | None = None
+) -> Engine:
+    """The engine of a recipe with a model that a server has under this name.
+
+    `image_path` is for a server that may read our files (`vllm serve --allowed-local-media-path`). Raises EngineError.
+    """
+    make = _load(_ENGINES, recipe.kind)
+    options = recipe.model_dump(exclude={"kind", "served_model"})
+    engine: Engine = make(model, read_image=read_image, image_path=image_path, **options)
     return engine
 
 
@@ -147,5 +166,5 @@ def _load(table: dict[str, str], kind: str) -> Any:
     except ImportError as error:
         raise SelfjudgeError(
             f"`{kind}` needs a package that is not installed: {error.name}",
-            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
+            hint=f"Install selfjudge with its extras: pip install 'selfjudge[{_EXTRAS.get(kind, 'local')}]'",
         ) from error

@@ -1,0 +1,219 @@
+"""An OpenAI-compatible server as one place to post to: its address, its key, its errors in our words.
+
+The key comes from the environment and leaves this module in the Authorization header alone: it is taken out of everything that a
+server says before anyone reads it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+import math
+import os
+import time
+from enum import StrEnum
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import httpx2
+from jiter import from_json
+from openai import AsyncOpenAI, DefaultAioHttpClient
+
+from ..errors import EngineError
+from .chat_completions import error_text
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+_NO_KEY = "EMPTY"
+"""What is sent to a server of one's own that wants no key."""
+_SHORTEST_KEY = 8
+"""A shorter one is a placeholder, and taking it out of texts would spoil them."""
+_CONNECT_SECONDS = 10.0
+_KEEP_SECONDS = 4.0
+"""An idle connection is dropped before uvicorn drops it (5 s), so that no request meets a closed one."""
+_LONGEST_REPLY = 32 * 2**20
+_LONGEST_WAIT = 300.0
+"""A server that asks to come back later than this is not worth waiting for: the run can be resumed then."""
+_LISTED = 10
+_TIMEOUTS = {"connect": _CONNECT_SECONDS, "pool": 3 * _CONNECT_SECONDS}
+"""In seconds; "pool" includes looking up the name. The whole exchange is bounded by whoever asks."""
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+
+
+class Again(StrEnum):
+    """What to do about an attempt that failed."""
+
+    NO = "no"
+    """The server has considered this request and refused it."""
+    LATER = "later"
+    BUSY = "busy"
+    """Later, and with fewer requests at once."""
+    SILENT = "silent"
+    """Once more, and with fewer requests at once: no reply in all the time that it was given."""
+    UNREACHABLE = "unreachable"
+    """Later; nothing answered at the address."""
+    SUSPECT = "suspect"
+    """Not again; if it goes on like this, the engine is broken."""
+
+
+class Trouble(Exception):
+    """An attempt failed: why, whether to try again, and after how many seconds if the server says so."""
+
+    def __init__(self, reason: str, again: Again, *, wait: float | None = None, details: str = "") -> None:
+        super().__init__(reason)
+        self.again = again
+        self.wait = wait
+        self.details = details
+        """All that the server said, for finding the parameter that it does not take."""
+
+
+class Endpoint:
+    """A server and a model on it. `post` and `aclose` belong to one event loop."""
+
+    def __init__(self, base_url: str, model: str, *, connections: int) -> None:
+        self.url = base_url.rstrip("/")
+        self.model = model
+        key = os.environ.get(KEY_VARIABLE, "").strip()
+        if not key and not _is_local(base_url):
+            raise EngineError(
+                f"there is no key for {self.url}",
+                hint=f"Put it into the environment variable {KEY_VARIABLE}; `none` if the server wants none.",
+            )
+        self._secrets = tuple({s.encode() for s in (key, quote(key, safe=""))}) if len(key) >= _SHORTEST_KEY else ()
+        self._http = DefaultAioHttpClient(
+            limits=httpx2.Limits(max_connections=connections + 1, keepalive_expiry=_KEEP_SECONDS),
+            follow_redirects=False,  # to wherever a server says, with pictures and key
+        )
+        self._api = AsyncOpenAI(api_key=key or _NO_KEY, base_url=self.url, max_retries=0, http_client=self._http)
+        self._completions = httpx2.URL(f"{self.url}/chat/completions")
+        self._headers = httpx2.Headers({**_sent_headers(self._api), **_HEADERS})
+        self._taken = False
+
+    async def post(self, body: bytes) -> bytes:
+        """The body of the reply to a chat completion. Raises Trouble, or EngineError where no request can succeed."""
+        # The client's own `post` builds options, headers and address anew for each request: 0.4 ms of CPU.
+        request = httpx2.Request(
+            "POST", self._completions, headers=self._headers, content=body, extensions={"timeout": _TIMEOUTS}
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                said = self._clean(await _bounded(response))
+            finally:
+                await response.aclose()
+        except httpx2.RequestError as error:
+            raise self._lost(error) from None
+        if response.is_success:
+            self._taken = True
+            return said
+        raise await self.trouble(response.status_code, said, _wait(response.headers), response.headers.get("location"))
+
+    async def aclose(self) -> None:
+        await self._api.close()
+
+    async def trouble(
+        self, status: int, body: bytes, wait: float | None = None, location: str | None = None
+    ) -> Trouble | EngineError:
+        """What an error of the server means: for this request, or for all of them."""
+        said = error_text(body)
+        reason = f"{status}: {said}" if said else f"status {status}"
+        if (broken := await self._broken(status, said, location)) is not None:
+            return broken
+        if wait is not None and wait > _LONGEST_WAIT:
+            hint = f"Run the same command again after {wait:.0f} seconds; it goes on where it stopped."
+            return EngineError(f"{self.url} asks to come back later: {reason}", hint=hint)
+        if status == 403:
+            return Trouble(reason, Again.SUSPECT)
+        if status in (429, 529) or (status >= 500 and wait is not None):
+            return Trouble(reason, Again.BUSY, wait=wait)
+        if status in (408, 409, 425) or status >= 500:
+            return Trouble(reason, Again.LATER)
+        return Trouble(reason, Again.NO, details=body[:2_000].decode("utf-8", "replace"))
+
+    async def _broken(self, status: int, said: str, location: str | None) -> EngineError | None:
+        if status == 401 or (not self._taken and _is_about_the_key(status, said)):
+            return EngineError(f"{self.url} does not take the key: {said}", hint=f"Set {KEY_VARIABLE} to one that it takes.")
+        if status == 402 or (status == 429 and "insufficient_quota" in said.lower().replace(" ", "_")):
+            return EngineError(f"{self.url} wants to be paid: {said}", hint="Run the same command again when that is settled.")
+        if status in (404, 405):
+            return EngineError(f"{self.url} does not know `{self.model}`: {status}: {said}", hint=await self._models())
+        if 300 <= status < 400:
+            to = location or "another address"
+            return EngineError(f"{self.url} sends elsewhere ({status})", hint=f"Use that as base_url, if you trust it: {to}")
+        return None
+
+    async def _models(self) -> str:
+        """A hint: the models that the server has, if it says so."""
+        try:
+            reply = await self._api.get("/models", cast_to=httpx2.Response, options={"timeout": _CONNECT_SECONDS})
+            names = [str(model["id"])[:100] for model in from_json(self._clean(reply.content))["data"]]
+        except Exception:  # it is a hint
+            return "Check base_url (it mostly ends in /v1) and the name of the model."
+        more = ", …" if len(names) > _LISTED else ""
+        return f"The server has {', '.join(names[:_LISTED])}{more}" if names else "The server has no models."
+
+    def _lost(self, error: httpx2.RequestError) -> Trouble:
+        cause = error.__cause__ or error
+        if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            return Trouble(f"cannot connect: {self.describe(cause)}", Again.UNREACHABLE)
+        return Trouble(f"the connection broke: {self.describe(cause)}", Again.LATER)
+
+    def describe(self, error: BaseException) -> str:
+        """An exception in a few words, without the key."""
+        return self._clean(f"{type(error).__name__}: {error}".encode("utf-8", "replace"))[:300].decode("utf-8", "replace")
+
+    def _clean(self, text: bytes) -> bytes:
+        """A text without the key."""
+        for secret in self._secrets:
+            text = text.replace(secret, b"***")
+        return text
+
+
+async def _bounded(response: httpx2.Response) -> bytes:
+    """The body of a reply, unless it is so long that it could fill the memory."""
+    coding = response.headers.get("content-encoding", "identity")
+    if coding != "identity":  # a small file can unpack to anything
+        raise Trouble(f"the reply is packed as {coding[:40]}, which was not asked for", Again.NO)
+    parts, size = [], 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > _LONGEST_REPLY:
+            raise Trouble(f"the reply is longer than {_LONGEST_REPLY} bytes", Again.NO)
+    return b"".join(parts)
+
+
+def _sent_headers(api: AsyncOpenAI) -> dict[str, str]:
+    """The headers of every request: the key, organization and project if set, who asks; not what the client tells of itself."""
+    headers = {**api.default_headers, **api.auth_headers}
+    return {name: value for name, value in headers.items() if isinstance(value, str) and not name.startswith("X-Stainless")}
+
+
+def _is_about_the_key(status: int, said: str) -> bool:
+    """Whether a first request was refused for its key: Google says so with 400, others with 403."""
+    return status == 403 or (status == 400 and "api key" in said.lower())
+
+
+def _wait(headers: httpx2.Headers) -> float | None:
+    """Seconds that a server asks to wait (Retry-After as seconds or as a date); None where it does not say."""
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        elif (said := headers.get("retry-after")) is None:
+            return None
+        elif (date := email.utils.parsedate_tz(said)) is not None:
+            seconds = email.utils.mktime_tz(date) - time.time()
+        else:
+            seconds = float(said)
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, seconds) if not math.isnan(seconds) else None
+
+
+def _is_local(url: str) -> bool:
+    """Whether a server is one's own, by its address: this machine, a private network, a name without a domain."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".localhost"))

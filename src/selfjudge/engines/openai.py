@@ -1,0 +1,370 @@
+"""Generation by a server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, and the many that are compatible.
+
+The event loop lives in a thread of its own. Requests are pulled in the caller's thread, never more than twice as many as the
+server is given at once, and a completion is handed over as soon as it is there.
+
+What is a row and what is an error: a request that the server refuses is a completion with an error. One that failed for want of a
+server (no connection, no sense in the reply, 5xx) is held back until another request has succeeded; if eight fail so in a row, or
+nothing answers at the address at all, the engine is broken, and none of them becomes a row: a resumed run asks them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ..chat import Completion, Request
+from ..errors import EngineError
+from ..ports import ReadImage
+from ..types import Finish
+from .chat_completions import BadReply, Dialect, ImageBlocks, ImagePath, as_json, completion, message_parts
+from .endpoint import Again, Endpoint, Trouble
+from .pace import Gate, Limit
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 30.0
+_BUSY_TRIES = 12
+"""Tries of a request at a server that is busy, beside its retries: being told to wait is no fault."""
+_SILENT_TRIES = 2
+_FIRST_TRIES = 3
+"""Tries to connect to a server that has never answered: its address may be wrong."""
+_HOPELESS = 8
+"""Requests in a row that failed for want of a server."""
+_CLOSING_SECONDS = 10.0
+_REFUSED = 64
+"""Requests refused from the start, with not one success: something about all of them is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A request that was given up. `suspect` says that the server may be at fault rather than the request."""
+
+    completion: Completion
+    suspect: bool
+
+
+Outcome = Completion | Failure | EngineError
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asking:
+    """One call of `generate`: where its outcomes go, and the tasks that are under way for it."""
+
+    outcomes: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
+    tasks: set[asyncio.Task[Outcome]] = field(default_factory=set)
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    request: Request
+    messages: tuple[bytes, ...]
+    asking: _Asking
+
+
+class OpenAIEngine:
+    """A served model. `concurrency` is the most requests at once, `timeout_seconds` the longest wait for one whole reply.
+
+    `image_path` gives the path of an image for servers that may read our files; otherwise images travel in the request.
+    """
+
+    block = 1
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        read_image: ReadImage,
+        base_url: str,
+        concurrency: int,
+        timeout_seconds: float,
+        retries: int,
+        image_path: ImagePath | None = None,
+        first_pause: float = 1.0,
+    ) -> None:
+        self._endpoint = Endpoint(base_url, model, connections=concurrency)
+        self._images = ImageBlocks(read_image, image_path)
+        self._gate = Gate(Limit(concurrency))
+        self._seconds = timeout_seconds
+        self._retries = retries
+        self._first_pause = first_pause
+        self._dialect = Dialect()
+        self._heard = -float("inf")
+        self._inbox: deque[_Job] = deque()
+        self._fetching = False
+        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="selfjudge-openai", daemon=True)
+        self._thread.start()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        waiting, more, under_way = iter(requests), True, 0
+        asking, tally = _Asking(), _Tally(self._endpoint.url)
+        try:
+            while more or under_way:
+                if more and under_way < 2 * self._gate.limit.value:
+                    request = next(waiting, None)
+                    if request is None:
+                        more = False
+                        continue
+                    self._submit(request, asking)
+                    under_way += 1
+                    if asking.outcomes.empty():
+                        continue
+                outcome = self._next(asking)
+                under_way -= 1
+                yield from tally.passed(outcome)
+            yield from tally.rest()
+        finally:
+            asking.over = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all tasks
+                self._loop.call_soon_threadsafe(_cancel, asking)
+
+    def close(self) -> None:
+        if self._closed:
+            self._thread.join()
+            return
+        self._closed = True
+        with contextlib.suppress(TimeoutError):  # a name look-up cannot be interrupted; its thread ends with it
+            asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(_CLOSING_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _submit(self, request: Request, asking: _Asking) -> None:
+        """Hand a request over to the loop, which is woken once for all that it has not fetched yet."""
+        self._check_open()
+        self._inbox.append(_Job(request=request, messages=message_parts(request.messages, self._images), asking=asking))
+        if not self._fetching:
+            self._fetching = True
+            self._loop.call_soon_threadsafe(self._fetch)
+
+    def _next(self, asking: _Asking) -> Outcome:
+        while True:
+            try:
+                return asking.outcomes.get(timeout=1.0)
+            except Empty:  # a request may take its time, but a closed engine answers none
+                self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("the engine was closed while it was asked", hint="Open another one.")
+
+    # What follows runs in the loop's thread.
+
+    def _fetch(self) -> None:
+        self._fetching = False
+        while self._inbox:
+            job = self._inbox.popleft()
+            if not job.asking.over:
+                task = self._loop.create_task(self._outcome(job))
+                job.asking.tasks.add(task)
+                task.add_done_callback(_delivery(job.asking, self._endpoint.describe))
+
+    async def _shut(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._endpoint.aclose()
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()
+
+    async def _outcome(self, job: _Job) -> Outcome:
+        """What comes of a request, after all its tries. Raises nothing: an EngineError is an outcome too."""
+        trials = _Trials(self._retries, self._first_pause)
+        again = False
+        try:
+            while True:
+                try:
+                    return await self._attempt(job, again=again)
+                except Trouble as trouble:
+                    trials.failed(trouble, heard=self._heard)
+                    if trials.over:
+                        return self._given_up(job, trouble, trials)
+                    again = True
+                    await asyncio.sleep(trials.pause)
+        except EngineError as error:
+            return error
+
+    async def _attempt(self, job: _Job, *, again: bool) -> Completion:
+        """One try, in its turn. Raises Trouble, EngineError."""
+        epoch = await self._gate.enter(again=again)
+        answered = busy = False
+        try:
+            answer = await self._understood(job)
+            answered = True
+            return answer
+        except Trouble as trouble:
+            busy = trouble.again in (Again.BUSY, Again.SILENT)
+            self._note(trouble)
+            raise
+        finally:
+            self._gate.leave(epoch, answered=answered, busy=busy)
+
+    async def _understood(self, job: _Job) -> Completion:
+        """The reply to a request, which is sent again at once without each parameter that the server refuses."""
+        own = Dialect()
+        while True:
+            dialect = self._dialect.joined(own)
+            try:
+                answer = await self._exchange(job, dialect)
+            except Trouble as trouble:
+                if (remedy := dialect.after(trouble.details, _sent(job, dialect))) is None:
+                    raise
+                own = remedy
+            else:
+                self._learn(dialect)
+                return answer
+
+    def _note(self, trouble: Trouble) -> None:
+        if trouble.again is Again.BUSY and (trouble.wait or self._gate.limit.value == 1):
+            self._gate.pause(trouble.wait or self._first_pause)
+        if trouble.again is not Again.UNREACHABLE:
+            self._heard = time.monotonic()
+
+    async def _exchange(self, job: _Job, dialect: Dialect) -> Completion:
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await self._endpoint.post(self._body(job, dialect))
+        except TimeoutError:
+            raise Trouble(f"no reply within {self._seconds:g} seconds", Again.SILENT) from None
+        self._heard = time.monotonic()
+        try:
+            return completion(job.request, body)
+        except BadReply as bad:
+            if bad.status is None or bad.status < 400:
+                raise Trouble(str(bad), Again.LATER) from None
+            status = bad.status
+        raise await self._endpoint.trouble(status, body)
+
+    def _body(self, job: _Job, dialect: Dialect) -> bytes:
+        head = as_json({"model": self._endpoint.model, **_sent(job, dialect)})
+        return b"".join((head[:-1], b',"messages":', *job.messages, b"}"))
+
+    def _learn(self, dialect: Dialect) -> None:
+        """Keep what a server was found to refuse, now that it took a request without it."""
+        joined = self._dialect.joined(dialect)
+        if joined != self._dialect:
+            self._dialect = joined
+            log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, joined)
+
+    def _given_up(self, job: _Job, trouble: Trouble, trials: _Trials) -> Failure:
+        if trials.unreachable:
+            raise EngineError(
+                f"{self._endpoint.url} cannot be reached: {trouble}",
+                hint="Check base_url and whether the server runs; then run the same command again: it goes on where it stopped.",
+            )
+        failed = Completion(
+            key=job.request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=str(trouble)
+        )
+        return Failure(completion=failed, suspect=trouble.again is not Again.NO)
+
+
+class _Trials:
+    """The tries of one request: how many there were, whether to go on, and how long to pause."""
+
+    def __init__(self, retries: int, first_pause: float) -> None:
+        self.made = 0
+        self.over = False
+        self.unreachable = False
+        """Nothing has answered at the address since this request first failed to connect."""
+        self.pause = 0.0
+        self._left = {
+            Again.NO: 0,
+            Again.SUSPECT: 0,
+            Again.LATER: retries,
+            Again.SILENT: min(retries, _SILENT_TRIES - 1),
+            Again.UNREACHABLE: retries,
+            Again.BUSY: retries and _BUSY_TRIES,
+        }
+        self._first_pause = first_pause
+        self._since: float | None = None
+
+    def failed(self, trouble: Trouble, *, heard: float) -> None:
+        """Take note of a failure; `heard` is when the server last answered anything, in seconds of the monotonic clock."""
+        self.made += 1
+        if trouble.again is Again.UNREACHABLE:
+            self._since = self._since or time.monotonic()
+            self.unreachable = heard < self._since
+            if heard == -float("inf") and self.made >= _FIRST_TRIES:
+                self._left[Again.UNREACHABLE] = 0
+        self.over = self._left[trouble.again] <= 0
+        self._left[trouble.again] -= 1
+        doubled = min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(self.made - 1, 10))
+        self.pause = (trouble.wait or 0.0) + doubled * random.uniform(0.5, 1.0)
+        if trouble.wait is not None:
+            self.pause = trouble.wait * random.uniform(1.0, 1.1)
+
+
+class _Tally:
+    """Failures since the last success: held back while they may be the server's fault, and at last an EngineError."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._succeeded = False
+        self._held: list[Failure] = []
+
+    def passed(self, outcome: Outcome) -> Iterator[Completion]:
+        """The completions that can be handed over now. Raises EngineError."""
+        if isinstance(outcome, EngineError):
+            raise outcome
+        if isinstance(outcome, Completion):
+            self._succeeded = True
+            yield from self.rest()
+            yield outcome
+        elif self._succeeded and not outcome.suspect:
+            yield outcome.completion
+        else:
+            self._held.append(outcome)
+            self._check(outcome)
+
+    def rest(self) -> Iterator[Completion]:
+        """What is held back."""
+        held, self._held = self._held, []
+        yield from (failure.completion for failure in held)
+
+    def _check(self, last: Failure) -> None:
+        suspects = sum(failure.suspect for failure in self._held)
+        if suspects >= _HOPELESS or len(self._held) >= _REFUSED:
+            count = suspects if suspects >= _HOPELESS else len(self._held)
+            raise EngineError(
+                f"{self._url} answers nothing: {count} requests failed and none succeeded, the last one with: "
+                f"{last.completion.error}",
+                hint="See the server's log, and check model and recipe; then run the same command again.",
+            )
+
+
+def _sent(job: _Job, dialect: Dialect) -> dict[str, Any]:
+    return dialect.parameters(job.request.sampling, job.request.seed)
+
+
+def _cancel(asking: _Asking) -> None:
+    for task in asking.tasks:
+        task.cancel()
+
+
+def _delivery(asking: _Asking, describe: Callable[[BaseException], str]) -> Callable[[asyncio.Task[Outcome]], None]:
+    """What hands the outcome of a task over, whatever happened to it: exactly one for each."""
+
+    def deliver(task: asyncio.Task[Outcome]) -> None:
+        asking.tasks.discard(task)
+        if task.cancelled():
+            asking.outcomes.put(EngineError("the request was cancelled: the engine was closed", hint="Open another one."))
+        elif (error := task.exception()) is not None:
+            broken = EngineError(f"asking failed: {describe(error)}", hint="Please report this.")
+            asking.outcomes.put(broken)
+        else:
+            asking.outcomes.put(task.result())
+
+    return deliver

@@ -1,0 +1,136 @@
+"""How many requests are with a server at once: more while that raises its throughput, fewer when it says that it is busy.
+
+The limit starts at a quarter of its cap and doubles as long as the answers per second grow with it. A server that is busy (429,
+503, silence) halves it, at most once per round trip, and from then on it grows by quarters. Where growing did not help, the
+limit goes back and tries again much later, because the server's other users come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+_SMALLEST_START = 8
+_WORTHWHILE = 0.1
+"""The share of the ideal gain in throughput that pays for a larger limit."""
+_FEWEST_ANSWERS = 32
+"""Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
+_PATIENCE = 20
+"""Measurements for which a limit stands where a larger one did not help."""
+
+
+class Limit:
+    """The limit itself, by what is told of the server. Pure but for its clock (seconds)."""
+
+    def __init__(self, cap: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.value = min(cap, max(_SMALLEST_START, cap // 4))
+        self.epoch = 0
+        """Counts the changes of the limit: what was sent in an earlier epoch says nothing about this one."""
+        self._cap = cap
+        self._clock = clock
+        self._step = 2.0
+        self._before: tuple[int, float] | None = None
+        self._resting = 0
+        self._measure()
+
+    def answered(self, *, full: bool) -> None:
+        """An answer came; `full` says whether as many requests as allowed are under way."""
+        self._answers += 1
+        self._full += full
+        if self._answers >= max(self.value, _FEWEST_ANSWERS):
+            seconds = self._clock() - self._since
+            if self._full > self._answers / 2 and seconds > 0:  # otherwise it is we who are slow
+                self._measured(self._answers / seconds)
+            self._measure()
+
+    def busy(self, epoch: int) -> None:
+        """The server refused a request, sent in this epoch, because of its load."""
+        if epoch == self.epoch:
+            self._step = 1.25
+            self._before = None
+            self._change(max(1, self.value // 2))
+
+    def _measured(self, rate: float) -> None:
+        """Throughput at this limit, in answers per second: go on, go back, or stay."""
+        if self._resting:
+            self._resting -= 1
+            return
+        if self._before is not None:
+            value, slower = self._before
+            if rate < slower * (1 + _WORTHWHILE * (self.value / value - 1)):
+                self._before, self._resting = None, _PATIENCE
+                self._change(value)
+                return
+        if self.value < self._cap:
+            self._before = (self.value, rate)
+            self._change(min(self._cap, max(self.value + 1, int(self.value * self._step))))
+
+    def _change(self, value: int) -> None:
+        self.value = value
+        self.epoch += 1
+        self._measure()
+
+    def _measure(self) -> None:
+        self._answers = self._full = 0
+        self._since = self._clock()
+
+
+class Gate:
+    """Lets as many requests through as the limit says, those that come again first. Lives in one event loop."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self._inside = 0
+        self._fresh: deque[asyncio.Future[None]] = deque()
+        self._again: deque[asyncio.Future[None]] = deque()
+        self._open_at = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    async def enter(self, *, again: bool = False) -> int:
+        """Wait for a place; returns the limit's epoch, for `leave`."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._again if again else self._fresh).append(place)
+        self._admit()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._out()
+            raise
+        return self.limit.epoch
+
+    def leave(self, epoch: int, *, answered: bool, busy: bool = False) -> None:
+        """Give the place back and tell what came of it."""
+        if busy:
+            self.limit.busy(epoch)
+        elif answered:
+            self.limit.answered(full=self._inside >= self.limit.value)
+        self._out()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody through for so long, as the server asked."""
+        self._open_at = max(self._open_at, time.monotonic() + seconds)
+
+    def _out(self) -> None:
+        self._inside -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        if (wait := self._open_at - time.monotonic()) > 0:
+            self._wake_in(wait)
+            return
+        while self._inside < self.limit.value and (waiting := self._again or self._fresh):
+            place = waiting.popleft()
+            if not place.done():
+                self._inside += 1
+                place.set_result(None)
+
+    def _wake_in(self, seconds: float) -> None:
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self._admit()

@@ -1,0 +1,123 @@
+"""How many requests are with a server at once, by what it makes of them. The clock and the server are arithmetic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from selfjudge.engines.pace import Gate, Limit
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def driven(cap: int, rate: Callable[[int], float], answers: int, *, full: bool = True) -> list[int]:
+    """The limit after each answer of a server whose throughput, by how many requests it has, is `rate`."""
+    clock = Clock()
+    limit = Limit(cap, clock)
+    values = []
+    for _ in range(answers):
+        clock.now += 1 / rate(limit.value)
+        limit.answered(full=full)
+        values.append(limit.value)
+    return values
+
+
+def test_the_limit_rises_to_its_cap_while_throughput_grows():
+    values = driven(256, lambda limit: 10.0 * limit, 600)
+    assert values[0] == 64 and values[-1] == 256 and values == sorted(values)
+
+
+def test_the_limit_stays_where_a_larger_one_did_not_help():
+    values = driven(1_024, lambda limit: 10.0 * min(limit, 300), 4_000)
+    assert values[-1] == 512 and max(values) == 1_024
+
+
+def test_a_larger_limit_is_tried_again_much_later():
+    assert driven(256, lambda limit: 100.0, 6_000).count(128) in range(200, 1_000)
+
+
+def test_a_slow_caller_does_not_raise_the_limit():
+    assert set(driven(256, lambda limit: 10.0 * limit, 1_000, full=False)) == {64}
+
+
+def test_a_busy_server_halves_the_limit_once_for_all_that_was_sent_before():
+    limit = Limit(64, Clock())
+    epoch = limit.epoch
+    for _ in range(10):
+        limit.busy(epoch)
+    assert limit.value == 8
+    limit.busy(limit.epoch)
+    assert limit.value == 4
+    for _ in range(10):
+        limit.busy(limit.epoch)
+    assert limit.value == 1
+
+
+def test_after_a_refusal_the_limit_grows_by_quarters():
+    clock = Clock()
+    limit = Limit(64, clock)
+    limit.busy(0)
+    values = []
+    for _ in range(800):
+        clock.now += 1 / limit.value
+        limit.answered(full=True)
+        values.append(limit.value)
+    assert list(dict.fromkeys(values))[:5] == [8, 10, 12, 15, 18] and values[-1] == 64
+
+
+def test_the_gate_lets_no_more_through_than_the_limit_and_nobody_is_forgotten():
+    async def main() -> tuple[int, int]:
+        gate, inside, most, done = Gate(Limit(4)), 0, 0, 0
+
+        async def visit(number: int) -> None:
+            nonlocal inside, most, done
+            epoch = await gate.enter(again=number % 2 == 0)
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+            gate.leave(epoch, answered=True)
+            done += 1
+
+        tasks = [asyncio.create_task(visit(number)) for number in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks[::7]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return most, done
+
+    assert asyncio.run(main()) == (4, 85)
+
+
+def test_those_that_come_again_go_first():
+    async def main() -> list[str]:
+        gate, order = Gate(Limit(1)), []
+
+        async def visit(name: str, *, again: bool) -> None:
+            epoch = await gate.enter(again=again)
+            order.append(name)
+            await asyncio.sleep(0)
+            gate.leave(epoch, answered=True)
+
+        async with asyncio.TaskGroup() as group:
+            for name, again in (("first", False), ("fresh", False), ("again", True)):
+                group.create_task(visit(name, again=again))
+        return order
+
+    assert asyncio.run(main()) == ["first", "again", "fresh"]
+
+
+def test_a_paused_gate_opens_by_itself():
+    async def main() -> float:
+        loop, gate = asyncio.get_running_loop(), Gate(Limit(1))
+        gate.pause(0.1)
+        started = loop.time()
+        await gate.enter()
+        return loop.time() - started
+
+    assert 0.09 < asyncio.run(main()) < 0.5
