@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import ValidationError
+
 from . import tables
 from .benchmarks.public import Measured
 from .errors import InputError
 from .method.protocols import STRICT, Protocol, base_of
 from .ports import BenchmarkData, Engine, NamedEngine, Progress
-from .recipe import Bench, Judging, PairsBench, PublicBench, ShapesBench, TransformersEngine
+from .recipe import Bench, Judging, OpenAIEngine, PairsBench, PublicBench, ShapesBench, TransformersEngine
 from .stages import evaluate as measuring
 from .store import CARD, RunFolder, Table, fingerprint, read_json, write_json, write_whole
 from .tables import Row
@@ -162,11 +165,12 @@ def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contes
         )
     if name.startswith(SERVED):
         served = name.removeprefix(SERVED)
+        server = server_recipe(base_url)
         return Contestant(
             name=served,
             identity={"served": served},
             template=None,
-            open=lambda: open_server(served, base_url, place.images.get),
+            open=lambda: open_server(served, server, place.images.get),
         )
     model = find_model(name)
     card = model / CARD
@@ -177,6 +181,21 @@ def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contes
         template=template,
         open=lambda: open_engine(TransformersEngine(), model, place.images.get),
     )
+
+
+def server_recipe(base_url: str | None) -> OpenAIEngine:
+    """How a server is asked that is named on the command line or by OPENAI_BASE_URL. Raises InputError."""
+    url = base_url or os.environ.get("OPENAI_BASE_URL")
+    if not url:
+        raise InputError(
+            "no server is named", hint="Give --base-url, such as http://localhost:8000/v1 or https://api.openai.com/v1."
+        )
+    try:
+        return OpenAIEngine(kind="openai", base_url=url)
+    except ValidationError as error:
+        raise InputError(
+            f"{url} is not the address of a server", hint="It starts with http:// or https://, mostly ends in /v1."
+        ) from error
 
 
 def _data(bench: Bench, place: RunFolder, limit: int | None, progress: Progress) -> BenchmarkData:

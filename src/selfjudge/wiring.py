@@ -97,11 +97,6 @@ def open_baseline(name: str) -> Engine:
     return engine
 
 
-def open_server(model: str, base_url: str | None, read_image: ReadImage) -> Engine:
-    """The engine of a model behind an OpenAI-compatible server."""
-    raise NotImplementedError
-
-
 def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Engine:
     """The engine of a recipe with a model folder loaded."""
     make = _load(_ENGINES, recipe.kind)
