@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -134,7 +136,8 @@ def evaluate(
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, limit=limit)
     place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
-    results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
+    with _interruptible():
+        results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":
         typer.echo(json.dumps(results if len(results) > 1 else results[0], indent=2))
     else:
@@ -231,15 +234,22 @@ def _run(recipe: Recipe, folder: Path) -> None:
             _show(state)
 
     world = make_world(recipe, place.images.get)
-    try:
+    with _interruptible():
         state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration)
-    except KeyboardInterrupt:
-        typer.echo("\ninterrupted: the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
     if len(state["iterations"]) <= seen:
         _show(state)
         typer.echo("Nothing was left to do: this run is done.")
     _say_where(folder, state)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Work that the same command goes on with after an interrupt."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted: the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
 
 
 def _iterations_so_far(folder: Path) -> int:

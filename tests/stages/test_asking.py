@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -82,3 +83,36 @@ def test_engines_that_answer_one_by_one_are_asked_in_the_stages_order(tmp_path: 
     engine = Recorder(1)
     asked(tmp_path, engine)
     assert [key for block in engine.blocks for key in block] == [request.key for request in requests(100)]
+
+
+class Interrupted(Recorder):
+    """Is interrupted while it answers, and answers on."""
+
+    def __init__(self, block: int, signals: int) -> None:
+        super().__init__(block)
+        self._signals = signals
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for completion in super().generate(requests):
+            if len(self.blocks) == 2:
+                for _ in range(self._signals):
+                    signal.raise_signal(signal.SIGTERM)
+                self._signals = 0
+            yield completion
+
+
+def test_an_interrupt_lets_what_is_under_way_arrive_and_nothing_is_asked_twice(tmp_path: Path):
+    engine = Interrupted(8, signals=1)
+    with pytest.raises(KeyboardInterrupt):
+        asked(tmp_path, engine)
+    assert len(engine.blocks) == 2 and len(Table(tmp_path, REFUSED, {}).keys()) == 16
+    again = Recorder(8)
+    assert len(asked(tmp_path, again).keys()) == 100
+    assert not {key for block in engine.blocks for key in block} & {key for block in again.blocks for key in block}
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        asked(tmp_path, Interrupted(8, signals=2))
+    assert len(Table(tmp_path, REFUSED, {}).keys()) < 16
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

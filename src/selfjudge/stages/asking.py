@@ -2,16 +2,25 @@
 
 The one rule: requests are planned over the whole stage, in a fixed order, whether or not some are answered already. Only whole
 blocks are asked, so a resumed run forms the batches of an undisturbed one and gets the same texts.
+
+An interrupt lets the replies that are under way arrive, so that nothing is asked twice; a second one stops at once.
 """
 
 from __future__ import annotations
 
+import logging
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from ..chat import Completion, Request
 from ..ports import Advance, NamedEngine, blocks
 from ..store import Table
 from ..tables import Row
+
+log = logging.getLogger(__name__)
 
 _WINDOW = 32
 """Blocks that are sorted by length together: enough to save padding, few enough to plan a long stage as a stream."""
@@ -26,7 +35,7 @@ def ask(
 ) -> None:
     """Append a row for each request whose key the table does not hold yet; `to_row` is given the model's name too.
 
-    `requests` must be the same in every run.
+    `requests` must be the same in every run. Raises KeyboardInterrupt after SIGINT or SIGTERM.
     """
     engine = model.engine
     stored = table.keys()
@@ -37,17 +46,44 @@ def ask(
             if all(request.key in stored for request in block):
                 advance(len(block))
                 continue
+            if interrupted.is_set():
+                return
             asked.update((request.key, request) for request in block)
             yield from block
 
+    with _deferred_interrupts() as interrupted:
+        try:
+            for completion in engine.generate(missing()):
+                request = asked.pop(completion.key)
+                advance(1)
+                if completion.key not in stored:
+                    table.append(to_row(request, completion, model.name))
+        finally:
+            table.flush()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _deferred_interrupts() -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second one raises KeyboardInterrupt wherever the program is."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted  # only the main thread may say what a signal does
+        return
+
+    def interrupt(*_: Any) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        log.warning("interrupted: waiting for the replies that are under way; interrupt again to stop at once")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        for completion in engine.generate(missing()):
-            request = asked.pop(completion.key)
-            advance(1)
-            if completion.key not in stored:
-                table.append(to_row(request, completion, model.name))
+        yield interrupted
     finally:
-        table.flush()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _plan(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
