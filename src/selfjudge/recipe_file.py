@@ -176,14 +176,18 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         else source
         for source in recipe.prompts
     )
-    benchmarks = tuple(
-        bench.model_copy(update={"path": (folder / bench.path).resolve()}) if bench.name == "pairs" else bench
-        for bench in recipe.evaluation.benchmarks
+    benchmarks, exclude = (
+        tuple(
+            bench.model_copy(update={"path": (folder / bench.path).resolve()}) if bench.name == "pairs" else bench
+            for bench in benches
+        )
+        for benches in (recipe.evaluation.benchmarks, recipe.exclude)
     )
     model = folder / recipe.model
     return recipe.model_copy(
         update={
             "prompts": prompts,
+            "exclude": exclude,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
         }

@@ -11,8 +11,21 @@ from typing import Any
 
 from .errors import InputError, SelfjudgeError
 from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
-from .recipe import EMBEDDED_MODEL, Bench, Recipe, Training, TransformersEngine
+from .recipe import (
+    EMBEDDED_MODEL,
+    MAX_PIXELS,
+    Bench,
+    DatasetSource,
+    FilesSource,
+    PairsBench,
+    Recipe,
+    ShapesBench,
+    Source,
+    Training,
+    TransformersEngine,
+)
 from .recipe import Engine as EngineRecipe
+from .recipe_file import load_recipe
 
 _ENGINES = {
     "transformers": "engines.local:TransformersEngine",
@@ -24,7 +37,9 @@ _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",
     "shapes": "shapes.prompts:ShapesPrompts",
+    "run": "sources.run:RunPrompts",
 }
+_FILES = (".jsonl", ".parquet")
 _BENCHMARKS = {"shapes-bench": "shapes.benchmark:ShapesBenchmark", "pairs": "sources.pairs:PairsBenchmark"}
 _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
@@ -44,16 +59,18 @@ class World:
     benchmarks: tuple[Benchmark, ...]
     trainer: Trainer
     open_engine: Callable[[Path], Engine]
+    excluded: tuple[Benchmark, ...] = ()
 
 
 def make_world(recipe: Recipe, read_image: ReadImage) -> World:
     """The adapters that a recipe names. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model),
-        sources=tuple(_load(_SOURCES, source.kind)(source) for source in recipe.prompts),
+        sources=tuple(map(_make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe.training, read_image),
         open_engine=lambda model: open_engine(recipe.engine, model, read_image),
+        excluded=tuple(map(make_benchmark, recipe.exclude)),
     )
 
 
@@ -61,6 +78,42 @@ def make_benchmark(recipe: Bench) -> Benchmark:
     """The benchmark that a recipe names."""
     benchmark: Benchmark = _load(_BENCHMARKS, recipe.name)(recipe)
     return benchmark
+
+
+def named_benchmark(text: str) -> Bench:
+    """The benchmark that a name on the command line stands for: `shapes-bench`, or a JSONL file of pairs."""
+    return ShapesBench(name="shapes-bench") if text == "shapes-bench" else PairsBench(name="pairs", path=Path(text))
+
+
+def find_prompts(name: str) -> tuple[tuple[PromptSource, ...], int]:
+    """The prompts that a name stands for, and the pixels that an image may have.
+
+    A recipe file, a run folder, a JSONL or Parquet file or a folder of them, or a data set: a folder, or a name on the hub.
+    Raises SelfjudgeError.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        recipe = load_recipe(path)
+        return tuple(map(_make_source, recipe.prompts)), recipe.max_pixels
+    if (path / "prompts" / "prompts.parquet").exists():
+        run: PromptSource = _load(_SOURCES, "run")(path)
+        return (run,), MAX_PIXELS
+    return (_make_source(_named_source(name, path)),), MAX_PIXELS
+
+
+def _named_source(name: str, path: Path) -> Source:
+    files = path.suffix in _FILES or path.is_file() or (path.is_dir() and any(p.suffix in _FILES for p in path.iterdir()))
+    if not path.exists() and (files or path.is_absolute() or name.startswith(".")):
+        raise InputError(
+            f"there are no prompts {name}",
+            hint="Name a recipe, a run folder, a .jsonl or .parquet file or a folder of them, or a data set.",
+        )
+    return FilesSource(kind="files", path=path) if files else DatasetSource(kind="dataset", path=name)
+
+
+def _make_source(recipe: Source) -> PromptSource:
+    source: PromptSource = _load(_SOURCES, recipe.kind)(recipe)
+    return source
 
 
 def open_baseline(name: str) -> Engine:
