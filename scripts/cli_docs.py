@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 PATH = Path(__file__).parent.parent / "docs/cli.md"
-COMMANDS = ((), ("demo",), ("run",), ("report",), ("evaluate",), ("score",))
+COMMANDS = ((), ("demo",), ("run",), ("report",), ("evaluate",), ("contamination",), ("score",))
 WIDTH = "110"
 
 

@@ -99,15 +99,44 @@ def evaluate(
     Run it again and it goes on where it stopped. `first`, `longer` and `random` look at nothing: what a judge has to beat.
     """
     from .evaluation import evaluate as measure
-    from .recipe import PairsBench, ShapesBench
     from .store import RunFolder
+    from .wiring import named_benchmark
 
-    named = ShapesBench(name="shapes-bench") if benchmark == "shapes-bench" else PairsBench(name="pairs", path=Path(benchmark))
-    figures = measure(judge, named, RunFolder(folder), limit=limit, progress=_progress)
+    figures = measure(judge, named_benchmark(benchmark), RunFolder(folder), limit=limit, progress=_progress)
     if form == "json":
         typer.echo(json.dumps(figures, indent=2))
     else:
         _show_figures({name: value for name, value in figures.items() if name not in ("prompt", "levels")})
+
+
+@app.command()
+def contamination(
+    prompts: Annotated[
+        str,
+        typer.Option(
+            help="A recipe, a run folder, a JSONL or Parquet file or a folder of them, or a data set.", show_default=False
+        ),
+    ],
+    benchmark: Annotated[
+        str, typer.Option(help="shapes-bench, or a JSONL file of pairs; several with commas.", show_default=False)
+    ],
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="All rows go here, as JSONL.", show_default="none")] = None,
+) -> None:
+    """Find prompts that show what a benchmark shows: the same image, one that looks the same, or the same long text.
+
+    A judge trained on them would be measured on what it has seen. The `exclude` of a recipe keeps them out of a run.
+    """
+    from .contamination import check
+    from .wiring import find_prompts, make_benchmark, named_benchmark
+
+    sources, max_pixels = find_prompts(prompts)
+    benchmarks = [make_benchmark(named_benchmark(name)) for name in benchmark.split(",")]
+    figures = check(sources, benchmarks, max_pixels=max_pixels, progress=_progress, out=out)
+    if form == "json":
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        _show_contamination(figures)
 
 
 @app.command()
@@ -163,6 +192,35 @@ def _show_figures(figures: dict[str, Any]) -> None:
     if "by_k" in figures:
         add({"overall by k": {k: of_k["overall"] for k, of_k in figures["by_k"].items()}}, 0)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _show_contamination(figures: dict[str, Any]) -> None:
+    """What was found by kind, and the first rows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{figures['prompts']} prompts against {', '.join(figures['benchmarks'])}", title_justify="left")
+    for column in ("", "prompts", "share", "items", "share of items"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, counts in {**figures["hits"], "contaminated": figures["contaminated"]}.items():
+        label = name.replace("_", " ") + (" (does not count)" if name == "generic_text" else "")
+        table.add_row(label, *map(_cell, counts.values()))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if figures["unreadable"]:
+        typer.echo("unreadable: " + ", ".join(f"{reason} {count}" for reason, count in figures["unreadable"].items()))
+    rows = figures["rows"]
+    for row in rows[:_FAULTS_SHOWN]:
+        typer.echo(_in_words(row))
+    if more := len(rows[_FAULTS_SHOWN:]) + figures["rows_left_out"]:
+        typer.echo(f"... and {more} more; --out FILE.jsonl holds all")
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    if row["kind"] == "unreadable":
+        return f"{row['prompt']}: unreadable: {row['reason']}"
+    apart = f", {row['distance']} of 64 bits apart" if row["distance"] else ""
+    more = f", and {row['items'] - 1} more items" if row["items"] > 1 else ""
+    return f"{row['prompt']}: {row['kind']}: {row['benchmark']}/{row['item']}{apart}{more}"
 
 
 def _run(recipe: Recipe, folder: Path) -> None:
