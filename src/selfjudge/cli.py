@@ -131,7 +131,7 @@ def contamination(
     from .wiring import find_prompts, make_benchmark, named_benchmark
 
     sources, max_pixels = find_prompts(prompts)
-    benchmarks = [make_benchmark(named_benchmark(name)) for name in benchmark.split(",")]
+    benchmarks = [make_benchmark(named_benchmark(name)) for name in map(str.strip, benchmark.split(","))]
     figures = check(sources, benchmarks, max_pixels=max_pixels, progress=_progress, out=out)
     if form == "json":
         typer.echo(json.dumps(figures, indent=2))
