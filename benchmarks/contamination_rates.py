@@ -1,4 +1,6 @@
-"""How often different pictures are taken for copies, and copies are found: `python benchmarks/contamination_rates.py`.
+"""How often different pictures are taken for copies, and copies are found.
+
+    python benchmarks/contamination_rates.py [--seed 1] [--correlation 0.97]
 
 Seven families of pictures, each in two halves: no picture of one half is a copy of one of the other, so every hit is false.
 Then copies of the second half are made in four ways and looked up. Prints a table and JSON; needs the extra `local`.
@@ -6,6 +8,7 @@ Then copies of the second half are made in four ways and looked up. Prints a tab
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import random
@@ -16,6 +19,7 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_images
 
 from selfjudge.images import examine
+from selfjudge.method import contamination
 from selfjudge.method.contamination import HASH_BITS, Exhibit, HitKind, Index, Look, Probe, is_flat
 from selfjudge.recipe import MAX_PIXELS, ShapesBench, ShapesSource
 from selfjudge.shapes.benchmark import ShapesBenchmark
@@ -43,21 +47,21 @@ WORDS = (
 )
 
 
-def shapes() -> Halves:
+def shapes(seed: int) -> Halves:
     """The embedded world: 5,000 prompts against 1,000 benchmark pairs, whose scenes the prompts cannot show."""
     held_out: dict[str, bytes] = {}
-    ShapesBenchmark(ShapesBench(name="shapes-bench")).items(lambda ref, data: held_out.setdefault(ref.sha256, data))
-    prompts = [raw.images[0] for raw in ShapesPrompts(ShapesSource(kind="shapes", limit=5 * DRAWN))]
+    ShapesBenchmark(ShapesBench(name="shapes-bench", seed=seed)).items(lambda ref, data: held_out.setdefault(ref.sha256, data))
+    prompts = [raw.images[0] for raw in ShapesPrompts(ShapesSource(kind="shapes", limit=5 * DRAWN, seed=seed))]
     return [Image.open(io.BytesIO(data)) for data in prompts], [Image.open(io.BytesIO(data)) for data in held_out.values()]
 
 
-def digits() -> Halves:
+def digits(_: int) -> Halves:
     """scikit-learn's 1,797 scans of handwritten digits, one centred digit a picture."""
     scans = [Image.fromarray(np.clip(scan * 16, 0, 255).astype(np.uint8)) for scan in load_digits().images]
     return halves([scan.resize((64, 64), Image.Resampling.BICUBIC) for scan in scans])
 
 
-def photographs() -> Halves:
+def photographs(_: int) -> Halves:
     """Tiles of scikit-learn's two photographs."""
     tiles: list[Image.Image] = []
     for photograph in map(Image.fromarray, load_sample_images().images):
@@ -66,12 +70,14 @@ def photographs() -> Halves:
     return halves(tiles)
 
 
-def pages() -> Halves:
+def pages(seed: int) -> Halves:
     """Pages of the same layout with other words."""
-    return drawn(lambda pen, rng: [pen.text((12, 10 + 16 * n), " ".join(rng.choices(WORDS, k=9))[:50], 0) for n in range(14)])
+    return drawn(
+        lambda pen, rng: [pen.text((12, 10 + 16 * n), " ".join(rng.choices(WORDS, k=9))[:50], 0) for n in range(14)], seed
+    )
 
 
-def charts() -> Halves:
+def charts(seed: int) -> Halves:
     """Bar charts of five bars with other values."""
 
     def draw(pen: ImageDraw.ImageDraw, rng: random.Random) -> None:
@@ -79,10 +85,10 @@ def charts() -> Halves:
         for left in range(45, 305, 52):
             pen.rectangle((left, rng.randint(20, 200), left + 35, 219), fill=rng.choice(("steelblue", "orange", "green")))
 
-    return drawn(draw)
+    return drawn(draw, seed)
 
 
-def diagrams() -> Halves:
+def diagrams(seed: int) -> Halves:
     """Triangles in thin lines with named corners."""
 
     def draw(pen: ImageDraw.ImageDraw, rng: random.Random) -> None:
@@ -91,14 +97,14 @@ def diagrams() -> Halves:
         for name, corner in zip("ABC", corners, strict=True):
             pen.text(corner, name, fill="black")
 
-    return drawn(draw)
+    return drawn(draw, seed)
 
 
-def skies() -> Halves:
+def skies(seed: int) -> Halves:
     """Nothing but a change of colour from top to bottom, with noise."""
     pictures = []
-    for seed in range(DRAWN):
-        rng = np.random.default_rng(seed)
+    for number in range(DRAWN):
+        rng = np.random.default_rng([seed, number])
         top, bottom = rng.uniform(0, 255, (2, 1, 1, 3))
         share = np.linspace(0, 1, 96)[:, None, None]
         colours = top * (1 - share) + bottom * share + rng.normal(0, 3, (96, 128, 3))
@@ -106,12 +112,12 @@ def skies() -> Halves:
     return halves(pictures)
 
 
-def drawn(draw: Callable[[ImageDraw.ImageDraw, random.Random], object]) -> Halves:
+def drawn(draw: Callable[[ImageDraw.ImageDraw, random.Random], object], seed: int) -> Halves:
     """Pictures drawn on white, each from its own seed."""
     pictures = []
-    for seed in range(DRAWN):
+    for number in range(DRAWN):
         picture = Image.new("RGB", (320, 240), "white")
-        draw(ImageDraw.Draw(picture), random.Random(seed))
+        draw(ImageDraw.Draw(picture), random.Random(seed * DRAWN + number))
         pictures.append(picture)
     return halves(pictures)
 
@@ -149,8 +155,8 @@ def hit_share(index: Index, looks: list[Look], own: list[int] | None = None) -> 
     return float(np.mean([bool(of_one) if own is None else own[n] in of_one for n, of_one in enumerate(items)]))
 
 
-def measured(family: Callable[[], Halves]) -> dict[str, object]:
-    prompts, shown = family()
+def measured(family: Callable[[int], Halves], seed: int) -> dict[str, object]:
+    prompts, shown = family(seed)
     probes, targets = ([look(encoded(picture)) for picture in pictures] for pictures in (prompts, shown))
     index = Index(Exhibit(benchmark="b", item=str(n), text="", looks=(target,)) for n, target in enumerate(targets))
     hashes = np.array([target.phash for target in targets], dtype=np.uint64)
@@ -168,10 +174,15 @@ def measured(family: Callable[[], Halves]) -> dict[str, object]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--correlation", type=float, default=contamination.CORRELATION, help="another threshold, to see why this")
+    parser.add_argument("--seed", type=int, default=0, help="other pictures, where they are drawn")
+    options = parser.parse_args()
+    contamination.CORRELATION = options.correlation
     results = []
     print(f"{'':<12}{'prompts':>8}{'images':>8}{'flat':>8}{'hash alone':>12}{'false hits':>12}", *(f"{w:>20}" for w in WAYS))
     for family in (shapes, digits, photographs, pages, charts, diagrams, skies):
-        row = measured(family)
+        row = measured(family, options.seed)
         results.append(row)
         print(
             "{family:<12}{prompts:>8}{images:>8}{flat:>8.3f}{false_hash_alone:>12.4f}{false_hits:>12.4f}".format(**row),
