@@ -15,8 +15,10 @@ COMMANDS = (
     ("report",),
     ("evaluate",),
     ("compare-judges",),
+    ("contamination",),
     ("score",),
     ("benchmarks",),
+    ("benchmarks", "report"),
     ("benchmarks", "prepare"),
 )
 WIDTH = "110"

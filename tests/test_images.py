@@ -2,13 +2,16 @@
 
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from selfjudge.images import BadImage, admit, decode
+from selfjudge.errors import SelfjudgeError
+from selfjudge.images import BadImage, admit, decode, examine
+from selfjudge.method.contamination import alike
 
 LIMIT = 10_000
 
@@ -112,3 +115,28 @@ def test_a_photograph_on_its_side_is_turned_upright_and_stays_a_jpeg():
 def test_the_same_content_has_the_same_reference():
     one, other = (admit(encoded(colours(seed), "PNG"), max_pixels=LIMIT)[0] for seed in (1, 1))
     assert one == other != admit(encoded(colours(2), "PNG"), max_pixels=LIMIT)[0]
+
+
+def test_examining_admits_the_same_and_tells_a_lossless_copy_by_its_pixels():
+    picture = colours().resize((96, 64), Image.Resampling.BICUBIC)
+    data = encoded(picture, "JPEG", quality=90)
+    ref, kept, look = examine(data, max_pixels=LIMIT)
+    assert (ref, kept) == admit(data, max_pixels=LIMIT) and look.sha256 == ref.sha256
+    *_, copy = examine(encoded(Image.open(io.BytesIO(data)), "PNG"), max_pixels=LIMIT)
+    *_, other = examine(encoded(picture, "JPEG", quality=60), max_pixels=LIMIT)
+    assert copy.pixels == look.pixels != other.pixels
+    assert copy.sha256 != look.sha256 and alike(look, other)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGBA", "P", "L", "I;16"])
+def test_what_is_not_kept_as_it_came_is_examined_as_it_is_kept(mode: str):
+    data = encoded(colours().convert("L").convert(mode) if mode == "I;16" else colours().convert(mode), "TIFF")
+    ref, kept, look = examine(data, max_pixels=LIMIT)
+    assert (ref, kept, look) == examine(kept, max_pixels=LIMIT)
+
+
+def test_without_its_package_examining_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    with pytest.raises(SelfjudgeError, match="ImageHash") as error:
+        examine(encoded(colours(), "PNG"), max_pixels=LIMIT)
+    assert "selfjudge[local]" in str(error.value.hint)

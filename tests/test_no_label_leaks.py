@@ -57,6 +57,29 @@ def test_with_all_labels_of_the_benchmark_turned_round_the_loop_makes_the_same(
     assert artifacts(tmp_path) == artifacts(scripted_run[0])
 
 
+def test_with_all_labels_of_an_excluded_benchmark_turned_round_the_loop_makes_the_same(tmp_path: Path):
+
+    def lie(world: World) -> World:
+        return replace(world, excluded=tuple(Lying(honest) for honest in world.excluded))
+
+    excluding = scripted_recipe(f"exclude=[{{name: pairs, path: {copied_benchmark(tmp_path)}}}]", "loop.iterations=1")
+    state = run_recipe(excluding, tmp_path / "honest")
+    assert state["prompts"]["refused"]["contaminated"] == 3
+    run_recipe(excluding, tmp_path / "lying", lie)
+    assert artifacts(tmp_path / "honest") == artifacts(tmp_path / "lying")
+
+
+def copied_benchmark(folder: Path) -> Path:
+    """Pairs about the pictures of three of the run's prompts."""
+    raws = list(ShapesPrompts(scripted_recipe().prompts[0]))[:3]  # type: ignore[arg-type]
+    rows = []
+    for number, raw in enumerate(raws):
+        (folder / f"{number}.png").write_bytes(raw.images[0])  # type: ignore[arg-type]
+        rows.append({"prompt": raw.text, "image": f"{number}.png", "chosen": "this", "rejected": "that"})
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "pairs.jsonl"
+
+
 def test_references_beside_the_prompts_change_nothing(tmp_path: Path):
     """The same prompts from a file, with reference answers and without."""
     for name, secret in (("with", {"reference": "a circle at the top", "answer": "two", "label": 1}), ("without", {})):

@@ -14,9 +14,10 @@ from runs import ROOT, digests, no_progress
 from selfjudge import evaluation
 from selfjudge.chat import Completion, Request, Token
 from selfjudge.errors import InputError
-from selfjudge.evaluation import Asking, Contestant, evaluate, named_benchmark, rescore
+from selfjudge.evaluation import Asking, Contestant, evaluate, rescore
 from selfjudge.store import RunFolder
 from selfjudge.types import Finish
+from selfjudge.wiring import named_benchmark
 
 FIXTURES = ROOT / "tests/fixtures"
 PLACES = {

@@ -100,3 +100,13 @@ def test_the_digest_tells_recipes_apart(tmp_path: Path):
         == load(tmp_path, MINIMAL + "seed: 0\n").digest
         != load(tmp_path, MINIMAL + "seed: 1\n").digest
     )
+
+
+def test_a_recipe_that_excludes_nothing_is_the_recipe_it_was_before_it_could(tmp_path: Path):
+    """Its folder was made without the key, and a run must go on there."""
+    assert "exclude" not in load(tmp_path, MINIMAL).as_json()
+    assert load(tmp_path, MINIMAL).digest == load(tmp_path, MINIMAL + "exclude: []\n").digest
+    excluding = load(tmp_path, MINIMAL + "exclude: [{name: shapes-bench}, {name: pairs, path: data/pairs.jsonl}]\n")
+    assert [bench["name"] for bench in excluding.as_json()["exclude"]] == ["shapes-bench", "pairs"]
+    assert excluding.exclude[1].path == tmp_path / "data/pairs.jsonl"
+    assert excluding.digest != load(tmp_path, MINIMAL).digest

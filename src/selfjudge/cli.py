@@ -126,10 +126,11 @@ def evaluate(
     what is known of arXiv 2512.05145. Run it again and it goes on where it stopped. `first`, `longer` and `random` look at
     nothing: what a judge has to beat. A server's key is read from OPENAI_API_KEY.
     """
-    from .evaluation import Asking, named_benchmark
+    from .evaluation import Asking
     from .evaluation import evaluate as measure
     from .recipe_file import read_template
     from .store import RunFolder
+    from .wiring import named_benchmark
 
     left_out = exclude.split(",") if exclude else []
     named = [named_benchmark(name, allow_missing=allow_missing, exclude=left_out) for name in benchmark.split(",")]
@@ -172,6 +173,38 @@ def compare_judges(
         from .report.comparison import show
 
         show(found, Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False))
+
+
+@app.command()
+def contamination(
+    prompts: Annotated[
+        str,
+        typer.Option(
+            help="A recipe, a run folder, a JSONL or Parquet file or a folder of them, or a data set.", show_default=False
+        ),
+    ],
+    benchmark: Annotated[
+        str, typer.Option(help="One or more, by commas: NAME, NAME=PATH or a JSONL file of pairs.", show_default=False)
+    ],
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="All rows go here, as JSONL.", show_default="none")] = None,
+) -> None:
+    """Find prompts that show what a benchmark shows: the same image, one that looks the same, or the same long text.
+
+    A judge trained on them would be measured on what it has seen. The `exclude` of a recipe keeps them out of a run.
+    """
+    from .contamination import check
+    from .wiring import find_prompts, make_benchmark, named_benchmark
+
+    sources, max_pixels = find_prompts(prompts)
+    benchmarks = [make_benchmark(named_benchmark(name)) for name in map(str.strip, benchmark.split(","))]
+    figures = check(sources, benchmarks, max_pixels=max_pixels, progress=_progress, out=out)
+    if form == "json":
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        from .report.contamination import show
+
+        show(figures, console())
 
 
 @app.command()

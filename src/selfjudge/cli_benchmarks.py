@@ -64,7 +64,8 @@ def report(
     Rows against the known counts, checksum or revision, ids that repeat, labels that contradict each other, unknown prefixes,
     missing images, and how often the better response is stored first.
     """
-    from .evaluation import inspect, named_benchmark
+    from .evaluation import inspect
+    from .wiring import named_benchmark
 
     found = inspect(named_benchmark(benchmark, allow_missing=True), progress)
     if form == "json":

@@ -17,7 +17,7 @@ from .benchmarks.public import Measured
 from .errors import InputError
 from .method.protocols import STRICT, Protocol, base_of
 from .ports import BenchmarkData, Engine, NamedEngine, Progress
-from .recipe import Bench, Judging, OpenAIEngine, PairsBench, PublicBench, ShapesBench, TransformersEngine
+from .recipe import Bench, Judging, OpenAIEngine, TransformersEngine
 from .stages import evaluate as measuring
 from .store import CARD, RunFolder, Table, fingerprint, read_json, write_json, write_whole
 from .tables import Row
@@ -260,27 +260,3 @@ def _stored(folder: Path) -> tuple[list[BenchmarkItem], list[Row]]:
     items = pq.read_table(folder / "items.parquet", schema=tables.ITEMS.schema).to_pylist()
     replies = pq.read_table(folder / "judgments.parquet", schema=tables.JUDGMENTS.schema).to_pylist()
     return list(map(tables.item_of, items)), replies
-
-
-def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence[str] = ()) -> Bench:
-    """A benchmark as the command line names it: NAME, NAME=PATH, NAME=HUB/NAME@REVISION, or a JSONL file of pairs."""
-    if text == "shapes-bench":
-        return ShapesBench(name="shapes-bench")
-    name, _, where = text.partition("=")
-    if find_spec(name) is None:
-        path = Path(where if name == "pairs" else text)
-        if name != "pairs" and path.suffix != ".jsonl":
-            raise InputError(
-                f"there is no benchmark {name}", hint="`selfjudge benchmarks` lists them; a file of pairs ends in .jsonl."
-            )
-        return PairsBench(name="pairs", path=path)
-    revision = None
-    if where and not Path(where).exists():
-        where, _, revision = where.partition("@")
-    return PublicBench(
-        name=name,  # type: ignore[arg-type]  # find_spec knows it
-        path=where or None,
-        revision=revision or None,
-        allow_missing=allow_missing,
-        exclude=tuple(exclude),
-    )

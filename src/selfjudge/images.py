@@ -3,6 +3,7 @@
 A plain picture (8-bit RGB or grey, one frame, upright; JPEG, PNG or WebP) is kept byte for byte. Anything else that can be
 shown is kept as what it shows: the first frame of an animation, turned upright, on white where it is transparent, CMYK as RGB,
 16 bits as 8. So no two engines can disagree about the pixels. Hostile and broken files are refused before they are decoded.
+`examine` also says how an admitted image looks, so that copies of it can be found.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import hashlib
 import io
 from typing import TYPE_CHECKING
 
+from .errors import SelfjudgeError
+from .method.contamination import THUMBNAIL, Look
 from .types import ImageRef
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ class BadImage(Exception):
 
 def admit(data: bytes, *, max_pixels: int) -> tuple[ImageRef, bytes]:
     """The reference and the bytes under which an image enters a run. Raises BadImage."""
+    ref, kept, _ = _admitted(data, max_pixels)
+    return ref, kept
+
+
+def examine(data: bytes, *, max_pixels: int) -> tuple[ImageRef, bytes, Look]:
+    """As `admit`, and how the image looks. Raises BadImage, and SelfjudgeError when ImageHash is not installed."""
+    ref, kept, image = _admitted(data, max_pixels)
+    return ref, kept, _look(ref.sha256, image.convert("RGB"))
+
+
+def _admitted(data: bytes, max_pixels: int) -> tuple[ImageRef, bytes, Image.Image]:
+    """The reference, the bytes and the picture of an admitted image; the picture may yet have to be decoded. Raises BadImage."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, from the header, before anything is decoded
@@ -41,7 +56,7 @@ def admit(data: bytes, *, max_pixels: int) -> tuple[ImageRef, bytes]:
             image.load()
             plain = _is_plain(image)
             kept, media_type = (data, _PLAIN[str(image.format)]) if plain else _shown(image)
-            width, height = image.size if plain else Image.open(io.BytesIO(kept)).size
+            picture: Image.Image = image if plain else Image.open(io.BytesIO(kept))
     except BadImage:
         raise
     except UnidentifiedImageError as error:
@@ -50,7 +65,23 @@ def admit(data: bytes, *, max_pixels: int) -> tuple[ImageRef, bytes]:
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise BadImage(reason, str(error) or type(error).__name__) from error
     digest = hashlib.sha256(kept).hexdigest()
-    return ImageRef(sha256=digest, media_type=media_type, width=width, height=height), kept
+    return ImageRef(sha256=digest, media_type=media_type, width=picture.width, height=picture.height), kept, picture
+
+
+def _look(sha256: str, image: Image.Image) -> Look:
+    """How RGB pixels look."""
+    from PIL import Image
+
+    try:
+        import imagehash
+    except ImportError as error:
+        raise SelfjudgeError(
+            "looking for contamination needs a package that is not installed: ImageHash",
+            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
+        ) from error
+    pixels = hashlib.sha256(f"{image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
+    thumbnail = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
+    return Look(sha256=sha256, pixels=pixels, phash=int(str(imagehash.phash(image)), 16), thumbnail=thumbnail)
 
 
 def decode(data: bytes) -> Image.Image:

@@ -17,7 +17,7 @@ from .errors import InputError
 from .method.protocols import Protocol
 from .ports import Benchmark, Engine, NamedEngine, Progress
 from .recipe import Recipe
-from .stages import evaluate, ingest, select, synthesize, train
+from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
 from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
 from .tables import Row
@@ -116,7 +116,8 @@ class _Run:
 
     def _ingest(self) -> tuple[Table, Table]:
         """The prompts of the run and the rows that were refused."""
-        identity = self._identity("ingest", ingest.VERSION, fields=("prompts", "max_pixels"))
+        excluding = ("exclude",) if self._recipe.exclude else ()
+        identity = self._identity("ingest", ingest.VERSION, fields=("prompts", "max_pixels", *excluding))
         prompts, refused = (Table(self._folder.root / "prompts", kind, identity) for kind in (tables.PROMPTS, tables.REFUSED))
         if not (prompts.sealed and refused.sealed):
             ingest.ingest(
@@ -126,6 +127,7 @@ class _Run:
                 images=self._folder.images,
                 max_pixels=self._recipe.max_pixels,
                 progress=self._progress,
+                excluded=contamination.index(self._world.excluded, self._progress) if excluding else None,
             )
         if not prompts.manifest.rows:
             reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(Counter(refused.column("reason")).items()))

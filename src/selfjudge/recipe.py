@@ -356,6 +356,8 @@ class Recipe(Section):
     """Where prompts come from; several sources are taken one after the other."""
     max_pixels: int = Field(MAX_PIXELS, ge=1)
     """An image with more pixels is dropped before it is decoded."""
+    exclude: tuple[Bench, ...] = ()
+    """Prompts that show what these benchmarks show are refused as `contaminated`. Labels of a benchmark are not looked at."""
     synthesis: Synthesis = Synthesis()
     judging: Judging = Judging()
     selection: Selection = Selection()
@@ -365,8 +367,9 @@ class Recipe(Section):
     engine: Engine = TransformersEngine()
 
     def as_json(self) -> dict[str, Any]:
-        """The whole recipe, defaults included, as JSON-able values."""
-        return self.model_dump(mode="json")
+        """The whole recipe, defaults included, as JSON-able values; without `exclude` where it is empty."""
+        # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
+        return self.model_dump(mode="json", exclude=None if self.exclude else {"exclude"})
 
     @property
     def digest(self) -> str:

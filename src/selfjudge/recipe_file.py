@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
-from .recipe import Recipe, check_placeholders
+from .recipe import Bench, Recipe, check_placeholders
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -188,17 +188,22 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         else source
         for source in recipe.prompts
     )
-    benchmarks = tuple(
-        bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
-        if bench.name != "shapes-bench" and bench.path is not None and (bench.name == "pairs" or (folder / bench.path).exists())
-        else bench
-        for bench in recipe.evaluation.benchmarks
+    benchmarks, exclude = (
+        tuple(_anchored_bench(bench, folder) for bench in benches) for benches in (recipe.evaluation.benchmarks, recipe.exclude)
     )
     model = folder / recipe.model
     return recipe.model_copy(
         update={
             "prompts": prompts,
+            "exclude": exclude,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
         }
     )
+
+
+def _anchored_bench(bench: Bench, folder: Path) -> Bench:
+    """A benchmark with the path of its own file made absolute; a name on the hub stays one."""
+    if bench.name == "shapes-bench" or bench.path is None or (bench.name != "pairs" and not (folder / bench.path).exists()):
+        return bench
+    return bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})

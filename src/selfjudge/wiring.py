@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
@@ -11,8 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError
 from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
-from .recipe import EMBEDDED_MODEL, Bench, OpenAIEngine, Recipe, Training, TransformersEngine
+from .recipe import (
+    EMBEDDED_MODEL,
+    MAX_PIXELS,
+    Bench,
+    DatasetSource,
+    FilesSource,
+    OpenAIEngine,
+    PairsBench,
+    PublicBench,
+    Recipe,
+    ShapesBench,
+    Source,
+    Training,
+    TransformersEngine,
+)
 from .recipe import Engine as EngineRecipe
+from .recipe_file import load_recipe
 from .types import ImageRef
 
 if TYPE_CHECKING:
@@ -31,6 +46,7 @@ _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",
     "shapes": "shapes.prompts:ShapesPrompts",
+    "run": "sources.run:RunPrompts",
 }
 _BENCHMARKS = {
     "shapes-bench": "shapes.benchmark:ShapesBenchmark",
@@ -46,6 +62,7 @@ _SPECS = {
     "rewardbench": "benchmarks.rewardbench:SPEC",
     "judgebench": "benchmarks.judgebench:SPEC",
 }
+_FILES = (".jsonl", ".parquet")
 _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
@@ -65,16 +82,18 @@ class World:
     benchmarks: tuple[Benchmark, ...]
     trainer: Trainer
     open_engine: Callable[[Path], Engine]
+    excluded: tuple[Benchmark, ...] = ()
 
 
 def make_world(recipe: Recipe, read_image: ReadImage) -> World:
     """The adapters that a recipe names. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model),
-        sources=tuple(_load(_SOURCES, source.kind)(source) for source in recipe.prompts),
+        sources=tuple(map(_make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe.training, read_image),
         open_engine=lambda model: open_engine(recipe.engine, model, read_image),
+        excluded=tuple(map(make_benchmark, recipe.exclude)),
     )
 
 
@@ -89,6 +108,61 @@ def find_spec(name: str) -> Spec | None:
     """What there is to know about one of other people's benchmarks; None where the name is none of theirs."""
     spec: Spec | None = _load(_SPECS, name) if name in _SPECS else None
     return spec
+
+
+def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence[str] = ()) -> Bench:
+    """A benchmark as the command line names it: NAME, NAME=PATH, NAME=HUB/NAME@REVISION, or a JSONL file of pairs."""
+    if text == "shapes-bench":
+        return ShapesBench(name="shapes-bench")
+    name, _, where = text.partition("=")
+    if find_spec(name) is None:
+        path = Path(where if name == "pairs" else text)
+        if name != "pairs" and path.suffix != ".jsonl":
+            raise InputError(
+                f"there is no benchmark {name}", hint="`selfjudge benchmarks` lists them; a file of pairs ends in .jsonl."
+            )
+        return PairsBench(name="pairs", path=path)
+    revision = None
+    if where and not Path(where).exists():
+        where, _, revision = where.partition("@")
+    return PublicBench(
+        name=name,  # type: ignore[arg-type]  # find_spec knows it
+        path=where or None,
+        revision=revision or None,
+        allow_missing=allow_missing,
+        exclude=tuple(exclude),
+    )
+
+
+def find_prompts(name: str) -> tuple[tuple[PromptSource, ...], int]:
+    """The prompts that a name stands for, and the pixels that an image may have.
+
+    A recipe file, a run folder, a JSONL or Parquet file or a folder of them, or a data set: a folder, or a name on the hub.
+    Raises SelfjudgeError.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        recipe = load_recipe(path)
+        return tuple(map(_make_source, recipe.prompts)), recipe.max_pixels
+    if (path / "prompts" / "prompts.parquet").exists():
+        run: PromptSource = _load(_SOURCES, "run")(path)
+        return (run,), MAX_PIXELS
+    return (_make_source(_named_source(name, path)),), MAX_PIXELS
+
+
+def _named_source(name: str, path: Path) -> Source:
+    files = path.suffix in _FILES or path.is_file() or (path.is_dir() and any(p.suffix in _FILES for p in path.iterdir()))
+    if not path.exists() and (files or path.is_absolute() or name.startswith(".")):
+        raise InputError(
+            f"there are no prompts {name}",
+            hint="Name a recipe, a run folder, a .jsonl or .parquet file or a folder of them, or a data set.",
+        )
+    return FilesSource(kind="files", path=path) if files else DatasetSource(kind="dataset", path=name)
+
+
+def _make_source(recipe: Source) -> PromptSource:
+    source: PromptSource = _load(_SOURCES, recipe.kind)(recipe)
+    return source
 
 
 def open_baseline(name: str) -> Engine:

@@ -14,11 +14,10 @@ import pytest
 
 from runs import ROOT, no_progress
 from selfjudge.errors import InputError
-from selfjudge.evaluation import named_benchmark
 from selfjudge.ports import BenchmarkData
 from selfjudge.recipe import PairsBench, PublicBench
 from selfjudge.types import BenchmarkItem, ImageRef, Order
-from selfjudge.wiring import make_benchmark
+from selfjudge.wiring import make_benchmark, named_benchmark
 
 FIXTURES = ROOT / "tests/fixtures"
 VLRB, MMRB = FIXTURES / "vl-rewardbench", FIXTURES / "multimodal-rewardbench"

@@ -11,8 +11,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from runs import no_progress
-from selfjudge.recipe import FilesSource
+from selfjudge.method.contamination import Index
+from selfjudge.recipe import FilesSource, PairsBench
 from selfjudge.sources.files import FilePrompts
+from selfjudge.sources.pairs import PairsBenchmark
+from selfjudge.stages import contamination
 from selfjudge.stages.ingest import ingest
 from selfjudge.store import ImageStore, Table
 from selfjudge.tables import PROMPTS, REFUSED
@@ -30,12 +33,15 @@ def png(seed: int) -> bytes:
     return out.getvalue()
 
 
-def ingested(folder: Path, rows: list[object], into: str = "run") -> tuple[list[dict], dict[str, str]]:
+def ingested(
+    folder: Path, rows: list[object], into: str = "run", excluded: Index | None = None
+) -> tuple[list[dict], dict[str, str]]:
     """Prompts, and the refused rows by place with their reasons."""
     (folder / "p.jsonl").write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
     source = FilePrompts(FilesSource(kind="files", path=folder / "p.jsonl"))
     prompts, refused = (Table(folder / into, kind, IDENTITY) for kind in (PROMPTS, REFUSED))
-    ingest([source], prompts, refused, images=ImageStore(folder / into / "images"), max_pixels=10_000, progress=no_progress)
+    images = ImageStore(folder / into / "images")
+    ingest([source], prompts, refused, images=images, max_pixels=10_000, progress=no_progress, excluded=excluded)
     return prompts.rows(), {row["source"]: row["reason"] for row in refused.rows()}
 
 
@@ -129,3 +135,47 @@ def test_sealed_prompts_are_readable_as_parquet(tmp_path: Path):
     (tmp_path / "1.png").write_bytes(png(1))
     ingested(tmp_path, [{"prompt": "p", "image": "1.png"}])
     assert pq.read_table(tmp_path / "run/prompts.parquet").num_rows == 1
+
+
+def benchmark(folder: Path, *images: str) -> Index:
+    """The index of a benchmark that shows these images."""
+    rows = [{"prompt": "What?", "image": image, "chosen": "a", "rejected": "b"} for image in images]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return contamination.index([PairsBenchmark(PairsBench(name="pairs", path=folder / "pairs.jsonl"))], no_progress)
+
+
+def test_what_a_benchmark_shows_is_refused_with_the_item_and_its_image_is_not_kept(tmp_path: Path):
+    for seed in range(4):
+        (tmp_path / f"{seed}.png").write_bytes(png(seed))
+    picture(2).resize((80, 80), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    rows: list[object] = [{"prompt": "p", "image": image} for image in ("0.png", "1.png", "large.png", "gone.png")]
+    prompts, refused = ingested(tmp_path, rows, excluded=benchmark(tmp_path, "3.png", "1.png", "2.png"))
+    assert refused == {"p.jsonl:2": "contaminated", "p.jsonl:3": "contaminated", "p.jsonl:4": "image_missing"}
+    assert [row["source"] for row in prompts] == ["p.jsonl:1"]
+    assert len(list((tmp_path / "run/images").rglob("*.png"))) == 1
+    details = {row["source"]: row["detail"] for row in pq.read_table(tmp_path / "run/refused.parquet").to_pylist()}
+    assert details["p.jsonl:2"] == "exact: pairs/pairs.jsonl:2"
+    assert details["p.jsonl:3"].startswith("perceptual: pairs/pairs.jsonl:3")
+
+
+def test_excluding_goes_on_where_it_was_interrupted(tmp_path: Path):
+    for seed in range(6):
+        (tmp_path / f"{seed}.png").write_bytes(png(seed))
+    rows: list[object] = [{"prompt": "p", "image": f"{seed}.png"} for seed in range(6)]
+    shown = benchmark(tmp_path, "1.png", "4.png")
+    whole, refused = ingested(tmp_path, rows, excluded=shown)
+    assert set(refused) == {"p.jsonl:2", "p.jsonl:5"}
+    for kind in (PROMPTS, REFUSED):
+        part = Table(tmp_path / "resumed", kind, IDENTITY)
+        part.append(Table(tmp_path / "run", kind, IDENTITY).rows()[0])
+        part.flush()
+    assert ingested(tmp_path, rows, into="resumed", excluded=shown) == (whole, refused)
+    names = ["prompts.parquet", "refused.parquet"]
+    assert all((tmp_path / "run" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes() for name in names)
+
+
+def test_a_benchmark_that_shows_nothing_of_it_changes_nothing(tmp_path: Path):
+    for seed in range(2):
+        (tmp_path / f"{seed}.png").write_bytes(png(seed))
+    rows: list[object] = [{"prompt": "p", "image": "0.png"}, {"prompt": "p", "image": "gone.png"}]
+    assert ingested(tmp_path, rows) == ingested(tmp_path, rows, into="other", excluded=benchmark(tmp_path, "1.png"))

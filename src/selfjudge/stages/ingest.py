@@ -1,20 +1,25 @@
 """Before the first iteration: prompts enter the run. Every row of the sources becomes a prompt, or a row with a reason.
 
 Images are admitted, kept by content and referred to from then on. Reading stops at nothing but a source that cannot be read.
+Prompts that show what an excluded benchmark shows are refused as `contaminated`, and their images are not kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..images import BadImage, admit
+from ..images import examine as look_at
+from ..method.contamination import Index, Look, Probe
 from ..method.kinds import route
 from ..ports import Progress, PromptSource, RawPrompt, blocks
 from ..store import ImageStore, Table
 from ..tables import Row, prompt_to_row
 from ..types import ImageRef, Prompt, content_id
+from .contamination import describe
 
 VERSION = 1
 
@@ -31,6 +36,7 @@ def ingest(
     images: ImageStore,
     max_pixels: int,
     progress: Progress,
+    excluded: Index | None = None,
 ) -> None:
     """Fill and seal the tables of prompts and of refused rows. Resumes at the row where it was interrupted."""
     stored = prompts.stored()
@@ -39,7 +45,12 @@ def ingest(
 
     def examine(raw: RawPrompt) -> tuple[RawPrompt, Prompt | BadImage]:
         try:
-            return raw, _admit(raw, images, max_pixels)
+            found = admitted(raw, max_pixels=max_pixels, looking=excluded is not None)
+            if excluded is not None:
+                _refuse_contaminated(found, excluded)
+            for ref, data in found.images:
+                images.put(ref, data)
+            return raw, found.prompt
         except BadImage as bad:
             return raw, bad
 
@@ -62,8 +73,21 @@ def _waiting(sources: Sequence[PromptSource], done: set[str]) -> Iterator[RawPro
     return (raw for source in sources for raw in source if raw.where not in done)
 
 
-def _admit(raw: RawPrompt, store: ImageStore, max_pixels: int) -> Prompt:
-    """The prompt that a row is, its images stored. Raises BadImage with the reason for any fault of the row."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A prompt with the bytes of its images; `looks` is empty unless it was asked for."""
+
+    prompt: Prompt
+    images: tuple[tuple[ImageRef, bytes], ...]
+    looks: tuple[Look, ...]
+
+    @property
+    def probe(self) -> Probe:
+        return Probe(text=self.prompt.text, looks=self.looks)
+
+
+def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
+    """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
     if raw.problem is not None:
         raise BadImage(raw.problem, raw.detail or "")
     text = raw.text.replace("<image>", "").strip()
@@ -71,9 +95,11 @@ def _admit(raw: RawPrompt, store: ImageStore, max_pixels: int) -> Prompt:
         raise BadImage("no_prompt", "the prompt is empty")
     if not raw.images:
         raise BadImage("no_image", "the row has no image")
-    refs = tuple(_keep(image, store, max_pixels) for image in raw.images)
+    files = (image if isinstance(image, bytes) else _read(image) for image in raw.images)
+    found = [look_at(file, max_pixels=max_pixels) if looking else (*admit(file, max_pixels=max_pixels), None) for file in files]
+    refs = tuple(ref for ref, _, _ in found)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
-    return Prompt(
+    prompt = Prompt(
         id=Prompt.identify(text, refs),
         text=text,
         images=refs,
@@ -82,12 +108,14 @@ def _admit(raw: RawPrompt, store: ImageStore, max_pixels: int) -> Prompt:
         source=raw.where,
         source_id=raw.id,
     )
+    images = tuple((ref, data) for ref, data, _ in found)
+    return Admitted(prompt=prompt, images=images, looks=tuple(look for _, _, look in found if look is not None))
 
 
-def _keep(image: bytes | Path, store: ImageStore, max_pixels: int) -> ImageRef:
-    ref, data = admit(image if isinstance(image, bytes) else _read(image), max_pixels=max_pixels)
-    store.put(ref, data)
-    return ref
+def _refuse_contaminated(found: Admitted, excluded: Index) -> None:
+    for hit in excluded.search([found.probe])[0]:
+        if hit.condemns:
+            raise BadImage("contaminated", describe(excluded, hit))
 
 
 def _read(path: Path) -> bytes:
