@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hub_standin import COMMIT, serving
 from runs import ROOT, no_progress
 from selfjudge.errors import InputError
 from selfjudge.ports import BenchmarkData
@@ -296,3 +300,14 @@ def test_a_benchmark_is_named_with_its_place_and_revision(text: str, bench: obje
 def test_a_name_that_is_none_is_an_error():
     with pytest.raises(InputError, match="there is no benchmark vlrb"):
         named_benchmark("vlrb=x")
+
+
+def test_a_data_set_is_loaded_by_name_from_the_hub_and_its_commit_is_told(tmp_path: Path):
+    shutil.copytree(VLRB / "data", tmp_path / "hub/MMInstruction/VL-RewardBench/data")
+    with serving(tmp_path / "hub") as endpoint:
+        own = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "SELFJUDGE_BENCHMARKS": str(tmp_path / "none"), "NO_PROXY": "*"}
+        command = [sys.executable, "-m", "selfjudge", "benchmarks", "report", "vl-rewardbench", "--format", "json"]
+        shown = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
+    assert shown.returncode == 0, shown.stderr
+    report = json.loads(shown.stdout)
+    assert (report["rows"], report["revision"], report["source"]) == (18, COMMIT, "MMInstruction/VL-RewardBench")

@@ -1,0 +1,95 @@
+"""A judge behind a real server: 1,000 items, interrupted and killed in between, and nothing is asked twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runs import ROOT
+from selfjudge.store import CARD, read_json
+from selfjudge.wiring import find_model
+
+ITEMS = 1_000
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The embedded model behind a real OpenAI-compatible server: its address, and a log with a hash of each answered request."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "answered.log"
+    command = [sys.executable, ROOT / "scripts/model_server.py", "--port", str(port), "--log", str(log)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                    break
+            except OSError:
+                assert process.poll() is None, "the server died"
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/v1", log
+    finally:
+        process.kill()
+        process.wait()
+
+
+def asked(url: str, folder: Path, prompt: Path) -> list[str]:
+    command = [sys.executable, "-m", "selfjudge", "evaluate", "--judge", "openai:shapes", "--base-url", url]
+    return [*command, "--benchmark", "shapes-bench", "--limit", str(ITEMS), "--prompt-file", str(prompt), "--dir", str(folder)]
+
+
+def stop(command: list[str], log: Path, number: signal.Signals) -> int:
+    """Start it, stop it after 200 more answers, and give its exit code."""
+    before = answered(log)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(answered(log)) < len(before) + 200:
+        assert process.poll() is None, "it was done before it was stopped"
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    return process.wait()
+
+
+def answered(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def test_a_thousand_items_are_asked_once_each_though_the_run_is_stopped_twice(server: tuple[str, Path], tmp_path: Path):
+    url, log = server
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text(read_json(find_model("shapes") / CARD)["judging"]["template"])
+    command = asked(url, tmp_path / "run", prompt)
+    assert stop(command, log, signal.SIGTERM) == 130
+    assert stop(command, log, signal.SIGINT) == 130
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "says first" in done.stdout
+    assert len(answered(log)) == len(set(answered(log))) == 2 * ITEMS
+    figures = json.loads((tmp_path / "run/shapes-bench/result.json").read_text())
+    assert figures["n"] == ITEMS and figures["logprob"]["coverage"] > 0.99
+    local = [*command[:4], "shapes", *command[7:9], "--limit", str(ITEMS), "--dir", str(tmp_path / "local"), "--format", "json"]
+    here = json.loads(subprocess.run(local, check=True, capture_output=True, text=True).stdout)
+    assert abs(figures["accuracy"] - here["accuracy"]) < 0.005  # the same judge, the same prompts, greedy
+
+
+def test_what_was_stored_is_not_asked_again_after_a_kill(server: tuple[str, Path], tmp_path: Path):
+    url, log = server
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text(read_json(find_model("shapes") / CARD)["judging"]["template"])
+    command = asked(url, tmp_path / "run", prompt)
+    for _ in range(2):
+        assert stop(command, log, signal.SIGKILL) == -signal.SIGKILL
+    subprocess.run(command, check=True, capture_output=True)
+    under_way = 2 * 128
+    assert len(set(answered(log))) == 2 * ITEMS
+    assert len(answered(log)) - 2 * ITEMS <= under_way
