@@ -186,3 +186,10 @@ def test_a_file_without_one_usable_line_is_an_error_that_names_the_first_fault(t
 )
 def test_the_prefix_of_an_id_decides_the_dimension(identity: str, dimension: str):
     assert dimension_of(identity) == dimension
+
+
+def test_the_strict_score_takes_the_first_samples_in_the_order_of_the_file(tmp_path: Path):
+    right, wrong = "Overall Judgment: Answer 1 is better.", "Overall Judgment: Answer 2 is better."
+    figures = score(written(tmp_path, [sample(0, text) for text in (right, wrong, wrong)]), protocol="strict", k=None)
+    assert figures["k"] == 3 and figures["overall"] == 0.0
+    assert (figures["by_k"]["1"]["overall"], figures["by_k"]["9"]["overall"]) == (1.0, 0.0)

@@ -296,8 +296,10 @@ def _official(recorded: Recorded, k: int) -> dict[str, Any]:
 
 
 def _strict(recorded: Recorded, k: int) -> dict[str, Any]:
-    """Every item counts: it is right when more than half of its first `k` samples are."""
-    return _figures(_counts(recorded, range(len(recorded.items)), k), drop=False)
+    """Every item counts: it is right when more than half of its first `k` samples are, in the order of the file."""
+    order = range(len(recorded.items))
+    by_k = {str(size): _figures(_counts(recorded, order, size), drop=False) for size in OFFICIAL_PASSES}
+    return {**(by_k.get(str(k)) or _figures(_counts(recorded, order, k), drop=False)), "by_k": by_k}
 
 
 _STATES = ("agree", "reject", "no_match", "other")
