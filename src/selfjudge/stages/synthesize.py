@@ -7,9 +7,10 @@ another of them. What was sampled is stored before anything is decided; the pair
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from ..chat import Completion, Message, Request, Sampling
 from ..method.alteration import copy_flaw, flaw, locate
@@ -42,13 +43,58 @@ def sample_responses(
     opens = [prompt for prompt in prompts if prompt.kind is Kind.OPEN]
     closed = [prompt for prompt in prompts if prompt.kind is Kind.CLOSED]
     with progress("responses", 2 * len(opens) + recipe.closed.samples * len(closed)) as advance:
-        ask(table, _responses(opens, recipe.open, seed), open_model(), _to_row, advance)
+        arrived = _Arrivals(opens, recipe.open, seed)
+        writer = open_model()
+        samples = _samples(closed, recipe.closed, seed)
+        together = writer.engine.block == 1 and recipe.open.model == recipe.closed.model
+        if together:
+            arrived.note(table.stored())
+            stream = arrived.between(chain(_responses(opens, recipe.open, seed), samples))
+            ask(table, stream, writer, arrived.to_row, advance)
+        else:
+            ask(table, _responses(opens, recipe.open, seed), writer, _to_row, advance)
         originals = {r["prompt_id"]: r["text"] for r in table.stored() if r["role"] == _RESPONSE and _flaw(r) is None}
-        altering = [prompt for prompt in opens if prompt.id in originals]
-        advance(len(opens) - len(altering))
-        ask(table, _alterations(altering, originals, recipe.open, seed), open_model(), _to_row, advance)
-        ask(table, _samples(closed, recipe.closed, seed), closed_model(), _to_row, advance)
+        advance(len(opens) - len(originals))
+        altering = [prompt for prompt in opens if prompt.id in originals and prompt.id not in arrived.followed]
+        ask(table, _alterations(altering, originals, recipe.open, seed), writer, _to_row, advance)
+        if not together:
+            ask(table, samples, closed_model(), _to_row, advance)
     table.seal()
+
+
+class _Arrivals:
+    """Original answers as they arrive: each is followed by the request for its altered copy, so that neither waits for the other.
+
+    For engines that answer request by request; where answers come in batches, batches must not depend on what arrives when.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt], recipe: OpenRecipe, seed: int) -> None:
+        self._prompts = {prompt.id: prompt for prompt in prompts}
+        self._recipe, self._seed = recipe, seed
+        self._waiting: deque[Request] = deque()
+        self.followed: set[str] = set()
+        """Ids of the prompts whose copy was asked for."""
+
+    def note(self, rows: Iterable[Row]) -> None:
+        """Have the copies of these originals asked for."""
+        for row in rows:
+            if row["role"] == _RESPONSE and _flaw(row) is None:
+                prompt = self._prompts[row["prompt_id"]]
+                self._waiting.extend(_alterations([prompt], {prompt.id: row["text"]}, self._recipe, self._seed))
+
+    def to_row(self, request: Request, completion: Completion, model: str) -> Row:
+        row = _to_row(request, completion, model)
+        self.note([row])
+        return row
+
+    def between(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """The requests, and those for copies as soon as they can be made. What arrives after the last one is left over."""
+        for request in requests:
+            while self._waiting:
+                follower = self._waiting.popleft()
+                self.followed.add(follower.key.partition(".")[0])
+                yield follower
+            yield request
 
 
 def _responses(prompts: Sequence[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Request]:

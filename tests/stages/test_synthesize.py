@@ -1,0 +1,102 @@
+"""Stage I asks in a stream where the engine allows it: a copy is asked for while other answers are still under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from selfjudge.chat import Completion, Request
+from selfjudge.ports import NamedEngine
+from selfjudge.recipe import Synthesis
+from selfjudge.stages.synthesize import sample_responses
+from selfjudge.store import Table
+from selfjudge.tables import RESPONSES
+from selfjudge.types import Finish, Kind, Prompt
+
+RECIPE = Synthesis.model_validate({"closed": {"samples": 4, "threshold": 2}})
+
+
+class Window:
+    """Answers request by request, up to four under way, and notes the order in which it was asked."""
+
+    def __init__(self, block: int = 1) -> None:
+        self.block = block
+        self.asked: list[str] = []
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        under_way: list[Request] = []
+        for request in requests:
+            self.asked.append(request.key)
+            under_way.append(request)
+            if len(under_way) == 4:
+                yield answer(under_way.pop(0))
+        yield from map(answer, under_way)
+
+    def close(self) -> None: ...
+
+
+def answer(request: Request) -> Completion:
+    text = "" if "p3.response" in request.key else f"answer to {request.key}"
+    return Completion(key=request.key, text=text, finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+
+def prompts() -> list[Prompt]:
+    kinds = [Kind.OPEN] * 6 + [Kind.CLOSED] * 3
+    return [
+        Prompt(id=f"p{number}", text=f"text {number}", images=(), kind=kind, kind_rule="test", source="test")
+        for number, kind in enumerate(kinds)
+    ]
+
+
+def sampled(folder: Path, engine: Window) -> tuple[Table, list[int]]:
+    table, steps = Table(folder, RESPONSES, {}), list[int]()
+
+    class Bar:
+        def __enter__(self):
+            return steps.append
+
+        def __exit__(self, *_: object) -> None: ...
+
+    named = NamedEngine(name="m", engine=engine)
+    sample_responses(
+        prompts(),
+        table,
+        recipe=RECIPE,
+        open_model=lambda: named,
+        closed_model=lambda: named,
+        seed=0,
+        progress=lambda label, total: Bar(),  # type: ignore[arg-type, return-value]
+    )
+    return table, steps
+
+
+def test_copies_are_asked_for_while_other_answers_are_under_way(tmp_path: Path):
+    engine = Window()
+    _, steps = sampled(tmp_path, engine)
+    places = {key: place for place, key in enumerate(engine.asked)}
+    first_copy = min(place for key, place in places.items() if ".alteration." in key)
+    assert first_copy < places["p5.response"] < places["p6.sample.0000"]
+    assert len(engine.asked) == len(set(engine.asked)) == 6 + 5 + 3 * 4
+    assert sum(steps) == 2 * 6 + 3 * 4
+
+
+def test_the_table_is_the_same_as_in_batches(tmp_path: Path):
+    stream, batches = sampled(tmp_path / "stream", Window())[0], sampled(tmp_path / "batches", Window(block=2))[0]
+    assert stream.rows() == batches.rows()
+
+
+def test_originals_that_are_stored_are_followed_by_their_copies_after_a_kill(tmp_path: Path):
+    class Dies(Window):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+            for number, completion in enumerate(super().generate(requests)):
+                if number == 3:
+                    raise InterruptedError
+                yield completion
+
+    try:
+        sampled(tmp_path, Dies())
+    except InterruptedError:
+        engine = Window()
+        table, _ = sampled(tmp_path, engine)
+    assert len(table.rows()) == 6 + 5 + 3 * 4
+    assert not {"p0.response", "p1.response"} & set(engine.asked)
