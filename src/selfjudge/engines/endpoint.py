@@ -76,6 +76,8 @@ class Endpoint:
     def __init__(self, base_url: str, model: str, *, connections: int) -> None:
         self.url = base_url.rstrip("/")
         self.model = model
+        self.heard = -math.inf
+        """When the server last answered anything, in seconds of the monotonic clock."""
         key = os.environ.get(KEY_VARIABLE, "").strip()
         if not key and not _is_local(base_url):
             raise EngineError(
@@ -98,6 +100,7 @@ class Endpoint:
         request = self._request(body)
         try:
             response = await self._http.send(request, stream=True)
+            self.heard = time.monotonic()
             try:
                 said = self._clean(await _bounded(response))
             finally:

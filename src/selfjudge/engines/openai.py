@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -80,8 +78,6 @@ class OpenAIEngine:
         self._retries = retries
         self._first_pause = first_pause
         self._dialect = Dialect()
-        self._heard = -math.inf
-        """When the server last answered anything, in seconds of the monotonic clock."""
         self._refused = 0
         """How often it was busy since it last answered a request."""
         self._inbox: deque[_Job] = deque()
@@ -161,6 +157,7 @@ class OpenAIEngine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._endpoint.aclose()
+        await asyncio.sleep(0.01)  # closed connections end in later turns of the loop
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()
 
@@ -173,7 +170,7 @@ class OpenAIEngine:
                 try:
                     return await self._attempt(job, again=again)
                 except Trouble as trouble:
-                    trials.failed(trouble, heard=self._heard)
+                    trials.failed(trouble, heard=self._endpoint.heard)
                     if trials.over:
                         return self._given_up(job, trouble, trials)
                     again = True
@@ -217,8 +214,6 @@ class OpenAIEngine:
             if trouble.wait or self._gate.limit.value == 1:
                 self._gate.pause(trouble.wait or min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(self._refused, 10)))
             self._refused += 1
-        if trouble.again is not Again.UNREACHABLE:
-            self._heard = time.monotonic()
 
     async def _exchange(self, job: _Job, dialect: Dialect) -> Completion:
         try:
@@ -226,7 +221,6 @@ class OpenAIEngine:
                 body = await self._endpoint.post(self._body(job, dialect))
         except TimeoutError:
             raise Trouble(f"no reply within {self._seconds:g} seconds", Again.SILENT) from None
-        self._heard = time.monotonic()
         try:
             return completion(job.request, body)
         except BadReply as bad:
