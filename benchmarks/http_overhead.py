@@ -1,8 +1,8 @@
 """What the HTTP engine costs beside the server: `python benchmarks/http_overhead.py [--requests 10000 50000] [--full]`.
 
-A mock server in a process of its own answers every request after a fixed time, so that the ideal rate is concurrency / time. For
-each setting, a process of its own asks through `asking.ask` into a table, as a stage does, and reports its rate against the ideal
-(over all of it, and over its middle, without the first fifth, in which the engine finds out how much the server takes, and the last
+A mock server in a process of its own answers every request after a fixed time: the ideal rate is concurrency / time. For each
+setting, a process of its own asks through `asking.ask` into a table, as a stage does. It reports its rate against the ideal, over
+all of it and over its middle (without the first fifth, in which the engine finds out how much the server takes, and the last
 tenth), its own CPU time per request, and its peak memory. `--logprobs` makes replies carry 100 tokens with 20 rivals each.
 Prints a table and JSON; `--full` goes to 200,000 requests.
 """
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,13 +99,13 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     engine = open_server("m", recipe, lambda _: b"")
     with tempfile.TemporaryDirectory() as folder:
         table = Table(Path(folder), JUDGMENTS, {})
-        done: list[float] = []
+        done = array("d")
         wall, cpu = time.perf_counter(), time.process_time()
         ask(table, requests(), NamedEngine(name="m", engine=engine), to_row, lambda _: done.append(time.perf_counter()))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         assert len(table.keys()) == count
     engine.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     first, last = count // 5, count * 9 // 10
     middle = (last - first) / (done[last] - done[first])
     return {"seconds": wall, "rate": count / wall, "middle_rate": middle, "cpu_ms": cpu / count * 1e3, "peak_mb": peak}
@@ -145,10 +146,8 @@ def main() -> None:
     for run in runs:
         results.append(measured(*run, options.logprobs))
         print(
-            "{requests:>7} requests, {concurrency:>3} at once, {reply_seconds:.2f} s each: "
-            "{rate:6.0f}/s, {share:4.0%} of the ideal (middle {middle_share:4.0%}), {cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most".format(
-                **results[-1]
-            ),
+            "{requests:>7} requests, {concurrency:>3} at once, {reply_seconds:.2f} s each: {rate:6.0f}/s, {share:4.0%} of "
+            "the ideal (middle {middle_share:4.0%}), {cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most".format(**results[-1]),
             flush=True,
         )
     print(json.dumps(results))

@@ -156,6 +156,7 @@ def serving(rule: Rule, **options: Any) -> Iterator[Server]:
         started.set()
         await stop.wait()
         await runner.cleanup()
+        await asyncio.sleep(0.05)  # closed connections end in later turns of the loop
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()

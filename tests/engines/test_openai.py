@@ -1,4 +1,4 @@
-"""The engine that asks a server: each request answered once, failures as data, and an error where the server is at fault."""
+"""The engine that asks a server: each request answered once, as it was meant, and no more requests at hand than are needed."""
 
 from __future__ import annotations
 
@@ -10,28 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from engines.serving import (
-    Asked,
-    Server,
-    closed,
-    dripping,
-    endless,
-    half,
-    raw,
-    refusal,
-    reply,
-    serving,
-    silent,
-)
-from selfjudge.chat import Block, Completion, Message, Request, Sampling
+from engines.asking import IMAGES, WARM, answers, echo, free_port, numbered, opened, request
+from engines.serving import Asked, refusal, reply, serving, silent
+from selfjudge.chat import Completion, Request, Sampling
 from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
 from selfjudge.images import admit
@@ -41,74 +28,16 @@ from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import open_server
+from selfjudge.wiring import open_engine, open_server
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "model_server.py"
-WARM = Sampling(temperature=0.6, top_p=0.9, top_k=50, max_tokens=16, logprobs=30)
-PLAIN = Sampling(temperature=0, max_tokens=8)
-KEY = "sk-test-a-key-nobody-may-see"
-IMAGES: dict[str, bytes] = {}
-REFUSALS = {
-    "closed": closed,
-    "half": half,
-    "silent": silent,
-    "dripping": dripping,
-    "endless": endless,
-    "too long": refusal(400, "the context is too long"),
-    "no choices": raw(b'{"choices": []}'),
-    "no message": raw(b'{"choices": [{"finish_reason": "stop"}]}'),
-    "wrong content": raw(b'{"choices": [{"message": {"content": 7}, "finish_reason": "stop"}]}'),
-    "error body": raw(b'{"error": {"message": "upstream is gone", "code": 502}}'),
-    "error text": raw(b'{"error": "sorry"}'),
-    "no json": raw(b"<html>"),
-    "no object": raw(b"[1]"),
-    "no text": raw(b'{"choices": [{"message": {"content": "\\ud800"}, "finish_reason": "stop"}]}'),
-    "no utf-8": raw(b'{"choices": [{"message": {"content": "\xff"}, "finish_reason": "stop"}]}'),
-    "deep": raw(b"[" * 100_000),
-    "packed": raw(b"\x1f\x8b", content_encoding="gzip"),
-    "500": refusal(500, "out of memory"),
-    "422": refusal(422, "no"),
-    "filtered": lambda asked: reply("", "content_filter"),
+REFUSED_WORDS = {
+    "seed": 'Invalid JSON payload received. Unknown name "seed": Cannot find field.',
+    "top_k": "top_k: Extra inputs are not permitted",
+    "temperature": "Unsupported value: 'temperature' does not support 0.6 with this model. Only the default (1) is.",
+    "logprobs": "logprobs is not supported with this model",
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
 }
-
-
-def request(key: object, *content: Block, sampling: Sampling = PLAIN, seed: int = 7) -> Request:
-    message = Message(role="user", content=content or (str(key),))
-    return Request(key=str(key), messages=(message,), sampling=sampling, seed=seed)
-
-
-def numbered(count: int) -> list[Request]:
-    return [request(number) for number in range(count)]
-
-
-def opened(url: str, **options: Any) -> OpenAIEngine:
-    given = {"concurrency": 16, "timeout_seconds": 20.0, "retries": 2, "first_pause": 0.01, **options}
-    return OpenAIEngine("m", read_image=lambda ref: IMAGES[ref.sha256], base_url=url, **given)
-
-
-def answers(server: Server, requests: Sequence[Request], **options: Any) -> dict[str, Completion]:
-    """The completions by key; each request must have one."""
-    engine = opened(server.url, **options)
-    try:
-        done = list(engine.generate(requests))
-    finally:
-        engine.close()
-    assert sorted(completion.key for completion in done) == sorted(request.key for request in requests)
-    return {completion.key: completion for completion in done}
-
-
-def echo(asked: Asked) -> str:
-    return f" {asked.text}! "
-
-
-def hostile(asked: Asked) -> Any:
-    found = REFUSALS.get(asked.text, "fine")
-    return reply("", "content_filter") if asked.text == "filtered" else found
-
-
-@pytest.fixture(autouse=True)
-def _no_key(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def test_every_request_is_answered_once_with_its_own_words():
@@ -197,197 +126,6 @@ def test_a_reply_ends_as_the_server_says(body: dict[str, Any], text: str, finish
     assert (done.text, done.finish) == (text, finish) and (done.error is None) == (finish is not Finish.ERROR)
 
 
-def test_whatever_a_server_does_to_one_request_is_data_and_the_others_are_answered():
-    asked = [request(name) for name in REFUSALS] + numbered(200)
-    random.Random(0).shuffle(asked)
-    with serving(hostile) as server:
-        done = answers(server, asked, timeout_seconds=1.0)
-    failed = {key for key, completion in done.items() if completion.finish is Finish.ERROR}
-    assert failed == set(REFUSALS)
-    assert all(done[key].error and done[key].tokens is None for key in failed)
-    assert "too long" in str(done["too long"].error) and "1 seconds" in str(done["silent"].error)
-    assert "upstream is gone" in str(done["error body"].error) and "content_filter" in str(done["filtered"].error)
-    tries = {name: server.texts.count(name) for name in REFUSALS}
-    assert tries["too long"] == tries["endless"] == 1 and tries["silent"] == 2 and tries["500"] == tries["half"] == 3
-
-
-def test_a_failure_that_passes_is_tried_again():
-    def rule(asked: Asked) -> Any:
-        return refusal(500) if server.texts.count(asked.text) < 3 else echo(asked)
-
-    with serving(rule) as server:
-        done = answers(server, numbered(50))
-    assert all(completion.finish is Finish.STOP for completion in done.values())
-
-
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 307])
-def test_what_no_request_can_pass_ends_it_all_with_a_hint(status: int):
-    with serving(lambda asked: refusal(status, "no such thing"), models=("judge-one", "judge-two")) as server:
-        engine = opened(server.url)
-        with pytest.raises(EngineError) as error:
-            list(engine.generate(numbered(1_000)))
-        engine.close()
-    assert server.url in str(error.value) and error.value.hint and len(server.asked) <= 32
-    assert status != 404 or "judge-one, judge-two" in error.value.hint
-
-
-def test_no_quota_and_a_key_that_google_does_not_take_end_it_too():
-    for answer in (refusal(429, "insufficient_quota"), refusal(400, "API key not valid"), refusal(429, retry_after="3600")):
-        with serving(lambda asked, answer=answer: answer) as server:
-            engine = opened(server.url)
-            with pytest.raises(EngineError):
-                list(engine.generate(numbered(10)))
-            engine.close()
-
-
-def test_a_server_that_is_not_there_is_an_error_and_no_rows():
-    engine = opened(f"http://127.0.0.1:{free_port()}/v1")
-    rows: list[Completion] = []
-    with pytest.raises(EngineError, match="cannot be reached") as error:
-        rows.extend(engine.generate(numbered(1_000)))
-    engine.close()
-    assert not rows and "runs" in str(error.value.hint)
-
-
-def test_a_server_that_goes_away_leaves_no_error_rows():
-    with serving(echo, seconds=0.01) as server:
-        engine = opened(server.url, retries=3)
-        done = engine.generate(numbered(2_000))
-        rows = [next(done) for _ in range(100)]
-    with pytest.raises(EngineError, match="cannot be reached"):
-        rows.extend(done)
-    engine.close()
-    assert all(row.finish is Finish.STOP for row in rows)
-
-
-@pytest.mark.parametrize("answer", [refusal(500, "the engine is dead"), closed, half], ids=["500", "closed", "half"])
-def test_a_server_that_only_fails_is_an_error_after_a_few_requests(answer: Any):
-    def rule(asked: Asked) -> Any:
-        return echo(asked) if asked.number < 100 else answer
-
-    rows: list[Completion] = []
-    with serving(rule) as server:
-        engine = opened(server.url)
-        with pytest.raises(EngineError, match="8 requests failed"):
-            rows.extend(engine.generate(numbered(2_000)))
-        engine.close()
-    assert len(rows) == 100 and all(row.finish is Finish.STOP for row in rows)
-
-
-def test_requests_that_are_all_refused_from_the_start_are_an_error():
-    with serving(lambda asked: refusal(400, "this model takes no images")) as server:
-        engine = opened(server.url)
-        with pytest.raises(EngineError, match="takes no images"):
-            list(engine.generate(numbered(2_000)))
-        engine.close()
-        assert all(c.finish is Finish.ERROR for c in answers(server, numbered(20)).values())
-
-
-REFUSED_WORDS = {
-    "seed": 'Invalid JSON payload received. Unknown name "seed": Cannot find field.',
-    "top_k": "top_k: Extra inputs are not permitted",
-    "temperature": "Unsupported value: 'temperature' does not support 0.6 with this model. Only the default (1) is.",
-    "logprobs": "logprobs is not supported with this model",
-    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-}
-
-
-def test_a_refused_parameter_is_left_out_from_then_on_and_said_once(caplog: pytest.LogCaptureFixture):
-    def rule(asked: Asked) -> Any:
-        refused = next((name for name in REFUSED_WORDS if name in asked.body), None)
-        return refusal(400, REFUSED_WORDS[refused]) if refused else echo(asked)
-
-    with serving(rule) as server, caplog.at_level(logging.WARNING):
-        done = answers(server, [request(i, sampling=WARM) for i in range(200)], concurrency=1)
-    assert all(completion.finish is Finish.STOP for completion in done.values())
-    assert len(server.asked) == 200 + len(REFUSED_WORDS)
-    assert server.asked[-1].body.keys() == {"model", "messages", "top_p", "max_completion_tokens"}
-    assert [record.message for record in caplog.records] == [
-        f"{server.url} does not take all parameters: it is asked without `logprobs`, without `seed`, without `temperature`, "
-        "without `top_k`, with `max_completion_tokens` for `max_tokens`"
-    ]
-
-
-def test_a_server_that_gives_fewer_log_probabilities_is_asked_for_fewer():
-    words = "Requested sample logprobs of 20, which is greater than max allowed: 5"
-    with serving(lambda asked: refusal(400, words) if asked.body["top_logprobs"] > 5 else echo(asked)) as server:
-        answers(server, [request(i, sampling=WARM) for i in range(3)])
-    assert server.asked[-1].body["top_logprobs"] == 5
-
-
-def test_a_refusal_that_only_mentions_a_parameter_teaches_nothing():
-    words = "'max_tokens' or 'max_completion_tokens' is too large: 16. The text says seed."
-
-    def rule(asked: Asked) -> Any:
-        return refusal(400, words) if asked.text == "long" else echo(asked)
-
-    with serving(rule) as server:
-        done = answers(server, [request("long", sampling=WARM), *[request(i, sampling=WARM) for i in range(20)]])
-    assert done["long"].finish is Finish.ERROR
-    assert {"seed", "max_tokens"} <= next(asked.body.keys() for asked in server.asked if asked.text == "19")
-
-
-def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    shown: list[str] = []
-
-    def rule(asked: Asked) -> Any:
-        told = f"you sent {asked.headers['Authorization']}"
-        if asked.text == "broken":
-            return raw(told.encode())
-        status = int(asked.text)
-        return told if status == 200 else refusal(status, told)
-
-    with serving(rule) as server, caplog.at_level(logging.DEBUG):
-        for text in ("200", "400", "500", "broken", "401", "403", "404", "429"):
-            engine = opened(server.url, retries=0)
-            try:
-                shown.extend(f"{completion}" for completion in engine.generate([request(text)]))
-            except EngineError as error:
-                shown.append(f"{error} {error.hint} {error.__cause__} {error.__context__}")
-            engine.close()
-        shown.append(f"{engine!r}")
-    assert all(asked.headers["Authorization"] == f"Bearer {KEY}" for asked in server.asked)
-    assert len(shown) == 9 and sum("***" in text for text in shown) >= 7
-    assert KEY not in "".join(shown) + caplog.text
-
-
-def test_a_server_elsewhere_needs_a_key_and_one_of_ones_own_gets_a_dummy():
-    with pytest.raises(EngineError) as error:
-        opened("https://api.openai.com/v1")
-    assert "OPENAI_API_KEY" in str(error.value.hint)
-    with serving(echo) as server:
-        answers(server, numbered(1))
-    assert server.asked[0].headers["Authorization"] == "Bearer EMPTY"
-
-
-@pytest.mark.parametrize("url", ["http://user:password@host/v1", "https://host/v1?key=secret", "host:8000", "file:///etc"])
-def test_a_recipe_holds_no_key(url: str):
-    with pytest.raises(ValidationError):
-        OpenAIRecipe(kind="openai", base_url=url)
-
-
-def test_a_busy_server_is_asked_less_and_not_before_it_said():
-    arrived: list[float] = []
-
-    def rule(asked: Asked) -> Any:
-        arrived.append(time.monotonic())
-        return refusal(429, "slow down", retry_after="1") if 40 <= asked.number < 44 else echo(asked)
-
-    with serving(rule, seconds=0.02) as server:
-        done = answers(server, numbered(400), concurrency=32)
-    assert all(completion.finish is Finish.STOP for completion in done.values())
-    gaps = [later - earlier for earlier, later in pairwise(arrived)]
-    assert sum(gap > 0.9 for gap in gaps) == 1 and len(server.asked) == 404
-
-
-def test_a_server_that_takes_three_at_once_gets_all_its_answers_out():
-    with serving(lambda asked: refusal(503, retry_after="0.05") if server.now > 3 else echo(asked), seconds=0.005) as server:
-        done = answers(server, numbered(300), concurrency=64)
-    assert all(completion.finish is Finish.STOP for completion in done.values())
-    assert len(server.asked) < 600
-
-
 class Watched:
     """Requests that count how far they were pulled, and from where."""
 
@@ -460,10 +198,59 @@ def test_close_ends_all_threads_and_what_was_asked():
     assert not {t for t in threading.enumerate() if t not in before and not isinstance(t, threading.Timer)}
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+def test_a_refused_parameter_is_left_out_from_then_on_and_said_once(caplog: pytest.LogCaptureFixture):
+    def rule(asked: Asked) -> Any:
+        refused = next((name for name in REFUSED_WORDS if name in asked.body), None)
+        return refusal(400, REFUSED_WORDS[refused]) if refused else echo(asked)
+
+    with serving(rule) as server, caplog.at_level(logging.WARNING):
+        done = answers(server, [request(i, sampling=WARM) for i in range(200)], concurrency=1)
+    assert all(completion.finish is Finish.STOP for completion in done.values())
+    assert len(server.asked) == 200 + len(REFUSED_WORDS)
+    assert server.asked[-1].body.keys() == {"model", "messages", "top_p", "max_completion_tokens"}
+    assert [record.message for record in caplog.records] == [
+        f"{server.url} does not take all parameters: it is asked without `logprobs`, without `seed`, without `temperature`, "
+        "without `top_k`, with `max_completion_tokens` for `max_tokens`"
+    ]
+
+
+def test_a_server_that_gives_fewer_log_probabilities_is_asked_for_fewer():
+    words = "Requested sample logprobs of 20, which is greater than max allowed: 5"
+    with serving(lambda asked: refusal(400, words) if asked.body["top_logprobs"] > 5 else echo(asked)) as server:
+        answers(server, [request(i, sampling=WARM) for i in range(3)])
+    assert server.asked[-1].body["top_logprobs"] == 5
+
+
+def test_a_refusal_that_only_mentions_a_parameter_teaches_nothing():
+    words = "'max_tokens' or 'max_completion_tokens' is too large: 16. The text says seed."
+
+    def rule(asked: Asked) -> Any:
+        return refusal(400, words) if asked.text == "long" else echo(asked)
+
+    with serving(rule) as server:
+        done = answers(server, [request("long", sampling=WARM), *[request(i, sampling=WARM) for i in range(20)]])
+    assert done["long"].finish is Finish.ERROR
+    assert {"seed", "max_tokens"} <= next(asked.body.keys() for asked in server.asked if asked.text == "19")
+
+
+def test_a_large_image_goes_out_whole():
+    ref = ImageRef(sha256="large", media_type="image/jpeg", width=1, height=1)
+    IMAGES["large"] = random.Random(0).randbytes(3 * 2**20)
+    with serving(lambda asked: refusal(500) if asked.number == 0 else echo(asked)) as server:
+        answers(server, [request("k", "before", ref, "after")])
+    [before, image, after] = server.asked[1].body["messages"][0]["content"]
+    assert base64.b64decode(image["image_url"]["url"].partition(",")[2]) == IMAGES["large"]
+    assert (before["text"], after["text"]) == ("before", "after")
+
+
+def test_a_run_asks_for_the_served_model_or_for_the_folder_by_its_path(tmp_path: Path):
+    with serving(echo) as server:
+        for name in (None, "qwen"):
+            recipe = OpenAIRecipe(kind="openai", base_url=server.url, served_model=name)
+            engine = open_engine(recipe, tmp_path, lambda ref: b"")
+            assert [done.text for done in engine.generate([request("k")])] == ["k!"]
+            engine.close()
+    assert [asked.body["model"] for asked in server.asked] == [str(tmp_path), "qwen"]
 
 
 def picture(color: int) -> ImageRef:

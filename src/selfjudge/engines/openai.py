@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -29,31 +27,12 @@ from ..types import Finish
 from .chat_completions import BadReply, Dialect, ImageBlocks, ImagePath, as_json, completion, message_parts
 from .endpoint import Again, Endpoint, Trouble
 from .pace import Gate, Limit
+from .trials import Failure, Outcome, Tally, Trials
 
 log = logging.getLogger(__name__)
 
-_LONGEST_PAUSE = 30.0
-_BUSY_TRIES = 12
-"""Tries of a request at a server that is busy, beside its retries: being told to wait is no fault."""
-_SILENT_TRIES = 2
-_FIRST_TRIES = 3
-"""Tries to connect to a server that has never answered: its address may be wrong."""
-_HOPELESS = 8
-"""Requests in a row that failed for want of a server."""
 _CLOSING_SECONDS = 10.0
-_REFUSED = 64
-"""Requests refused from the start, with not one success: something about all of them is wrong."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A request that was given up. `suspect` says that the server may be at fault rather than the request."""
-
-    completion: Completion
-    suspect: bool
-
-
-Outcome = Completion | Failure | EngineError
+_LONGEST_PAUSE = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,7 +78,8 @@ class OpenAIEngine:
         self._retries = retries
         self._first_pause = first_pause
         self._dialect = Dialect()
-        self._heard = -float("inf")
+        self._refused = 0
+        """How often it was busy since it last answered a request."""
         self._inbox: deque[_Job] = deque()
         self._fetching = False
         self._closed = False
@@ -109,7 +89,7 @@ class OpenAIEngine:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         waiting, more, under_way = iter(requests), True, 0
-        asking, tally = _Asking(), _Tally(self._endpoint.url)
+        asking, tally = _Asking(), Tally(self._endpoint.url)
         try:
             while more or under_way:
                 if more and under_way < 2 * self._gate.limit.value:
@@ -177,19 +157,20 @@ class OpenAIEngine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._endpoint.aclose()
+        await asyncio.sleep(0.01)  # closed connections end in later turns of the loop
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()
 
     async def _outcome(self, job: _Job) -> Outcome:
         """What comes of a request, after all its tries. Raises nothing: an EngineError is an outcome too."""
-        trials = _Trials(self._retries, self._first_pause)
+        trials = Trials(self._retries, self._first_pause)
         again = False
         try:
             while True:
                 try:
                     return await self._attempt(job, again=again)
                 except Trouble as trouble:
-                    trials.failed(trouble, heard=self._heard)
+                    trials.failed(trouble, heard=self._endpoint.heard)
                     if trials.over:
                         return self._given_up(job, trouble, trials)
                     again = True
@@ -203,7 +184,7 @@ class OpenAIEngine:
         answered = busy = False
         try:
             answer = await self._understood(job)
-            answered = True
+            answered, self._refused = True, 0
             return answer
         except Trouble as trouble:
             busy = trouble.again in (Again.BUSY, Again.SILENT)
@@ -228,10 +209,11 @@ class OpenAIEngine:
                 return answer
 
     def _note(self, trouble: Trouble) -> None:
-        if trouble.again is Again.BUSY and (trouble.wait or self._gate.limit.value == 1):
-            self._gate.pause(trouble.wait or self._first_pause)
-        if trouble.again is not Again.UNREACHABLE:
-            self._heard = time.monotonic()
+        """Slow down for all: as long as the server says, or ever longer where a single request at once is too many for it."""
+        if trouble.again is Again.BUSY:
+            if trouble.wait or self._gate.limit.value == 1:
+                self._gate.pause(trouble.wait or min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(self._refused, 10)))
+            self._refused += 1
 
     async def _exchange(self, job: _Job, dialect: Dialect) -> Completion:
         try:
@@ -239,7 +221,6 @@ class OpenAIEngine:
                 body = await self._endpoint.post(self._body(job, dialect))
         except TimeoutError:
             raise Trouble(f"no reply within {self._seconds:g} seconds", Again.SILENT) from None
-        self._heard = time.monotonic()
         try:
             return completion(job.request, body)
         except BadReply as bad:
@@ -248,9 +229,9 @@ class OpenAIEngine:
             status = bad.status
         raise await self._endpoint.trouble(status, body)
 
-    def _body(self, job: _Job, dialect: Dialect) -> bytes:
+    def _body(self, job: _Job, dialect: Dialect) -> tuple[bytes, ...]:
         head = as_json({"model": self._endpoint.model, **_sent(job, dialect)})
-        return b"".join((head[:-1], b',"messages":', *job.messages, b"}"))
+        return (head[:-1], b',"messages":', *job.messages, b"}")
 
     def _learn(self, dialect: Dialect) -> None:
         """Keep what a server was found to refuse, now that it took a request without it."""
@@ -259,7 +240,7 @@ class OpenAIEngine:
             self._dialect = joined
             log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, joined)
 
-    def _given_up(self, job: _Job, trouble: Trouble, trials: _Trials) -> Failure:
+    def _given_up(self, job: _Job, trouble: Trouble, trials: Trials) -> Failure:
         if trials.unreachable:
             raise EngineError(
                 f"{self._endpoint.url} cannot be reached: {trouble}",
@@ -269,80 +250,6 @@ class OpenAIEngine:
             key=job.request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=str(trouble)
         )
         return Failure(completion=failed, suspect=trouble.again is not Again.NO)
-
-
-class _Trials:
-    """The tries of one request: how many there were, whether to go on, and how long to pause."""
-
-    def __init__(self, retries: int, first_pause: float) -> None:
-        self.made = 0
-        self.over = False
-        self.unreachable = False
-        """Nothing has answered at the address since this request first failed to connect."""
-        self.pause = 0.0
-        self._left = {
-            Again.NO: 0,
-            Again.SUSPECT: 0,
-            Again.LATER: retries,
-            Again.SILENT: min(retries, _SILENT_TRIES - 1),
-            Again.UNREACHABLE: retries,
-            Again.BUSY: retries and _BUSY_TRIES,
-        }
-        self._first_pause = first_pause
-        self._since: float | None = None
-
-    def failed(self, trouble: Trouble, *, heard: float) -> None:
-        """Take note of a failure; `heard` is when the server last answered anything, in seconds of the monotonic clock."""
-        self.made += 1
-        if trouble.again is Again.UNREACHABLE:
-            self._since = self._since or time.monotonic()
-            self.unreachable = heard < self._since
-            if heard == -float("inf") and self.made >= _FIRST_TRIES:
-                self._left[Again.UNREACHABLE] = 0
-        self.over = self._left[trouble.again] <= 0
-        self._left[trouble.again] -= 1
-        doubled = min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(self.made - 1, 10))
-        self.pause = (trouble.wait or 0.0) + doubled * random.uniform(0.5, 1.0)
-        if trouble.wait is not None:
-            self.pause = trouble.wait * random.uniform(1.0, 1.1)
-
-
-class _Tally:
-    """Failures since the last success: held back while they may be the server's fault, and at last an EngineError."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._succeeded = False
-        self._held: list[Failure] = []
-
-    def passed(self, outcome: Outcome) -> Iterator[Completion]:
-        """The completions that can be handed over now. Raises EngineError."""
-        if isinstance(outcome, EngineError):
-            raise outcome
-        if isinstance(outcome, Completion):
-            self._succeeded = True
-            yield from self.rest()
-            yield outcome
-        elif self._succeeded and not outcome.suspect:
-            yield outcome.completion
-        else:
-            self._held.append(outcome)
-            self._check(outcome)
-
-    def rest(self) -> Iterator[Completion]:
-        """What is held back."""
-        held, self._held = self._held, []
-        yield from (failure.completion for failure in held)
-
-    def _check(self, last: Failure) -> None:
-        suspects = sum(failure.suspect for failure in self._held)
-        if suspects >= _HOPELESS or len(self._held) >= _REFUSED:
-            count = suspects if suspects >= _HOPELESS else len(self._held)
-            raise EngineError(
-                f"{self._url} answers nothing: {count} requests failed and none succeeded, the last one with: "
-                f"{last.completion.error}",
-                hint="See the server's log, and check model and recipe; then run the same command again.",
-            )
 
 
 def _sent(job: _Job, dialect: Dialect) -> dict[str, Any]:
