@@ -20,6 +20,8 @@ from selfjudge.store import CARD, read_json
 from selfjudge.wiring import find_model
 
 ITEMS = 1_000
+UNDER_WAY = 128
+"""Requests that the engine has submitted at most; the answers to these cannot survive a kill -9."""
 
 
 @pytest.fixture
@@ -45,16 +47,16 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process.wait()
 
 
-def asked(url: str, folder: Path, prompt: Path) -> list[str]:
+def asked(url: str, folder: Path, prompt: Path, items: int = ITEMS) -> list[str]:
     command = [sys.executable, "-m", "selfjudge", "evaluate", "--judge", "openai:shapes", "--base-url", url]
-    return [*command, "--benchmark", "shapes-bench", "--limit", str(ITEMS), "--prompt-file", str(prompt), "--dir", str(folder)]
+    return [*command, "--benchmark", "shapes-bench", "--limit", str(items), "--prompt-file", str(prompt), "--dir", str(folder)]
 
 
 def stop(command: list[str], log: Path, number: signal.Signals) -> int:
-    """Start it, stop it after 200 more answers, and give its exit code."""
+    """Start it, stop it after 150 more answers, and give its exit code."""
     before = answered(log)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while len(answered(log)) < len(before) + 200:
+    while len(answered(log)) < len(before) + 150:
         assert process.poll() is None, "it was done before it was stopped"
         time.sleep(0.02)
     os.kill(process.pid, number)
@@ -76,20 +78,21 @@ def test_a_thousand_items_are_asked_once_each_though_the_run_is_stopped_twice(se
     assert "says first" in done.stdout
     assert len(answered(log)) == len(set(answered(log))) == 2 * ITEMS
     figures = json.loads((tmp_path / "run/shapes-bench/result.json").read_text())
-    assert figures["n"] == ITEMS and figures["logprob"]["coverage"] > 0.99
-    local = [*command[:4], "shapes", *command[7:9], "--limit", str(ITEMS), "--dir", str(tmp_path / "local"), "--format", "json"]
+    assert figures["n"] == ITEMS
+    local = [sys.executable, "-m", "selfjudge", "evaluate", "--judge", "shapes", "--benchmark", "shapes-bench"]
+    local += ["--limit", str(ITEMS), "--dir", str(tmp_path / "local"), "--format", "json"]
     here = json.loads(subprocess.run(local, check=True, capture_output=True, text=True).stdout)
-    assert abs(figures["accuracy"] - here["accuracy"]) < 0.005  # the same judge, the same prompts, greedy
+    for found, wanted in ((figures, here), (figures["logprob"], here["logprob"])):
+        assert abs(found["accuracy"] - wanted["accuracy"]) < 0.01  # the same judge, the same prompts, greedy
 
 
 def test_what_was_stored_is_not_asked_again_after_a_kill(server: tuple[str, Path], tmp_path: Path):
     url, log = server
     prompt = tmp_path / "prompt.txt"
     prompt.write_text(read_json(find_model("shapes") / CARD)["judging"]["template"])
-    command = asked(url, tmp_path / "run", prompt)
+    command = asked(url, tmp_path / "run", prompt, items=400)
     for _ in range(2):
         assert stop(command, log, signal.SIGKILL) == -signal.SIGKILL
     subprocess.run(command, check=True, capture_output=True)
-    under_way = 2 * 128
-    assert len(set(answered(log))) == 2 * ITEMS
-    assert len(answered(log)) - 2 * ITEMS <= under_way
+    assert len(set(answered(log))) == 2 * 400
+    assert len(answered(log)) - 2 * 400 <= 2 * UNDER_WAY
