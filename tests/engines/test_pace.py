@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from selfjudge.engines.pace import Gate, Limit
 
 
@@ -27,18 +29,19 @@ def driven(cap: int, rate: Callable[[int], float], answers: int, *, full: bool =
     return values
 
 
-def test_the_limit_rises_to_its_cap_while_throughput_grows():
-    values = driven(256, lambda limit: 10.0 * limit, 600)
+@pytest.mark.parametrize("rate", [lambda limit: 10.0 * limit, lambda limit: 100.0])
+def test_the_limit_rises_to_its_cap_while_throughput_does_not_fall(rate: Callable[[int], float]):
+    values = driven(256, rate, 600)
     assert values[0] == 64 and values[-1] == 256 and values == sorted(values)
 
 
-def test_the_limit_stays_where_a_larger_one_did_not_help():
-    values = driven(1_024, lambda limit: 10.0 * min(limit, 300), 4_000)
+def test_the_limit_goes_back_where_a_larger_one_did_harm():
+    values = driven(1_024, lambda limit: 10.0 * (limit if limit <= 512 else 300), 4_000)
     assert values[-1] == 512 and max(values) == 1_024
 
 
 def test_a_larger_limit_is_tried_again_much_later():
-    assert driven(256, lambda limit: 100.0, 6_000).count(128) in range(200, 1_000)
+    assert driven(256, lambda limit: 100.0 if limit <= 64 else 50.0, 6_000).count(128) in range(200, 1_000)
 
 
 def test_a_slow_caller_does_not_raise_the_limit():

@@ -1,8 +1,9 @@
 """How many requests are with a server at once: more while that raises its throughput, fewer when it says that it is busy.
 
-The limit starts at a quarter of its cap and doubles as long as the answers per second grow with it. A server that is busy (429,
-503, silence) halves it, at most once per round trip, and from then on it grows by quarters. Where growing did not help, the
-limit goes back and tries again much later, because the server's other users come and go.
+The limit starts at a quarter of its cap and doubles until the answers per second fall. A server that is busy (429, 503, silence)
+halves it, at most once per round trip, and from then on it grows by quarters. Where growing did harm, the limit goes back and
+tries again much later, because the server's other users come and go. A request too many waits in the server's queue and costs
+next to nothing; one too few leaves a server that answers in batches half empty: so it is harm that must show, and not help.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections import deque
 from collections.abc import Callable
 
 _SMALLEST_START = 8
-_WORTHWHILE = 0.1
-"""The share of the ideal gain in throughput that pays for a larger limit."""
+_HARM = 0.1
+"""The share by which throughput must fall to show that a larger limit did harm: less is noise."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
 _PATIENCE = 20
-"""Measurements for which a limit stands where a larger one did not help."""
+"""Measurements for which a limit stands where a larger one did harm."""
 
 
 class Limit:
@@ -59,7 +60,7 @@ class Limit:
             return
         if self._before is not None:
             value, slower = self._before
-            if rate < slower * (1 + _WORTHWHILE * (self.value / value - 1)):
+            if rate < slower * (1 - _HARM):
                 self._before, self._resting = None, _PATIENCE
                 self._change(value)
                 return
