@@ -24,12 +24,12 @@ _HASTE = {"health_check_initial_delay_ms": 1_000, "health_check_period_ms": 500,
 
 
 class Nodes:
-    """A head with one CPU, on which the test itself runs, and as many other nodes with one CPU as a test adds."""
+    """A head, on which the test itself runs, and as many other nodes with one CPU as a test adds."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: int) -> None:
         with quietly():
             from ray.cluster_utils import Cluster
-        head = {**_SMALL, "include_dashboard": False, "_system_config": _HASTE}
+        head = {**_SMALL, "num_cpus": cpus, "include_dashboard": False, "_system_config": _HASTE}
         with _PATH:
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
@@ -57,8 +57,8 @@ _PATH = patch.dict(
 
 
 @contextmanager
-def nodes() -> Iterator[Nodes]:
-    started = Nodes()
+def nodes(cpus: int = 1) -> Iterator[Nodes]:
+    started = Nodes(cpus)
     try:
         yield started
     finally:

@@ -6,7 +6,9 @@ To add an engine, add a line to `ENGINES`: how to open it, how far it may read a
 from __future__ import annotations
 
 import gc
+import os
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -25,7 +27,7 @@ import pytest
 import torch
 
 from engines.clusters import Nodes, nodes
-from selfjudge.chat import Block, Completion, Message, Request, Sampling
+from selfjudge.chat import Block, Message, Request, Sampling
 from selfjudge.errors import SelfjudgeError
 from selfjudge.images import admit
 from selfjudge.ports import Engine
@@ -88,7 +90,7 @@ def openai() -> AbstractContextManager[Engine]:
 
 def ray() -> AbstractContextManager[Engine]:
     replica = TransformersEngine(batch_size=BATCH, device="cpu")
-    recipe = RayEngine(kind="ray", replica=replica, gpus_per_replica=0, address=ray_nodes().address)
+    recipe = RayEngine(kind="ray", replica=replica, replicas=1, gpus_per_replica=0, address=ray_nodes().address)
     return closing(open_engine(recipe, MODEL, read_image))
 
 
@@ -107,9 +109,11 @@ STARTED: list[Callable[[], object]] = []
 @cache
 def model_server() -> str:
     """The address of the embedded model behind a real server."""
-    port = random.randrange(20_000, 30_000)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
     command = [sys.executable, str(ROOT / "scripts" / "model_server.py"), "--port", str(port), "--batch-size", str(BATCH)]
-    server = subprocess.Popen(command, cwd=ROOT)
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     STARTED.append(lambda: (server.terminate(), server.wait()))
     for _ in range(600):
         try:
@@ -122,7 +126,7 @@ def model_server() -> str:
 
 @cache
 def ray_nodes() -> Nodes:
-    context = nodes()
+    context = nodes(cpus=2)  # one for the engine that most tests share, one for another beside it
     started = context.__enter__()
     STARTED.append(lambda: context.__exit__(None, None, None))
     return started
@@ -133,6 +137,14 @@ def _other_sides() -> Iterator[None]:
     yield
     while STARTED:
         STARTED.pop()()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=ENGINES, ids=lambda case: case.name)
@@ -314,9 +326,7 @@ def _command(process: psutil.Process) -> str:
 
 
 def loaded_models() -> int:
-    return sum(
-        isinstance(thing, torch.nn.Module) and "ForConditionalGeneration" in type(thing).__name__ for thing in gc.get_objects()
-    )
+    return sum(type(thing).__name__.endswith("ForConditionalGeneration") for thing in gc.get_objects())
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
