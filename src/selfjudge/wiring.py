@@ -215,10 +215,15 @@ def _open_replicas(recipe: RayEngine, model: Path, read_image: ReadImage) -> Eng
     return engine
 
 
+def embedded_model() -> Path:
+    """The folder of the tiny VLM shipped with the package."""
+    return Path(str(files("selfjudge") / "shapes" / "model"))
+
+
 def find_model(name: str) -> Path:
     """The folder of a model: the embedded one, one's own, or one from the hub. Raises InputError."""
     if name == EMBEDDED_MODEL:
-        return Path(str(files("selfjudge") / "shapes" / "model"))
+        return embedded_model()
     if Path(name).is_dir():
         return Path(name)
     try:
