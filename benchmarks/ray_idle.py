@@ -1,8 +1,8 @@
 """How idle replicas on a Ray cluster are: python benchmarks/ray_idle.py [--replicas 2] [--blocks 60]
 
-Replicas that sleep for a fixed time stand for models, so that the ideal time is blocks x seconds / replicas. For each time a block
-takes, one engine answers all blocks twice: the first round includes the start of the replicas, the second one is measured, from its
-first answer to its last. Prints a table and JSON.
+Replicas that sleep for a fixed time stand for models, so that the ideal time is blocks x seconds / replicas. For each time that a
+block takes, an engine answers a few blocks while its replicas start, and then all blocks, measured from the first answer to the
+last. Prints a table and JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from selfjudge.engines.ray import RayEngine
 from selfjudge.engines.scripted import Scripted
 from selfjudge.ports import Engine, ReadImage
 from selfjudge.recipe import ScriptedEngine, ScriptRule
+from selfjudge.types import ImageRef
 
 SECONDS = (0.05, 0.2, 1.0)
 REQUESTS_PER_BLOCK = 8
@@ -39,7 +40,7 @@ def measured(seconds: float, replicas: int, blocks: int) -> dict[str, float]:
     started = time.monotonic()
     engine = RayEngine(
         partial(sleeping, seconds / REQUESTS_PER_BLOCK),
-        read_image=lambda ref: b"",
+        read_image=no_images,
         block=1,
         share=REQUESTS_PER_BLOCK,
         address="local",
@@ -59,7 +60,11 @@ def measured(seconds: float, replicas: int, blocks: int) -> dict[str, float]:
     return {"block_seconds": seconds, "ideal": ideal, "took": took, "busy": ideal / took, "lost_ms": lost, "first": first}
 
 
-def sleeping(seconds: float, read_image: ReadImage) -> Engine:
+def no_images(ref: ImageRef) -> bytes:
+    raise KeyError(ref)
+
+
+def sleeping(seconds: float, _: ReadImage) -> Engine:
     rules = (ScriptRule(when=".", replies=("yes",)),)
     return Scripted(ScriptedEngine(kind="scripted", rules=rules, seconds_per_request=seconds))
 

@@ -160,11 +160,6 @@ def engine(case: Case) -> Iterator[Engine]:
         yield opened
 
 
-@pytest.fixture(autouse=True)
-def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
 def asking(key: object, *content: Block, sampling: Sampling = GREEDY, seed: int = 7) -> Request:
     message = Message(role="user", content=content or ("what is there?",))
     return Request(key=str(key), messages=(message,), sampling=sampling, seed=seed)
