@@ -62,6 +62,12 @@ class RayEngine:
     ) -> None:
         self.block = block
         self._share = share
+        self._askings: dict[int, _Asking] = {}
+        self._count = 0
+        self._broken: EngineError | None = None
+        self._closed = False
+        self._answered = False
+        self._started = time.monotonic()
         self._cluster = Cluster(address)
         from .ray_replicas import Pool  # Ray reads its settings when it is first imported, and the cluster has set them
 
@@ -74,11 +80,6 @@ class RayEngine:
         except BaseException:
             self._cluster.close()
             raise
-        self._askings: dict[int, _Asking] = {}
-        self._count = 0
-        self._broken: EngineError | None = None
-        self._answered = False
-        self._started = time.monotonic()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         waiting, more = blocks(requests, self._share), True
@@ -98,8 +99,9 @@ class RayEngine:
             self._forget(asking)
 
     def close(self) -> None:
-        if self._broken is None or not self._broken.args[0].startswith(_CLOSED):
-            self._broken = EngineError(_CLOSED, hint="Open another one.")
+        if not self._closed:
+            self._closed = True
+            self._broken = EngineError("the engine was closed", hint="Open another one.")
             self._pool.close()
             self._cluster.close()
 
@@ -159,10 +161,9 @@ class RayEngine:
 
     def _fail(self, error: Exception) -> None:
         reason = " ".join(str(error).split())[-500:]
-        self._broken = EngineError(f"Ray gave up: {type(error).__name__}: {reason}", hint=_HINT)
+        self._broken = self._broken or EngineError(f"Ray gave up: {type(error).__name__}: {reason}", hint=_HINT)
 
 
-_CLOSED = "the engine was closed"
 _HINT = (
     "See Ray's logs (/tmp/ray/session_latest/logs on each node); then run the same command again: it goes on where it stopped."
 )
