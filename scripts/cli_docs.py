@@ -17,6 +17,7 @@ COMMANDS = (
     ("compare-judges",),
     ("contamination",),
     ("score",),
+    ("doctor",),
     ("benchmarks",),
     ("benchmarks", "report"),
     ("benchmarks", "prepare"),

@@ -239,6 +239,34 @@ def score(
         show_scored(figures, console())
 
 
+@app.command()
+def doctor(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe that shall run here.", show_default=False)] = None,
+    folder: Annotated[Path | None, typer.Option("--dir", help="Its run folder.", show_default="runs/NAME")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a value of the recipe, as for `run`.", show_default=False)
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+) -> None:
+    """Say what is installed, which engines can run here, and whether a recipe fits; with what to do where not.
+
+    Nothing is loaded or downloaded. Ends with 1 if the recipe cannot run at all.
+    """
+    from .doctor import examine
+    from .recipe_file import load_recipe
+
+    loaded = load_recipe(recipe, changes or []) if recipe is not None else None
+    found = examine(loaded, folder or Path("runs") / (loaded.name if loaded is not None else ""))
+    if form == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        from .report.diagnosis import show_diagnosis
+
+        show_diagnosis(found, console())
+    if not found["runs"]:
+        raise typer.Exit(1)
+
+
 def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[str, Any]:
     from .evaluation import rescore
     from .wiring import find_score

@@ -341,7 +341,36 @@ def _with_kind(value: Any) -> Any:
     return {"kind": "transformers", **value} if isinstance(value, dict) else value
 
 
-Engine = Annotated[TransformersEngine | OpenAIEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+_Replica = Annotated[TransformersEngine | OpenAIEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+
+
+class RayEngine(Section):
+    """Generation on a Ray cluster: replicas of another engine on its nodes. All of them must see the model folder."""
+
+    kind: Literal["ray"]
+    replica: _Replica = TransformersEngine()
+    """The engine of each replica. The batches are its own, so the texts are those of this engine alone."""
+    address: str | None = Field(None, pattern=r"^(auto|local|[^:/\s]+:\d+)$")
+    """`HOST:PORT` of the head node, or `auto`. Without one the cluster that this machine belongs to; if there is none, one is
+    started here and ended with the run. `selfjudge` itself runs on a node of the cluster."""
+    replicas: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    """How many, or `[least, most]` for a cluster that grows and shrinks. Without it as many as there is room for at the start."""
+    gpus_per_replica: float = Field(1, ge=0)
+    """0 on CPUs; a fraction shares a GPU."""
+    cpus_per_replica: float = Field(1, gt=0)
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> RayEngine:
+        if self.gpus_per_replica > 1 and self.gpus_per_replica % 1:
+            raise ValueError("gpus_per_replica above 1 must be whole")
+        if isinstance(self.replicas, tuple) and self.replicas[0] > self.replicas[1]:
+            raise ValueError("replicas must be [least, most]")
+        return self
+
+
+Engine = Annotated[
+    TransformersEngine | OpenAIEngine | ScriptedEngine | RayEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)
+]
 
 
 class Recipe(Section):

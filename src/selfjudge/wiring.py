@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ from .recipe import (
     OpenAIEngine,
     PairsBench,
     PublicBench,
+    RayEngine,
     Recipe,
     ShapesBench,
     Source,
@@ -38,8 +40,9 @@ _ENGINES = {
     "openai": "engines.openai:OpenAIEngine",
     "scripted": "engines.scripted:Scripted",
     "baseline": "engines.baseline:Baseline",
+    "ray": "engines.ray:RayEngine",
 }
-_EXTRAS = {"openai": "http"}
+_EXTRAS = {"openai": "http", "ray": "ray"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
 _SOURCES = {
@@ -179,6 +182,8 @@ def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Eng
         engine = make(str(model), read_image=read_image, **recipe.model_dump(exclude={"kind"}))
     elif isinstance(recipe, OpenAIEngine):
         engine = open_server(recipe.served_model or str(model), recipe, read_image)
+    elif isinstance(recipe, RayEngine):
+        engine = _open_replicas(recipe, model, read_image)
     else:
         engine = make(recipe)
     return engine
@@ -197,10 +202,28 @@ def open_server(
     return engine
 
 
+def _open_replicas(recipe: RayEngine, model: Path, read_image: ReadImage) -> Engine:
+    """Engines on a Ray cluster. Where answers do not depend on their neighbours, many requests travel together."""
+    make = _load(_ENGINES, recipe.kind)
+    if isinstance(recipe.replica, TransformersEngine):
+        block = share = recipe.replica.batch_size
+    else:
+        block, share = 1, 4 * getattr(recipe.replica, "concurrency", 16)
+    options = recipe.model_dump(exclude={"kind", "replica"})
+    open_replica = partial(open_engine, recipe.replica, model)
+    engine: Engine = make(open_replica, read_image=read_image, block=block, share=share, **options)
+    return engine
+
+
+def embedded_model() -> Path:
+    """The folder of the tiny VLM shipped with the package."""
+    return Path(str(files("selfjudge") / "shapes" / "model"))
+
+
 def find_model(name: str) -> Path:
     """The folder of a model: the embedded one, one's own, or one from the hub. Raises InputError."""
     if name == EMBEDDED_MODEL:
-        return Path(str(files("selfjudge") / "shapes" / "model"))
+        return embedded_model()
     if Path(name).is_dir():
         return Path(name)
     try:

@@ -75,7 +75,7 @@ class TransformersEngine:
         """Answers to requests of one sampling; where a batch fails, to its halves, and at last a failure for one request."""
         try:
             return self._batch(requests)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except (RuntimeError, ValueError, IndexError, TypeError, OSError) as error:  # the last: what is no picture to Pillow
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             if len(requests) == 1:
@@ -100,12 +100,15 @@ class TransformersEngine:
             log.warning(warning)
 
     def _batch(self, requests: Sequence[Request]) -> list[Completion]:
+        model = self._model
+        if model is None:
+            raise EngineError("the engine was closed", hint="Open another one.")
         sampling = requests[0].sampling
-        inputs = self._inputs(requests)
+        inputs = self._inputs(requests).to(model.device, dtype=model.dtype)
         width = inputs["input_ids"].shape[1]
         watch = Watch(sampling.logprobs)
         with torch.inference_mode():
-            out = self._model.generate(
+            out = model.generate(
                 **inputs,
                 generation_config=GenerationConfig(
                     do_sample=False,
@@ -126,14 +129,13 @@ class TransformersEngine:
         turns = [[self._plain(message).as_blocks() for message in request.messages] for request in requests]
         texts = [self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
         pictures = [[self._image(ref) for message in request.messages for ref in message.images] for request in requests]
-        inputs = self._processor(
+        return self._processor(
             text=texts,
             images=pictures if pictures[0] else None,
             padding=True,
             return_tensors="pt",
             add_special_tokens=False,  # the chat template has written them
         )
-        return inputs.to(self._model.device, dtype=self._model.dtype)
 
     def _plain(self, message: Message) -> Message:
         """The message with this model's own control tokens broken, so that no text can pass for one."""

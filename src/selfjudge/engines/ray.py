@@ -1,0 +1,215 @@
+"""Generation on a Ray cluster: replicas of another engine on its nodes, fed and watched over by Ray Data.
+
+Requests are pulled in the caller's thread, at most three blocks for each replica ahead, and the answers of a block are handed
+over as soon as it is done. What a lost actor or node had in hand is asked again, by Ray where it can restart the actor, and by
+another replica where the node is gone. A block that kills every replica that tries it becomes failed completions.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ..chat import Completion, Request
+from ..errors import EngineError
+from ..ports import ReadImage, blocks
+from ..types import Finish, ImageRef
+from .ray_cluster import Cluster, quietly
+
+if TYPE_CHECKING:
+    from .ray_replicas import Answers, Broken, OpenReplica, Sizes
+
+log = logging.getLogger(__name__)
+
+_AHEAD = 3
+"""Blocks under way for each replica: one that is answered, one beside it, one on its way."""
+_STORED_BYTES = 128 * 2**20
+_PATIENCE_SECONDS = 60.0
+"""How long the first answer may take before we say what is waited for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asking:
+    """One call of `generate`: the blocks under way for it by number, and where their answers arrive."""
+
+    blocks: dict[int, list[Request]] = field(default_factory=dict)
+    arrived: SimpleQueue[tuple[int, Answers]] = field(default_factory=SimpleQueue)
+
+
+class RayEngine:
+    """A pool of replicas, each opened by `open_replica` in an actor with so many CPUs and GPUs.
+
+    `block` requests are answered together; `share` of them travel together, a multiple of it. `replicas` is how many there are,
+    or a range in which Ray may change their number; without it as many as the cluster has room for now.
+    """
+
+    def __init__(
+        self,
+        open_replica: OpenReplica,
+        *,
+        read_image: ReadImage,
+        block: int,
+        share: int,
+        address: str | None,
+        replicas: int | tuple[int, int] | None,
+        gpus_per_replica: float,
+        cpus_per_replica: float,
+    ) -> None:
+        self.block = block
+        self._share = share
+        self._askings: dict[int, _Asking] = {}
+        self._count = 0
+        self._broken: EngineError | None = None
+        self._closed = False
+        self._answered = False
+        self._started = time.monotonic()
+        self._cluster = Cluster(address)
+        from .ray_replicas import Pool  # Ray reads its settings when it is first imported, and the cluster has set them
+
+        try:
+            sizes = _sizes(self._cluster, replicas, cpus=cpus_per_replica, gpus=gpus_per_replica)
+            self._ahead = _AHEAD * sizes.most
+            self._pictures = Pictures(read_image)
+            with quietly():
+                self._pool = Pool(open_replica, sizes, node=self._cluster.here, deliver=self._deliver, fail=self._fail)
+        except BaseException:
+            self._cluster.close()
+            raise
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        waiting, more = blocks(requests, self._share), True
+        asking = _Asking()
+        try:
+            while more or asking.blocks:
+                if more and len(asking.blocks) < self._ahead:
+                    block = next(waiting, None)
+                    if block is None:
+                        more = False
+                        continue
+                    self._submit(block, asking)
+                    if asking.arrived.empty():
+                        continue
+                yield from self._next(asking)
+        finally:
+            self._forget(asking)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._broken = EngineError("the engine was closed", hint="Open another one.")
+            self._pool.close()
+            self._cluster.close()
+
+    def _submit(self, block: list[Request], asking: _Asking) -> None:
+        self._check()
+        number, self._count = self._count, self._count + 1
+        asking.blocks[number] = block
+        self._askings[number] = asking
+        self._pool.submit(number, block, self._pictures.of(block))
+
+    def _next(self, asking: _Asking) -> list[Completion]:
+        """The answers of the next block that has them. Raises EngineError."""
+        while True:
+            self._check()
+            try:
+                number, answers = asking.arrived.get(timeout=1.0)
+            except Empty:
+                continue
+            if (block := asking.blocks.pop(number, None)) is not None:  # a block may be answered twice after a loss
+                del self._askings[number]
+                self._pool.done((number,))
+                return self._completions(block, answers)
+
+    def _completions(self, block: list[Request], answers: Answers) -> list[Completion]:
+        if not isinstance(answers, list):
+            if answers.died and self._answered:
+                return [_failed(request, answers) for request in block]
+            raise EngineError(f"a replica on the Ray cluster cannot answer: {answers.reason}", hint=answers.hint or _HINT)
+        if sorted(answer.key for answer in answers) != sorted(request.key for request in block):
+            raise EngineError("a replica answered other requests than it was asked", hint="Please report this.")
+        self._answered = True
+        return answers
+
+    def _forget(self, asking: _Asking) -> None:
+        """Let go of what nobody waits for any more."""
+        for number in asking.blocks:
+            self._askings.pop(number, None)
+        if asking.blocks and self._broken is None:
+            self._pool.done(asking.blocks)
+
+    def _check(self) -> None:
+        """Look after the cluster. Raises EngineError where there is nothing left to wait for."""
+        if self._broken is not None:
+            raise self._broken
+        if gone := self._cluster.newly_dead():
+            log.warning("%d nodes of the Ray cluster are gone; what they had in hand is asked again", len(gone))
+            self._pool.lost(gone)
+        if not self._answered and time.monotonic() - self._started > _PATIENCE_SECONDS:
+            self._started = float("inf")
+            log.warning("no replica has answered yet; the Ray cluster has %s", self._cluster.describe())
+
+    # What follows is called from the pool's thread.
+
+    def _deliver(self, number: int, answers: Answers) -> None:
+        if (asking := self._askings.get(number)) is not None:
+            asking.arrived.put((number, answers))
+
+    def _fail(self, error: Exception) -> None:
+        reason = " ".join(str(error).split())[-500:]
+        self._broken = self._broken or EngineError(f"Ray gave up: {type(error).__name__}: {reason}", hint=_HINT)
+
+
+_HINT = (
+    "See Ray's logs (/tmp/ray/session_latest/logs on each node); then run the same command again: it goes on where it stopped."
+)
+
+
+class Pictures:
+    """Images in the object store, each put there once for all requests that show it; those used last are kept."""
+
+    def __init__(self, read_image: ReadImage) -> None:
+        self._read = read_image
+        self._kept: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._size = 0
+
+    def of(self, block: Iterable[Request]) -> dict[str, tuple[Any, ...]]:
+        """References to all images of a block, by SHA-256; whoever holds them keeps them there."""
+        refs = {ref.sha256: ref for request in block for message in request.messages for ref in message.images}
+        return {sha256: (self._stored(ref),) for sha256, ref in refs.items()}
+
+    def _stored(self, ref: ImageRef) -> Any:
+        import ray
+
+        if (found := self._kept.get(ref.sha256)) is not None:
+            self._kept.move_to_end(ref.sha256)
+            return found[0]
+        data = self._read(ref)
+        stored = ray.put(data)
+        self._kept[ref.sha256] = (stored, len(data))
+        self._size += len(data)
+        while self._size > _STORED_BYTES:
+            self._size -= self._kept.popitem(last=False)[1][1]
+        return stored
+
+
+def _failed(request: Request, broken: Broken) -> Completion:
+    return Completion(key=request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=broken.reason)
+
+
+def _sizes(cluster: Cluster, replicas: int | tuple[int, int] | None, *, cpus: float, gpus: float) -> Sizes:
+    """How many replicas to have. Raises EngineError where there is room for none."""
+    from .ray_replicas import Sizes
+
+    room = cluster.room(cpus, gpus)
+    if replicas is None and not room:
+        raise EngineError(
+            f"no node has room for a replica with {cpus:g} CPUs and {gpus:g} GPUs: there are {cluster.describe()}",
+            hint="Lower engine.gpus_per_replica (0 on CPUs) or engine.cpus_per_replica, or name engine.replicas and add nodes.",
+        )
+    least, most = (room, room) if replicas is None else (replicas, replicas) if isinstance(replicas, int) else replicas
+    return Sizes(least=least, first=max(least, min(room, most)), most=most, cpus=cpus, gpus=gpus)

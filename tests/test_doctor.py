@@ -1,0 +1,206 @@
+"""The doctor: what is installed, what can run, what a recipe needs, and what to do."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs import ROOT
+from selfjudge import doctor
+from selfjudge.doctor.conflicts import conflicts
+from selfjudge.doctor.footprint import footprint
+from selfjudge.doctor.installed import Environment, other_environment, this_environment
+from selfjudge.doctor.machine import GPU, Machine
+from selfjudge.errors import InputError
+from selfjudge.recipe import Recipe
+from selfjudge.recipe_file import load_recipe
+from selfjudge.wiring import embedded_model
+
+BIG = GPU(name="big", total_gib=80.0, free_gib=79.0)
+SMALL = GPU(name="small", total_gib=8.0, free_gib=8.0)
+GIB = 2**30
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "selfjudge", "doctor", *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def installed(**versions: str) -> Environment:
+    return Environment(path="python", python="3.12.0", versions=versions, torch_build="cuda 13.0")
+
+
+def model_of(folder: Path, parameters: int, **config: Any) -> Path:
+    """A model folder whose weights file lists so many bfloat16 parameters and holds none."""
+    folder.mkdir(exist_ok=True)
+    text = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "text_config": text, **config}))
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [parameters // 1000, 1000], "data_offsets": [0, 0]}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    return folder
+
+
+def recipe(*changes: str) -> Recipe:
+    return load_recipe(ROOT / "recipes/scripted.yaml", ("training.kind=sft", *changes))
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch):
+    """Examine a recipe on a machine with these GPUs."""
+
+    def examine(asked: Recipe, *gpus: GPU, disk: int = 500 * GIB, memory: int = 64 * GIB) -> dict[str, Any]:
+        machine = Machine(gpus=gpus, memory=memory, disk_free=disk)
+        monkeypatch.setattr(doctor, "look_around", lambda folder: machine)
+        return doctor.examine(asked, Path("runs"))
+
+    return examine
+
+
+def found(result: dict[str, Any], about: str) -> list[tuple[str, str]]:
+    return [(f["level"], f["what"] + " " + f["do"]) for f in result["findings"] if f["about"] == about]
+
+
+def test_without_a_recipe_it_lists_what_is_installed_and_what_can_run():
+    shown = command("--format", "json")
+    told = json.loads(shown.stdout)
+    assert shown.returncode == 0 and told["runs"] and told["recipe"] is None
+    assert {package["name"] for package in told["packages"]} >= {"torch", "transformers", "trl", "vllm", "ray", "openai"}
+    assert {engine["kind"] for engine in told["engines"]} == {"transformers", "openai", "vllm", "ray", "scripted"}
+    assert all(engine["do"] for engine in told["engines"] if not engine["runs"])
+
+
+def test_people_see_a_table_and_a_recipe_that_can_run_ends_well():
+    shown = command(ROOT / "recipes/scripted.yaml")
+    assert shown.returncode == 0 and "scripted can run here" in shown.stdout and "python" in shown.stdout
+
+
+def test_a_recipe_that_cannot_run_at_all_ends_with_1_and_says_why():
+    shown = command(ROOT / "recipes/cluster-ray.yaml")
+    assert shown.returncode == 1 and "cluster-ray cannot run here" in shown.stdout
+    assert "there is no model /shared/models/my-vlm" in shown.stdout
+
+
+def test_nothing_heavy_is_imported():
+    heavy = ("torch", "transformers", "ray", "openai", "datasets", "vllm")
+    probe = (
+        "import sys; from pathlib import Path\n"
+        "from selfjudge.doctor import examine; from selfjudge.recipe_file import load_recipe\n"
+        f"examine(load_recipe(Path('recipes/scripted.yaml')), Path('runs')); print([m for m in {heavy} if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", probe], text=True, cwd=ROOT).strip() == "[]"
+
+
+def test_an_engine_that_lacks_a_package_is_told_with_what_to_install():
+    ray = doctor._engine("ray", installed(torch="2.13.0"), None)
+    assert (ray["runs"], ray["missing"]) == (False, ["ray"]) and "selfjudge[ray]" in ray["do"]
+
+
+def test_servers_of_their_own_environment_are_looked_for_there():
+    assert doctor._engine("vllm", installed(), installed(vllm="0.32.0"))["runs"]
+    assert not doctor._engine("vllm", installed(vllm="0.32.0"), installed())["runs"]
+
+
+def test_another_environment_is_read_without_being_changed_and_a_wrong_path_is_told():
+    same = other_environment(Path(sys.executable))
+    assert same.versions["pillow"] == this_environment().versions["pillow"] and same.broken is None
+    assert "FileNotFoundError" in str(other_environment(Path("/nowhere/python")).broken)
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({"vllm": "0.33.0", "transformers": "5.23.0"}, "vllm 0.33.0 wants transformers >=5.16.1,<5.21; installed is 5.23.0"),
+        ({"vllm": "0.32.0", "transformers": "5.23.0"}, "wants transformers <5.20"),
+        ({"trackio": "0.43.0", "pillow": "13.0.0"}, "trackio 0.43.0 wants pillow <13"),
+        ({"ms-swift": "4.6.0", "trl": "1.16.0"}, "ms-swift 4.6.0 wants trl <1.0"),
+        ({"trl": "1.16.0", "transformers": "5.17.0"}, "trl 1.16.0 wants transformers >=5.18"),
+        ({"data-designer": "0.9.7", "huggingface-hub": "2.4.0"}, "wants huggingface-hub <2"),
+    ],
+)
+def test_versions_that_do_not_fit_are_told_with_a_way_out(versions: dict[str, str], said: str):
+    [finding] = conflicts(installed(**versions))
+    assert said in finding.what and finding.do
+
+
+def test_versions_that_fit_are_not_mentioned():
+    assert not list(conflicts(installed(vllm="0.32.0", transformers="5.19.0", trl="1.16.0", pillow="12.3.0", peft="0.21.2")))
+
+
+def test_a_models_size_is_read_from_the_headers_of_its_weights(tmp_path: Path):
+    size = footprint(model_of(tmp_path / "model", 7_000_000_000))
+    assert (size.parameters, size.stored, size.kind) == (7_000_000_000, 14_000_000_000, "qwen2_5_vl")
+    assert size.weights("float32") == 2 * size.weights("auto") == 28_000_000_000
+    assert size.kv_bytes_per_token == 2 * 32 * 8 * 128 * 2
+    real = footprint(embedded_model())
+    assert 1e6 < real.parameters < 1.5e6 and real.stored == pytest.approx(
+        (embedded_model() / "model.safetensors").stat().st_size, rel=0.1
+    )
+
+
+@pytest.mark.parametrize("harm", ["no config", "no weights", "no safetensors"])
+def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path, harm: str):
+    folder = model_of(tmp_path / "model", 1_000_000)
+    if harm == "no config":
+        (folder / "config.json").unlink()
+    elif harm == "no weights":
+        (folder / "model.safetensors").unlink()
+    else:
+        (folder / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(InputError):
+        footprint(folder)
+
+
+def test_the_model_is_held_against_the_gpus_memory(tmp_path: Path, on: Any):
+    asked = recipe(f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "engine={kind: transformers}")
+    assert [level for level, _ in found(on(asked, BIG), "memory")] == ["fine"]
+    small = on(asked, SMALL)
+    assert not small["runs"] and found(small, "memory")[0][0] == "error"
+
+
+def test_a_batch_that_does_not_fit_is_a_warning_with_a_remedy(tmp_path: Path, on: Any):
+    asked = recipe(f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "engine={kind: transformers, batch_size: 256}")
+    [(level, what)] = found(on(asked, BIG), "memory")
+    assert level == "warning" and "batch_size" in what
+
+
+def test_training_that_may_not_fit_is_a_warning(tmp_path: Path, on: Any):
+    asked = recipe(f"model={model_of(tmp_path / 'model', 11_000_000_000)}", "engine={kind: transformers, batch_size: 1}")
+    assert [level for level, _ in found(on(asked, BIG), "training")] == ["warning"]
+
+
+def test_a_disk_too_small_for_the_judges_is_told(tmp_path: Path, on: Any):
+    asked = recipe(f"model={model_of(tmp_path / 'model', 1_000_000_000)}", "engine={kind: transformers}")
+    assert [level for level, _ in found(on(asked, BIG, disk=3 * GIB), "disk")] == ["warning"]
+    assert [level for level, _ in found(on(asked, BIG, disk=1 * GIB), "disk")] == ["error"]
+
+
+def test_replicas_that_want_gpus_where_there_are_none_are_told(on: Any):
+    result = on(recipe("engine={kind: ray}"))
+    assert result["runs"] and "gpus_per_replica" in found(result, "engine")[0][1]
+
+
+def test_a_server_that_does_not_answer_is_an_error(on: Any):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    result = on(recipe(f"engine={{kind: openai, base_url: 'http://127.0.0.1:{port}/v1'}}"))
+    assert not result["runs"] and f"nothing answers at 127.0.0.1:{port}" in found(result, "engine")[0][1]
+
+
+def test_prompts_and_models_that_are_not_there_are_errors_and_a_name_of_the_hub_is_none(on: Any):
+    result = on(recipe("model=/nowhere", "prompts=[{kind: files, path: nowhere.jsonl}]"))
+    assert {f["about"] for f in result["findings"] if f["level"] == "error"} == {"model", "prompts"}
+    result = on(recipe("model=org/name"))
+    assert result["runs"] and found(result, "model")[0][0] == "warning"
