@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .chat import Sampling
 from .method.alteration import default_templates
@@ -19,6 +19,13 @@ from .method.prompts import JUDGE, placeholders
 from .method.protocols import STRICT, Protocol
 from .method.selection import Keep, Rule
 from .method.voting import Negative
+from .recipe_engines import Engine as Engine
+from .recipe_engines import OpenAIEngine as OpenAIEngine
+from .recipe_engines import ScriptedEngine as ScriptedEngine
+from .recipe_engines import ScriptRule as ScriptRule
+from .recipe_engines import Section
+from .recipe_engines import TransformersEngine as TransformersEngine
+from .recipe_engines import VLLMEngine as VLLMEngine
 from .types import Kind, content_id
 
 MAX_PIXELS = 100_000_000
@@ -26,12 +33,6 @@ MAX_PIXELS = 100_000_000
 
 EMBEDDED_MODEL = "shapes"
 """The model name that stands for the tiny VLM shipped with the package."""
-
-
-class Section(BaseModel):
-    """A part of a recipe: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SamplingRecipe(Section):
@@ -287,61 +288,6 @@ class Evaluation(Section):
         if len({benchmark.name for benchmark in benchmarks}) < len(benchmarks):
             raise ValueError("a benchmark is named twice")
         return benchmarks
-
-
-class TransformersEngine(Section):
-    """Generation in this process, in batches."""
-
-    kind: Literal["transformers"] = "transformers"
-    """Also without a `kind`."""
-    batch_size: int = Field(32, ge=1, le=256)
-    """Requests generated together. Another size may round differently and so change a few texts."""
-    device: str = "auto"
-    """A torch device, or `auto`: the GPU if there is one."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto`: as the checkpoint was saved."""
-
-
-class OpenAIEngine(Section):
-    """Generation by a server that speaks OpenAI's chat completions. Its key comes from OPENAI_API_KEY alone."""
-
-    kind: Literal["openai"]
-    base_url: str = Field("http://localhost:8000/v1", pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
-    """Where the server is, mostly with `/v1` at the end. It holds no key and no password."""
-    served_model: str | None = None
-    """The model's name on the server. Without one it is the path of the model folder, as `vllm serve FOLDER` has it."""
-    concurrency: int = Field(64, ge=1, le=1_024)
-    """The most requests at once; as many of them are used as raise the server's throughput."""
-    timeout_seconds: float = Field(600.0, gt=0)
-    """The longest wait for one whole reply."""
-    retries: int = Field(6, ge=0)
-    """Further tries of a request that failed for want of a server; six take about a minute."""
-
-
-class ScriptRule(Section):
-    """One rule of the scripted engine: if `when` is found in the request's text, one of `replies` is the answer."""
-
-    when: str
-    """A regular expression, searched in the text of the last message."""
-    replies: tuple[str, ...] = Field(min_length=1)
-    """Drawn by the request's seed; `\\1` and `\\g<name>` stand for groups of `when`."""
-
-
-class ScriptedEngine(Section):
-    """No model: replies by rules. For trying out a recipe, and for tests."""
-
-    kind: Literal["scripted"]
-    rules: tuple[ScriptRule, ...] = Field(min_length=1)
-    """The first that fits answers. A request that none fits fails."""
-    seconds_per_request: float = Field(0.0, ge=0)
-
-
-def _with_kind(value: Any) -> Any:
-    """An engine section that names no kind is transformers'."""
-    return {"kind": "transformers", **value} if isinstance(value, dict) else value
-
-
-Engine = Annotated[TransformersEngine | OpenAIEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
 
 
 class Recipe(Section):

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
-from .recipe import Recipe, check_placeholders
+from .recipe import Engine, Recipe, VLLMEngine, check_placeholders
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -200,5 +200,13 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
             "prompts": prompts,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
+            "engine": _anchored_engine(recipe.engine, folder),
         }
     )
+
+
+def _anchored_engine(engine: Engine, folder: Path) -> Engine:
+    """The engine with an absolute path of its interpreter, whose link is kept: a virtual environment is known by it."""
+    if not isinstance(engine, VLLMEngine) or engine.python is None:
+        return engine
+    return engine.model_copy(update={"python": (folder / engine.python.expanduser()).absolute()})

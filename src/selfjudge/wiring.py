@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError
 from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
-from .recipe import EMBEDDED_MODEL, Bench, OpenAIEngine, Recipe, Training, TransformersEngine
+from .recipe import EMBEDDED_MODEL, Bench, OpenAIEngine, Recipe, Training, TransformersEngine, VLLMEngine
 from .recipe import Engine as EngineRecipe
+from .store import RunFolder, fingerprint
 from .types import ImageRef
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 _ENGINES = {
     "transformers": "engines.local:TransformersEngine",
     "openai": "engines.openai:OpenAIEngine",
+    "vllm": "engines.vllm:VLLMEngine",
     "scripted": "engines.scripted:Scripted",
     "baseline": "engines.baseline:Baseline",
 }
-_EXTRAS = {"openai": "http"}
+_EXTRAS = {"openai": "http", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
 _SOURCES = {
@@ -67,14 +69,14 @@ class World:
     open_engine: Callable[[Path], Engine]
 
 
-def make_world(recipe: Recipe, read_image: ReadImage) -> World:
-    """The adapters that a recipe names. Raises SelfjudgeError where one cannot be made."""
+def make_world(recipe: Recipe, place: RunFolder) -> World:
+    """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model),
         sources=tuple(_load(_SOURCES, source.kind)(source) for source in recipe.prompts),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
-        trainer=_make_trainer(recipe.training, read_image),
-        open_engine=lambda model: open_engine(recipe.engine, model, read_image),
+        trainer=_make_trainer(recipe.training, place.images.get),
+        open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
     )
 
 
@@ -97,17 +99,28 @@ def open_baseline(name: str) -> Engine:
     return engine
 
 
-def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Engine:
-    """The engine of a recipe with a model folder loaded."""
+def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage, *, place: RunFolder | None = None) -> Engine:
+    """The engine of a recipe with a model folder loaded. One that starts servers needs the run folder, for logs and images."""
     make = _load(_ENGINES, recipe.kind)
     engine: Engine
     if isinstance(recipe, TransformersEngine):
         engine = make(str(model), read_image=read_image, **recipe.model_dump(exclude={"kind"}))
     elif isinstance(recipe, OpenAIEngine):
         engine = open_server(recipe.served_model or str(model), recipe, read_image)
+    elif isinstance(recipe, VLLMEngine):
+        if place is None:
+            raise ValueError("vLLM servers need a run folder")
+        options = {"images": place.images, "logs": place.root / "logs", "name": _served_name(model, place)}
+        engine = make(model, **options, **recipe.model_dump(exclude={"kind"}))
     else:
         engine = make(recipe)
     return engine
+
+
+def _served_name(model: Path, place: RunFolder) -> str:
+    """A name that no other model has: an engine's caches must never take one judge for another."""
+    label = model.parent.name.replace("iteration", "judge") if model.is_relative_to(place.root) else "base"
+    return f"{label}-{fingerprint(model)[:8]}"
 
 
 def open_server(
