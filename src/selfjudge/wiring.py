@@ -67,6 +67,8 @@ class World:
     benchmarks: tuple[Benchmark, ...]
     trainer: Trainer
     open_engine: Callable[[Path], Engine]
+    open_reference: Callable[[Path], Engine] | None = None
+    """The engine that a served judge must agree with; None where no servers of ours are used."""
 
 
 def make_world(recipe: Recipe, place: RunFolder) -> World:
@@ -77,7 +79,15 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe.training, place.images.get),
         open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
+        open_reference=_reference(recipe.engine, place),
     )
+
+
+def _reference(recipe: EngineRecipe, place: RunFolder) -> Callable[[Path], Engine] | None:
+    if not isinstance(recipe, VLLMEngine):
+        return None
+    same = TransformersEngine(dtype=recipe.dtype)
+    return lambda model: open_engine(same, model, place.images.get)
 
 
 def make_benchmark(recipe: Bench) -> Benchmark:
