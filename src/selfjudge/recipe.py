@@ -7,11 +7,12 @@ one that there is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from .chat import Sampling
 from .method.alteration import default_templates
@@ -30,6 +31,8 @@ from .types import Kind, content_id
 
 MAX_PIXELS = 100_000_000
 """An image with more is not decoded."""
+
+VLLM_HOTTEST = 2.0
 
 EMBEDDED_MODEL = "shapes"
 """The model name that stands for the tiny VLM shipped with the package."""
@@ -310,6 +313,14 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     engine: Engine = TransformersEngine()
 
+    @field_validator("engine")
+    @classmethod
+    def _temperatures_it_takes(cls, engine: Engine, info: ValidationInfo) -> Engine:
+        hottest = max(_temperatures(info.data), default=0.0)
+        if isinstance(engine, VLLMEngine) and hottest > VLLM_HOTTEST:
+            raise ValueError(f"vLLM samples at temperatures up to {VLLM_HOTTEST:g}, and this recipe has {hottest:g}")
+        return engine
+
     def as_json(self) -> dict[str, Any]:
         """The whole recipe, defaults included, as JSON-able values."""
         return self.model_dump(mode="json")
@@ -317,6 +328,15 @@ class Recipe(Section):
     @property
     def digest(self) -> str:
         return content_id("recipe", self.as_json())
+
+
+def _temperatures(sections: dict[str, Any]) -> Iterator[float]:
+    """All temperatures of a recipe's sections."""
+    for section in sections.values():
+        if isinstance(section, SamplingRecipe):
+            yield section.temperature
+        elif isinstance(section, Section):
+            yield from _temperatures(dict(section))
 
 
 def check_placeholders(template: str, *, needed: set[str], allowed: set[str]) -> None:

@@ -327,6 +327,25 @@ def test_a_refusal_that_only_mentions_a_parameter_teaches_nothing():
     assert {"seed", "max_tokens"} <= next(asked.body.keys() for asked in server.asked if asked.text == "19")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "temperature must be in [0, 2], got 3.0.",
+        "temperature: Input should be less than or equal to 2",
+        "temperature is too high",
+    ],
+)
+def test_a_refusal_of_a_value_is_never_answered_by_sampling_otherwise(words: str):
+    def rule(asked: Asked) -> Any:
+        return refusal(400, words) if asked.body.get("temperature", 0) > 2 else echo(asked)
+
+    hot = Sampling(temperature=3.0, max_tokens=8)
+    with serving(rule) as server:
+        done = answers(server, [request("hot", sampling=hot), *[request(i, sampling=WARM) for i in range(20)]])
+    assert done["hot"].finish is Finish.ERROR and words in str(done["hot"].error)
+    assert all("temperature" in asked.body for asked in server.asked)
+
+
 def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     shown: list[str] = []

@@ -46,8 +46,17 @@ def test_spaces_that_one_engine_shows_and_the_other_does_not_are_no_difference()
     assert gap((token(" red", _red=0.6, red=0.1),), (token("red", red=0.7),)) == pytest.approx(0.0)
 
 
-def test_a_word_that_only_one_side_lists_has_no_chance_on_the_other():
+def test_parts_of_characters_which_engines_show_or_not_are_left_out():
+    one = Token(text="red", logprobs=(("red", math.log(0.5)), ("\ufffd", math.log(0.2)), ("\ufffd", math.log(0.1))))
+    other = Token(text="red", logprobs=(("red", math.log(0.5)), ("", math.log(0.3))))
+    assert gap((one,), (other,)) == 0.0
+
+
+def test_a_word_that_only_one_side_lists_may_be_as_likely_as_the_others_list_allows():
     assert gap((token("red", red=1.0),), (token("red", red=0.8, blue=0.2),)) == pytest.approx(0.2)
+    longest = (token("red", red=0.5, blue=0.1, green=0.1),), (token("red", red=0.5, blue=0.1, sky=0.1),)
+    assert gap(*longest) == pytest.approx(0.0)
+    assert gap((token("red", red=0.5, blue=0.4),), (token("red", red=0.5, green=0.2),)) == pytest.approx(0.2)
 
 
 def test_a_reply_without_words_is_as_far_as_can_be():

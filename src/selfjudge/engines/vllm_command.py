@@ -74,6 +74,7 @@ def command(launch: Launch, script: Path | None, port: int) -> list[str]:
     words += ["--dtype", _dtype(launch)]
     words += ["--generation-config", "vllm"]  # a request says how to sample, and nothing else does
     words += ["--allowed-local-media-path", launch.images]
+    words += ["--disable-uvicorn-access-log"]
     if launch.max_model_len is not None:
         words += ["--max-model-len", launch.max_model_len]
     if len(launch.gpus) > 1:

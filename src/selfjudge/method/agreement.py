@@ -67,18 +67,30 @@ def gap(one: tuple[Token, ...], other: tuple[Token, ...]) -> float:
     largest = 0.0
     for mine, theirs in zip(one, other, strict=False):
         p, q = _by_text(mine), _by_text(theirs)
-        largest = max(largest, *(abs(p.get(text, 0.0) - q.get(text, 0.0)) for text in p.keys() | q.keys()))
-        if mine.text.strip() != theirs.text.strip():
+        largest = max(largest, _difference(p, q), _difference(q, p))
+        if _plain(mine.text) != _plain(theirs.text):
             break
     return largest
 
 
+def _difference(p: dict[str, float], q: dict[str, float]) -> float:
+    """The largest difference of a token listed in `p`. One that is not listed in `q` may be as likely as that allows."""
+    unlisted = max(0.0, min([1 - sum(q.values()), *q.values()]))
+    named = {text: chance for text, chance in p.items() if text}
+    return max((abs(chance - q[text]) if text in q else chance - unlisted for text, chance in named.items()), default=0.0)
+
+
 def _by_text(token: Token) -> dict[str, float]:
-    """Probabilities by text without spaces, which engines show or not."""
+    """Probabilities by text; those without any together."""
     chances: dict[str, float] = {}
     for text, logprob in token.logprobs:
-        chances[text.strip()] = chances.get(text.strip(), 0.0) + math.exp(logprob)
+        chances[_plain(text)] = chances.get(_plain(text), 0.0) + math.exp(logprob)
     return chances
+
+
+def _plain(text: str) -> str:
+    """A token without spaces at its ends, which engines show or not, and nothing of one that is but a part of a character."""
+    return text.strip(" \ufffd")
 
 
 class Fault(StrEnum):

@@ -1,7 +1,7 @@
 """The probe: a served judge must answer as transformers does with the same folder, and not as the judge before it.
 
-A few pairs of the iteration, drawn by hash, are asked about in both orders, greedily, one after the other: so the same weights
-give the same numbers, as far as a server can.
+A few pairs of the iteration, drawn by hash, are asked about in both orders, greedily. A server is asked one question at a time,
+so that the same weights give the same numbers, as far as it can.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..chat import Completion, Request
 from ..errors import EngineError
 from ..method.agreement import STILL, TOLERANCE, Distance, Fault, Replies, distance, fault
 from ..method.protocols import Protocol
-from ..ports import Engine, Progress
+from ..ports import Engine, Progress, blocks
 from ..store import read_json, write_json
 from ..types import Finish, Order, PreferencePair, content_id
 from .judge import comparison_request
@@ -57,9 +57,9 @@ class Probe:
         """What an engine answers. Raises EngineError where it fails."""
         found: dict[str, Completion] = {}
         with self._progress("probe", len(self._requests)) as advance:
-            for request in self._requests:
-                found.update((completion.key, completion) for completion in engine.generate([request]))
-                advance(1)
+            for block in blocks(self._requests, engine.block):
+                found.update((completion.key, completion) for completion in engine.generate(block))
+                advance(len(block))
         if failed := [c for c in found.values() if c.finish is Finish.ERROR or c.tokens is None]:
             raise EngineError(
                 f"{len(failed)} of {len(found)} requests of the probe failed: {failed[0].error or 'no log-probabilities'}",
