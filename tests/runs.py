@@ -31,7 +31,7 @@ def scripted_recipe(*overrides: str) -> Recipe:
 def run_recipe(recipe: Recipe, folder: Path, change: Callable[[World], World] = lambda world: world) -> dict[str, Any]:
     """Run a recipe in this process, its world changed first."""
     place = RunFolder(folder)
-    world = change(make_world(recipe, place.images.get))
+    world = change(make_world(recipe, place))
     return run(recipe, place, world, progress=no_progress, on_iteration=lambda state: None)
 
 

@@ -60,6 +60,12 @@ def test_a_change_on_the_command_line_wins(tmp_path: Path):
         ),
         (MINIMAL + "judging: {template: '{first} {second} {third}'}\n", (), "the template has {third}", ""),
         (MINIMAL + "loop: {prompts: fresh}\n", (), "prompts_per_iteration goes with", ""),
+        (
+            MINIMAL + "synthesis: {closed: {sampling: {temperature: 3}}}\nengine: {kind: vllm}\n",
+            (),
+            "recipe.yaml:4: `engine`: vLLM samples at temperatures up to 2, and this recipe has 3",
+            "vllm",
+        ),
         (MINIMAL + "training: {batch_size: 3}\n", (), "batch_size must be a multiple", ""),
         ("prompts: [{kind: shapes}]\n", (), "`model` is missing", "recipes/"),
         ("model: shapes\nmodel: other\n", (), "recipe.yaml:2: `model` is set twice", "line 1"),
@@ -92,6 +98,13 @@ def test_paths_in_a_recipe_start_at_its_folder(tmp_path: Path):
     assert recipe.model == str(tmp_path / "model")
     assert recipe.prompts[0].path == tmp_path / "data/p.jsonl"
     assert recipe.prompts[1].path == "org/name"
+
+
+def test_the_interpreter_of_a_server_is_found_from_the_recipe_and_its_link_is_kept(tmp_path: Path):
+    (tmp_path / "python").symlink_to("/usr/bin/env")
+    recipe = load(tmp_path, MINIMAL + "engine: {kind: vllm, python: env/../python}\n")
+    assert recipe.engine.python == tmp_path / "env/../python"
+    assert load(tmp_path, MINIMAL + "engine: {kind: vllm}\n").engine.python is None
 
 
 def test_the_digest_tells_recipes_apart(tmp_path: Path):

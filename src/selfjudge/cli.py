@@ -294,7 +294,7 @@ def _run(recipe: Recipe, folder: Path) -> None:
         if len(state["iterations"]) > seen:
             _show(state)
 
-    world = make_world(recipe, place.images.get)
+    world = make_world(recipe, place)
     with _interruptible():
         state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration)
     if len(state["iterations"]) <= seen:

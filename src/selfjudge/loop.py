@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from .ports import Benchmark, Engine, NamedEngine, Progress
 from .recipe import Recipe
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
+from .stages.probe import Probe
 from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
 from .tables import Row
 from .types import Kind, PreferencePair, Prompt, content_id, seed_of
@@ -99,7 +101,9 @@ class _Run:
         pairs, lost = self._pairs(number, prompts, responses)
         judgments = self._judgments(number, pairs)
         selected, dropped = self._select(number, pairs, judgments, lost)
+        probe = self._probe(number, pairs)
         judge = self._train(number, selected)
+        probed = self._probed(number, probe, judge)
         benchmarks, measured = self._measure(number)
         return summary.entry(
             number,
@@ -109,6 +113,7 @@ class _Run:
             judgments=judgments,
             selected=selected,
             judge=judge,
+            probe=probed,
             benchmarks=benchmarks,
             held_out=self._held_out_score(number, held_out),
             measured=measured,
@@ -236,6 +241,28 @@ class _Run:
                 progress=self._progress,
             )
         return judge
+
+    def _probe(self, number: int, pairs: Table) -> Probe | None:
+        """The probe of the judge to be trained, its predecessor asked; None where no servers of ours are used."""
+        if self._world.open_reference is None:
+            return None
+        made = [tables.pair_of(row) for row in pairs.rows()]
+        probe = Probe(self._folder.iteration(number), made, self._recipe.judging.protocol, self._progress)
+        if probe.needed:
+            probe.ask_predecessor(self._engine(number - 1).engine)
+        return probe
+
+    def _probed(self, number: int, probe: Probe | None, judge: JudgeFolder) -> dict[str, Any] | None:
+        """What the probe found. Raises EngineError when a server does not have the judge that was trained."""
+        if probe is None or self._world.open_reference is None:
+            return None
+        if probe.needed:
+            self._engines.close()
+            with closing(self._world.open_reference(judge.path)) as reference:
+                expected = probe.replies(reference)
+            trained = judge.report["steps"] > 0 and self._recipe.training.kind != "scripted"
+            probe.conclude(expected=expected, served=probe.replies(self._engine(number).engine), trained=trained)
+        return probe.report
 
     def _measure(self, number: int) -> tuple[dict[str, Any], list[Table]]:
         """The figures of a judge on each benchmark, and the judgments behind them."""

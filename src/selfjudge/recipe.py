@@ -7,11 +7,12 @@ one that there is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from .chat import Sampling
 from .method.alteration import default_templates
@@ -19,19 +20,23 @@ from .method.prompts import JUDGE, placeholders
 from .method.protocols import STRICT, Protocol
 from .method.selection import Keep, Rule
 from .method.voting import Negative
+from .recipe_engines import Engine as Engine
+from .recipe_engines import OpenAIEngine as OpenAIEngine
+from .recipe_engines import RayEngine as RayEngine
+from .recipe_engines import ScriptedEngine as ScriptedEngine
+from .recipe_engines import ScriptRule as ScriptRule
+from .recipe_engines import Section
+from .recipe_engines import TransformersEngine as TransformersEngine
+from .recipe_engines import VLLMEngine as VLLMEngine
 from .types import Kind, content_id
 
 MAX_PIXELS = 100_000_000
 """An image with more is not decoded."""
 
+VLLM_HOTTEST = 2.0
+
 EMBEDDED_MODEL = "shapes"
 """The model name that stands for the tiny VLM shipped with the package."""
-
-
-class Section(BaseModel):
-    """A part of a recipe: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SamplingRecipe(Section):
@@ -289,90 +294,6 @@ class Evaluation(Section):
         return benchmarks
 
 
-class TransformersEngine(Section):
-    """Generation in this process, in batches."""
-
-    kind: Literal["transformers"] = "transformers"
-    """Also without a `kind`."""
-    batch_size: int = Field(32, ge=1, le=256)
-    """Requests generated together. Another size may round differently and so change a few texts."""
-    device: str = "auto"
-    """A torch device, or `auto`: the GPU if there is one."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto`: as the checkpoint was saved."""
-
-
-class OpenAIEngine(Section):
-    """Generation by a server that speaks OpenAI's chat completions. Its key comes from OPENAI_API_KEY alone."""
-
-    kind: Literal["openai"]
-    base_url: str = Field("http://localhost:8000/v1", pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
-    """Where the server is, mostly with `/v1` at the end. It holds no key and no password."""
-    served_model: str | None = None
-    """The model's name on the server. Without one it is the path of the model folder, as `vllm serve FOLDER` has it."""
-    concurrency: int = Field(64, ge=1, le=1_024)
-    """The most requests at once; as many of them are used as raise the server's throughput."""
-    timeout_seconds: float = Field(600.0, gt=0)
-    """The longest wait for one whole reply."""
-    retries: int = Field(6, ge=0)
-    """Further tries of a request that failed for want of a server; six take about a minute."""
-
-
-class ScriptRule(Section):
-    """One rule of the scripted engine: if `when` is found in the request's text, one of `replies` is the answer."""
-
-    when: str
-    """A regular expression, searched in the text of the last message."""
-    replies: tuple[str, ...] = Field(min_length=1)
-    """Drawn by the request's seed; `\\1` and `\\g<name>` stand for groups of `when`."""
-
-
-class ScriptedEngine(Section):
-    """No model: replies by rules. For trying out a recipe, and for tests."""
-
-    kind: Literal["scripted"]
-    rules: tuple[ScriptRule, ...] = Field(min_length=1)
-    """The first that fits answers. A request that none fits fails."""
-    seconds_per_request: float = Field(0.0, ge=0)
-
-
-def _with_kind(value: Any) -> Any:
-    """An engine section that names no kind is transformers'."""
-    return {"kind": "transformers", **value} if isinstance(value, dict) else value
-
-
-_Replica = Annotated[TransformersEngine | OpenAIEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
-
-
-class RayEngine(Section):
-    """Generation on a Ray cluster: replicas of another engine on its nodes. All of them must see the model folder."""
-
-    kind: Literal["ray"]
-    replica: _Replica = TransformersEngine()
-    """The engine of each replica. The batches are its own, so the texts are those of this engine alone."""
-    address: str | None = Field(None, pattern=r"^(auto|local|[^:/\s]+:\d+)$")
-    """`HOST:PORT` of the head node, or `auto`. Without one the cluster that this machine belongs to; if there is none, one is
-    started here and ended with the run. `selfjudge` itself runs on a node of the cluster."""
-    replicas: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
-    """How many, or `[least, most]` for a cluster that grows and shrinks. Without it as many as there is room for at the start."""
-    gpus_per_replica: float = Field(1, ge=0)
-    """0 on CPUs; a fraction shares a GPU."""
-    cpus_per_replica: float = Field(1, gt=0)
-
-    @model_validator(mode="after")
-    def _whole_gpus(self) -> RayEngine:
-        if self.gpus_per_replica > 1 and self.gpus_per_replica % 1:
-            raise ValueError("gpus_per_replica above 1 must be whole")
-        if isinstance(self.replicas, tuple) and self.replicas[0] > self.replicas[1]:
-            raise ValueError("replicas must be [least, most]")
-        return self
-
-
-Engine = Annotated[
-    TransformersEngine | OpenAIEngine | ScriptedEngine | RayEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)
-]
-
-
 class Recipe(Section):
     """A whole run."""
 
@@ -395,6 +316,14 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     engine: Engine = TransformersEngine()
 
+    @field_validator("engine")
+    @classmethod
+    def _temperatures_it_takes(cls, engine: Engine, info: ValidationInfo) -> Engine:
+        hottest = max(_temperatures(info.data), default=0.0)
+        if isinstance(engine, VLLMEngine) and hottest > VLLM_HOTTEST:
+            raise ValueError(f"vLLM samples at temperatures up to {VLLM_HOTTEST:g}, and this recipe has {hottest:g}")
+        return engine
+
     def as_json(self) -> dict[str, Any]:
         """The whole recipe, defaults included, as JSON-able values; without `exclude` where it is empty."""
         # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
@@ -403,6 +332,15 @@ class Recipe(Section):
     @property
     def digest(self) -> str:
         return content_id("recipe", self.as_json())
+
+
+def _temperatures(sections: dict[str, Any]) -> Iterator[float]:
+    """All temperatures of a recipe's sections."""
+    for section in sections.values():
+        if isinstance(section, SamplingRecipe):
+            yield section.temperature
+        elif isinstance(section, Section):
+            yield from _temperatures(dict(section))
 
 
 def check_placeholders(template: str, *, needed: set[str], allowed: set[str]) -> None:

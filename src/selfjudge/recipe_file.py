@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
-from .recipe import Bench, Recipe, check_placeholders
+from .recipe import Bench, Engine, Recipe, VLLMEngine, check_placeholders
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -198,6 +198,7 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
             "exclude": exclude,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
+            "engine": _anchored_engine(recipe.engine, folder),
         }
     )
 
@@ -207,3 +208,10 @@ def _anchored_bench(bench: Bench, folder: Path) -> Bench:
     if bench.name == "shapes-bench" or bench.path is None or (bench.name != "pairs" and not (folder / bench.path).exists()):
         return bench
     return bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
+
+
+def _anchored_engine(engine: Engine, folder: Path) -> Engine:
+    """The engine with an absolute path of its interpreter, whose link is kept: a virtual environment is known by it."""
+    if not isinstance(engine, VLLMEngine) or engine.python is None:
+        return engine
+    return engine.model_copy(update={"python": (folder / engine.python.expanduser()).absolute()})

@@ -271,10 +271,10 @@ class ImageStore:
     """Images of a run by content: each once, as `ab/abcd….png`. What is read is checked against its hash."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def path(self, ref: ImageRef) -> Path:
-        return self._folder / ref.sha256[:2] / f"{ref.sha256}.{_SUFFIXES[ref.media_type]}"
+        return self.folder / ref.sha256[:2] / f"{ref.sha256}.{_SUFFIXES[ref.media_type]}"
 
     def put(self, ref: ImageRef, data: bytes) -> None:
         if not self.path(ref).exists():

@@ -21,6 +21,7 @@ def base_entry(benchmarks: dict[str, Any], held_out: dict[str, Any] | None, meas
         "traces": None,
         "dropped": None,
         "training": None,
+        "probe": None,
         "held_out": held_out,
         "benchmarks": benchmarks,
         "seconds": {"evaluate": _seconds(measured)},
@@ -37,11 +38,12 @@ def entry(
     judgments: Table,
     selected: Table,
     judge: JudgeFolder,
+    probe: dict[str, Any] | None,
     benchmarks: dict[str, Any],
     held_out: dict[str, Any] | None,
     measured: Sequence[Table],
 ) -> dict[str, Any]:
-    """One iteration. `yield` is kept pairs over pairs; None where there were no pairs."""
+    """One iteration. `yield` is kept pairs over pairs; None where there were no pairs. `probe` is that of a served judge."""
     made = pairs.manifest.rows
     kept = len(set(selected.column("pair_id")))
     report = judge.report
@@ -53,6 +55,7 @@ def entry(
         "traces": selected.manifest.rows,
         "dropped": dict(sorted(Counter(dropped.column("reason")).items())),
         "training": {name: report[name] for name in ("examples", "steps", "loss")},
+        "probe": probe,
         "held_out": held_out,
         "benchmarks": benchmarks,
         "seconds": {

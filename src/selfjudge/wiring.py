@@ -27,9 +27,11 @@ from .recipe import (
     Source,
     Training,
     TransformersEngine,
+    VLLMEngine,
 )
 from .recipe import Engine as EngineRecipe
 from .recipe_file import load_recipe
+from .store import RunFolder, fingerprint
 from .types import ImageRef
 
 if TYPE_CHECKING:
@@ -38,11 +40,12 @@ if TYPE_CHECKING:
 _ENGINES = {
     "transformers": "engines.local:TransformersEngine",
     "openai": "engines.openai:OpenAIEngine",
+    "vllm": "engines.vllm:VLLMEngine",
     "scripted": "engines.scripted:Scripted",
     "baseline": "engines.baseline:Baseline",
     "ray": "engines.ray:RayEngine",
 }
-_EXTRAS = {"openai": "http", "ray": "ray"}
+_EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
 _SOURCES = {
@@ -86,18 +89,28 @@ class World:
     trainer: Trainer
     open_engine: Callable[[Path], Engine]
     excluded: tuple[Benchmark, ...] = ()
+    open_reference: Callable[[Path], Engine] | None = None
+    """The engine that a served judge must agree with; None where no servers of ours are used."""
 
 
-def make_world(recipe: Recipe, read_image: ReadImage) -> World:
-    """The adapters that a recipe names. Raises SelfjudgeError where one cannot be made."""
+def make_world(recipe: Recipe, place: RunFolder) -> World:
+    """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model),
         sources=tuple(map(_make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
-        trainer=_make_trainer(recipe.training, read_image),
-        open_engine=lambda model: open_engine(recipe.engine, model, read_image),
+        trainer=_make_trainer(recipe.training, place.images.get),
+        open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
+        open_reference=_reference(recipe.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
     )
+
+
+def _reference(recipe: EngineRecipe, place: RunFolder) -> Callable[[Path], Engine] | None:
+    if not isinstance(recipe, VLLMEngine):
+        return None
+    same = TransformersEngine(dtype=recipe.dtype)
+    return lambda model: open_engine(same, model, place.images.get)
 
 
 def make_benchmark(recipe: Bench) -> Benchmark:
@@ -174,8 +187,8 @@ def open_baseline(name: str) -> Engine:
     return engine
 
 
-def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Engine:
-    """The engine of a recipe with a model folder loaded."""
+def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage, *, place: RunFolder | None = None) -> Engine:
+    """The engine of a recipe with a model folder loaded. One that starts servers needs the run folder, for logs and images."""
     make = _load(_ENGINES, recipe.kind)
     engine: Engine
     if isinstance(recipe, TransformersEngine):
@@ -184,9 +197,20 @@ def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage) -> Eng
         engine = open_server(recipe.served_model or str(model), recipe, read_image)
     elif isinstance(recipe, RayEngine):
         engine = _open_replicas(recipe, model, read_image)
+    elif isinstance(recipe, VLLMEngine):
+        if place is None:
+            raise ValueError("vLLM servers need a run folder")
+        options = {"images": place.images, "logs": place.root / "logs", "name": _served_name(model, place)}
+        engine = make(model, **options, **recipe.model_dump(exclude={"kind"}))
     else:
         engine = make(recipe)
     return engine
+
+
+def _served_name(model: Path, place: RunFolder) -> str:
+    """A name that no other model has: an engine's caches must never take one judge for another."""
+    label = model.parent.name.replace("iteration", "judge") if model.is_relative_to(place.root) else "base"
+    return f"{label}-{fingerprint(model)[:8]}"
 
 
 def open_server(

@@ -303,3 +303,22 @@ def test_a_real_server_samples_by_seed_and_gives_log_probabilities(shapes: Any):
     tokens = done["0"].tokens
     assert tokens and "".join(token.text for token in tokens).strip() == texts[0]
     assert all(len(token.logprobs) in (5, 6) and token.text in dict(token.logprobs) for token in tokens)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "temperature must be in [0, 2], got 3.0.",
+        "temperature: Input should be less than or equal to 2",
+        "temperature is too high",
+    ],
+)
+def test_a_refusal_of_a_value_is_never_answered_by_sampling_otherwise(words: str):
+    def rule(asked: Asked) -> Any:
+        return refusal(400, words) if asked.body.get("temperature", 0) > 2 else echo(asked)
+
+    hot = Sampling(temperature=3.0, max_tokens=8)
+    with serving(rule) as server:
+        done = answers(server, [request("hot", sampling=hot), *[request(i, sampling=WARM) for i in range(20)]])
+    assert done["hot"].finish is Finish.ERROR and words in str(done["hot"].error)
+    assert all("temperature" in asked.body for asked in server.asked)

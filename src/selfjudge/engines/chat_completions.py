@@ -31,6 +31,10 @@ _FEWER_LOGPROBS = 5
 
 _TOO_MANY = r"logprobs\b.*(max|most|less|greater|exceed|range|between|<)"
 
+_SAMPLED = ("temperature", "top_p", "top_k")
+_OUT_OF_RANGE = r"must be in\b|between|range|at most|at least|less than|greater than|maximum|exceed|too (large|high|low)|[<>≤≥]"
+"""Words of a refusal that means the value. Without the parameter, every request would be answered, and sampled otherwise."""
+
 _FINISHES = {"stop": Finish.STOP, None: Finish.STOP, "length": Finish.LENGTH}
 
 
@@ -131,6 +135,8 @@ class Dialect:
         # Claude's newer models refuse temperature and top_p together, naming both: top_p is the one to do without.
         for name in ("top_logprobs", "logprobs", "top_k", "seed", "top_p", "temperature"):
             if name in sent and re.search(rf"\b{name}\b", refusal):
+                if name in _SAMPLED and re.search(_OUT_OF_RANGE, refusal, re.IGNORECASE):
+                    return None
                 return self._with(without=self.without | {name})
         return None
 

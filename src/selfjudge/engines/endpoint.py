@@ -71,14 +71,17 @@ class Trouble(Exception):
 
 
 class Endpoint:
-    """A server and a model on it. `post` and `aclose` belong to one event loop."""
+    """A server and a model on it. `post` and `aclose` belong to one event loop.
 
-    def __init__(self, base_url: str, model: str, *, connections: int) -> None:
+    `key` is for a server that we started ourselves; without it, the key is the environment's.
+    """
+
+    def __init__(self, base_url: str, model: str, *, connections: int, key: str | None = None) -> None:
         self.url = base_url.rstrip("/")
         self.model = model
         self.heard = -math.inf
         """When the server last answered anything, in seconds of the monotonic clock."""
-        key = os.environ.get(KEY_VARIABLE, "").strip()
+        key = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
         if not key and not _is_local(base_url):
             raise EngineError(
                 f"there is no key for {self.url}",

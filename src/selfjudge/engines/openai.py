@@ -70,8 +70,9 @@ class OpenAIEngine:
         retries: int,
         image_path: ImagePath | None = None,
         first_pause: float = 1.0,
+        key: str | None = None,
     ) -> None:
-        self._endpoint = Endpoint(base_url, model, connections=concurrency)
+        self._endpoint = Endpoint(base_url, model, connections=concurrency, key=key)
         self._images = ImageBlocks(read_image, image_path)
         self._gate = Gate(Limit(concurrency))
         self._seconds = timeout_seconds

@@ -1,0 +1,166 @@
+"""Generation by vLLM servers of our own: one or several for one model, started here, asked over HTTP, and stopped by `close`.
+
+A server that dies is started once more, and what it was asked is asked again; if it dies again soon, the engine is broken.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..chat import Completion, Request
+from ..errors import EngineError
+from ..store import ImageStore
+from .openai import OpenAIEngine
+from .spread import Spread
+from .vllm_command import Launch, gpu_groups, visible_gpus
+from .vllm_server import VLLMServer
+
+log = logging.getLogger(__name__)
+
+_REPLY_SECONDS = 1_800.0
+"""The longest wait for one whole reply; a dead server is noticed at once, whatever this is."""
+_RETRIES = 6
+_NOTICE_SECONDS = 5.0
+"""How long after a broken connection a server may still be seen dying."""
+_SOON_SECONDS = 600.0
+"""A server that dies within this time of its second start is not started again."""
+
+
+class VLLMEngine:
+    """A model on vLLM servers. They call it by `name`, which no other model may have, and write to files in `logs`."""
+
+    block = 1
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        name: str,
+        images: ImageStore,
+        logs: Path,
+        python: Path | None,
+        gpus_per_server: int,
+        servers: int | None,
+        max_model_len: int | None,
+        dtype: str,
+        args: tuple[str, ...],
+        concurrency: int,
+        start_seconds: float,
+    ) -> None:
+        groups = gpu_groups(visible_gpus(), each=gpus_per_server, servers=servers)
+        self._lanes: list[_Lane] = []
+        for number, gpus in enumerate(groups):
+            launch = Launch(
+                python=python or Path(sys.executable),
+                model=model.absolute(),
+                name=name,
+                gpus=gpus,
+                images=images.folder.absolute(),
+                max_model_len=max_model_len,
+                dtype=dtype,
+                args=args,
+            )
+            path = logs / (f"vllm-{name}.log" if len(groups) == 1 else f"vllm-{name}-{number}.log")
+            server = VLLMServer(launch, log_file=path, start_seconds=start_seconds)
+            self._lanes.append(_Lane(server, images, concurrency))
+        self._open()
+
+    @property
+    def servers(self) -> tuple[VLLMServer, ...]:
+        return tuple(lane.server for lane in self._lanes)
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        ways = [lane.answers for lane in self._lanes]
+        return ways[0](iter(requests)) if len(ways) == 1 else Spread(ways).generate(requests)
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.end()
+        for lane in self._lanes:
+            lane.server.stop()
+
+    def _open(self) -> None:
+        """Start all servers at once, and wait for them."""
+        try:
+            for lane in self._lanes:
+                lane.server.start()
+            for lane in self._lanes:
+                lane.open()
+        except BaseException:
+            self.close()
+            raise
+
+
+class _Lane:
+    """A server and the client that asks it. Both are made anew when the server dies."""
+
+    def __init__(self, server: VLLMServer, images: ImageStore, concurrency: int) -> None:
+        self.server = server
+        self._images = images
+        self._concurrency = concurrency
+        self._client: OpenAIEngine
+        self._asked: dict[str, Request] = {}
+        self._restarted = -float("inf")
+        self._opened = self._ended = False
+
+    def open(self) -> None:
+        """Wait for the server, and open the client, which is closed as soon as the server dies."""
+        self.server.wait_ready()
+        self._client = OpenAIEngine(
+            self.server.launch.name,
+            read_image=self._images.get,
+            image_path=self._images.path,
+            base_url=self.server.url,
+            concurrency=self._concurrency,
+            timeout_seconds=_REPLY_SECONDS,
+            retries=_RETRIES,
+            key=self.server.key,
+        )
+        self._opened = True
+        threading.Thread(target=self._watch, args=(self._client,), name="selfjudge-vllm", daemon=True).start()
+
+    def answers(self, requests: Iterator[Request]) -> Iterator[Completion]:
+        """The completions, those included that a server took with it when it died. Raises EngineError."""
+        self._asked.clear()
+        while True:
+            try:
+                for completion in self._client.generate(self._missing(requests)):
+                    del self._asked[completion.key]
+                    yield completion
+                return
+            except EngineError as error:
+                self._recover(error)
+
+    def end(self) -> None:
+        self._ended = True
+        if self._opened:
+            self._client.close()
+        self.server.end()
+
+    def _missing(self, requests: Iterator[Request]) -> Iterator[Request]:
+        """What was asked and not answered, and then what was not asked yet."""
+        yield from tuple(self._asked.values())
+        for request in requests:
+            self._asked[request.key] = request
+            yield request
+
+    def _watch(self, client: OpenAIEngine) -> None:
+        self.server.wait_dead(None)
+        client.close()
+
+    def _recover(self, error: EngineError) -> None:
+        """Start a server that has died once more. Raises the error itself where the server lives or was ended."""
+        if self._ended or not self.server.wait_dead(_NOTICE_SECONDS):
+            raise error
+        death = self.server.death("while it was asked")
+        if time.monotonic() - self._restarted < _SOON_SECONDS:
+            raise death from error
+        log.warning("%s; it is started once more, and %d requests are asked again", death, len(self._asked))
+        self.server.start()
+        self.open()
+        self._restarted = time.monotonic()
