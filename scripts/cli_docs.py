@@ -12,6 +12,7 @@ COMMANDS = (
     (),
     ("demo",),
     ("run",),
+    ("plan",),
     ("report",),
     ("evaluate",),
     ("compare-judges",),

@@ -77,6 +77,32 @@ def run(
 
 
 @app.command()
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a YAML file.", show_default=False)],
+    prompts: Annotated[int, typer.Option(min=1, help="Prompts of each kind to try.")] = 24,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value of the recipe: --set loop.iterations=2", show_default=False),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+) -> None:
+    """Say what a run will take: try some prompts on the recipe's engine, and scale up. Nothing is written.
+
+    Requests, tokens, hours, GPU-hours, yield and disk, for each stage and iteration, with the assumptions behind them.
+    """
+    from .planning import plan as measure
+    from .recipe_file import load_recipe
+
+    found = measure(load_recipe(recipe, changes or []), prompts=prompts, progress=_progress)
+    if form == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        from .report.plan import show
+
+        show(found, console())
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]) -> None:
     """Show the figures of a run, and write them as a page with the learning curve."""
     from .report import write_report

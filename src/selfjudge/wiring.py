@@ -126,6 +126,13 @@ def find_spec(name: str) -> Spec | None:
     return spec
 
 
+def known_rows(name: str) -> tuple[int, ...]:
+    """The counts of rows that a benchmark is known to have had, newest first."""
+    from .benchmarks.catalogue import entry_of
+
+    return entry_of(name).rows
+
+
 def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence[str] = ()) -> Bench:
     """A benchmark as the command line names it: NAME, NAME=PATH, NAME=HUB/NAME@REVISION, or a JSONL file of pairs."""
     if text == "shapes-bench":
