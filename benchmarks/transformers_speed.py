@@ -1,0 +1,117 @@
+"""The transformers engine against plain `generate`, mixed lengths: `python benchmarks/transformers_speed.py [--requests 768]`.
+
+Both answer the same requests with the same model, greedily, in batches of the same size; the plain way takes them as they come, as a
+loop over a data set does; ours goes through `asking.ask`, which plans batches of similar length. They take turns in one process.
+Prints tokens a second and the ratio of times, as a table and JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from selfjudge.chat import Completion, Message, Request
+from selfjudge.images import decode
+from selfjudge.ports import NamedEngine
+from selfjudge.recipe import SamplingRecipe, ShapesSource, TransformersEngine
+from selfjudge.shapes.prompts import ShapesPrompts
+from selfjudge.stages.asking import ask
+from selfjudge.stages.ingest import ingest
+from selfjudge.store import ImageStore, Table
+from selfjudge.tables import PROMPTS, REFUSED, prompt_of
+from selfjudge.types import Kind
+from selfjudge.wiring import find_model, open_engine
+
+JUDGED = "judge: {question}\nA: {a}\nB: {b}"
+
+
+def workload(folder: Path, count: int) -> tuple[list[Request], ImageStore]:
+    """Captions, short answers and comparisons, shuffled: the lengths of prompts and replies differ widely."""
+    images = ImageStore(folder / "images")
+    table = Table(folder, PROMPTS, {})
+    source = ShapesPrompts(ShapesSource(kind="shapes", limit=count))
+    ingest([source], table, Table(folder, REFUSED, {}), images=images, max_pixels=10**6, progress=_silent)
+    prompts = [prompt_of(row) for row in table.rows()]
+    sampling = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0, max_tokens=96).sampling()
+    requests = []
+    for number, prompt in enumerate(prompts):
+        text = prompt.text
+        if prompt.kind is Kind.OPEN:
+            text = JUDGED.format(question=text, a="top small red circle", b="top small blue circle") if number % 2 else text
+        message = Message(role="user", content=(*prompt.images, text))
+        requests.append(Request(key=prompt.id, messages=(message,), sampling=sampling, seed=number))
+    random.Random(0).shuffle(requests)
+    return requests, images
+
+
+def plain(requests: list[Request], images: ImageStore, processor: Any, model: Any, size: int) -> tuple[float, int]:
+    """Seconds and tokens of a plain loop over batches as they come."""
+    tokens, started = 0, time.perf_counter()
+    for start in range(0, len(requests), size):
+        batch = requests[start : start + size]
+        turns = [[message.as_blocks() for message in request.messages] for request in batch]
+        texts = [processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+        pictures = [[decode(images.get(ref)) for m in request.messages for ref in m.images] for request in batch]
+        inputs = processor(text=texts, images=pictures, padding=True, return_tensors="pt", add_special_tokens=False)
+        with torch.inference_mode():
+            out = model.generate(**inputs, max_new_tokens=96, do_sample=False)
+        replies = out[:, inputs["input_ids"].shape[1] :]
+        tokens += int((replies != processor.tokenizer.pad_token_id).sum())
+        processor.batch_decode(replies, skip_special_tokens=True)
+    return time.perf_counter() - started, tokens
+
+
+def ours(requests: list[Request], engine: Any, folder: Path) -> tuple[float, int]:
+    """Seconds and tokens of the engine, asked as a stage asks it."""
+    tokens = 0
+
+    def to_row(request: Request, completion: Completion, _: str) -> dict[str, Any]:
+        nonlocal tokens
+        tokens += completion.completion_tokens
+        return {"key": request.key, "source": completion.text, "reason": "test", "detail": None}
+
+    started = time.perf_counter()
+    ask(Table(folder, REFUSED, {}), requests, NamedEngine(name="m", engine=engine), to_row, lambda _: None)
+    return time.perf_counter() - started, tokens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=768)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    path = find_model("shapes")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        requests, images = workload(folder, options.requests)
+        processor = AutoProcessor.from_pretrained(path)
+        processor.tokenizer.padding_side = "left"
+        model = AutoModelForImageTextToText.from_pretrained(path).eval()
+        engine = open_engine(TransformersEngine(batch_size=options.batch_size), path, images.get)
+        rounds = []
+        for number in range(options.rounds):
+            seconds, tokens = plain(requests, images, processor, model, options.batch_size)
+            our_seconds, our_tokens = ours(requests, engine, folder / str(number))
+            rounds.append({"plain": tokens / seconds, "ours": our_tokens / our_seconds, "ratio": seconds / our_seconds})
+            print("plain {plain:7.0f} tokens/s   ours {ours:7.0f} tokens/s   time ratio {ratio:.2f}".format(**rounds[-1]))
+    middle = statistics.median(r["ratio"] for r in rounds)
+    print(json.dumps({"requests": len(requests), "batch_size": options.batch_size, "rounds": rounds, "median_ratio": middle}))
+
+
+def _silent(*_: Any) -> Any:
+    return nullcontext(lambda _: None)
+
+
+if __name__ == "__main__":
+    main()
