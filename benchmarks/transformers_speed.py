@@ -1,8 +1,8 @@
 """The transformers engine against plain `generate`, mixed lengths: `python benchmarks/transformers_speed.py [--requests 768]`.
 
-Both answer the same requests with the same model, greedily, in batches of the same size; the plain way takes them as they come, as a
-loop over a data set does; ours goes through `asking.ask`, which plans batches of similar length. They take turns in one process.
-Prints tokens a second and the ratio of times, as a table and JSON.
+Both answer the same requests with the same model, greedily, in batches of the same size. The plain way takes them as they come,
+as a loop over a data set does; ours goes through `asking.ask`, which plans batches of similar length. They take turns in one
+process. Prints tokens a second and the ratio of times, as a table and JSON.
 """
 
 from __future__ import annotations
