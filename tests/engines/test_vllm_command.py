@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from selfjudge.engines.vllm_command import Launch, command, environment, gpu_groups, reason, visible_gpus
+from selfjudge.engines.vllm_command import Installation, Launch, command, environment, gpu_groups, reason, visible_gpus
 from selfjudge.errors import EngineError
 
+INSTALLED = Installation(script=Path("/env/bin/vllm"), cpu=False)
+MODULE = Installation(script=None, cpu=True)
 ERRORS = {
     """
 (Worker pid=21548) ERROR 11-21 14:22:41 [multiproc_executor.py:953]     raise RuntimeError(
@@ -31,6 +33,11 @@ pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
 OSError: [Errno 98] Address already in use
 """: "OSError: [Errno 98] Address already in use",
     "(APIServer pid=13) INFO 11-21 14:22:09 [utils.py:255] Loading weights\n\n": "Loading weights",
+    """
+(Worker pid=11503) ERROR 11-21 15:04:17 [multiproc_executor.py:1063] RuntimeError: CPU Generator does not use offset
+vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.
+INFO:     Finished server process [11130]
+""": "RuntimeError: CPU Generator does not use offset",
     "": "it said nothing",
 }
 
@@ -45,9 +52,9 @@ def follows(words: list[str], option: str) -> str:
 
 
 def test_the_command_is_used_where_it_works_and_the_module_behind_it_elsewhere(tmp_path: Path):
-    served = command(launch(tmp_path), Path("/env/bin/vllm"), 1234)
+    served = command(launch(tmp_path), INSTALLED, 1234)
     assert served[:4] == ["/env/bin/python", "/env/bin/vllm", "serve", str(tmp_path)]
-    module = command(launch(tmp_path), None, 1234)
+    module = command(launch(tmp_path), MODULE, 1234)
     assert module[:3] == ["/env/bin/python", "-m", "vllm.entrypoints.openai.api_server"]
     assert follows(module, "--model") == str(tmp_path)
     for words in (served, module):
@@ -55,12 +62,17 @@ def test_the_command_is_used_where_it_works_and_the_module_behind_it_elsewhere(t
         assert follows(words, "--served-model-name") == "judge-1-abc"
 
 
+def test_a_build_for_the_cpu_reads_prompts_whole_which_seeds_need(tmp_path: Path):
+    assert "--no-enable-chunked-prefill" in command(launch(tmp_path), MODULE, 1)
+    assert "--no-enable-chunked-prefill" not in command(launch(tmp_path), INSTALLED, 1)
+
+
 def test_nothing_but_the_request_says_how_to_sample(tmp_path: Path):
-    assert follows(command(launch(tmp_path), None, 1), "--generation-config") == "vllm"
+    assert follows(command(launch(tmp_path), MODULE, 1), "--generation-config") == "vllm"
 
 
 def test_the_users_own_words_come_last_and_so_win(tmp_path: Path):
-    words = command(launch(tmp_path, args=("--dtype", "float16"), max_model_len=512), None, 1)
+    words = command(launch(tmp_path, args=("--dtype", "float16"), max_model_len=512), MODULE, 1)
     assert words[-2:] == ["--dtype", "float16"] and follows(words, "--max-model-len") == "512"
 
 
@@ -75,19 +87,19 @@ def test_the_users_own_words_come_last_and_so_win(tmp_path: Path):
 )
 def test_the_data_type_is_the_checkpoints_unless_the_recipe_names_one(tmp_path: Path, config: dict, dtype: str):
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert follows(command(launch(tmp_path), None, 1), "--dtype") == dtype
-    assert follows(command(launch(tmp_path, dtype="float16"), None, 1), "--dtype") == "float16"
+    assert follows(command(launch(tmp_path), MODULE, 1), "--dtype") == dtype
+    assert follows(command(launch(tmp_path, dtype="float16"), MODULE, 1), "--dtype") == "float16"
 
 
 def test_several_gpus_of_a_server_share_one_copy_of_the_model(tmp_path: Path):
-    assert follows(command(launch(tmp_path, gpus=("2", "3")), None, 1), "--tensor-parallel-size") == "2"
-    assert "--tensor-parallel-size" not in command(launch(tmp_path, gpus=("2",)), None, 1)
+    assert follows(command(launch(tmp_path, gpus=("2", "3")), MODULE, 1), "--tensor-parallel-size") == "2"
+    assert "--tensor-parallel-size" not in command(launch(tmp_path, gpus=("2",)), MODULE, 1)
 
 
 def test_an_adapter_is_served_over_its_base_under_a_name_and_path_of_its_own(tmp_path: Path):
     adapter = {"base_model_name_or_path": "/models/base", "r": 16, "rank_pattern": {"q_proj": 24}}
     (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
-    words = command(launch(tmp_path), None, 1)
+    words = command(launch(tmp_path), MODULE, 1)
     assert follows(words, "--model") == "/models/base" and follows(words, "--served-model-name") != "judge-1-abc"
     assert "--enable-lora" in words and follows(words, "--max-lora-rank") == "32"
     assert follows(words, "--lora-modules") == f"judge-1-abc={tmp_path}"

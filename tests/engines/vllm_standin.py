@@ -88,7 +88,7 @@ def crash_if_told(asked: int) -> None:
 
 def main(has_vllm: bool) -> None:
     if sys.argv[1] == "-c":
-        print(json.dumps([has_vllm, None]))
+        print(json.dumps({"found": has_vllm, "script": None, "cpu": True}))
         return
     assert sys.argv[1:3] == MODULE
     if "--stubborn" in sys.argv:

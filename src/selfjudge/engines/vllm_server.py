@@ -37,7 +37,7 @@ class VLLMServer:
         self.launch = launch
         self.key = secrets.token_hex(16)
         self.port = 0
-        self._script = find_vllm(launch.python)
+        self._vllm = find_vllm(launch.python)
         self._log = log_file
         self._start_seconds = start_seconds
         self._guard: subprocess.Popen[bytes] | None = None
@@ -58,7 +58,7 @@ class VLLMServer:
         self.port = free_port()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self.launch.images.mkdir(parents=True, exist_ok=True)  # vLLM wants it to exist
-        words = command(self.launch, self._script, self.port)
+        words = command(self.launch, self._vllm, self.port)
         with self._log.open("ab") as out:
             out.write(f"$ {' '.join(words)}\n".encode())
             out.flush()
