@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from killing import kill_at_random
-from runs import ROOT, digests
+from runs import ROOT, digests, no_progress
+from selfjudge.evaluation import Asking, evaluate
+from selfjudge.store import RunFolder
+from selfjudge.wiring import named_benchmark
 
 COMMAND = (sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"))
 SMALL = ("prompts.0.limit=160", "evaluation.benchmarks.0.pairs=60", "loop.iterations=2", "engine.batch_size=64")
@@ -37,6 +40,19 @@ def test_it_makes_pairs_keeps_some_and_trains_a_judge_that_loads(undisturbed: Pa
         folder = undisturbed / f"iteration-{number}" / "judge"
         assert AutoModelForImageTextToText.from_pretrained(folder).config.model_type == "idefics3"
         assert AutoProcessor.from_pretrained(folder).chat_template
+
+
+def test_the_judge_of_each_iteration_can_be_asked_about_other_peoples_benchmarks(undisturbed: Path, tmp_path: Path):
+    fixtures = ROOT / "tests/fixtures"
+    places = [f"{name}={fixtures / name}" for name in ("vl-rewardbench", "multimodal-rewardbench")]
+    benches = [named_benchmark(place, allow_missing=True) for place in places]
+    for number in (1, 2):
+        place = RunFolder(tmp_path / str(number))
+        judge = str(undisturbed / f"iteration-{number}/judge")
+        results = evaluate(judge, benches, place, asking=Asking(), base_url=None, progress=no_progress)
+        assert [result["n"] for result in results] == [18, 15]
+        assert all(result["replies"] == 2 * result["n"] for result in results)
+        assert all("judge: {question}" in result["prompt"] for result in results)
 
 
 def test_the_same_recipe_and_seed_twice_give_the_same_tables_and_judges(undisturbed: Path, tmp_path: Path):
