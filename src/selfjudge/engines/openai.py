@@ -54,7 +54,8 @@ class _Job:
 class OpenAIEngine:
     """A served model. `concurrency` is the most requests at once, `timeout_seconds` the longest wait for one whole reply.
 
-    `image_path` gives the path of an image for servers that may read our files; otherwise images travel in the request.
+    `image_path` gives the path of an image for servers that may read our files; otherwise images travel in the request. `key` and
+    `start` are for a server of our own: its key in place of the environment's, and the requests at once to begin with.
     """
 
     block = 1
@@ -71,10 +72,11 @@ class OpenAIEngine:
         image_path: ImagePath | None = None,
         first_pause: float = 1.0,
         key: str | None = None,
+        start: int | None = None,
     ) -> None:
         self._endpoint = Endpoint(base_url, model, connections=concurrency, key=key)
         self._images = ImageBlocks(read_image, image_path)
-        self._gate = Gate(Limit(concurrency))
+        self._gate = Gate(Limit(concurrency, start=start))
         self._seconds = timeout_seconds
         self._retries = retries
         self._first_pause = first_pause

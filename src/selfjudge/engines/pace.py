@@ -23,10 +23,13 @@ _PATIENCE = 20
 
 
 class Limit:
-    """The limit itself, by what is told of the server. Pure but for its clock (seconds)."""
+    """The limit itself, by what is told of the server. Pure but for its clock (seconds).
 
-    def __init__(self, cap: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.value = min(cap, max(_SMALLEST_START, cap // 4))
+    One that starts at its cap stays there until the server says that it is busy: for a server that serves nobody else.
+    """
+
+    def __init__(self, cap: int, clock: Callable[[], float] = time.monotonic, *, start: int | None = None) -> None:
+        self.value = min(cap, max(_SMALLEST_START, cap // 4) if start is None else start)
         self.epoch = 0
         """Counts the changes of the limit: what was sent in an earlier epoch says nothing about this one."""
         self._cap = cap

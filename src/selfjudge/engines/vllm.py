@@ -82,7 +82,7 @@ class VLLMEngine:
         for lane in self._lanes:
             lane.end()
         for lane in self._lanes:
-            lane.server.stop()
+            lane.stop()
 
     def _open(self) -> None:
         """Start all servers at once, and wait for them."""
@@ -104,7 +104,7 @@ class _Lane:
         self._images = images
         self._concurrency = concurrency
         self._client: OpenAIEngine
-        self._asked: dict[str, Request] = {}
+        self._watcher: threading.Thread
         self._restarted = -float("inf")
         self._opened = self._ended = False
 
@@ -120,21 +120,23 @@ class _Lane:
             timeout_seconds=_REPLY_SECONDS,
             retries=_RETRIES,
             key=self.server.key,
+            start=self._concurrency,  # it queues what it cannot take yet
         )
         self._opened = True
-        threading.Thread(target=self._watch, args=(self._client,), name="selfjudge-vllm", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, args=(self._client,), name="selfjudge-vllm", daemon=True)
+        self._watcher.start()
 
     def answers(self, requests: Iterator[Request]) -> Iterator[Completion]:
         """The completions, those included that a server took with it when it died. Raises EngineError."""
-        self._asked.clear()
+        asked: dict[str, Request] = {}
         while True:
             try:
-                for completion in self._client.generate(self._missing(requests)):
-                    del self._asked[completion.key]
+                for completion in self._client.generate(_missing(asked, requests)):
+                    del asked[completion.key]
                     yield completion
                 return
             except EngineError as error:
-                self._recover(error)
+                self._recover(error, len(asked))
 
     def end(self) -> None:
         self._ended = True
@@ -142,25 +144,32 @@ class _Lane:
             self._client.close()
         self.server.end()
 
-    def _missing(self, requests: Iterator[Request]) -> Iterator[Request]:
-        """What was asked and not answered, and then what was not asked yet."""
-        yield from tuple(self._asked.values())
-        for request in requests:
-            self._asked[request.key] = request
-            yield request
+    def stop(self) -> None:
+        """Wait until all has ended."""
+        self.server.stop()
+        if self._opened:
+            self._watcher.join()
 
     def _watch(self, client: OpenAIEngine) -> None:
         self.server.wait_dead(None)
         client.close()
 
-    def _recover(self, error: EngineError) -> None:
+    def _recover(self, error: EngineError, unanswered: int) -> None:
         """Start a server that has died once more. Raises the error itself where the server lives or was ended."""
         if self._ended or not self.server.wait_dead(_NOTICE_SECONDS):
             raise error
         death = self.server.death("while it was asked")
         if time.monotonic() - self._restarted < _SOON_SECONDS:
             raise death from error
-        log.warning("%s; it is started once more, and %d requests are asked again", death, len(self._asked))
+        log.warning("%s; it is started once more, and %d requests are asked again", death, unanswered)
         self.server.start()
         self.open()
         self._restarted = time.monotonic()
+
+
+def _missing(asked: dict[str, Request], requests: Iterator[Request]) -> Iterator[Request]:
+    """What was asked and not answered, and then what was not asked yet, of which `asked` takes note."""
+    yield from tuple(asked.values())
+    for request in requests:
+        asked[request.key] = request
+        yield request
