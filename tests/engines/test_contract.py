@@ -117,7 +117,7 @@ ENGINES = (
     Case(name="baseline", opened=baseline, ahead=1, fails=False, frees=False),
     Case(name="transformers", opened=transformers, ahead=BATCH, sees=True),
     Case(name="openai", opened=openai, ahead=16, sees=True),
-    Case(name="ray", opened=ray, ahead=3 * BATCH, sees=True),
+    Case(name="ray", opened=ray, ahead=3 * BATCH, sees=True, marks=(pytest.mark.ray,)),
     Case(name="vllm", opened=vllm, ahead=16, sees=True, marks=vllm_is_there),
 )
 

@@ -26,6 +26,8 @@ from selfjudge.shapes.scenes import draw_scene
 from selfjudge.types import Finish, ImageRef
 from selfjudge.wiring import find_model, open_engine
 
+pytestmark = pytest.mark.ray
+
 WARM = Sampling(temperature=1.0, max_tokens=24)
 ECHO = ScriptedEngine(kind="scripted", rules=(ScriptRule(when="(.+)", replies=("\\1!", "\\1?")),), seconds_per_request=0.02)
 BATCHED = TransformersRecipe(batch_size=8, device="cpu")
@@ -92,9 +94,7 @@ def during(asked: list[Request], engine: Engine, after: int, happen: Callable[[]
     return done
 
 
-def test_two_nodes_give_the_answers_of_one_engine_even_when_one_of_them_goes(
-    cluster: Nodes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-):
+def test_two_nodes_give_the_answers_of_one_engine_even_when_one_of_them_goes(cluster: Nodes, capfd: pytest.CaptureFixture[str]):
     album, other = Album(24), cluster.add()
     asked = [
         Request(key=f"{i}", messages=(Message(role="user", content=(ref, "describe the image")),), sampling=WARM, seed=i)
@@ -109,7 +109,6 @@ def test_two_nodes_give_the_answers_of_one_engine_even_when_one_of_them_goes(
         done = during(asked, engine, 24, lambda: cluster.pull_the_plug(other))
     differing = [key for key in done if done[key].text != expected[key]]
     assert differing == []
-    assert "1 nodes of the Ray cluster are gone" in caplog.text
     assert len(album.reads) == len(set(album.reads)) == 24
     said = capfd.readouterr()
     assert len((said.out + said.err).splitlines()) <= 2
