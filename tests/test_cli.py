@@ -95,6 +95,7 @@ def test_a_file_size_limit_is_reported_as_no_space_and_the_run_goes_on_later(tmp
 
 def test_ctrl_c_ends_with_130_and_a_way_to_go_on(tmp_path: Path):
     command = [
+        *("env", "--default-signal=INT"),  # a job in the background, as tests may be, is deaf to it
         sys.executable,
         "-m",
         "selfjudge",
