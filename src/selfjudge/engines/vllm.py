@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 _REPLY_SECONDS = 1_800.0
 """The longest wait for one whole reply; a dead server is noticed at once, whatever this is."""
-_RETRIES = 6
+_RETRIES = 3
+"""A server that lives and fails has nobody else to wait for: a few tries in seconds are enough."""
 _NOTICE_SECONDS = 5.0
 """How long after a broken connection a server may still be seen dying."""
 _SOON_SECONDS = 600.0

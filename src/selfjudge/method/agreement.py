@@ -16,7 +16,7 @@ from ..chat import Completion, Token
 from .verdicts import probability
 
 TOLERANCE = 0.1
-"""How far a served judge may be from transformers. See `docs/results.md`, "What the probe tells apart"."""
+"""How far a served judge may be from transformers: rounding makes 0.003 at most, other images 0.9 (`docs/engines.md`)."""
 STILL = 1e-4
 """A judge that is no farther than this from its predecessor has not changed."""
 
