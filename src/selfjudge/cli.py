@@ -106,10 +106,11 @@ def plan(
 def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]) -> None:
     """Show the figures of a run, and write them as a page with the learning curve."""
     from .report import write_report
+    from .report.iterations import show_iterations
     from .summary import read
 
     state = read(run)
-    _show(state)
+    show_iterations(state, console())
     typer.echo(f"report: {write_report(run, state)}")
 
 
@@ -309,6 +310,7 @@ _FAULTS_SHOWN = 20
 def _run(recipe: Recipe, folder: Path) -> None:
     from . import loop
     from .report import write_report
+    from .report.iterations import show_iterations
     from .store import RunFolder
     from .wiring import make_world
 
@@ -318,13 +320,13 @@ def _run(recipe: Recipe, folder: Path) -> None:
     def on_iteration(state: dict[str, Any]) -> None:
         write_report(folder, state)
         if len(state["iterations"]) > seen:
-            _show(state)
+            show_iterations(state, console())
 
     world = make_world(recipe, place)
     with _interruptible():
         state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration)
     if len(state["iterations"]) <= seen:
-        _show(state)
+        show_iterations(state, console())
         typer.echo("Nothing was left to do: this run is done.")
     _say_where(folder, state)
 
@@ -344,49 +346,6 @@ def _iterations_so_far(folder: Path) -> int:
 
     path = folder / "summary.json"
     return len(read_json(path)["iterations"]) if path.exists() else 0
-
-
-def _show(state: dict[str, Any]) -> None:
-    """The table of iterations so far."""
-    from rich.table import Table
-
-    from .report.figures import cell
-
-    names = list(state["iterations"][0]["benchmarks"])
-    done = len(state["iterations"]) - 1
-    table = Table(title=f"{state['name']} after {done} iteration{'s' * (done != 1)}", title_justify="left")
-    for column in ("iteration", "pairs", "kept", "yield", *_columns(names), "seconds"):
-        table.add_column(column, justify="right")
-    for entry in state["iterations"]:
-        scores = [score for name in names for score in _scores(entry["benchmarks"][name])]
-        cells = [
-            entry["iteration"],
-            entry["pairs"],
-            entry["kept"],
-            entry["yield"],
-            *scores,
-            round(sum(entry["seconds"].values())),
-        ]
-        table.add_row(*map(cell, cells))
-    console().print(table)
-    last = state["iterations"][-1]
-    if last["pairs"] is not None and not last["kept"]:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in last["dropped"].items())
-        console().print(
-            f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons}"
-        )
-
-
-_SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
-
-
-def _columns(names: list[str]) -> list[str]:
-    heads = ("accuracy", "both orders", "says first", "read")
-    return [head if len(names) == 1 else f"{name} {head}" for name in names for head in heads]
-
-
-def _scores(figures: dict[str, Any]) -> list[float | None]:
-    return [figures[name] for name in _SCORES]
 
 
 def _say_where(folder: Path, state: dict[str, Any]) -> None:

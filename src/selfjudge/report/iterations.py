@@ -1,0 +1,49 @@
+"""The iterations of a run so far, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .figures import cell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show_iterations(state: dict[str, Any], console: Console) -> None:
+    """The table of iterations so far."""
+    from rich.table import Table
+
+    names = list(state["iterations"][0]["benchmarks"])
+    done = len(state["iterations"]) - 1
+    table = Table(title=f"{state['name']} after {done} iteration{'s' * (done != 1)}", title_justify="left")
+    for column in ("iteration", "pairs", "kept", "yield", *_columns(names), "seconds"):
+        table.add_column(column, justify="right")
+    for entry in state["iterations"]:
+        scores = [score for name in names for score in _scores(entry["benchmarks"][name])]
+        cells = [
+            entry["iteration"],
+            entry["pairs"],
+            entry["kept"],
+            entry["yield"],
+            *scores,
+            round(sum(entry["seconds"].values())),
+        ]
+        table.add_row(*map(cell, cells))
+    console.print(table)
+    last = state["iterations"][-1]
+    if last["pairs"] is not None and not last["kept"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in last["dropped"].items())
+        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons}")
+
+
+_SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
+
+
+def _columns(names: list[str]) -> list[str]:
+    heads = ("accuracy", "both orders", "says first", "read")
+    return [head if len(names) == 1 else f"{name} {head}" for name in names for head in heads]
+
+
+def _scores(figures: dict[str, Any]) -> list[float | None]:
+    return [figures[name] for name in _SCORES]
