@@ -35,10 +35,11 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(slots=True, kw_only=True)
 class _Asking:
-    """One call of `generate`: the blocks under way for it by number, and where their answers arrive."""
+    """One call of `generate`: the blocks under way for it by number, where their answers arrive, and what failed before any."""
 
     blocks: dict[int, list[Request]] = field(default_factory=dict)
     arrived: SimpleQueue[tuple[int, Answers]] = field(default_factory=SimpleQueue)
+    doubtful: list[Completion] = field(default_factory=list)
 
 
 class RayEngine:
@@ -113,7 +114,11 @@ class RayEngine:
         self._pool.submit(number, block, self._pictures.of(block))
 
     def _next(self, asking: _Asking) -> list[Completion]:
-        """The answers of the next block that has them. Raises EngineError."""
+        """The answers of the next block that has them. Raises EngineError.
+
+        A block that kills every replica may be known before the first answers are: whether it is the block or the engine that is
+        broken is decided when one of the others has come back.
+        """
         while True:
             self._check()
             try:
@@ -123,11 +128,14 @@ class RayEngine:
             if (block := asking.blocks.pop(number, None)) is not None:  # a block may be answered twice after a loss
                 del self._askings[number]
                 self._pool.done((number,))
-                return self._completions(block, answers)
+                asking.doubtful += self._completions(block, answers, last=not asking.blocks)
+                if self._answered:
+                    done, asking.doubtful = asking.doubtful, []
+                    return done
 
-    def _completions(self, block: list[Request], answers: Answers) -> list[Completion]:
+    def _completions(self, block: list[Request], answers: Answers, *, last: bool) -> list[Completion]:
         if not isinstance(answers, list):
-            if answers.died and self._answered:
+            if answers.died and (self._answered or not last):
                 return [_failed(request, answers) for request in block]
             raise EngineError(f"a replica on the Ray cluster cannot answer: {answers.reason}", hint=answers.hint or _HINT)
         if sorted(answer.key for answer in answers) != sorted(request.key for request in block):
