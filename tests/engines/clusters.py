@@ -19,8 +19,13 @@ from selfjudge.ports import Engine, ReadImage
 from selfjudge.types import Finish
 
 STORE_BYTES = 100_000_000
-_HASTE = {"health_check_initial_delay_ms": 5_000, "health_check_period_ms": 1_000, "health_check_failure_threshold": 8}
-"""A node is given up after ten seconds, not half a minute; sooner, and a busy machine loses nodes that are only slow."""
+_TIMES = {
+    "health_check_initial_delay_ms": 5_000,
+    "health_check_period_ms": 1_000,
+    "health_check_failure_threshold": 8,
+    "agent_register_timeout_ms": 120_000,
+}
+"""A node is given up after ten seconds, not half a minute, and a busy machine may take its time to start one."""
 
 
 class Nodes:
@@ -29,7 +34,7 @@ class Nodes:
     def __init__(self, cpus: int) -> None:
         with quietly():
             from ray.cluster_utils import Cluster
-        head = {**_SMALL, "num_cpus": cpus, "include_dashboard": False, "_system_config": _HASTE}
+        head = {**_SMALL, "num_cpus": cpus, "include_dashboard": False, "_system_config": _TIMES}
         with _PATH:
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
