@@ -3,7 +3,8 @@
 A mock server in a process of its own answers every request after a fixed time: the ideal rate is concurrency / time. For each
 setting, a process of its own asks through `asking.ask` into a table, as a stage does. It reports its rate against the ideal, over
 all of it and over its middle (without the first fifth, in which the engine finds out how much the server takes, and the last
-tenth), its own CPU time per request, and its peak memory. `--logprobs` makes replies carry 100 tokens with 20 rivals each.
+tenth), its own CPU time per request, and its peak memory. Before each, a bare loop of as many workers posts as many requests
+over aiohttp and reads the JSON of the replies, nothing more. `--logprobs` makes replies carry 100 tokens with 20 rivals each.
 Prints a table and JSON; `--full` goes to 200,000 requests.
 """
 
@@ -23,6 +24,8 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 TEXT = "The first answer names the colour that the image shows, and the second one does not. " * 8
 SETTINGS = ((256, 0.05), (256, 1.0), (64, 0.25), (16, 0.05))
@@ -71,6 +74,30 @@ def serve(port: int, seconds: float, logprobs: bool) -> None:
     asyncio.run(main())
 
 
+def bare(port: int, count: int, concurrency: int) -> float:
+    """Requests a second of a minimal loop."""
+    numbers = iter(range(count))
+
+    async def worker(session: aiohttp.ClientSession) -> None:
+        for number in numbers:
+            body = {
+                "model": "m",
+                "messages": [{"role": "user", "content": f"{number} {TEXT}"}],
+                "max_tokens": 1024,
+                "seed": number,
+            }
+            async with session.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body) as response:
+                json.loads(await response.read())
+
+    async def main() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
+            await asyncio.gather(*(worker(session) for _ in range(concurrency)))
+
+    started = time.perf_counter()
+    asyncio.run(main())
+    return count / (time.perf_counter() - started)
+
+
 def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, float]:
     """Ask, and report on this process."""
     from selfjudge.chat import Completion, Message, Request, Sampling
@@ -95,6 +122,7 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
         known = {"key": request.key, "pair_id": "p", "order": Order.CHOSEN_FIRST, "sample": 0, "judge": model}
         return {**row, **known, **tokens, "trace": completion.text, "verdict": "first"}
 
+    plain = bare(port, count, concurrency)
     recipe = OpenAIEngine(kind="openai", base_url=f"http://127.0.0.1:{port}/v1", concurrency=concurrency)
     engine = open_server("m", recipe, lambda _: b"")
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +136,14 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     engine.close()
     first, last = count // 5, count * 9 // 10
     middle = (last - first) / (done[last] - done[first])
-    return {"seconds": wall, "rate": count / wall, "middle_rate": middle, "cpu_ms": cpu / count * 1e3, "peak_mb": peak}
+    return {
+        "bare_rate": plain,
+        "seconds": wall,
+        "rate": count / wall,
+        "middle_rate": middle,
+        "cpu_ms": cpu / count * 1e3,
+        "peak_mb": peak,
+    }
 
 
 def measured(count: int, concurrency: int, seconds: float, logprobs: bool) -> dict[str, float]:
@@ -124,7 +159,11 @@ def measured(count: int, concurrency: int, seconds: float, logprobs: bool) -> di
     server.terminate()
     server.join()
     ideal = concurrency / seconds
-    shares = {"share": found["rate"] / ideal, "middle_share": found["middle_rate"] / ideal}
+    shares = {
+        "share": found["rate"] / ideal,
+        "middle_share": found["middle_rate"] / ideal,
+        "bare_share": found["bare_rate"] / ideal,
+    }
     return {"requests": count, "concurrency": concurrency, "reply_seconds": seconds, **shares, **found}
 
 
@@ -147,7 +186,8 @@ def main() -> None:
         results.append(measured(*run, options.logprobs))
         print(
             "{requests:>7} requests, {concurrency:>3} at once, {reply_seconds:.2f} s each: {rate:6.0f}/s, {share:4.0%} of "
-            "the ideal (middle {middle_share:4.0%}), {cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most".format(**results[-1]),
+            "the ideal (middle {middle_share:4.0%}; bare loop {bare_share:4.0%}), "
+            "{cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most".format(**results[-1]),
             flush=True,
         )
     print(json.dumps(results))
