@@ -4,7 +4,8 @@ A mock server in a process of its own answers every request after a fixed time: 
 setting, a process of its own asks through `asking.ask` into a table, as a stage does. It reports its rate against the ideal, over
 all of it and over its middle (without the first fifth, in which the engine finds out how much the server takes, and the last
 tenth), its own CPU time per request, and its peak memory. Before each, a bare loop of as many workers posts as many requests
-over aiohttp and reads the JSON of the replies, nothing more. `--logprobs` makes replies carry 100 tokens with 20 rivals each.
+over aiohttp and reads the JSON of the replies, nothing more. `--logprobs` makes replies carry 100 tokens with 5 rivals each, as
+judging asks for.
 Prints a table and JSON; `--full` goes to 200,000 requests.
 """
 
@@ -40,7 +41,7 @@ def a_reply(logprobs: bool) -> bytes:
         "finish_reason": "stop",
     }
     if logprobs:
-        rivals = [{"token": f"t{i}", "logprob": -1.2345678 - i, "bytes": [116, 48]} for i in range(20)]
+        rivals = [{"token": f"t{i}", "logprob": -1.2345678 - i, "bytes": [116, 48]} for i in range(5)]
         choice["logprobs"] = {"content": [{**rivals[0], "top_logprobs": rivals} for _ in range(100)]}
     body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 300, "completion_tokens": 100}}).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -109,7 +110,7 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     from selfjudge.types import Order, seed_of
     from selfjudge.wiring import open_server
 
-    sampling = Sampling(temperature=0.6, top_p=0.9, max_tokens=1024, logprobs=20 * logprobs)
+    sampling = Sampling(temperature=0.6, top_p=0.9, max_tokens=1024, logprobs=5 * logprobs)
 
     def requests() -> Iterator[Request]:
         for number in range(count):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from asked import CONCURRENCY, prompts
 
 url, count, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 os.environ.update(CURATOR_CACHE_DIR=folder, OPENAI_API_KEY="none", TELEMETRY_ENABLED="false", LITELLM_LOCAL_MODEL_COST_MAP="True")
+# it wants a table of tokens from the net, which one of its own dependencies brings along
+os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(str(find_spec("litellm").origin)).parent / "litellm_core_utils" / "tokenizers")  # type: ignore[union-attr]
 
 from bespokelabs import curator  # noqa: E402 - it reads its settings when it is imported
 

@@ -20,8 +20,9 @@ from .asking import ask
 
 VERSION = 1
 
-_ALTERNATIVES = 20
-"""Log-probabilities asked for at each token: enough to find the other symbol beside the one that was written."""
+_RIVALS = 5
+"""Log-probabilities asked for at each token: enough to find the other symbol beside the one that was written. They are most of a
+reply's bytes on the wire."""
 
 
 def judge(
@@ -60,11 +61,11 @@ def judge(
     table.seal()
 
 
-def comparison_request(key: str, comparison: Comparison, protocol: Protocol, *, seed: int) -> Request:
-    """What a judge is asked about two responses."""
+def comparison_request(key: str, comparison: Comparison, protocol: Protocol, *, seed: int, logprobs: int = _RIVALS) -> Request:
+    """What a judge is asked about two responses, with so many log-probabilities at each token of its reply."""
     values = {"question": comparison.prompt.text, "first": comparison.first, "second": comparison.second}
     message = fill(protocol.template, values, comparison.prompt.images, verbatim=protocol.verbatim)
-    return Request(key=key, messages=(message,), sampling=replace(protocol.sampling, logprobs=_ALTERNATIVES), seed=seed)
+    return Request(key=key, messages=(message,), sampling=replace(protocol.sampling, logprobs=logprobs), seed=seed)
 
 
 def _to_row(request: Request, completion: Completion, model: str, protocol: Protocol) -> Row:

@@ -23,6 +23,8 @@ from .judge import comparison_request
 VERSION = 1
 
 _PAIRS = 8
+_RIVALS = 20
+"""Log-probabilities compared at each token."""
 _MOST_TOKENS = 256
 """What is written of a long reply: texts that part do so earlier, mostly."""
 
@@ -98,7 +100,9 @@ def requests(pairs: Sequence[PreferencePair], protocol: Protocol) -> list[Reques
     )
     greedy = replace(protocol, sampling=sampling)
     return [
-        comparison_request(f"{pair.id}.{order}", pair.comparison(order), greedy, seed=0) for pair in chosen for order in Order
+        comparison_request(f"{pair.id}.{order}", pair.comparison(order), greedy, seed=0, logprobs=_RIVALS)
+        for pair in chosen
+        for order in Order
     ]
 
 
