@@ -12,13 +12,16 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # GiB that a vLLM server on the CPU takes for its cache, where the tests find one
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
+# two files of tests side by side, four where there are the cores
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+
 .PHONY: demo test test-vllm check format base-model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -q -m "not ray"
+	$(PYTEST) -m "not ray"
 	scripts/test_ray.sh $(BIN)/pytest
 
 test-vllm: $(VENV)/dev.stamp
@@ -31,7 +34,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
-	$(BIN)/pytest -q -m "not ray"
+	$(PYTEST) -m "not ray"
 	scripts/test_ray.sh $(BIN)/pytest
 
 format: $(VENV)/dev.stamp

@@ -43,7 +43,9 @@ def a_reply(logprobs: bool) -> bytes:
     if logprobs:
         rivals = [{"token": f"t{i}", "logprob": -1.2345678 - i, "bytes": [116, 48]} for i in range(5)]
         choice["logprobs"] = {"content": [{**rivals[0], "top_logprobs": rivals} for _ in range(100)]}
-    body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 300, "completion_tokens": 100}}).encode()
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "m"}
+    usage = {"prompt_tokens": 300, "completion_tokens": 100, "total_tokens": 400}
+    body = json.dumps({**head, "choices": [choice], "usage": usage}).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 

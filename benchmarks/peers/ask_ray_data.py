@@ -1,4 +1,7 @@
-"""Ray Data LLM's HTTP processor, one worker a core, into Parquet files."""
+"""Ray Data LLM's HTTP processor into Parquet files, with one worker as in its own example.
+
+Its workers take a core each, and the pipeline needs another one: on two cores, two workers would wait for ever.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def main() -> None:
         return {"trace": row["http_response"]["choices"][0]["message"]["content"]}
 
     ray.init(log_to_driver=False)
-    workers = os.cpu_count() or 1
+    workers = max(1, (os.cpu_count() or 1) - 1)
     config = HttpRequestProcessorConfig(url=f"{url}/chat/completions", concurrency=workers, batch_size=64)
     found = build_processor(config, preprocess=payload, postprocess=answer)(ray.data.from_items(prompts(count)))
     found.write_parquet(f"{folder}/answers")
