@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from .chat import Sampling
 from .method.alteration import default_templates
@@ -324,6 +325,19 @@ class Recipe(Section):
             raise ValueError(f"vLLM samples at temperatures up to {VLLM_HOTTEST:g}, and this recipe has {hottest:g}")
         return engine
 
+    @field_validator("engine")
+    @classmethod
+    def _a_server_that_can_change_its_model(cls, engine: Engine, info: ValidationInfo) -> Engine:
+        server = engine.replica if isinstance(engine, RayEngine) else engine
+        training = info.data.get("training")
+        if isinstance(server, OpenAIEngine) and server.served_model and training is not None and training.kind != "scripted":
+            raise PydanticCustomError(
+                "one_served_model",
+                "the server's one model, {model}, would answer for every judge that this run trains",
+                {"model": repr(server.served_model), "hint": _MANAGED},
+            )
+        return engine
+
     def as_json(self) -> dict[str, Any]:
         """The whole recipe, defaults included, as JSON-able values; without `exclude` where it is empty."""
         # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
@@ -332,6 +346,12 @@ class Recipe(Section):
     @property
     def digest(self) -> str:
         return content_id("recipe", self.as_json())
+
+
+_MANAGED = (
+    "Use engine.kind vllm, whose servers get each new judge, or transformers; "
+    "a run that trains nothing (training.kind: scripted) may ask one model all the time."
+)
 
 
 def _temperatures(sections: dict[str, Any]) -> Iterator[float]:
