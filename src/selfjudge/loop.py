@@ -20,10 +20,11 @@ from .ports import Benchmark, Engine, NamedEngine, Progress
 from .recipe import Recipe
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
+from .stages.gate import Gate
 from .stages.probe import Probe
 from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
 from .tables import Row
-from .types import Kind, PreferencePair, Prompt, content_id, seed_of
+from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import World
 
 OnIteration = Callable[[dict[str, Any]], None]
@@ -80,7 +81,7 @@ class _Run:
         try:
             prompts, refused = self._ingest()
             training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
-            head = self._head(prompts, refused)
+            head = summary.head(self._recipe, prompts, refused)
             entries = [self._base(held_out)]
             state = self._publish(head, entries, training, on_iteration)
             while state["stopped"] is None:
@@ -102,7 +103,8 @@ class _Run:
         judgments = self._judgments(number, pairs)
         selected, dropped = self._select(number, pairs, judgments, lost)
         probe = self._probe(number, pairs)
-        judge = self._train(number, selected)
+        gate = self._gate(number, pairs, judgments)
+        judge = self._train(number, selected, gate)
         probed = self._probed(number, probe, judge)
         benchmarks, measured = self._measure(number)
         return summary.entry(
@@ -113,6 +115,7 @@ class _Run:
             judgments=judgments,
             selected=selected,
             judge=judge,
+            gate=gate.report,
             probe=probed,
             benchmarks=benchmarks,
             held_out=self._held_out_score(number, held_out),
@@ -214,7 +217,21 @@ class _Run:
             )
         return selected, dropped
 
-    def _train(self, number: int, selected: Table) -> JudgeFolder:
+    def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
+        """What the judge of an iteration must pass before it is one."""
+        return Gate(
+            folder=self._folder.iteration(number),
+            pairs=pairs,
+            judgments=judgments,
+            protocol=self._recipe.judging.protocol,
+            seed=self._seed(number, "gate"),
+            before=(self._model(number - 1), self._model(0)),
+            trained=self._recipe.training.kind != "scripted",
+            open=self._world.open_candidate,
+            progress=self._progress,
+        )
+
+    def _train(self, number: int, selected: Table, gate: Gate) -> JudgeFolder:
         """The judge of an iteration."""
         recipe = self._recipe.training
         start = self._model(0 if recipe.start == "restart" else number - 1)
@@ -239,6 +256,7 @@ class _Run:
                 judging=self._recipe.judging,
                 seed=self._seed(number, "train"),
                 progress=self._progress,
+                admit=gate.admit,
             )
         return judge
 
@@ -348,25 +366,11 @@ class _Run:
             "inputs": inputs,
         }
 
-    def _head(self, prompts: Table, refused: Table) -> dict[str, Any]:
-        """What the summary says about the run as a whole."""
-        return {
-            "name": self._recipe.name,
-            "recipe": self._recipe.digest,
-            "seed": self._recipe.seed,
-            "model": self._recipe.model,
-            "prompts": {
-                "total": prompts.manifest.rows,
-                **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
-                "refused": dict(sorted(Counter(refused.column("reason")).items())),
-            },
-        }
-
     def _publish(
         self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: OnIteration
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
-        best = self._best(entries)
+        best = summary.best_iteration(entries, self._recipe.loop.stop)
         verdict = {
             "stopped": self._stopped(entries, best, prompts),
             "final_judge": f"iteration-{best}/judge" if best else None,
@@ -375,18 +379,6 @@ class _Run:
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
         return state
-
-    def _best(self, entries: list[dict[str, Any]]) -> int:
-        """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
-        stop = self._recipe.loop.stop
-        if stop is None:
-            return len(entries) - 1
-        best, record = 0, -1.0
-        for entry in entries:
-            score = (entry["held_out"] or {}).get("pair_accuracy")
-            if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
-                best, record = entry["iteration"], score
-        return best
 
     def _stopped(self, entries: list[dict[str, Any]], best: int, prompts: list[Prompt]) -> str | None:
         """Why the run is over, or None."""

@@ -91,6 +91,8 @@ class World:
     excluded: tuple[Benchmark, ...] = ()
     open_reference: Callable[[Path], Engine] | None = None
     """The engine that a served judge must agree with; None where no servers of ours are used."""
+    open_candidate: Callable[[Path], Engine] | None = None
+    """The engine that asks a new judge before it is accepted; None where a judge that is not trained would have to be loaded."""
 
 
 def make_world(recipe: Recipe, place: RunFolder) -> World:
@@ -103,7 +105,18 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
         open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
         open_reference=_reference(recipe.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
+        open_candidate=_candidate(recipe, place),
     )
+
+
+def _candidate(recipe: Recipe, place: RunFolder) -> Callable[[Path], Engine] | None:
+    """In this process: to start servers, or to tell those of others, takes longer than a few replies."""
+    engine = recipe.engine.replica if isinstance(recipe.engine, RayEngine) else recipe.engine
+    if isinstance(engine, OpenAIEngine | VLLMEngine):
+        if recipe.training.kind == "scripted":
+            return None
+        engine = TransformersEngine(dtype=getattr(engine, "dtype", "auto"))
+    return lambda model: open_engine(engine, model, place.images.get)
 
 
 def _reference(recipe: EngineRecipe, place: RunFolder) -> Callable[[Path], Engine] | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..method.prompts import fill
 from ..ports import Example, Fit, Progress, Trainer
@@ -27,8 +28,12 @@ def train(
     judging: Judging,
     seed: int,
     progress: Progress,
+    admit: Callable[[Path, Mapping[str, Any]], None],
 ) -> None:
-    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged."""
+    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged.
+
+    `admit` is given the folder and what training reports, and raises where the judge must not be used; it is then not sealed.
+    """
     examples = [_example(row, judging.template) for row in sorted(selected, key=lambda row: row["key"])]
     with judge.building() as folder, progress("training", recipe.epochs * len(examples)) as advance:
         if examples:
@@ -38,6 +43,7 @@ def train(
             copy_model(start, folder)
             report = {"examples": 0, **asdict(Fit(steps=0, loss=None))}
         write_json(folder / CARD, {"judging": judging.model_dump(mode="json"), "training": report})
+    admit(folder, report)
     judge.seal(report)
 
 
