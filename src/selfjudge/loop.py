@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from . import summary, tables
+from .cards import write_cards
 from .errors import InputError
+from .lineage import lineage
 from .method.protocols import Protocol
-from .ports import Benchmark, Engine, NamedEngine, Progress
+from .ports import Benchmark, NamedEngine, Progress
 from .recipe import Recipe
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
 from .stages.probe import Probe
-from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
+from .store import JudgeFolder, RunFolder, Table, fingerprint, read_json, write_json
 from .tables import Row
 from .types import PreferencePair, Prompt, content_id, seed_of
-from .wiring import World
+from .wiring import OneEngine, World
 
 OnIteration = Callable[[dict[str, Any]], None]
 
@@ -35,33 +37,14 @@ def run(recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, 
 
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
-    with folder.claim(recipe.as_json(), _without_iterations):
+    with folder.claim(recipe.as_json(), _lasting):
         return _Run(recipe, folder, world, progress).iterate(on_iteration)
 
 
-def _without_iterations(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as far as it must not change in a folder: a run may go on for more iterations."""
+def _lasting(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
     loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
-    return {**recipe, "loop": loop}
-
-
-class _Engines:
-    """At most one engine at a time, opened when it is first asked for."""
-
-    def __init__(self, open_engine: Callable[[Path], Engine]) -> None:
-        self._open_engine = open_engine
-        self._held: tuple[Path, Engine] | None = None
-
-    def get(self, model: Path) -> Engine:
-        if self._held is None or self._held[0] != model:
-            self.close()
-            self._held = (model, self._open_engine(model))
-        return self._held[1]
-
-    def close(self) -> None:
-        if self._held is not None:
-            self._held[1].close()
-        self._held = None
+    return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
 
 
 class _Run:
@@ -72,7 +55,7 @@ class _Run:
         self._folder = folder
         self._world = world
         self._progress = progress
-        self._engines = _Engines(world.open_engine)
+        self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(fingerprint)
         self._selections: list[Table] = []
 
@@ -143,6 +126,8 @@ class _Run:
                 f"not one prompt can be used: {reasons or 'the sources are empty'}",
                 hint=f"{refused.path} has the details.",
             )
+        if not (known := prompts.path.with_name("sources.json")).exists():
+            write_json(known, lineage(self._recipe.prompts, prompts.column("source")))
         return prompts, refused
 
     def _hold_out(self, prompts: list[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
@@ -376,9 +361,23 @@ class _Run:
             "final_judge": f"iteration-{best}/judge" if best else None,
         }
         state = {**head, **verdict, "iterations": entries}
+        if len(entries) > 1:
+            self._write_cards(entries)
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
         return state
+
+    def _write_cards(self, entries: list[dict[str, Any]]) -> None:
+        """What the newest judge is, in its folder."""
+        number = len(entries) - 1
+        write_cards(
+            self._model(number),
+            self._recipe,
+            digest=content_id("recipe", _lasting(self._recipe.as_json())),
+            base=self._world.base,
+            entries=entries,
+            sources=read_json(self._folder.root / "prompts" / "sources.json"),
+        )
 
     def _stopped(self, entries: list[dict[str, Any]], best: int, prompts: list[Prompt]) -> str | None:
         """Why the run is over, or None."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from .chat import Sampling
@@ -33,6 +33,9 @@ from .types import Kind, content_id
 
 MAX_PIXELS = 100_000_000
 """An image with more is not decoded."""
+
+HUB_NAME = r"[\w.-]+/[\w.-]+"
+"""How the hub names what it has: owner and name."""
 
 VLLM_HOTTEST = 2.0
 
@@ -295,6 +298,21 @@ class Evaluation(Section):
         return benchmarks
 
 
+class Push(Section):
+    """Where on the Hugging Face hub judges and their pairs are published. `push: user/name` means `push: {to: user/name}`."""
+
+    to: str = Field(pattern=rf"^{HUB_NAME}$")
+    """The repository of the judges, one tag for each iteration; that of the pairs has `-pairs` at the end of its name."""
+    private: bool = True
+    """CHOSEN: nobody else sees what is pushed. Only a new repository is made so; an old one stays as it is."""
+    images: bool = True
+    """CHOSEN: the pairs are pushed with their images, whose licences are those of their sources."""
+
+
+def _with_place(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -316,6 +334,8 @@ class Recipe(Section):
     loop: Loop = Loop()
     evaluation: Evaluation = Evaluation()
     engine: Engine = TransformersEngine()
+    push: Annotated[Push | None, BeforeValidator(_with_place)] = None
+    """CHOSEN: nothing is published. May be set, changed or removed in the folder of a run."""
 
     @field_validator("engine")
     @classmethod
@@ -339,9 +359,9 @@ class Recipe(Section):
         return engine
 
     def as_json(self) -> dict[str, Any]:
-        """The whole recipe, defaults included, as JSON-able values; without `exclude` where it is empty."""
+        """The whole recipe, defaults included, as JSON-able values; without `exclude` and `push` where they are empty."""
         # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
-        return self.model_dump(mode="json", exclude=None if self.exclude else {"exclude"})
+        return self.model_dump(mode="json", exclude={name for name in ("exclude", "push") if not getattr(self, name)})
 
     @property
     def digest(self) -> str:

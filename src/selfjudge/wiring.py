@@ -95,6 +95,25 @@ class World:
     """The engine that asks a new judge before it is accepted; None where a judge that is not trained would have to be loaded."""
 
 
+class OneEngine:
+    """At most one engine at a time, opened when it is first asked for."""
+
+    def __init__(self, open_engine: Callable[[Path], Engine]) -> None:
+        self._open_engine = open_engine
+        self._held: tuple[Path, Engine] | None = None
+
+    def get(self, model: Path) -> Engine:
+        if self._held is None or self._held[0] != model:
+            self.close()
+            self._held = (model, self._open_engine(model))
+        return self._held[1]
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held[1].close()
+        self._held = None
+
+
 def make_world(recipe: Recipe, place: RunFolder) -> World:
     """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
@@ -264,8 +283,8 @@ def embedded_model() -> Path:
     return Path(str(files("selfjudge") / "shapes" / "model"))
 
 
-def find_model(name: str) -> Path:
-    """The folder of a model: the embedded one, one's own, or one from the hub. Raises InputError."""
+def find_model(name: str, revision: str | None = None) -> Path:
+    """The folder of a model: the embedded one, one's own, or one from the hub at a tag, branch or commit. Raises InputError."""
     if name == EMBEDDED_MODEL:
         return embedded_model()
     if Path(name).is_dir():
@@ -273,7 +292,7 @@ def find_model(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(name))
+        return Path(snapshot_download(name, revision=revision))
     except Exception as error:  # the library raises many kinds, network errors among them
         raise InputError(
             f"there is no model {name}: it is not a folder, and the hub does not give it ({type(error).__name__})",

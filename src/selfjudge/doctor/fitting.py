@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import InputError
-from ..recipe import EMBEDDED_MODEL, Recipe
+from ..recipe import EMBEDDED_MODEL, HUB_NAME, Recipe
 from ..wiring import embedded_model
 from .engines import missing_for
 from .findings import Finding, Level
@@ -20,7 +20,6 @@ from .machine import Machine
 
 _GIB = 2**30
 _CONNECT_SECONDS = 5.0
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _UNKNOWN_PROMPTS = 10_000
 _IMAGE_BYTES = 300_000
 _REPLY_BYTES = 20_000
@@ -55,7 +54,7 @@ def _model(recipe: Recipe) -> tuple[Footprint | None, list[Finding]]:
 
 
 def _absent(name: str) -> Finding:
-    if _HUB_NAME.fullmatch(name):
+    if re.fullmatch(HUB_NAME, name):
         what = f"{name} is no folder here: it is looked for on the hub, and its size is not known before"
         return Finding(level=Level.WARNING, about="model", what=what, do=f"`hf download {name}`, and name the folder.")
     return Finding(level=Level.ERROR, about="model", what=f"there is no model {name}", do="Name a folder, or a model on the hub.")
