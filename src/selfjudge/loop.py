@@ -15,10 +15,11 @@ from typing import Any
 
 from . import summary, tables
 from .cards import write_cards
-from .errors import InputError
+from .errors import InputError, PublishError
 from .lineage import lineage
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
+from .publishing import Publisher
 from .recipe import Recipe
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
@@ -58,10 +59,13 @@ class _Run:
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(fingerprint)
         self._selections: list[Table] = []
+        self._publisher = None if world.hub is None or recipe.push is None else Publisher(recipe.push, world.hub, folder)
 
     def iterate(self, on_iteration: OnIteration) -> dict[str, Any]:
         """All iterations that the recipe asks for."""
         try:
+            if self._publisher is not None:
+                self._publisher.prepare(self._recipe.loop.iterations)
             prompts, refused = self._ingest()
             training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
             head = summary.head(self._recipe, prompts, refused)
@@ -365,7 +369,18 @@ class _Run:
             self._write_cards(entries)
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
+        self._push(len(entries) - 1, best, over=verdict["stopped"] is not None)
         return state
+
+    def _push(self, last: int, best: int, *, over: bool) -> None:
+        """Publish what the hub lacks. A hub that fails does not hold up the run: it is tried again, and an error at the end."""
+        if self._publisher is None:
+            return
+        try:
+            self._publisher.push(last, best if over else None)
+        except PublishError:
+            if over:
+                raise
 
     def _write_cards(self, entries: list[dict[str, Any]]) -> None:
         """What the newest judge is, in its folder."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError
-from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
+from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe import (
     EMBEDDED_MODEL,
     MAX_PIXELS,
@@ -48,6 +48,7 @@ _ENGINES = {
 _EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
+_HUBS = {"huggingface": "hub:HuggingFaceHub"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",
@@ -93,6 +94,8 @@ class World:
     """The engine that a served judge must agree with; None where no servers of ours are used."""
     open_candidate: Callable[[Path], Engine] | None = None
     """The engine that asks a new judge before it is accepted; None where a judge that is not trained would have to be loaded."""
+    hub: Hub | None = None
+    """Where the run publishes; None where its recipe does not say so."""
 
 
 class OneEngine:
@@ -125,6 +128,7 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
         open_reference=_reference(recipe.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
         open_candidate=_candidate(recipe, place),
+        hub=None if recipe.push is None else _load(_HUBS, "huggingface")(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .figures import cell
 
 Facts = Mapping[str, Any]
+
+_ONE_LICENCE = re.compile(r"[\w.-]+")
 
 
 def judge_card(facts: Facts) -> str:
@@ -26,16 +29,20 @@ def judge_card(facts: Facts) -> str:
     return _render("judge.md", head, facts=facts)
 
 
-def pairs_card(facts: Facts, files: Sequence[Mapping[str, Any]]) -> str:
-    """The `README.md` of a data set of pairs, from the card of its last judge; `files` has the path, split and rows of each."""
+def pairs_card(facts: Facts, judges: str, images: bool, files: Sequence[Mapping[str, Any]]) -> str:
+    """The `README.md` of a data set of pairs, from what stands in the card of its last judge.
+
+    `judges` is where the judges are; `images` says whether the data set has its images; `files` has path, split and rows of each.
+    """
     licences = {source["licence"] for source in facts["data"]["sources"]}
+    only = licences.pop() if len(licences) == 1 else None
     head = {
-        "license": licences.pop() if len(licences) == 1 else "other",
+        "license": only if only and _ONE_LICENCE.fullmatch(only) else "other",
         "task_categories": ["image-text-to-text"],
         "tags": ["selfjudge", "preference", "synthetic"],
         "configs": [{"config_name": "default", "data_files": [{"split": f["split"], "path": f["path"]} for f in files]}],
     }
-    return _render("pairs.md", head, facts=facts, files=files)
+    return _render("pairs.md", head, facts=facts, judges=judges, images=images, files=files)
 
 
 def _render(template: str, head: Mapping[str, Any], **values: Any) -> str:
