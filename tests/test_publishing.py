@@ -191,10 +191,10 @@ def test_the_plain_name_is_the_final_judge_also_where_that_is_not_the_last(hub: 
     repo = hub.repos[JUDGES]
     tags = dict(repo.tags)
     publisher = Publisher(Push(to="me/judge"), HuggingFaceHub(), RunFolder(run))
-    publisher.push(2, final=1)
+    publisher.push(2, 1, over=True)
     assert repo.files == held(run / "iteration-1/judge") and repo.tags == tags
     hub.asked.clear()
-    publisher.push(2, final=1)
+    publisher.push(2, 1, over=True)
     assert hub.asked == []
 
 
@@ -203,7 +203,7 @@ def test_a_judge_that_is_published_anew_takes_its_tag_along(hub: Hub, run: Path)
     (run / "iteration-2/pushed.json").unlink()
     card = run / "iteration-2/judge/README.md"
     card.write_text(card.read_text() + "more")
-    Publisher(Push(to="me/judge"), HuggingFaceHub(), RunFolder(run)).push(2, final=2)
+    Publisher(Push(to="me/judge"), HuggingFaceHub(), RunFolder(run)).push(2, 2, over=True)
     repo = hub.repos[JUDGES]
     assert repo.commits[repo.tags["iteration-2"]]["README.md"].endswith(b"more")
 

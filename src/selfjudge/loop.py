@@ -15,7 +15,7 @@ from typing import Any
 
 from . import summary, tables
 from .cards import write_cards
-from .errors import InputError, PublishError
+from .errors import InputError
 from .lineage import lineage
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
@@ -38,11 +38,11 @@ def run(recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, 
 
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
-    with folder.claim(recipe.as_json(), _lasting):
+    with folder.claim(recipe.as_json(), lasting):
         return _Run(recipe, folder, world, progress).iterate(on_iteration)
 
 
-def _lasting(recipe: dict[str, Any]) -> dict[str, Any]:
+def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
     """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
     loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
     return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
@@ -369,18 +369,9 @@ class _Run:
             self._write_cards(entries)
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
-        self._push(len(entries) - 1, best, over=verdict["stopped"] is not None)
+        if self._publisher is not None:
+            self._publisher.push(len(entries) - 1, best, over=verdict["stopped"] is not None)
         return state
-
-    def _push(self, last: int, best: int, *, over: bool) -> None:
-        """Publish what the hub lacks. A hub that fails does not hold up the run: it is tried again, and an error at the end."""
-        if self._publisher is None:
-            return
-        try:
-            self._publisher.push(last, best if over else None)
-        except PublishError:
-            if over:
-                raise
 
     def _write_cards(self, entries: list[dict[str, Any]]) -> None:
         """What the newest judge is, in its folder."""
@@ -388,7 +379,7 @@ class _Run:
         write_cards(
             self._model(number),
             self._recipe,
-            digest=content_id("recipe", _lasting(self._recipe.as_json())),
+            digest=content_id("recipe", lasting(self._recipe.as_json())),
             base=self._world.base,
             entries=entries,
             sources=read_json(self._folder.root / "prompts" / "sources.json"),

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .errors import PublishError
 from .ports import Hub, blocks
 from .recipe import Push
 from .report.card import pairs_card
@@ -45,8 +46,18 @@ class Publisher:
             self._hub.prepare(self._push.to, data=False, private=self._push.private)
             self._hub.prepare(self._data, data=True, private=self._push.private)
 
-    def push(self, last: int, final: int | None) -> None:
-        """Publish what is missing of the iterations up to `last`, and at the end the final judge. Raises PublishError."""
+    def push(self, last: int, best: int, *, over: bool) -> None:
+        """Publish what the hub lacks of the iterations up to `last`, and once the run is over the best judge as the final one.
+
+        A hub that fails does not hold up a run: it is tried again after the next iteration, and PublishError at the end.
+        """
+        try:
+            self._push_missing(last, best if over else None)
+        except PublishError:
+            if over:
+                raise
+
+    def _push_missing(self, last: int, final: int | None) -> None:
         for number in range(1, last + 1):
             self._push_pairs(number)
             self._push_judge(number, f"iteration-{number}", self._record(number), "judge", last=0)

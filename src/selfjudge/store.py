@@ -406,15 +406,19 @@ class RunFolder:
                 raise RunError(
                     f"{self.root} is in use by another process", hint="Wait for it, or use another folder (--dir)."
                 ) from error
-            path = self.root / "recipe.json"
-            if path.exists():
-                found = difference(changeable(dict(recipe)), changeable(read_json(path)))
-                if found is not None:
-                    raise RunError(
-                        f"{self.root} was made by another recipe: {found}",
-                        hint="Use another folder (--dir), or delete this one.",
-                    )
-            elif any(self.root.glob("iteration-*")):
-                raise RunError(f"{self.root} holds a run but no recipe.json", hint="Use another folder (--dir).")
-            write_json(path, recipe)
+            self.check(recipe, changeable)
+            write_json(self.root / "recipe.json", recipe)
             yield
+
+    def check(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Raises RunError when the folder was made by a recipe that differs in more than what `changeable` removes."""
+        path = self.root / "recipe.json"
+        if path.exists():
+            found = difference(changeable(dict(recipe)), changeable(read_json(path)))
+            if found is not None:
+                raise RunError(
+                    f"{self.root} was made by another recipe: {found}",
+                    hint="Use another folder (--dir), or delete this one.",
+                )
+        elif any(self.root.glob("iteration-*")):
+            raise RunError(f"{self.root} holds a run but no recipe.json", hint="Use another folder (--dir).")

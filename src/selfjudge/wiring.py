@@ -121,7 +121,7 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
     """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model),
-        sources=tuple(map(_make_source, recipe.prompts)),
+        sources=tuple(map(make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe.training, place.images.get),
         open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
@@ -202,11 +202,11 @@ def find_prompts(name: str) -> tuple[tuple[PromptSource, ...], int]:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         recipe = load_recipe(path)
-        return tuple(map(_make_source, recipe.prompts)), recipe.max_pixels
+        return tuple(map(make_source, recipe.prompts)), recipe.max_pixels
     if (path / "prompts" / "prompts.parquet").exists():
         run: PromptSource = _load(_SOURCES, "run")(path)
         return (run,), MAX_PIXELS
-    return (_make_source(_named_source(name, path)),), MAX_PIXELS
+    return (make_source(_named_source(name, path)),), MAX_PIXELS
 
 
 def _named_source(name: str, path: Path) -> Source:
@@ -219,7 +219,8 @@ def _named_source(name: str, path: Path) -> Source:
     return FilesSource(kind="files", path=path) if files else DatasetSource(kind="dataset", path=name)
 
 
-def _make_source(recipe: Source) -> PromptSource:
+def make_source(recipe: Source) -> PromptSource:
+    """The source of prompts that a recipe names. Raises InputError."""
     source: PromptSource = _load(_SOURCES, recipe.kind)(recipe)
     return source
 

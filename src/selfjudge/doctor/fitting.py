@@ -35,6 +35,7 @@ def examine_recipe(recipe: Recipe, machine: Machine, here: Environment, other: E
         *_cluster(recipe, machine),
         *_training(recipe, here),
         *_sources(recipe, here),
+        *_push(recipe, here),
     ]
     if model is not None:
         findings += [*_memory(recipe, model, machine), *_disk(recipe, model, machine)]
@@ -120,6 +121,19 @@ def _sources(recipe: Recipe, here: Environment) -> Iterator[Finding]:
         if source.kind == "dataset" and "datasets" not in here.versions:
             what = "data sets need the package datasets"
             yield Finding(level=Level.ERROR, about="prompts", what=what, do="pip install 'selfjudge[local]'")
+
+
+def _push(recipe: Recipe, here: Environment) -> Iterator[Finding]:
+    if recipe.push is None:
+        return
+    if "huggingface-hub" not in here.versions:
+        what = "publishing needs the package huggingface_hub"
+        yield Finding(level=Level.ERROR, about="push", what=what, do="pip install 'selfjudge[local]'")
+    if not os.environ.get("HF_TOKEN"):
+        what = f"HF_TOKEN is not set, and {recipe.push.to} is to be published"
+        yield Finding(
+            level=Level.ERROR, about="push", what=what, do="Set it to a token that may write there, or leave `push` out."
+        )
 
 
 def _memory(recipe: Recipe, model: Footprint, machine: Machine) -> Iterator[Finding]:
