@@ -198,6 +198,16 @@ def test_the_plain_name_is_the_final_judge_also_where_that_is_not_the_last(hub: 
     assert hub.asked == []
 
 
+def test_an_earlier_judge_that_is_published_anew_does_not_take_the_plain_name(hub: Hub, run: Path):
+    publish(run)
+    (run / "iteration-1/pushed.json").unlink()
+    (run / "iteration-1/judge/README.md").write_text("---\n---\nother words")
+    Publisher(Push(to="me/judge"), HuggingFaceHub(), RunFolder(run)).push(2, 2, over=True)
+    repo = hub.repos[JUDGES]
+    assert repo.commits[repo.tags["iteration-1"]]["README.md"].endswith(b"other words")
+    assert repo.files == held(run / "iteration-2/judge")
+
+
 def test_a_judge_that_is_published_anew_takes_its_tag_along(hub: Hub, run: Path):
     publish(run)
     (run / "iteration-2/pushed.json").unlink()

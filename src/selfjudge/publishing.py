@@ -52,31 +52,43 @@ class Publisher:
         A hub that fails does not hold up a run: it is tried again after the next iteration, and PublishError at the end.
         """
         try:
-            self._push_missing(last, best if over else None)
+            self._push_missing(last)
+            if over and last:
+                self._name_final(best or last)
         except PublishError:
-            if over:
+            if over and last:
                 raise
 
-    def _push_missing(self, last: int, final: int | None) -> None:
+    def _push_missing(self, last: int) -> None:
         for number in range(1, last + 1):
             self._push_pairs(number)
-            self._push_judge(number, f"iteration-{number}", self._record(number), "judge", last=0)
-        if final is not None and 0 < final < last:
-            self._push_judge(final, None, self._folder.root / "pushed.json", "final_judge", last=last)
+            if _noted(self._record(number), "judge") != self._digest(number):
+                self._push_judge(number, f"iteration-{number}", f"Iteration {number}")
+
+    def _name_final(self, number: int) -> None:
+        if _noted(self._plain, "judge") != self._digest(number):
+            self._push_judge(number, None, f"The final judge: iteration {number}")
 
     def _record(self, number: int) -> Path:
         return self._folder.iteration(number) / "pushed.json"
 
-    def _push_judge(self, number: int, tag: str | None, record: Path, name: str, *, last: int) -> None:
-        """Publish a judge; `last` is the one that stands in its place until then."""
+    @property
+    def _plain(self) -> Path:
+        """What the plain name of the judges holds."""
+        return self._folder.root / "pushed.json"
+
+    def _digest(self, number: int) -> str:
         judge = self._folder.iteration(number) / "judge"
-        cards = [sha256_of(judge / card) for card in (CARD, README)]
-        digest = content_id(self._push.to, fingerprint(judge), cards, last)
-        if _noted(record, name) == digest:
-            return
-        said = f"Iteration {number}" if tag else f"The final judge: iteration {number}"
-        commit = self._hub.upload(judge, self._push.to, data=False, message=said, tag=tag)
-        _note(record, name, {"to": self._push.to, "commit": commit, "tag": tag, "digest": digest})
+        return content_id(self._push.to, fingerprint(judge), [sha256_of(judge / card) for card in (CARD, README)])
+
+    def _push_judge(self, number: int, tag: str | None, message: str) -> None:
+        """Let the plain name hold a judge, and a tag stay with it."""
+        judge = self._folder.iteration(number) / "judge"
+        commit = self._hub.upload(judge, self._push.to, data=False, message=message, tag=tag)
+        noted = {"to": self._push.to, "commit": commit, "tag": tag, "digest": self._digest(number)}
+        _note(self._plain, "judge", noted)
+        if tag is not None:
+            _note(self._record(number), "judge", noted)
 
     def _push_pairs(self, number: int) -> None:
         place, record = self._folder.iteration(number), self._record(number)
