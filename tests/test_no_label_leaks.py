@@ -18,8 +18,9 @@ from selfjudge.wiring import World
 
 
 def artifacts(folder: Path) -> dict[str, str]:
-    """Digests of everything that the loop made; what measures it is left out."""
-    return {path: digest for path, digest in digests(folder).items() if "benchmarks" not in path}
+    """Digests of everything that the loop made; what measures it is left out, and the cards, which tell of the measurement."""
+    told = ("benchmarks", "judge/README.md", "judge/selfjudge.json")
+    return {path: digest for path, digest in digests(folder).items() if not any(name in path for name in told)}
 
 
 def test_without_the_truth_in_the_process_the_loop_makes_the_same(
@@ -91,7 +92,7 @@ def test_references_beside_the_prompts_change_nothing(tmp_path: Path):
             rows.append({"prompt": raw.text, "image": f"{number}.png", "kind": str(raw.kind), **secret})
         (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         run_recipe(scripted_recipe(f"prompts=[{{kind: files, path: {folder / 'prompts.jsonl'}}}]"), folder / "run")
-    assert digests(tmp_path / "with/run") == digests(tmp_path / "without/run")
+    assert artifacts(tmp_path / "with/run") == artifacts(tmp_path / "without/run")
 
 
 def test_a_prompt_has_no_place_for_an_answer():

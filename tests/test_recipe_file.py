@@ -123,3 +123,14 @@ def test_a_recipe_that_excludes_nothing_is_the_recipe_it_was_before_it_could(tmp
     assert [bench["name"] for bench in excluding.as_json()["exclude"]] == ["shapes-bench", "pairs"]
     assert excluding.exclude[1].path == tmp_path / "data/pairs.jsonl"
     assert excluding.digest != load(tmp_path, MINIMAL).digest
+
+
+@pytest.mark.parametrize(
+    "engine", ["{kind: openai, served_model: org/vlm}", "{kind: ray, replica: {kind: openai, served_model: org/vlm}}"]
+)
+def test_a_server_with_one_model_cannot_stand_for_the_judges_of_a_run_that_trains(tmp_path: Path, engine: str):
+    with pytest.raises(RecipeError, match="'org/vlm', would answer for every judge") as error:
+        load(tmp_path, f"{MINIMAL}engine: {engine}\n")
+    assert "engine.kind vllm" in str(error.value.hint)
+    untrained = load(tmp_path, f"{MINIMAL}engine: {engine}\ntraining: {{kind: scripted}}\n")
+    assert untrained.engine.kind in ("openai", "ray")

@@ -65,6 +65,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Change a value of the recipe: --set loop.iterations=2", show_default=False),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would do, write and take; ends with 1 if it cannot run here.")
+    ] = False,
 ) -> None:
     """Run a recipe: write pairs, judge them, select, train; repeat.
 
@@ -73,7 +76,15 @@ def run(
     from .recipe_file import load_recipe
 
     loaded = load_recipe(recipe, changes or [])
-    _run(loaded, folder or Path("runs") / loaded.name)
+    place = folder or Path("runs") / loaded.name
+    if dry_run:
+        from .dry_run import foretell
+        from .report.dry_run import show
+
+        told = foretell(loaded, place)
+        show(told, console())
+        raise typer.Exit(0 if told["runs"] else 1)
+    _run(loaded, place)
 
 
 @app.command()

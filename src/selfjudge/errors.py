@@ -5,7 +5,8 @@
     ├── InputError     a prompt file, model folder or image cannot be read
     ├── RunError       the run folder cannot be used: another recipe, another process, a damaged file, a full disk
     ├── EngineError    text generation broke as a whole (one failed request is a `Completion`, not an error)
-    └── TrainerError   training broke; the previous judge stands
+    ├── TrainerError   training broke; the previous judge stands
+    └── PublishError   the hub does not take what a recipe publishes; nothing that was computed is lost
 
 Foreign exceptions become one of these at the edge where they arise. The command line prints `error:` and `hint:`.
 """
@@ -39,3 +40,7 @@ class EngineError(SelfjudgeError):
 
 class TrainerError(SelfjudgeError):
     """Training broke; the previous judge stands."""
+
+
+class PublishError(SelfjudgeError):
+    """The hub does not take what a recipe publishes."""

@@ -50,12 +50,14 @@ class Judge:
         self._images = images
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> Judge:
+    def load(cls, path: str | Path, *, revision: str | None = None, device: str = "auto") -> Judge:
         """The judge in a folder (`RUN/iteration-4/judge`), on the hub, or `shapes`. Asks as it was trained to be asked.
+
+        On the hub, `revision` is a tag such as `iteration-2`; without one it is the final judge.
 
         Raises InputError when there is no such model, EngineError when it cannot be loaded.
         """
-        folder = find_model(str(path))
+        folder = find_model(str(path), revision)
         card = folder / CARD
         template = Judging(**(read_json(card)["judging"] if card.exists() else {})).template
         images: dict[str, bytes] = {}

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from . import summary, tables
+from .cards import write_cards
 from .errors import InputError
+from .lineage import lineage
 from .method.protocols import Protocol
-from .ports import Benchmark, Engine, NamedEngine, Progress
+from .ports import Benchmark, NamedEngine, Progress
+from .publishing import Publisher
 from .recipe import Recipe
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
+from .stages.gate import Gate
 from .stages.probe import Probe
-from .store import JudgeFolder, RunFolder, Table, fingerprint, write_json
+from .store import JudgeFolder, RunFolder, Table, fingerprint, read_json, write_json
 from .tables import Row
-from .types import Kind, PreferencePair, Prompt, content_id, seed_of
-from .wiring import World
+from .types import PreferencePair, Prompt, content_id, seed_of
+from .wiring import OneEngine, World
 
 OnIteration = Callable[[dict[str, Any]], None]
 
@@ -34,33 +38,14 @@ def run(recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, 
 
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
-    with folder.claim(recipe.as_json(), _without_iterations):
+    with folder.claim(recipe.as_json(), lasting):
         return _Run(recipe, folder, world, progress).iterate(on_iteration)
 
 
-def _without_iterations(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as far as it must not change in a folder: a run may go on for more iterations."""
+def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
     loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
-    return {**recipe, "loop": loop}
-
-
-class _Engines:
-    """At most one engine at a time, opened when it is first asked for."""
-
-    def __init__(self, open_engine: Callable[[Path], Engine]) -> None:
-        self._open_engine = open_engine
-        self._held: tuple[Path, Engine] | None = None
-
-    def get(self, model: Path) -> Engine:
-        if self._held is None or self._held[0] != model:
-            self.close()
-            self._held = (model, self._open_engine(model))
-        return self._held[1]
-
-    def close(self) -> None:
-        if self._held is not None:
-            self._held[1].close()
-        self._held = None
+    return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
 
 
 class _Run:
@@ -71,16 +56,19 @@ class _Run:
         self._folder = folder
         self._world = world
         self._progress = progress
-        self._engines = _Engines(world.open_engine)
+        self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(fingerprint)
         self._selections: list[Table] = []
+        self._publisher = None if world.hub is None or recipe.push is None else Publisher(recipe.push, world.hub, folder)
 
     def iterate(self, on_iteration: OnIteration) -> dict[str, Any]:
         """All iterations that the recipe asks for."""
         try:
+            if self._publisher is not None:
+                self._publisher.prepare(self._recipe.loop.iterations)
             prompts, refused = self._ingest()
             training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
-            head = self._head(prompts, refused)
+            head = summary.head(self._recipe, prompts, refused)
             entries = [self._base(held_out)]
             state = self._publish(head, entries, training, on_iteration)
             while state["stopped"] is None:
@@ -102,7 +90,8 @@ class _Run:
         judgments = self._judgments(number, pairs)
         selected, dropped = self._select(number, pairs, judgments, lost)
         probe = self._probe(number, pairs)
-        judge = self._train(number, selected)
+        gate = self._gate(number, pairs, judgments)
+        judge = self._train(number, selected, gate)
         probed = self._probed(number, probe, judge)
         benchmarks, measured = self._measure(number)
         return summary.entry(
@@ -113,6 +102,7 @@ class _Run:
             judgments=judgments,
             selected=selected,
             judge=judge,
+            gate=gate.report,
             probe=probed,
             benchmarks=benchmarks,
             held_out=self._held_out_score(number, held_out),
@@ -140,6 +130,8 @@ class _Run:
                 f"not one prompt can be used: {reasons or 'the sources are empty'}",
                 hint=f"{refused.path} has the details.",
             )
+        if not (known := prompts.path.with_name("sources.json")).exists():
+            write_json(known, lineage(self._recipe.prompts, prompts.column("source")))
         return prompts, refused
 
     def _hold_out(self, prompts: list[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
@@ -214,7 +206,21 @@ class _Run:
             )
         return selected, dropped
 
-    def _train(self, number: int, selected: Table) -> JudgeFolder:
+    def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
+        """What the judge of an iteration must pass before it is one."""
+        return Gate(
+            folder=self._folder.iteration(number),
+            pairs=pairs,
+            judgments=judgments,
+            protocol=self._recipe.judging.protocol,
+            seed=self._seed(number, "gate"),
+            before=(self._model(number - 1), self._model(0)),
+            trained=self._recipe.training.kind != "scripted",
+            open=self._world.open_candidate,
+            progress=self._progress,
+        )
+
+    def _train(self, number: int, selected: Table, gate: Gate) -> JudgeFolder:
         """The judge of an iteration."""
         recipe = self._recipe.training
         start = self._model(0 if recipe.start == "restart" else number - 1)
@@ -239,6 +245,7 @@ class _Run:
                 judging=self._recipe.judging,
                 seed=self._seed(number, "train"),
                 progress=self._progress,
+                admit=gate.admit,
             )
         return judge
 
@@ -348,45 +355,35 @@ class _Run:
             "inputs": inputs,
         }
 
-    def _head(self, prompts: Table, refused: Table) -> dict[str, Any]:
-        """What the summary says about the run as a whole."""
-        return {
-            "name": self._recipe.name,
-            "recipe": self._recipe.digest,
-            "seed": self._recipe.seed,
-            "model": self._recipe.model,
-            "prompts": {
-                "total": prompts.manifest.rows,
-                **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
-                "refused": dict(sorted(Counter(refused.column("reason")).items())),
-            },
-        }
-
     def _publish(
         self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: OnIteration
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
-        best = self._best(entries)
+        best = summary.best_iteration(entries, self._recipe.loop.stop)
         verdict = {
             "stopped": self._stopped(entries, best, prompts),
             "final_judge": f"iteration-{best}/judge" if best else None,
         }
         state = {**head, **verdict, "iterations": entries}
+        if len(entries) > 1:
+            self._write_cards(entries)
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
+        if self._publisher is not None:
+            self._publisher.push(len(entries) - 1, best, over=verdict["stopped"] is not None)
         return state
 
-    def _best(self, entries: list[dict[str, Any]]) -> int:
-        """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
-        stop = self._recipe.loop.stop
-        if stop is None:
-            return len(entries) - 1
-        best, record = 0, -1.0
-        for entry in entries:
-            score = (entry["held_out"] or {}).get("pair_accuracy")
-            if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
-                best, record = entry["iteration"], score
-        return best
+    def _write_cards(self, entries: list[dict[str, Any]]) -> None:
+        """What the newest judge is, in its folder."""
+        number = len(entries) - 1
+        write_cards(
+            self._model(number),
+            self._recipe,
+            digest=content_id("recipe", lasting(self._recipe.as_json())),
+            base=self._world.base,
+            entries=entries,
+            sources=read_json(self._folder.root / "prompts" / "sources.json"),
+        )
 
     def _stopped(self, entries: list[dict[str, Any]], best: int, prompts: list[Prompt]) -> str | None:
         """Why the run is over, or None."""

@@ -87,7 +87,7 @@ def plan(recipe: Recipe, *, prompts: int, progress: Progress) -> dict[str, Any]:
     with TemporaryDirectory(prefix="selfjudge-plan-") as folder:
         place = RunFolder(Path(folder))
         world = make_world(recipe, place)
-        counts, chosen, refused = _survey(world.sources, prompts, progress)
+        counts, chosen, refused = survey(world.sources, prompts, progress)
         with closing(world.open_engine(world.base)) as engine:
             samples = {kind: _sampled(recipe, engine, chosen[kind], place, str(kind), progress) for kind in Kind if chosen[kind]}
         if not any(sample.prompts for sample in samples.values()):
@@ -95,7 +95,7 @@ def plan(recipe: Recipe, *, prompts: int, progress: Progress) -> dict[str, Any]:
         return _extrapolated(recipe, world, counts, samples, refused, _bytes(place.root))
 
 
-def _survey(
+def survey(
     sources: Sequence[PromptSource], wanted: int, progress: Progress
 ) -> tuple[Counter[Kind], dict[Kind, list[RawPrompt]], int]:
     """How many prompts of each kind there are, the first of each, and how many rows cannot be used."""
@@ -189,7 +189,7 @@ def _extrapolated(
     made, kept, traces = (
         sum(getattr(samples[kind], name) * factor for kind, factor in scale.items()) for name in ("pairs", "kept", "traces")
     )
-    items = sum(_items(bench) for bench in recipe.evaluation.benchmarks)
+    items = sum(items_of(bench) for bench in recipe.evaluation.benchmarks)
     evaluation = judged.times(2 * items / judged.requests) if judged.requests else Cost()
     stages = {"synthesize": synthesis, "judge": judged, "evaluate": evaluation}
     every = replace(Cost())
@@ -216,7 +216,7 @@ def _extrapolated(
     }
 
 
-def _items(bench: Any) -> int:
+def items_of(bench: Any) -> int:
     """How many items a benchmark has, without reading it; 0 where that is not known."""
     if isinstance(bench, ShapesBench):
         return bench.pairs

@@ -117,6 +117,21 @@ class Benchmark(Protocol):
         ...
 
 
+class Hub(Protocol):
+    """Where judges and pairs are published: a repository for judges, and one for data."""
+
+    def prepare(self, repo: str, *, data: bool, private: bool) -> None:
+        """Make a repository unless it is there. Raises PublishError."""
+        ...
+
+    def upload(self, folder: Path, repo: str, *, data: bool, message: str, tag: str | None) -> str:
+        """Publish the files of a folder and give the commit a tag; its id. Raises PublishError.
+
+        A repository of judges then holds these files alone; to one of data they are added.
+        """
+        ...
+
+
 Item = TypeVar("Item")
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from .chat import Sampling
 from .method.alteration import default_templates
@@ -32,6 +33,9 @@ from .types import Kind, content_id
 
 MAX_PIXELS = 100_000_000
 """An image with more is not decoded."""
+
+HUB_NAME = r"[\w.-]+/[\w.-]+"
+"""How the hub names what it has: owner and name."""
 
 VLLM_HOTTEST = 2.0
 
@@ -294,6 +298,21 @@ class Evaluation(Section):
         return benchmarks
 
 
+class Push(Section):
+    """Where on the Hugging Face hub judges and their pairs are published. `push: user/name` means `push: {to: user/name}`."""
+
+    to: str = Field(pattern=rf"^{HUB_NAME}$")
+    """The repository of the judges, one tag for each iteration; that of the pairs has `-pairs` at the end of its name."""
+    private: bool = True
+    """CHOSEN: nobody else sees what is pushed. Only a new repository is made so; an old one stays as it is."""
+    images: bool = True
+    """CHOSEN: the pairs are pushed with their images, whose licences are those of their sources."""
+
+
+def _with_place(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -315,6 +334,8 @@ class Recipe(Section):
     loop: Loop = Loop()
     evaluation: Evaluation = Evaluation()
     engine: Engine = TransformersEngine()
+    push: Annotated[Push | None, BeforeValidator(_with_place)] = None
+    """CHOSEN: nothing is published. May be set, changed or removed in the folder of a run."""
 
     @field_validator("engine")
     @classmethod
@@ -324,14 +345,33 @@ class Recipe(Section):
             raise ValueError(f"vLLM samples at temperatures up to {VLLM_HOTTEST:g}, and this recipe has {hottest:g}")
         return engine
 
+    @field_validator("engine")
+    @classmethod
+    def _a_server_that_can_change_its_model(cls, engine: Engine, info: ValidationInfo) -> Engine:
+        server = engine.replica if isinstance(engine, RayEngine) else engine
+        training = info.data.get("training")
+        if isinstance(server, OpenAIEngine) and server.served_model and training is not None and training.kind != "scripted":
+            raise PydanticCustomError(
+                "one_served_model",
+                "the server's one model, {model}, would answer for every judge that this run trains",
+                {"model": repr(server.served_model), "hint": _MANAGED},
+            )
+        return engine
+
     def as_json(self) -> dict[str, Any]:
-        """The whole recipe, defaults included, as JSON-able values; without `exclude` where it is empty."""
+        """The whole recipe, defaults included, as JSON-able values; without `exclude` and `push` where they are empty."""
         # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
-        return self.model_dump(mode="json", exclude=None if self.exclude else {"exclude"})
+        return self.model_dump(mode="json", exclude={name for name in ("exclude", "push") if not getattr(self, name)})
 
     @property
     def digest(self) -> str:
         return content_id("recipe", self.as_json())
+
+
+_MANAGED = (
+    "Use engine.kind vllm, whose servers get each new judge, or transformers; "
+    "a run that trains nothing (training.kind: scripted) may ask one model all the time."
+)
 
 
 def _temperatures(sections: dict[str, Any]) -> Iterator[float]:

@@ -149,7 +149,8 @@ def _explain(error: Any, place: Place, *, more: int) -> tuple[str, str]:
     if error["type"] == "missing":
         return f"{name} is missing{others}", "Every recipe needs it; see `recipes/` for an example."
     text = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {text[0].lower()}{text[1:]}{others}", f"It is {error['input']!r} now."
+    hint = error.get("ctx", {}).get("hint") or f"It is {error['input']!r} now."
+    return f"{name}: {text[0].lower()}{text[1:]}{others}", hint
 
 
 def _known_keys(loc: tuple[str | int, ...]) -> list[str]:

@@ -294,10 +294,15 @@ class ImageStore:
         return data
 
 
+CARD, README = "selfjudge.json", "README.md"
+"""In a model folder: how a judge is asked and where it came from, for programs and for people. They may be written later."""
+
+
 def fingerprint(folder: Path) -> str:
-    """A digest of a model folder: every file's name and content; of files over 64 MiB the size and both ends."""
+    """A digest of a model folder: every file's name and content, its cards aside; of files over 64 MiB the size and both ends."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+    cards = (folder / CARD, folder / README)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".") and p not in cards):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(folder)} {size}".encode())
         with path.open("rb") as file:
@@ -308,10 +313,6 @@ def fingerprint(folder: Path) -> str:
                 file.seek(-_WHOLE // 64, os.SEEK_END)
                 digest.update(file.read())
     return digest.hexdigest()
-
-
-CARD = "selfjudge.json"
-"""In a model folder: how this judge was trained to be asked."""
 
 
 class JudgeFolder:
@@ -405,15 +406,19 @@ class RunFolder:
                 raise RunError(
                     f"{self.root} is in use by another process", hint="Wait for it, or use another folder (--dir)."
                 ) from error
-            path = self.root / "recipe.json"
-            if path.exists():
-                found = difference(changeable(dict(recipe)), changeable(read_json(path)))
-                if found is not None:
-                    raise RunError(
-                        f"{self.root} was made by another recipe: {found}",
-                        hint="Use another folder (--dir), or delete this one.",
-                    )
-            elif any(self.root.glob("iteration-*")):
-                raise RunError(f"{self.root} holds a run but no recipe.json", hint="Use another folder (--dir).")
-            write_json(path, recipe)
+            self.check(recipe, changeable)
+            write_json(self.root / "recipe.json", recipe)
             yield
+
+    def check(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Raises RunError when the folder was made by a recipe that differs in more than what `changeable` removes."""
+        path = self.root / "recipe.json"
+        if path.exists():
+            found = difference(changeable(dict(recipe)), changeable(read_json(path)))
+            if found is not None:
+                raise RunError(
+                    f"{self.root} was made by another recipe: {found}",
+                    hint="Use another folder (--dir), or delete this one.",
+                )
+        elif any(self.root.glob("iteration-*")):
+            raise RunError(f"{self.root} holds a run but no recipe.json", hint="Use another folder (--dir).")

@@ -8,7 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunError
+from .recipe import EarlyStop, Recipe
 from .store import JudgeFolder, Table, read_json
+from .types import Kind
+
+
+def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
+    """The run as a whole."""
+    return {
+        "name": recipe.name,
+        "recipe": recipe.digest,
+        "seed": recipe.seed,
+        "model": recipe.model,
+        "prompts": {
+            "total": prompts.manifest.rows,
+            **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
+            "refused": dict(sorted(Counter(refused.column("reason")).items())),
+        },
+    }
+
+
+def best_iteration(entries: Sequence[dict[str, Any]], stop: EarlyStop | None) -> int:
+    """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
+    if stop is None:
+        return len(entries) - 1
+    best, record = 0, -1.0
+    for entry in entries:
+        score = (entry["held_out"] or {}).get("pair_accuracy")
+        if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
+            best, record = entry["iteration"], score
+    return best
 
 
 def base_entry(benchmarks: dict[str, Any], held_out: dict[str, Any] | None, measured: Sequence[Table]) -> dict[str, Any]:
@@ -21,6 +50,7 @@ def base_entry(benchmarks: dict[str, Any], held_out: dict[str, Any] | None, meas
         "traces": None,
         "dropped": None,
         "training": None,
+        "gate": None,
         "probe": None,
         "held_out": held_out,
         "benchmarks": benchmarks,
@@ -38,6 +68,7 @@ def entry(
     judgments: Table,
     selected: Table,
     judge: JudgeFolder,
+    gate: dict[str, Any] | None,
     probe: dict[str, Any] | None,
     benchmarks: dict[str, Any],
     held_out: dict[str, Any] | None,
@@ -55,6 +86,7 @@ def entry(
         "traces": selected.manifest.rows,
         "dropped": dict(sorted(Counter(dropped.column("reason")).items())),
         "training": {name: report[name] for name in ("examples", "steps", "loss")},
+        "gate": gate,
         "probe": probe,
         "held_out": held_out,
         "benchmarks": benchmarks,

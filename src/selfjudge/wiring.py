@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError
-from .ports import Benchmark, Engine, PromptSource, ReadImage, Trainer
+from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe import (
     EMBEDDED_MODEL,
     MAX_PIXELS,
@@ -48,6 +48,7 @@ _ENGINES = {
 _EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
+_HUBS = {"huggingface": "hub:HuggingFaceHub"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",
@@ -91,19 +92,54 @@ class World:
     excluded: tuple[Benchmark, ...] = ()
     open_reference: Callable[[Path], Engine] | None = None
     """The engine that a served judge must agree with; None where no servers of ours are used."""
+    open_candidate: Callable[[Path], Engine] | None = None
+    """The engine that asks a new judge before it is accepted; None where a judge that is not trained would have to be loaded."""
+    hub: Hub | None = None
+    """Where the run publishes; None where its recipe does not say so."""
+
+
+class OneEngine:
+    """At most one engine at a time, opened when it is first asked for."""
+
+    def __init__(self, open_engine: Callable[[Path], Engine]) -> None:
+        self._open_engine = open_engine
+        self._held: tuple[Path, Engine] | None = None
+
+    def get(self, model: Path) -> Engine:
+        if self._held is None or self._held[0] != model:
+            self.close()
+            self._held = (model, self._open_engine(model))
+        return self._held[1]
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held[1].close()
+        self._held = None
 
 
 def make_world(recipe: Recipe, place: RunFolder) -> World:
     """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model),
-        sources=tuple(map(_make_source, recipe.prompts)),
+        sources=tuple(map(make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe.training, place.images.get),
         open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
         open_reference=_reference(recipe.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
+        open_candidate=_candidate(recipe, place),
+        hub=None if recipe.push is None else _load(_HUBS, "huggingface")(),
     )
+
+
+def _candidate(recipe: Recipe, place: RunFolder) -> Callable[[Path], Engine] | None:
+    """In this process: to start servers, or to tell those of others, takes longer than a few replies."""
+    engine = recipe.engine.replica if isinstance(recipe.engine, RayEngine) else recipe.engine
+    if isinstance(engine, OpenAIEngine | VLLMEngine):
+        if recipe.training.kind == "scripted":
+            return None
+        engine = TransformersEngine(dtype=getattr(engine, "dtype", "auto"))
+    return lambda model: open_engine(engine, model, place.images.get)
 
 
 def _reference(recipe: EngineRecipe, place: RunFolder) -> Callable[[Path], Engine] | None:
@@ -166,11 +202,11 @@ def find_prompts(name: str) -> tuple[tuple[PromptSource, ...], int]:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         recipe = load_recipe(path)
-        return tuple(map(_make_source, recipe.prompts)), recipe.max_pixels
+        return tuple(map(make_source, recipe.prompts)), recipe.max_pixels
     if (path / "prompts" / "prompts.parquet").exists():
         run: PromptSource = _load(_SOURCES, "run")(path)
         return (run,), MAX_PIXELS
-    return (_make_source(_named_source(name, path)),), MAX_PIXELS
+    return (make_source(_named_source(name, path)),), MAX_PIXELS
 
 
 def _named_source(name: str, path: Path) -> Source:
@@ -183,7 +219,8 @@ def _named_source(name: str, path: Path) -> Source:
     return FilesSource(kind="files", path=path) if files else DatasetSource(kind="dataset", path=name)
 
 
-def _make_source(recipe: Source) -> PromptSource:
+def make_source(recipe: Source) -> PromptSource:
+    """The source of prompts that a recipe names. Raises InputError."""
     source: PromptSource = _load(_SOURCES, recipe.kind)(recipe)
     return source
 
@@ -251,8 +288,8 @@ def embedded_model() -> Path:
     return Path(str(files("selfjudge") / "shapes" / "model"))
 
 
-def find_model(name: str) -> Path:
-    """The folder of a model: the embedded one, one's own, or one from the hub. Raises InputError."""
+def find_model(name: str, revision: str | None = None) -> Path:
+    """The folder of a model: the embedded one, one's own, or one from the hub at a tag, branch or commit. Raises InputError."""
     if name == EMBEDDED_MODEL:
         return embedded_model()
     if Path(name).is_dir():
@@ -260,7 +297,7 @@ def find_model(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(name))
+        return Path(snapshot_download(name, revision=revision))
     except Exception as error:  # the library raises many kinds, network errors among them
         raise InputError(
             f"there is no model {name}: it is not a folder, and the hub does not give it ({type(error).__name__})",

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import InputError
-from ..recipe import EMBEDDED_MODEL, Recipe
+from ..recipe import EMBEDDED_MODEL, HUB_NAME, Recipe
 from ..wiring import embedded_model
 from .engines import missing_for
 from .findings import Finding, Level
@@ -20,7 +20,6 @@ from .machine import Machine
 
 _GIB = 2**30
 _CONNECT_SECONDS = 5.0
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _UNKNOWN_PROMPTS = 10_000
 _IMAGE_BYTES = 300_000
 _REPLY_BYTES = 20_000
@@ -36,6 +35,7 @@ def examine_recipe(recipe: Recipe, machine: Machine, here: Environment, other: E
         *_cluster(recipe, machine),
         *_training(recipe, here),
         *_sources(recipe, here),
+        *_push(recipe, here),
     ]
     if model is not None:
         findings += [*_memory(recipe, model, machine), *_disk(recipe, model, machine)]
@@ -55,7 +55,7 @@ def _model(recipe: Recipe) -> tuple[Footprint | None, list[Finding]]:
 
 
 def _absent(name: str) -> Finding:
-    if _HUB_NAME.fullmatch(name):
+    if re.fullmatch(HUB_NAME, name):
         what = f"{name} is no folder here: it is looked for on the hub, and its size is not known before"
         return Finding(level=Level.WARNING, about="model", what=what, do=f"`hf download {name}`, and name the folder.")
     return Finding(level=Level.ERROR, about="model", what=f"there is no model {name}", do="Name a folder, or a model on the hub.")
@@ -121,6 +121,19 @@ def _sources(recipe: Recipe, here: Environment) -> Iterator[Finding]:
         if source.kind == "dataset" and "datasets" not in here.versions:
             what = "data sets need the package datasets"
             yield Finding(level=Level.ERROR, about="prompts", what=what, do="pip install 'selfjudge[local]'")
+
+
+def _push(recipe: Recipe, here: Environment) -> Iterator[Finding]:
+    if recipe.push is None:
+        return
+    if "huggingface-hub" not in here.versions:
+        what = "publishing needs the package huggingface_hub"
+        yield Finding(level=Level.ERROR, about="push", what=what, do="pip install 'selfjudge[local]'")
+    if not os.environ.get("HF_TOKEN"):
+        what = f"HF_TOKEN is not set, and {recipe.push.to} is to be published"
+        yield Finding(
+            level=Level.ERROR, about="push", what=what, do="Set it to a token that may write there, or leave `push` out."
+        )
 
 
 def _memory(recipe: Recipe, model: Footprint, machine: Machine) -> Iterator[Finding]:

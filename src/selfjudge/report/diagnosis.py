@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ def show_diagnosis(found: Mapping[str, Any], console: Console) -> None:
     console.print(f"disk free for runs: {found['disk_free_gib']:g} GiB", highlight=False)
     _show_packages(found["packages"], console)
     _show_engines(found["engines"], console)
-    _show_findings(found, console)
+    show_findings(found["findings"], console)
+    if found["recipe"] is not None:
+        verdict = "can run here" if found["runs"] else "cannot run here"
+        console.print(f"{found['recipe']} {verdict}", highlight=False)
 
 
 def _show_packages(packages: list[dict[str, Any]], console: Console) -> None:
@@ -45,10 +48,10 @@ def _show_engines(engines: list[dict[str, Any]], console: Console) -> None:
     console.print(table)
 
 
-def _show_findings(found: Mapping[str, Any], console: Console) -> None:
+def show_findings(findings: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """What speaks for and against a run, and what to do about it."""
     from rich.table import Table
 
-    findings = found["findings"]
     if findings:
         table = Table()
         for column in ("", "about", "found", "what to do"):
@@ -56,9 +59,6 @@ def _show_findings(found: Mapping[str, Any], console: Console) -> None:
         for finding in findings:
             table.add_row(_MARKS[finding["level"]], finding["about"], _plain(finding["what"]), _plain(finding["do"]))
         console.print(table)
-    if found["recipe"] is not None:
-        verdict = "can run here" if found["runs"] else "cannot run here"
-        console.print(f"{found['recipe']} {verdict}", highlight=False)
 
 
 def _plain(text: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from ..method.prompts import fill
 from ..ports import Example, Fit, Progress, Trainer
 from ..recipe import Judging, Training
-from ..store import CARD, JudgeFolder, write_json, writing
+from ..store import CARD, README, JudgeFolder, write_json, writing
 from ..tables import Row, images_of
 
 VERSION = 1
@@ -27,8 +30,12 @@ def train(
     judging: Judging,
     seed: int,
     progress: Progress,
+    admit: Callable[[Path, Mapping[str, Any]], None],
 ) -> None:
-    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged."""
+    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged.
+
+    `admit` is given the folder and what training reports, and raises where the judge must not be used; it is then not sealed.
+    """
     examples = [_example(row, judging.template) for row in sorted(selected, key=lambda row: row["key"])]
     with judge.building() as folder, progress("training", recipe.epochs * len(examples)) as advance:
         if examples:
@@ -37,8 +44,19 @@ def train(
         else:
             copy_model(start, folder)
             report = {"examples": 0, **asdict(Fit(steps=0, loss=None))}
-        write_json(folder / CARD, {"judging": judging.model_dump(mode="json"), "training": report})
+        (folder / README).unlink(missing_ok=True)  # of the model that it was trained from
+        write_json(folder / CARD, {"judging": judging.model_dump(mode="json"), "training": report, "versions": _versions()})
+    admit(folder, report)
     judge.seal(report)
+
+
+def _versions() -> dict[str, str]:
+    """What of that which decides about a judge is installed."""
+    installed = {}
+    for name in ("selfjudge", "torch", "transformers", "trl"):
+        with suppress(PackageNotFoundError):
+            installed[name] = version(name)
+    return installed
 
 
 def _example(row: Row, template: str) -> Example:
@@ -50,7 +68,7 @@ def copy_model(source: Path, into: Path) -> None:
     """A model folder under another name; files are linked where the file system can, for they may be large."""
     into.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.name != CARD:
+        if path.is_file() and path.name not in (CARD, README):
             with writing(into / path.name):
                 _link(path.resolve(), into / path.name)
 

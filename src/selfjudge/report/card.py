@@ -1,0 +1,56 @@
+"""Model cards and data set cards: facts to Markdown with the YAML head that the hub reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from .figures import cell
+
+Facts = Mapping[str, Any]
+
+_ONE_LICENCE = re.compile(r"[\w.-]+")
+
+
+def judge_card(facts: Facts) -> str:
+    """The `README.md` of a judge, from what stands in its `selfjudge.json`."""
+    head = {
+        "library_name": "transformers",
+        "pipeline_tag": "image-text-to-text",
+        "base_model": facts["base"]["hub"],
+        "license": facts["base"]["licence"],
+        "datasets": [source["name"] for source in facts["data"]["sources"] if source["kind"] == "data set of the hub"],
+        "tags": ["selfjudge", "judge", "reward-model", "vlm-as-a-judge"],
+    }
+    return _render("judge.md", head, facts=facts)
+
+
+def pairs_card(facts: Facts, judges: str, images: bool, files: Sequence[Mapping[str, Any]]) -> str:
+    """The `README.md` of a data set of pairs, from what stands in the card of its last judge.
+
+    `judges` is where the judges are; `images` says whether the data set has its images; `files` has path, split and rows of each.
+    """
+    licences = {source["licence"] for source in facts["data"]["sources"]}
+    only = licences.pop() if len(licences) == 1 else None
+    head = {
+        "license": only if only and _ONE_LICENCE.fullmatch(only) else "other",
+        "task_categories": ["image-text-to-text"],
+        "tags": ["selfjudge", "preference", "synthetic"],
+        "configs": [{"config_name": "default", "data_files": [{"split": f["split"], "path": f["path"]} for f in files]}],
+    }
+    return _render("pairs.md", head, facts=facts, judges=judges, images=images, files=files)
+
+
+def _render(template: str, head: Mapping[str, Any], **values: Any) -> str:
+    known = {name: value for name, value in head.items() if value}
+    environment = Environment(  # noqa: S701  # Markdown, and nobody else's words but names
+        loader=PackageLoader("selfjudge.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["cell"] = cell
+    environment.filters["interval"] = lambda ends: "" if ends is None else f" ({cell(ends[0])} to {cell(ends[1])})"
+    text = environment.get_template(template).render(**values)
+    return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n\n{text.strip()}\n"

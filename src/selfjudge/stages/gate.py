@@ -1,0 +1,165 @@
+"""The gate: a judge is accepted only if it loads, answers, is still read, and is another one than before.
+
+It stands between training and the sealed judge. Pairs of the iteration, drawn by seed, are put to the new judge in both orders,
+as Stage II put them to the previous one. `gate.json` says what was found, of an accepted judge and of a refused one alike.
+
+The rule for readable verdicts (CHOSEN): they have collapsed if there are fewer than half as many as the previous judge's share on
+the same pairs gives to expect, and the gap is more than three standard deviations of such a count, which is its square root. A
+judge that was hardly read before cannot collapse; one that was always read must be read in 32 of 64 replies.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..chat import Completion, Request
+from ..errors import SelfjudgeError, TrainerError
+from ..method.protocols import Protocol
+from ..ports import Engine, Progress, blocks
+from ..store import Table, read_json, write_json
+from ..tables import Row, pair_of
+from ..types import Finish, Order, PreferencePair, Verdict, content_id, seed_of
+from .judge import comparison_request
+
+VERSION = 1
+
+PAIRS = 32
+"""CHOSEN: pairs that a new judge is asked about, in both orders."""
+_DEVIATIONS = 3.0
+_SHOWN = 4
+_SHOWN_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The gate of one iteration. `open` loads a model folder to be asked; without it the judge's replies are not looked at.
+
+    `judgments` are the previous judge's replies to the pairs. `trained` says whether training was meant to change the weights,
+    and `before` are the models that the judge must differ from.
+    """
+
+    folder: Path
+    pairs: Table
+    judgments: Table
+    protocol: Protocol
+    seed: int
+    before: tuple[Path, ...]
+    trained: bool
+    open: Callable[[Path], Engine] | None
+    progress: Progress
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "gate.json"
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """What was found; None for a judge that was made before there was a gate."""
+        report: dict[str, Any] | None = read_json(self.path) if self.path.exists() else None
+        return report
+
+    def admit(self, judge: Path, training: Mapping[str, Any]) -> None:
+        """Look at the judge in a folder, of which training reports `steps` and `loss`, and write the report.
+
+        Raises TrainerError where the judge is not to be used. One that took no step is the one before, and is not asked.
+        """
+        found: dict[str, Any] = {"version": VERSION, "loss": training["loss"], "asked": 0}
+        faults: list[str] = []
+        if training["loss"] is not None and not math.isfinite(training["loss"]):
+            faults.append(f"its training ended with a loss of {training['loss']}")
+            found["loss"] = str(training["loss"])  # JSON has no such number
+        if training["steps"]:
+            if self.trained:
+                found["changed"] = not any(same_weights(judge, other) for other in self.before)
+                if not found["changed"]:
+                    faults.append("its weights are those of the judge before it")
+            faults += self._ask(judge, found)
+        write_json(self.path, {"accepted": not faults, "faults": faults, **found})
+        if faults:
+            raise TrainerError(
+                f"the new judge is not accepted: {'; '.join(faults)}",
+                hint=f"{self.path} has the figures and some replies. The previous judge stands; the same command trains again. "
+                "What mostly helps is a lower training.learning_rate, in another folder (--dir).",
+            )
+
+    def _ask(self, judge: Path, found: dict[str, Any]) -> list[str]:
+        """Put the drawn pairs to the judge, note what it said, and return what is wrong with it."""
+        if self.open is None or not self.pairs.manifest.rows:
+            return []
+        rows = sorted(self.pairs.rows(), key=lambda row: content_id("gate", self.seed, row["id"]))
+        drawn = [pair_of(row) for row in rows[:PAIRS]]
+        try:
+            replies = self._replies(self.open, judge, list(self._requests(drawn)))
+        except SelfjudgeError as error:
+            return [f"it cannot be asked: {error}"]
+        answered = [reply for reply in replies if reply.finish is not Finish.ERROR and reply.text.strip()]
+        read = sum(isinstance(self.protocol.read(reply.text, reply.finish), Verdict) for reply in replies)
+        before = read_share(self.judgments.rows(), {pair.id for pair in drawn})
+        found |= {"asked": len(replies), "answered": len(answered), "read": read, "read_before": before}
+        found["replies"] = [reply.error or reply.text[:_SHOWN_CHARACTERS] for reply in replies[:_SHOWN]]
+        if not answered:
+            return [f"it gave no answer to any of {len(replies)} comparisons"]
+        if has_collapsed(read, before * len(replies)):
+            return [f"{read} of its {len(replies)} replies hold a verdict, and {before:.0%} of the previous judge's do"]
+        return []
+
+    def _requests(self, drawn: Sequence[PreferencePair]) -> Iterable[Request]:
+        for pair in drawn:
+            for order in Order:
+                key = f"{pair.id}.{order}"
+                yield comparison_request(key, pair.comparison(order), self.protocol, seed=seed_of(self.seed, key))
+
+    def _replies(self, load: Callable[[Path], Engine], judge: Path, requests: Sequence[Request]) -> list[Completion]:
+        found: dict[str, Completion] = {}
+        with self.progress("gate", len(requests)) as advance, closing(load(judge)) as engine:
+            for block in blocks(requests, engine.block):
+                found.update((completion.key, completion) for completion in engine.generate(block))
+                advance(len(block))
+        return [found[request.key] for request in requests]
+
+
+def read_share(judgments: Iterable[Row], pairs: set[str]) -> float:
+    """The share of the replies to some pairs that hold a verdict; 0 without replies."""
+    verdicts = [row["verdict"] for row in judgments if row["pair_id"] in pairs]
+    return sum(verdict is not None for verdict in verdicts) / len(verdicts) if verdicts else 0.0
+
+
+def has_collapsed(read: int, expected: float) -> bool:
+    """Whether so few readable replies, where so many were to be expected, are a collapse by the rule above."""
+    return read < expected / 2 and expected - read > _DEVIATIONS * math.sqrt(expected)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two model folders hold the same tensors, however they are divided into safetensors files. Stops at a difference."""
+    ours, theirs = _tensors(one), _tensors(other)
+    if not ours or ours.keys() != theirs.keys():
+        return False
+    return all(_bytes_of(ours[name]) == _bytes_of(theirs[name]) for name in ours)
+
+
+def _tensors(folder: Path) -> dict[str, tuple[Path, int, int]]:
+    """Where each tensor's bytes lie, by its name and form: file, start and end."""
+    found: dict[str, tuple[Path, int, int]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        for name, entry in header.items():
+            if name != "__metadata__":
+                start, end = entry["data_offsets"]
+                found[f"{name} {entry['dtype']} {entry['shape']}"] = (path, 8 + length + start, 8 + length + end)
+    return found
+
+
+def _bytes_of(place: tuple[Path, int, int]) -> bytes:
+    path, start, end = place
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
