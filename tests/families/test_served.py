@@ -1,0 +1,103 @@
+"""A judge of each family, trained and saved by us, in a real vLLM server: it sees the images and answers as in transformers.
+
+What differs from family to family is said here, and in `docs/families.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engines.vllm_real import ARGS, PYTHON, vllm_is_there
+from families.tiny import IMAGES, REQUESTS, TALL, WIDE, answers, families, folder, opened
+from families.training import CAT, DOG, JUDGING, QUESTION, ROWS, trained_judge
+from selfjudge.chat import Completion, Request
+from selfjudge.errors import EngineError
+from selfjudge.method.agreement import distance
+from selfjudge.recipe import VLLMEngine
+from selfjudge.stages.probe import requests
+from selfjudge.store import RunFolder
+from selfjudge.types import ImageRef, Kind, PreferencePair, Prompt
+from selfjudge.wiring import open_engine
+
+pytestmark = [*vllm_is_there, pytest.mark.families]
+
+UNSERVED = "mllama"
+IMAGES_TOGETHER = "llava-onevision"
+"""vLLM cuts each of several images into tiles, transformers only an image that stands alone."""
+TOLERANCE = {"gemma3": 2e-3}
+"""How far a token's probability may be from that in transformers, where it is more than rounding."""
+
+Replies = dict[str, Completion]
+
+
+def pair(image: ImageRef, chosen: str, rejected: str) -> PreferencePair:
+    identity = Prompt.identify(QUESTION, (image,))
+    prompt = Prompt(id=identity, text=QUESTION, images=(image,), kind=Kind.OPEN, kind_rule="test", source="test")
+    found = PreferencePair.identify(prompt, chosen, rejected)
+    return PreferencePair(id=found, prompt=prompt, chosen=chosen, rejected=rejected, evidence=None)
+
+
+COMPARISONS = requests([pair(WIDE, CAT, DOG), pair(TALL, DOG, CAT)], JUDGING.protocol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What a trained judge answers, by a server and in transformers."""
+
+    family: str
+    served: Replies
+    expected: Replies
+
+    def distance(self, one: str, other: str) -> float:
+        """How far the served reply to one request is from the other's in transformers."""
+        return distance({"": self.served[one]}, {"": self.expected[other]}).words
+
+
+def serve(model: Path, place: RunFolder, asked: list[Request]) -> Replies:
+    for ref in {ref.sha256: ref for request in asked for message in request.messages for ref in message.images}.values():
+        place.images.put(ref, IMAGES[ref.sha256])
+    recipe = VLLMEngine(kind="vllm", python=PYTHON, max_model_len=2048, args=ARGS)
+    engine = open_engine(recipe, model, place.images.get, place=place)
+    try:
+        return answers(engine, asked)
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="module", params=families(leaving_out=UNSERVED))
+def judge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    model = folder(request.param, tmp_path_factory.mktemp("models"))
+    trained = trained_judge(model, tmp_path_factory.mktemp("trained"), ROWS).path
+    asked = [*REQUESTS, *COMPARISONS]
+    engine = opened(trained)
+    expected = answers(engine, asked)
+    engine.close()
+    served = serve(trained, RunFolder(tmp_path_factory.mktemp("place")), asked)
+    return Served(family=request.param, served=served, expected=expected)
+
+
+def test_a_served_judge_answers_as_in_transformers(judge: Served):
+    for request in REQUESTS:
+        together = len(request.messages[0].images) > 1 and judge.family == IMAGES_TOGETHER
+        near = judge.distance(request.key, request.key) < TOLERANCE.get(judge.family, 1e-4)
+        assert near != together, request.key
+
+
+def test_it_sees_the_images(judge: Served):
+    assert judge.distance("wide", "tall") > 0.01
+
+
+def test_it_gives_the_verdicts_that_it_was_trained_to_give(judge: Served):
+    keys = [request.key for request in COMPARISONS]
+    read = {judge.served[key].text[-5:] for key in keys}
+    assert read == {"[[A]]", "[[B]]"}
+    found = distance({key: judge.served[key] for key in keys}, {key: judge.expected[key] for key in keys})
+    assert found.same == 1 and found.verdicts is not None and found.verdicts < TOLERANCE.get(judge.family, 1e-4)
+
+
+def test_vllm_does_not_have_llama_3_2_vision_and_says_so(tmp_path: Path):
+    with pytest.raises(EngineError, match="Mllama|mllama"):
+        serve(folder(UNSERVED, tmp_path / "models"), RunFolder(tmp_path / "place"), REQUESTS)
