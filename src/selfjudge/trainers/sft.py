@@ -20,7 +20,9 @@ from trl import SFTConfig, SFTTrainer
 from ..chat import Message
 from ..errors import TrainerError
 from ..ports import Advance, Example, Fit, ReadImage
+from ..processors import control_tokens, plain
 from ..recipe import Training
+from .cross_attention import collator_for
 
 _TURNS = List({"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})})
 _FEATURES = Features({"prompt": _TURNS, "completion": _TURNS, "images": List(Image())})
@@ -44,6 +46,7 @@ class SftTrainer:
         disable_progress_bar()
         try:
             processor = AutoProcessor.from_pretrained(start)
+            marks = control_tokens(processor)
             model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.bfloat16 if gpu else torch.float32)
             if self._recipe.freeze_vision:
                 _freeze_vision(model)
@@ -52,7 +55,8 @@ class SftTrainer:
                 model=model,
                 processing_class=processor,
                 args=self._arguments(into, seed, gpu),
-                train_dataset=Dataset.from_list([self._row(e) for e in examples], features=_FEATURES),
+                data_collator=collator_for(processor),
+                train_dataset=Dataset.from_list([self._row(e, marks) for e in examples], features=_FEATURES),
                 callbacks=[_Report(advance, self._recipe.batch_size, self._recipe.epochs * len(examples))],
             )
             trainer.remove_callback(PrinterCallback)
@@ -70,10 +74,12 @@ class SftTrainer:
         processor.save_pretrained(into)
         return Fit(steps=trainer.state.global_step, loss=losses[-1])
 
-    def _row(self, example: Example) -> dict[str, Any]:
+    def _row(self, example: Example, marks: tuple[str, ...]) -> dict[str, Any]:
+        """A row of prompt, completion and images; no text in it can pass for one of the control tokens, as when it is asked."""
         images = [{"bytes": self._read_image(ref), "path": None} for m in example.messages for ref in m.images]
         reply = Message(role="assistant", content=(example.reply,))
-        return {"prompt": [_turn(m) for m in example.messages], "completion": [_turn(reply)], "images": images}
+        prompt, completion = ([_turn(plain(m, marks)) for m in turns] for turns in (example.messages, (reply,)))
+        return {"prompt": prompt, "completion": completion, "images": images}
 
     def _arguments(self, into: Path, seed: int, gpu: bool) -> SFTConfig:
         recipe = self._recipe
