@@ -123,3 +123,17 @@ def test_a_recipe_that_excludes_nothing_is_the_recipe_it_was_before_it_could(tmp
     assert [bench["name"] for bench in excluding.as_json()["exclude"]] == ["shapes-bench", "pairs"]
     assert excluding.exclude[1].path == tmp_path / "data/pairs.jsonl"
     assert excluding.digest != load(tmp_path, MINIMAL).digest
+
+
+def test_training_that_uses_nothing_new_is_written_as_it_was_before_there_was_more(tmp_path: Path):
+    """Its folder was made without the newer keys, and a run must go on there."""
+    assert "lora" not in load(tmp_path, MINIMAL).as_json()["training"]
+    chosen = load(tmp_path, MINIMAL, "training.lora.rank=8", "training.schedule=cosine").as_json()["training"]
+    assert chosen["lora"]["rank"] == 8 and chosen["schedule"] == "cosine"
+
+
+def test_several_processes_need_a_launcher_and_a_batch_that_they_can_share(tmp_path: Path):
+    with pytest.raises(RecipeError, match="several processes need a launcher"):
+        load(tmp_path, MINIMAL, "training.processes=2")
+    with pytest.raises(RecipeError, match="multiple of device_batch_size times processes"):
+        load(tmp_path, MINIMAL, "training.processes=3", "training.launcher=accelerate")

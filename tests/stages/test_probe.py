@@ -57,8 +57,8 @@ class Learning(ScriptedTrainer):
     def __init__(self, step: float) -> None:
         self._step = step
 
-    def fit(self, examples: Any, *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
-        fit = super().fit(examples, start=start, into=into, seed=seed, advance=advance)
+    def fit(self, examples: Any, *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        fit = super().fit(examples, start=start, into=into, work=work, seed=seed, advance=advance)
         stored = start / WEIGHT
         write_json(into / WEIGHT, (json.loads(stored.read_text()) if stored.exists() else 0.5) + self._step)
         return fit

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..method.prompts import fill
 from ..ports import Example, Fit, Progress, Trainer
 from ..recipe import Judging, Training
-from ..store import CARD, JudgeFolder, write_json, writing
+from ..store import CARD, JudgeFolder, Table, write_json, writing
 from ..tables import Row, images_of
+from .synthesize import drop
 
 VERSION = 1
 
@@ -20,6 +22,7 @@ VERSION = 1
 def train(
     selected: Sequence[Row],
     judge: JudgeFolder,
+    dropped: Table,
     *,
     trainer: Trainer,
     start: Path,
@@ -28,17 +31,32 @@ def train(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged."""
-    examples = [_example(row, judging.template) for row in sorted(selected, key=lambda row: row["key"])]
+    """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged.
+
+    Traces that could not be learned are sealed in `dropped`, each with its reason.
+    """
+    rows = sorted(selected, key=lambda row: row["key"])
+    examples = [_example(row, judging.template) for row in rows]
     with judge.building() as folder, progress("training", recipe.epochs * len(examples)) as advance:
+        fit = Fit(steps=0, loss=None)
         if examples:
-            fit = trainer.fit(examples, start=start, into=folder, seed=seed, advance=advance)
-            report = {"examples": len(examples), **asdict(fit)}
-        else:
+            fit = trainer.fit(examples, start=start, into=folder, work=judge.workplace(), seed=seed, advance=advance)
+        if not fit.steps:
             copy_model(start, folder)
-            report = {"examples": 0, **asdict(Fit(steps=0, loss=None))}
+        reasons = Counter(fit.dropped[example.key] for example in examples if example.key in fit.dropped)
+        report: dict[str, Any] = {"examples": len(examples) - reasons.total(), "steps": fit.steps, "loss": fit.loss}
+        if reasons:
+            report["dropped"] = dict(sorted(reasons.items()))
         write_json(folder / CARD, {"judging": judging.model_dump(mode="json"), "training": report})
+    if not dropped.sealed:
+        dropped.seal(
+            list({row["key"]: _drop(row, fit.dropped[row["key"]]) for row in rows if row["key"] in fit.dropped}.values())
+        )
     judge.seal(report)
+
+
+def _drop(row: Row, reason: str) -> Row:
+    return drop(row["key"], stage="training", prompt_id=row["prompt_id"], pair_id=row["pair_id"], reason=reason)
 
 
 def _example(row: Row, template: str) -> Example:
