@@ -14,16 +14,18 @@ from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
 from selfjudge.trainers.sft import SftTrainer
+from selfjudge.types import ImageRef
 from selfjudge.wiring import find_model
 
 MODEL = find_model("shapes")
 IMAGES: dict[str, bytes] = {}
+REFS: dict[str, ImageRef] = {}
 
 
 def example(number: int, reply: str = "one (A) or two (B)? I see one (A). [[A]]") -> Example:
     rng = random.Random(number)
     ref, data = admit(png(draw(draw_scene(rng, held_out=False), rng)), max_pixels=10**6)
-    IMAGES[ref.sha256] = data
+    IMAGES[ref.sha256], REFS[ref.sha256] = data, ref
     text = "judge: how many objects are there?\nA: one\nB: two"
     return Example(key=str(number), messages=(Message(role="user", content=(ref, text)),), reply=reply)
 
