@@ -22,7 +22,7 @@ SHAPE = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with nodes() as started:
+    with nodes(cpus=3) as started:
         yield started.address
 
 
@@ -47,3 +47,8 @@ def test_two_workers_have_the_losses_of_one_process_with_the_same_batch(address:
 def test_what_goes_wrong_in_a_worker_is_the_error(address: str, tmp_path: Path):
     with pytest.raises(TrainerError, match="no finite loss"):
         train(tmp_path, address, [], learning_rate=1e30, max_grad_norm=1e30)
+
+
+def test_more_workers_than_there_is_room_for_are_refused(address: str, tmp_path: Path):
+    with pytest.raises(TrainerError, match="no room for 8 processes"):
+        train(tmp_path, address, [], processes=8, device_batch_size=1)

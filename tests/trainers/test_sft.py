@@ -99,3 +99,9 @@ def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path):
     with pytest.raises(TrainerError) as error:
         fit(tmp_path / "into", start=tmp_path)
     assert error.value.hint
+
+
+def test_a_tracker_that_is_not_installed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("selfjudge.trainers.sft.find_spec", lambda name: None)
+    with pytest.raises(TrainerError, match="wandb is not installed"):
+        fit(tmp_path, report_to="wandb")

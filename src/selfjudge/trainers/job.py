@@ -84,14 +84,14 @@ class Outcome:
             self._told = seen
 
     def fit(self) -> Fit | None:
-        """What training reported; None where it did not get so far. Raises TrainerError where it said what went wrong."""
+        """What training reported; None where it ended without a word. Raises TrainerError where it said what went wrong."""
+        if (self._work / _FIT).exists():  # also where an earlier try had failed
+            fit = read_json(self._work / _FIT)
+            return Fit(steps=fit["steps"], loss=fit["loss"], losses=tuple(fit["losses"]))
         if (self._work / _ERROR).exists():
             error = read_json(self._work / _ERROR)
             raise TrainerError(error["message"], hint=error["hint"])
-        if not (self._work / _FIT).exists():
-            return None
-        fit = read_json(self._work / _FIT)
-        return Fit(steps=fit["steps"], loss=fit["loss"], losses=tuple(fit["losses"]))
+        return None
 
 
 def _to_json(example: Example) -> dict[str, Any]:

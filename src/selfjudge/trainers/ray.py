@@ -44,7 +44,13 @@ class RayTrainer:
         path = job.write()
         outcome = Outcome(path.parent)
         with closing(Cluster(self._address)) as cluster, _watched(outcome, advance):
-            trouble = _run(path, self._recipe.processes, gpu=cluster.room(0, 1) > 0)
+            gpu = cluster.room(0, 1) > 0
+            if cluster.room(1, int(gpu)) < self._recipe.processes:  # Ray would wait for ever
+                raise TrainerError(
+                    f"the Ray cluster has no room for {self._recipe.processes} processes: {cluster.describe()}",
+                    hint="Each takes a CPU, and a GPU where there are any. Set training.processes accordingly.",
+                )
+            trouble = _run(path, self._recipe.processes, gpu=gpu)
         fit = outcome.fit()
         if fit is None:
             raise TrainerError(

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,8 @@ def measure(material: Examples, task: Task, advance: Advance) -> dict[str, str]:
 def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
     """Train on measured examples, from the last whole checkpoint if there is one, and save the model. Raises TrainerError."""
     gpu = torch.cuda.is_available()
+    if task.recipe.report_to != "none" and find_spec(task.recipe.report_to) is None:
+        raise TrainerError(f"{task.recipe.report_to} is not installed", hint="Install it, or set training.report_to to none.")
     model = weights.load(task.start, task.recipe, gpu=gpu)
     lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
     trainer = _Trainer(task, material, model=model, gpu=gpu, peft_config=lora)
