@@ -166,7 +166,8 @@ def _arguments(task: Task, gpu: bool) -> SFTConfig:
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is no number shall be seen
         save_strategy="no",  # `checkpoints.Clock` decides
-        report_to=recipe.report_to,
+        report_to="none" if recipe.report_to == "tensorboard" else recipe.report_to,
+        project="selfjudge",
         run_name=f"{task.into.parent.parent.name}-{task.into.parent.name}",
         disable_tqdm=True,
     )
@@ -200,6 +201,8 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         )
         self.plan = Plan(material.lengths, shape, task.seed % 2**32)
         self.add_callback(_NextEpoch(self.plan, material))
+        if recipe.report_to == "tensorboard":  # by itself it writes into the workplace, which does not stay
+            self.add_callback(_tensorboard(task.into.parent / "training" / "tensorboard"))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self._material, batch_sampler=self.plan, collate_fn=self.data_collator, pin_memory=self._gpu)
@@ -217,6 +220,13 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         if self.is_world_process_zero():
             checkpoints.mark(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
         self.accelerator.wait_for_everyone()
+
+
+def _tensorboard(folder: Path) -> TrainerCallback:
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return TensorBoardCallback(SummaryWriter(str(folder)))
 
 
 class _NextEpoch(TrainerCallback):  # type: ignore[misc]
