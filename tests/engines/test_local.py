@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
+from transformers import AutoProcessor
 
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.local import SeededNoise, TransformersEngine
@@ -133,6 +134,16 @@ def test_a_folder_that_is_no_model_is_an_error_with_a_hint(tmp_path):
     with pytest.raises(EngineError) as error:
         TransformersEngine(str(tmp_path), read_image=lambda ref: b"", batch_size=1, device="cpu", dtype="auto")
     assert str(tmp_path) in str(error.value) and error.value.hint
+
+
+def test_a_processor_that_lacks_a_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    def refuse(model: str) -> None:
+        raise ImportError("Qwen2VLVideoProcessor requires the Torchvision library")
+
+    monkeypatch.setattr(AutoProcessor, "from_pretrained", refuse)
+    with pytest.raises(EngineError, match="Torchvision") as error:
+        open_model()
+    assert "pip install torchvision" in str(error.value.hint)
 
 
 def test_seeded_noise_samples_from_the_distribution():

@@ -24,11 +24,12 @@ from transformers import (
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.utils.logging import disable_progress_bar
 
-from ..chat import Completion, Message, Request, Sampling, Token
+from ..chat import Completion, Request, Sampling, Token
 from ..errors import EngineError
 from ..images import decode
 from ..ports import ReadImage, blocks
-from ..types import Finish, ImageRef
+from ..processors import control_tokens, plain
+from ..types import Finish
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +50,13 @@ class TransformersEngine:
             self._processor = AutoProcessor.from_pretrained(model)
             self._model = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(name).eval()
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-            raise EngineError(f"cannot load the model {model}: {error}", hint=_loading_hint(model)) from error
+            raise EngineError(f"cannot load the model {model}: {str(error).strip()}", hint=_loading_hint(model, error)) from error
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
-        self._marks = _control_tokens(self._processor)
+        self._marks = control_tokens(self._processor)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for block in blocks(requests, self.block):
@@ -126,7 +127,7 @@ class TransformersEngine:
         ]
 
     def _inputs(self, requests: Sequence[Request]) -> Any:
-        turns = [[self._plain(message).as_blocks() for message in request.messages] for request in requests]
+        turns = [[plain(message, self._marks).as_blocks() for message in request.messages] for request in requests]
         texts = [self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
         pictures = [[self._image(ref) for message in request.messages for ref in message.images] for request in requests]
         return self._processor(
@@ -136,17 +137,6 @@ class TransformersEngine:
             return_tensors="pt",
             add_special_tokens=False,  # the chat template has written them
         )
-
-    def _plain(self, message: Message) -> Message:
-        """The message with this model's own control tokens broken, so that no text can pass for one."""
-        return Message(
-            role=message.role, content=tuple(b if isinstance(b, ImageRef) else self._broken(b) for b in message.content)
-        )
-
-    def _broken(self, text: str) -> str:
-        for mark in self._marks:
-            text = text.replace(mark, f"{mark[:-1]}\\{mark[-1]}")
-        return text
 
     def _completion(self, request: Request, row: int, reply: list[int], size: int, watch: Watch) -> Completion:
         end = next((place for place, token in enumerate(reply) if token in self._ends), None)
@@ -238,19 +228,9 @@ def _end_tokens(*ids: int | list[int] | None) -> set[int]:
     return {token for entry in ids if entry is not None for token in (entry if isinstance(entry, list) else [entry])}
 
 
-def _control_tokens(processor: Any) -> tuple[str, ...]:
-    """The texts that this processor would read as control tokens, longest first; single characters are left alone."""
-    tokenizer = processor.tokenizer
-    marks = {*tokenizer.all_special_tokens, *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special)}
-    marks.update(
-        str(getattr(processor, name))
-        for name in ("image_token", "video_token", "boi_token", "eoi_token")
-        if getattr(processor, name, None)
-    )
-    return tuple(sorted((m for m in marks if len(m) > 1), key=lambda m: (-len(m), m)))
-
-
-def _loading_hint(model: str) -> str:
+def _loading_hint(model: str, error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return "Its processor needs a package: `pip install torchvision` for most families, num2words too for SmolVLM."
     if Path(model).is_dir():
         return "The folder needs config.json, weights, a processor and a chat template of one image-text-to-text model."
     return "Name a model folder, or a model on the hub that can be downloaded from here."

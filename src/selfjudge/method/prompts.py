@@ -19,7 +19,7 @@ IMAGES = "images"
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 _VERDICT = re.compile(r"\[\[[^\[\]]{0,20}\]\]")
-_CONTROL = re.compile(r"<\|[^<>|]{1,40}\|>|</?[a-z][a-z0-9_-]{0,40}>|\[/?INST\]", re.IGNORECASE)
+_CONTROL = re.compile(r"<\|[^<>|]{1,40}\|>|</?[a-z][a-z0-9_-]{0,40}>|\[/?(?:INST|IMG(?:_BREAK|_END)?)\]", re.IGNORECASE)
 
 JUDGE = """\
 Two responses were given to the same request about the image. Decide which of them is better.

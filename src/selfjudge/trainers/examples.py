@@ -22,6 +22,8 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from ..chat import Message
 from ..images import decode
 from ..ports import Advance, Example, ReadImage
+from ..processors import control_tokens, plain
+from .cross_attention import collator_for
 from .plan import Plan
 
 Tensors = dict[str, torch.Tensor]
@@ -60,6 +62,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         self._threads = ThreadPoolExecutor(workers, "examples") if workers else None
         self._following: dict[int, list[int]] = {}
         self.processor = self._load()[0]
+        self._marks = control_tokens(self.processor)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -150,16 +153,15 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         entry.tensors = tensors
 
     def _process(self, example: Example) -> Tensors:
-        """An example as TRL's collator makes it of one row: prompt and reply tokenised apart, labels on the reply."""
+        """An example as TRL's collator makes it of one row: prompt and reply tokenised apart, labels on the reply.
+
+        No text in it can pass for one of the control tokens, as when the model is asked.
+        """
         _, collator = self._local.loaded if hasattr(self._local, "loaded") else self._load()
         images = [decode(self._read_image(ref)) for message in example.messages for ref in message.images]
         reply = Message(role="assistant", content=(example.reply,))
-        row = {"prompt": [m.as_blocks() for m in example.messages], "completion": [reply.as_blocks()], "images": images}
-        tensors = dict(collator([row]))
-        if _CROSS in tensors:  # TRL leaves it as long as the prompt; the reply sees what the prompt's last token sees
-            missing = tensors["input_ids"].shape[1] - tensors[_CROSS].shape[1]
-            tensors[_CROSS] = torch.cat([tensors[_CROSS], tensors[_CROSS][:, -1:].repeat(1, missing, 1, 1)], dim=1)
-        return tensors
+        prompt, completion = ([plain(m, self._marks).as_blocks() for m in turns] for turns in (example.messages, (reply,)))
+        return dict(collator([{"prompt": prompt, "completion": completion, "images": images}]))
 
     def _load(self) -> tuple[Any, DataCollatorForVisionLanguageModeling]:
         """This thread's processor and collator."""
@@ -167,7 +169,8 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
             processor = AutoProcessor.from_pretrained(self._model)
         if processor.tokenizer.pad_token is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
-        collator = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
+        own = collator_for(processor)
+        collator = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True) if own is None else own
         self._local.loaded = processor, collator
         return processor, collator
 
