@@ -134,3 +134,17 @@ def test_a_server_with_one_model_cannot_stand_for_the_judges_of_a_run_that_train
     assert "engine.kind vllm" in str(error.value.hint)
     untrained = load(tmp_path, f"{MINIMAL}engine: {engine}\ntraining: {{kind: scripted}}\n")
     assert untrained.engine.kind in ("openai", "ray")
+
+
+def test_training_that_uses_nothing_new_is_written_as_it_was_before_there_was_more(tmp_path: Path):
+    """Its folder was made without the newer keys, and a run must go on there."""
+    assert "lora" not in load(tmp_path, MINIMAL).as_json()["training"]
+    chosen = load(tmp_path, MINIMAL, "training.lora.rank=8", "training.schedule=cosine").as_json()["training"]
+    assert chosen["lora"]["rank"] == 8 and chosen["schedule"] == "cosine"
+
+
+def test_several_processes_need_a_launcher_and_a_batch_that_they_can_share(tmp_path: Path):
+    with pytest.raises(RecipeError, match="several processes need a launcher"):
+        load(tmp_path, MINIMAL, "training.processes=2")
+    with pytest.raises(RecipeError, match="multiple of device_batch_size times processes"):
+        load(tmp_path, MINIMAL, "training.processes=3", "training.launcher=accelerate")

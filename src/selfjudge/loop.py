@@ -239,6 +239,7 @@ class _Run:
             train.train(
                 [row for table in taught for row in table.rows()],
                 judge,
+                Table(self._folder.iteration(number) / "training", tables.DROPPED, identity),
                 trainer=self._world.trainer,
                 start=start,
                 recipe=recipe,

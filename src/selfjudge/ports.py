@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -61,17 +61,25 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What training reports: optimiser steps, and the mean loss per reply token over the last epoch, None without a step."""
+    """What training reports: optimiser steps, and the mean loss per reply token over the last epoch, None without a step.
+
+    `losses` has each step's. `dropped` says why an example was not learned, by its key.
+    """
 
     steps: int
     loss: float | None
+    losses: tuple[float, ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
 
 
 class Trainer(Protocol):
     """Supervised fine-tuning."""
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
-        """Train the model folder `start` on the replies and save it to `into`. Raises TrainerError."""
+    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        """Train the model folder `start` on the replies and save it to `into`; nothing is saved where no step was made.
+
+        What lies in `work` outlives this process: the same call goes on from there. Raises TrainerError.
+        """
         ...
 
 

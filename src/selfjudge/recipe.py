@@ -29,6 +29,8 @@ from .recipe_engines import ScriptRule as ScriptRule
 from .recipe_engines import Section
 from .recipe_engines import TransformersEngine as TransformersEngine
 from .recipe_engines import VLLMEngine as VLLMEngine
+from .recipe_training import Lora as Lora
+from .recipe_training import Training as Training
 from .types import Kind, content_id
 
 MAX_PIXELS = 100_000_000
@@ -175,41 +177,6 @@ class Selection(Section):
 
     def rule(self) -> Rule:
         return Rule(**self.model_dump())
-
-
-class Training(Section):
-    """Stage III: supervised fine-tuning on the kept traces (STATED), loss on the reply only (CHOSEN)."""
-
-    kind: Literal["sft", "scripted"] = "sft"
-    """`scripted` trains nothing: for trying out a run."""
-    start: Literal["continue", "restart"] = "continue"
-    """STATED: from the previous judge. `restart` trains the base again each time."""
-    replay: bool = False
-    """CHOSEN: the traces of this iteration only. True adds those of all earlier ones."""
-    learning_rate: float = Field(1e-5, gt=0)
-    """REPORTED."""
-    epochs: int = Field(5, ge=1)
-    """REPORTED."""
-    epoch_decay: float = Field(0.85, gt=0, le=1)
-    """CHOSEN: the rate is multiplied by this after each epoch."""
-    warmup: float = Field(0.0, ge=0, lt=1)
-    """CHOSEN: none. Share of all steps during which the rate rises."""
-    batch_size: int = Field(16, ge=1)
-    """REPORTED as 16 to 32, over all devices."""
-    device_batch_size: int = Field(2, ge=1)
-    """REPORTED: examples on a device at once; gradients are accumulated up to `batch_size`."""
-    weight_decay: float = Field(0.0, ge=0)
-    """CHOSEN."""
-    max_grad_norm: float = Field(1.0, gt=0)
-    """CHOSEN."""
-    freeze_vision: bool = False
-    """CHOSEN: nothing is frozen."""
-
-    @model_validator(mode="after")
-    def _whole_steps(self) -> Training:
-        if self.batch_size % min(self.device_batch_size, self.batch_size):
-            raise ValueError("batch_size must be a multiple of device_batch_size")
-        return self
 
 
 class EarlyStop(Section):

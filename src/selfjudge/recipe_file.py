@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
-from .recipe import Bench, Engine, Recipe, VLLMEngine, check_placeholders
+from .recipe import Bench, Engine, Recipe, Training, VLLMEngine, check_placeholders
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -199,6 +199,7 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
             "exclude": exclude,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
+            "training": _anchored_training(recipe.training, folder),
             "engine": _anchored_engine(recipe.engine, folder),
         }
     )
@@ -209,6 +210,12 @@ def _anchored_bench(bench: Bench, folder: Path) -> Bench:
     if bench.name == "shapes-bench" or bench.path is None or (bench.name != "pairs" and not (folder / bench.path).exists()):
         return bench
     return bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
+
+
+def _anchored_training(training: Training, folder: Path) -> Training:
+    """The section with an absolute path of its launcher's file."""
+    config = training.accelerate_config
+    return training if config is None else training.model_copy(update={"accelerate_config": (folder / config).resolve()})
 
 
 def _anchored_engine(engine: Engine, folder: Path) -> Engine:

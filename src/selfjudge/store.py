@@ -32,8 +32,11 @@ from .tables import Row, TableKind
 from .types import ImageRef
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded", "File too large")
-"""As native libraries and `shutil` put it, who pass no number on."""
+_FULL_TEXTS = (
+    *("No space left on device", "os error 28", "Disk quota exceeded", "File too large"),
+    *("PytorchStreamWriter failed writing file", "inline_container.cc"),
+)
+"""As native libraries and `shutil` put it, who pass no number on; the last two are `torch.save`'s."""
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 _WHOLE = 64 * 2**20
@@ -322,6 +325,7 @@ class JudgeFolder:
         self.path = folder / "judge"
         self.manifest_path = folder / "judge.manifest.json"
         self._building = folder / ".judge.building"
+        self._work = folder / ".judge.work"
         self._identity = json.loads(json.dumps(identity))
         self._started = time.monotonic()
 
@@ -339,6 +343,7 @@ class JudgeFolder:
             raise RunError(
                 f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it trained again."
             )
+        shutil.rmtree(self._work, ignore_errors=True)
         return True
 
     @property
@@ -357,6 +362,18 @@ class JudgeFolder:
             self._building.mkdir(parents=True)
             yield self._building
 
+    def workplace(self) -> Path:
+        """A folder for what must outlive a kill until the judge is sealed. What another judge left there is removed."""
+        note = self._work / "identity.json"
+        if not note.exists() or read_json(note) != self._identity:
+            shutil.rmtree(self._work, ignore_errors=True)
+            write_json(note, self._identity)
+        return self._work
+
+    def abandon(self) -> None:
+        """Remove what was to outlive a kill: it led to a judge that must not be used."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
     def seal(self, report: Mapping[str, Any]) -> None:
         """Give the built folder its name and write the manifest."""
         with writing(self.path):
@@ -369,6 +386,7 @@ class JudgeFolder:
             "selfjudge": version("selfjudge"),
         }
         write_json(self.manifest_path, manifest)
+        shutil.rmtree(self._work, ignore_errors=True)
 
 
 class RunFolder:

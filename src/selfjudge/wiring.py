@@ -25,13 +25,12 @@ from .recipe import (
     Recipe,
     ShapesBench,
     Source,
-    Training,
     TransformersEngine,
     VLLMEngine,
 )
 from .recipe import Engine as EngineRecipe
 from .recipe_file import load_recipe
-from .store import RunFolder, fingerprint
+from .store import ImageStore, RunFolder, fingerprint
 from .types import ImageRef
 
 if TYPE_CHECKING:
@@ -47,7 +46,12 @@ _ENGINES = {
 }
 _EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
-_TRAINERS = {"sft": "trainers.sft:SftTrainer", "scripted": "trainers.scripted:Scripted"}
+_TRAINERS = {
+    "sft": "trainers.sft:SftTrainer",
+    "scripted": "trainers.scripted:Scripted",
+    "accelerate": "trainers.launched:AccelerateTrainer",
+    "ray": "trainers.ray:RayTrainer",
+}
 _HUBS = {"huggingface": "hub:HuggingFaceHub"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
@@ -123,7 +127,7 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
         base=find_model(recipe.model),
         sources=tuple(map(make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
-        trainer=_make_trainer(recipe.training, place.images.get),
+        trainer=_make_trainer(recipe, place.images),
         open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
         open_reference=_reference(recipe.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
@@ -313,9 +317,18 @@ def find_score(benchmark: str) -> Callable[..., dict[str, Any]]:
     return found
 
 
-def _make_trainer(recipe: Training, read_image: ReadImage) -> Trainer:
-    make = _load(_TRAINERS, recipe.kind)
-    trainer: Trainer = make() if recipe.kind == "scripted" else make(recipe, read_image=read_image)
+def _make_trainer(recipe: Recipe, images: ImageStore) -> Trainer:
+    training = recipe.training
+    trainer: Trainer
+    if training.kind == "scripted":
+        trainer = _load(_TRAINERS, training.kind)()
+    elif training.launcher == "process":
+        trainer = _load(_TRAINERS, training.kind)(training, read_image=images.get)
+    elif training.launcher == "accelerate":
+        trainer = _load(_TRAINERS, training.launcher)(training, images=images)
+    else:
+        address = recipe.engine.address if isinstance(recipe.engine, RayEngine) else None
+        trainer = _load(_TRAINERS, training.launcher)(training, images=images, address=address)
     return trainer
 
 

@@ -14,8 +14,8 @@ import psutil
 
 from selfjudge.chat import Completion, Request
 from selfjudge.engines.ray import RayEngine
-from selfjudge.engines.ray_cluster import quietly
 from selfjudge.ports import Engine, ReadImage
+from selfjudge.ray_cluster import quietly
 from selfjudge.types import Finish
 
 STORE_BYTES = 100_000_000

@@ -13,8 +13,8 @@ from families.tiny import IMAGES, TALL, WIDE
 from runs import no_progress
 from selfjudge.recipe import Judging, Training
 from selfjudge.stages.train import train
-from selfjudge.store import JudgeFolder
-from selfjudge.tables import Row
+from selfjudge.store import JudgeFolder, Table
+from selfjudge.tables import DROPPED, Row
 from selfjudge.trainers.sft import SftTrainer
 from selfjudge.types import ImageRef
 
@@ -61,5 +61,15 @@ def trained_judge(model: Path, into: Path, rows: list[Row], **changes: Any) -> T
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SFTTrainer, "compute_loss", watched)
         trainer = SftTrainer(recipe, read_image=lambda ref: IMAGES[ref.sha256])
-        train(rows, judge, trainer=trainer, start=model, recipe=recipe, judging=JUDGING, seed=0, progress=no_progress)
+        train(
+            rows,
+            judge,
+            Table(into, DROPPED, {}),
+            trainer=trainer,
+            start=model,
+            recipe=recipe,
+            judging=JUDGING,
+            seed=0,
+            progress=no_progress,
+        )
     return Trained(path=judge.path, report=judge.report, batches=batches)

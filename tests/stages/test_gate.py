@@ -48,8 +48,10 @@ class Trains(Scripted):
         self._change = change
         self._loss = loss
 
-    def fit(self, examples: Any, *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
-        fit = super().fit(examples, start=start, into=into, seed=seed, advance=advance)
+    def fit(self, examples: Any, *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        fit = super().fit(examples, start=start, into=into, work=work, seed=seed, advance=advance)
+        self.found = [path.name for path in work.iterdir() if path.name == "checkpoint"]
+        (work / "checkpoint").write_text("")
         if self._change:
             change_last_byte(into / "model.safetensors")
         return replace(fit, loss=self._loss)

@@ -59,8 +59,8 @@ class Learning(ScriptedTrainer):
     def __init__(self, step: float) -> None:
         self._step = step
 
-    def fit(self, examples: Any, *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
-        fit = super().fit(examples, start=start, into=into, seed=seed, advance=advance)
+    def fit(self, examples: Any, *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        fit = super().fit(examples, start=start, into=into, work=work, seed=seed, advance=advance)
         before, stored = (into / "model.safetensors").read_bytes(), start / WEIGHT
         changed = struct.pack("<Q", len(TENSOR)) + TENSOR + bytes([before[-1] ^ 1])  # whatever it does, it is another model
         (into / "model.safetensors").write_bytes(changed)

@@ -2,48 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
-from selfjudge.chat import Message
 from selfjudge.errors import TrainerError
-from selfjudge.images import admit
-from selfjudge.ports import Example, Fit
-from selfjudge.recipe import Training
-from selfjudge.shapes.drawing import draw
-from selfjudge.shapes.prompts import png
-from selfjudge.shapes.scenes import draw_scene
-from selfjudge.trainers.sft import SftTrainer
-from selfjudge.wiring import find_model
-
-MODEL = find_model("shapes")
-IMAGES: dict[str, bytes] = {}
-
-
-def example(number: int) -> Example:
-    rng = random.Random(number)
-    ref, data = admit(png(draw(draw_scene(rng, held_out=False), rng)), max_pixels=10**6)
-    IMAGES[ref.sha256] = data
-    text = "judge: how many objects are there?\nA: one\nB: two"
-    return Example(
-        key=str(number),
-        messages=(Message(role="user", content=(ref, text)),),
-        reply="one (A) or two (B)? I see one (A). [[A]]",
-    )
-
-
-def fit(into: Path, *, count: int = 16, start: Path = MODEL, **changes: object) -> Fit:
-    recipe = Training(**{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 4, **changes})
-    trainer = SftTrainer(recipe, read_image=lambda ref: IMAGES[ref.sha256])
-    return trainer.fit([example(i) for i in range(count)], start=start, into=into, seed=7, advance=lambda n: None)
-
-
-def digest(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+from trainers.fitting import MODEL, digest, fit
 
 
 def test_the_loss_falls_and_the_folder_loads_with_the_auto_classes(tmp_path: Path):
@@ -69,6 +34,58 @@ def test_a_frozen_vision_tower_stays_as_it_was(tmp_path: Path):
     assert changed and not any("vision_model" in name for name in changed)
 
 
+@pytest.mark.parametrize("changes", [{"schedule": "cosine"}, {"schedule": "linear"}, {"epoch_decay": 0.1}])
+def test_each_schedule_trains_other_weights(tmp_path: Path, changes: dict[str, object]):
+    fit(tmp_path / "default")
+    fit(tmp_path / "changed", **changes)
+    assert digest(tmp_path / "default") != digest(tmp_path / "changed")
+
+
+def test_lora_trains_the_language_model_alone_and_leaves_a_whole_model(tmp_path: Path):
+    from transformers import AutoModelForImageTextToText
+
+    short = fit(tmp_path / "short", lora={"dropout": 0.0}, epochs=1)
+    fit_ = fit(tmp_path / "judge", lora={"dropout": 0.0}, epochs=6)
+    assert fit_.loss < short.loss / 2
+    before, after = load_file(MODEL / "model.safetensors"), load_file(tmp_path / "judge/model.safetensors")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert changed and all(".text_model.layers." in name for name in changed)
+    assert AutoModelForImageTextToText.from_pretrained(tmp_path / "judge").config.model_type == "idefics3"
+    assert not list((tmp_path / "judge").glob("adapter*"))
+
+
+def test_lora_with_vision_trains_the_tower_too(tmp_path: Path):
+    fit(tmp_path / "judge", lora={"vision": True}, epochs=1)
+    before, after = load_file(MODEL / "model.safetensors"), load_file(tmp_path / "judge/model.safetensors")
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert any("vision_model" in name for name in changed) and not any("lm_head" in name for name in changed)
+
+
+def test_what_is_too_long_is_dropped_with_a_reason_and_the_rest_is_learned_as_if_alone(tmp_path: Path):
+    fitted = fit(tmp_path / "judge", count=12, long=3, max_length=80)
+    assert fitted.dropped == dict.fromkeys("012", "too_long")
+    alone = fit(tmp_path / "alone", first=3, count=12)
+    assert alone.dropped == {} and digest(tmp_path / "judge") == digest(tmp_path / "alone")
+
+
+def test_where_everything_is_too_long_nothing_is_saved(tmp_path: Path):
+    fitted = fit(tmp_path / "judge", count=4, max_length=10)
+    assert (fitted.steps, fitted.loss, len(fitted.dropped)) == (0, None, 4) and not (tmp_path / "judge").exists()
+
+
+@pytest.mark.parametrize("changes", [{"cache_gib": 0}, {"workers": 0}, {"cache_gib": 20_000 / 2**30, "workers": 1}])
+def test_neither_cache_nor_threads_change_what_is_learned(tmp_path: Path, changes: dict[str, object]):
+    fit(tmp_path / "default", long=5)
+    fit(tmp_path / "changed", long=5, **changes)
+    assert digest(tmp_path / "default") == digest(tmp_path / "changed")
+
+
+def test_micro_batches_change_the_losses_by_rounding_alone(tmp_path: Path):
+    whole, cut = (fit(tmp_path / str(size), long=5, device_batch_size=size).losses for size in (8, 2))
+    assert cut == pytest.approx(whole, abs=2e-3)
+
+
 def test_one_example_is_enough_to_train(tmp_path: Path):
     assert fit(tmp_path, count=1, epochs=1).steps == 1
 
@@ -82,3 +99,9 @@ def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path):
     with pytest.raises(TrainerError) as error:
         fit(tmp_path / "into", start=tmp_path)
     assert error.value.hint
+
+
+def test_a_tracker_that_is_not_installed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("selfjudge.trainers.sft.find_spec", lambda name: None)
+    with pytest.raises(TrainerError, match="wandb is not installed"):
+        fit(tmp_path, report_to="wandb")

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage, blocks
+from ..ray_cluster import Cluster, quietly
 from ..types import Finish, ImageRef
-from .ray_cluster import Cluster, quietly
 
 if TYPE_CHECKING:
     from .ray_replicas import Answers, Broken, OpenReplica, Sizes

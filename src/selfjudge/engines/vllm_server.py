@@ -18,7 +18,7 @@ from .vllm_command import Launch, command, environment, find_vllm, reason
 
 log = logging.getLogger(__name__)
 
-_GUARD = Path(__file__).with_name("guard.py")
+_GUARD = Path(__file__).parents[1] / "guard.py"
 _LOOK_SECONDS = 0.25
 _ASK_SECONDS = 10.0
 _GRACE_SECONDS = 20.0

@@ -13,7 +13,7 @@ from ..ports import Advance, Example, Fit
 class Scripted:
     """Copies the model folder it starts from, and writes a digest of the examples into it."""
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
+    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         shutil.copytree(start, into, dirs_exist_ok=True)
         digest = hashlib.sha256("\n".join(f"{e.key} {e.reply}" for e in examples).encode()).hexdigest()
         (into / "scripted.txt").write_text(f"{len(examples)} examples, {digest}, seed {seed}\n")

@@ -1,153 +1,269 @@
 """Fine-tuning with TRL's `SFTTrainer`: prompt-completion rows with images, loss on the reply only.
 
-TRL 1.16 processes the images in its collator, so rows hold the stored bytes and nothing is written to a cache.
+TRL 1.16 neither packs rows with images nor caches them, and shards the last batch of an epoch unevenly; so the data are ours
+(`examples`, `plan`), and the loss, the optimiser and the work on several devices are TRL's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, Features, Image, List, Value
+from datasets import Dataset
+from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import AutoModelForImageTextToText, AutoProcessor, PrinterCallback, TrainerCallback
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
-from ..chat import Message
-from ..errors import TrainerError
+from ..errors import SelfjudgeError, TrainerError
 from ..ports import Advance, Example, Fit, ReadImage
-from ..processors import control_tokens, plain
 from ..recipe import Training
-from .cross_attention import collator_for
-
-_TURNS = List({"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})})
-_FEATURES = Features({"prompt": _TURNS, "completion": _TURNS, "images": List(Image())})
+from . import checkpoints, rates, weights
+from .examples import Examples
+from .plan import Plan, Shape
 
 _CHECKPOINTING = next(
     name for name in ("activation_checkpointing", "gradient_checkpointing") if name in SFTConfig.__dataclass_fields__
 )
 """The field's name since transformers 5.23, and before."""
+_ADAPTER = "adapter"
+_FOREIGN = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    ImportError,
+    OSError,
+    SafetensorError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A training as every process that takes part is given it: from the model `start`, under way in `work`, saved to `into`."""
+
+    recipe: Training
+    start: Path
+    into: Path
+    work: Path
+    seed: int
 
 
 class SftTrainer:
-    """Trains all weights in this process: in bfloat16 on a GPU, in float32 on the CPU."""
+    """Trains in this process."""
 
     def __init__(self, recipe: Training, *, read_image: ReadImage) -> None:
         self._recipe = recipe
         self._read_image = read_image
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, seed: int, advance: Advance) -> Fit:
+    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError."""
-        gpu = torch.cuda.is_available()
-        disable_progress_bar()
-        try:
-            processor = AutoProcessor.from_pretrained(start)
-            marks = control_tokens(processor)
-            model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.bfloat16 if gpu else torch.float32)
-            if self._recipe.freeze_vision:
-                _freeze_vision(model)
-            trainer = _Trainer(
-                recipe=self._recipe,
-                model=model,
-                processing_class=processor,
-                args=self._arguments(into, seed, gpu),
-                data_collator=collator_for(processor),
-                train_dataset=Dataset.from_list([self._row(e, marks) for e in examples], features=_FEATURES),
-                callbacks=[_Report(advance, self._recipe.batch_size, self._recipe.epochs * len(examples))],
-            )
-            trainer.remove_callback(PrinterCallback)
-            trainer.train()
-        except (RuntimeError, ValueError, TypeError, KeyError, IndexError, OSError) as error:
-            raise TrainerError(
-                f"training failed: {error}",
-                hint="The previous judge stands; run the same command again once the cause is gone.",
-            ) from error
-        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        if not losses or not all(map(math.isfinite, losses)):
-            raise TrainerError("training ended without a finite loss", hint="Try a lower training.learning_rate.")
-        trainer.save_model(str(into))
-        (into / "training_args.bin").unlink(missing_ok=True)  # a pickle that names this machine's paths
-        processor.save_pretrained(into)
-        return Fit(steps=trainer.state.global_step, loss=losses[-1])
+        task = Task(recipe=self._recipe, start=start, into=into, work=work, seed=seed)
+        with translated(), prepared(examples, task, self._read_image) as material:
+            dropped = measure(material, task, advance)
+            return learn(task, material, advance, dropped) if len(material) else Fit(steps=0, loss=None, dropped=dropped)
 
-    def _row(self, example: Example, marks: tuple[str, ...]) -> dict[str, Any]:
-        """A row of prompt, completion and images; no text in it can pass for one of the control tokens, as when it is asked."""
-        images = [{"bytes": self._read_image(ref), "path": None} for m in example.messages for ref in m.images]
-        reply = Message(role="assistant", content=(example.reply,))
-        prompt, completion = ([_turn(plain(m, marks)) for m in turns] for turns in (example.messages, (reply,)))
-        return {"prompt": prompt, "completion": completion, "images": images}
 
-    def _arguments(self, into: Path, seed: int, gpu: bool) -> SFTConfig:
-        recipe = self._recipe
-        on_device = min(recipe.device_batch_size, recipe.batch_size)
-        return SFTConfig(
-            output_dir=str(into),
-            seed=seed % 2**32,
-            data_seed=seed % 2**32,
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=on_device,
-            gradient_accumulation_steps=recipe.batch_size // on_device,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            max_grad_norm=recipe.max_grad_norm,
-            completion_only_loss=True,
-            max_length=None,  # 1024 by default, which would cut image tokens
-            bf16=gpu,
-            **{_CHECKPOINTING: gpu},
-            use_cpu=not gpu,
-            dataloader_pin_memory=gpu,
-            logging_strategy="epoch",
-            logging_nan_inf_filter=False,  # a loss that is no number shall be seen
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        )
+@contextmanager
+def translated() -> Iterator[None]:
+    """What goes wrong in foreign libraries as TrainerError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # peft 0.21 asks for it
+            yield
+    except SelfjudgeError:
+        raise
+    except _FOREIGN as error:
+        raise TrainerError(
+            f"training failed: {error}",
+            hint="The previous judge stands; run the same command again once the cause is gone.",
+        ) from error
+
+
+@contextmanager
+def prepared(examples: Sequence[Example], task: Task, read_image: ReadImage) -> Iterator[Examples]:
+    """Examples, yet to be measured; their threads end with the context."""
+    disable_progress_bar()
+    room = int(task.recipe.cache_gib * 2**30)
+    material = Examples(examples, model=task.start, read_image=read_image, room=room, workers=task.recipe.workers)
+    try:
+        yield material
+    finally:
+        material.close()
+
+
+def measure(material: Examples, task: Task, advance: Advance) -> dict[str, str]:
+    """Measure all examples and leave out those that are too long; why each of them was, by key."""
+    material.measure(lambda _: None)
+    longest = task.recipe.max_length or weights.longest(task.start)
+    out = [] if longest is None else material.keep(longest)
+    advance(task.recipe.epochs * len(out))
+    return {example.key: "too_long" for example in out}
+
+
+def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
+    """Train on measured examples, from the last whole checkpoint if there is one, and save the model. Raises TrainerError."""
+    gpu = torch.cuda.is_available()
+    if task.recipe.report_to != "none" and find_spec(task.recipe.report_to) is None:
+        raise TrainerError(f"{task.recipe.report_to} is not installed", hint="Install it, or set training.report_to to none.")
+    model = weights.load(task.start, task.recipe, gpu=gpu)
+    lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
+    trainer = _Trainer(task, material, model=model, gpu=gpu, peft_config=lora)
+    trainer.add_callback(_Report(trainer.plan, advance))
+    last = checkpoints.latest(task.work)
+    try:
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    except FloatingPointError as error:
+        checkpoints.remove(task.work)  # what led to this may be in them
+        raise TrainerError(str(error), hint="Try a lower training.learning_rate.") from error
+    _save(trainer, task, gpu)
+    losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
+    epoch = losses[-trainer.plan.steps_per_epoch :]
+    return Fit(steps=trainer.state.global_step, loss=sum(epoch) / len(epoch), losses=losses, dropped=dropped)
+
+
+def _save(trainer: _Trainer, task: Task, gpu: bool) -> None:
+    """Model and processor, as any judge's folder has them. All processes take part, the first one writes."""
+    matrices = task.work / _ADAPTER
+    trainer.save_model(str(task.into if task.recipe.lora is None else matrices))
+    if trainer.is_world_process_zero():
+        if task.recipe.lora is not None:
+            weights.merge(task.start, matrices, task.into, gpu=gpu)
+        (task.into / "training_args.bin").unlink(missing_ok=True)  # a pickle that names this machine's paths
+        trainer.processing_class.save_pretrained(task.into)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _arguments(task: Task, gpu: bool) -> SFTConfig:
+    recipe = task.recipe
+    return SFTConfig(
+        output_dir=str(task.work),
+        seed=task.seed % 2**32,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.on_device,
+        gradient_accumulation_steps=recipe.batch_size // (recipe.on_device * recipe.processes),
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        completion_only_loss=True,
+        max_length=None,  # 1024 by default, which would cut image tokens
+        bf16=gpu,
+        **{_CHECKPOINTING: gpu},
+        use_cpu=not gpu,
+        ddp_backend="gloo" if recipe.processes > 1 and not gpu else None,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number shall be seen
+        save_strategy="no",  # `checkpoints.Clock` decides
+        report_to="none" if recipe.report_to == "tensorboard" else recipe.report_to,
+        project="selfjudge",
+        run_name=f"{task.into.parent.parent.name}-{task.into.parent.name}",
+        disable_tqdm=True,
+    )
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer with the recipe's schedule: warm up, then multiply the rate by `epoch_decay` after each epoch."""
+    """SFTTrainer with our data, the recipe's schedule, and checkpoints that count once they are whole."""
 
-    def __init__(self, *, recipe: Training, **kwargs: Any) -> None:
-        self._schedule = recipe
-        super().__init__(**kwargs)
+    def __init__(self, task: Task, material: Examples, *, model: torch.nn.Module, gpu: bool, peft_config: Any) -> None:
+        recipe = task.recipe
+        self._recipe = recipe
+        self._material = material
+        self._gpu = gpu
+        row: dict[str, list[Any]] = {"prompt": [""], "completion": [""], "images": [[]]}
+        super().__init__(
+            model=model,
+            processing_class=material.processor,
+            args=_arguments(task, gpu),
+            data_collator=material.collate,
+            train_dataset=Dataset.from_dict(row),  # shows TRL what rows are like, and is never read
+            peft_config=peft_config,
+            callbacks=[_Watch(), checkpoints.Clock(recipe.checkpoint_minutes)],
+        )
+        self.remove_callback(PrinterCallback)
+        shape = Shape(
+            step=recipe.batch_size,
+            micro=recipe.on_device,
+            processes=self.accelerator.num_processes,
+            rank=self.accelerator.process_index,
+            similar_steps=recipe.group_by_length,
+        )
+        self.plan = Plan(material.lengths, shape, task.seed % 2**32)
+        self.add_callback(_NextEpoch(self.plan, material))
+        if recipe.report_to == "tensorboard":  # by itself it writes into the workplace, which does not stay
+            self.add_callback(_tensorboard(task.into.parent / "training" / "tensorboard"))
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._material, batch_sampler=self.plan, collate_fn=self.data_collator, pin_memory=self._gpu)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
-        recipe = self._schedule
-        warm = recipe.warmup * num_training_steps
-        an_epoch = max(1, math.ceil(num_training_steps / recipe.epochs))
-
-        def factor(step: int) -> float:
-            return min(1.0, (step + 1) / (warm + 1)) * recipe.epoch_decay ** (step // an_epoch)
-
-        self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
+        self.lr_scheduler = LambdaLR(optimizer or self.optimizer, rates.factor(self._recipe, num_training_steps))
         return self.lr_scheduler
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None: a judge has a card of ours."""
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            checkpoints.mark(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        self.accelerator.wait_for_everyone()
+
+
+def _tensorboard(folder: Path) -> TrainerCallback:
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return TensorBoardCallback(SummaryWriter(str(folder)))
+
+
+class _NextEpoch(TrainerCallback):  # type: ignore[misc]
+    """Tells the plan which epoch it is, also where training goes on from a checkpoint."""
+
+    def __init__(self, plan: Plan, material: Examples) -> None:
+        self._plan = plan
+        self._material = material
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._plan.epoch = state.global_step // self._plan.steps_per_epoch
+        self._material.follow(self._plan)
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc]
+    """Ends training at the first loss that is no number, before anything made of it is saved."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise FloatingPointError(f"training has no finite loss at step {state.global_step}")
 
 
 class _Report(TrainerCallback):  # type: ignore[misc]
-    """Tells the stage how many examples have been seen; the last batch of an epoch may be a smaller one."""
+    """Tells the stage how many examples have been learned, those before a checkpoint included."""
 
-    def __init__(self, advance: Advance, batch_size: int, total: int) -> None:
+    def __init__(self, plan: Plan, advance: Advance) -> None:
+        self._plan = plan
         self._advance = advance
-        self._batch_size = batch_size
-        self._left = total
+        self._told = 0
 
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        seen = min(self._batch_size, self._left)
-        self._left -= seen
-        self._advance(seen)
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._tell(state.global_step)
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._tell(state.global_step)
 
-def _turn(message: Message) -> dict[str, Any]:
-    """A turn with the same fields in every block, as a table of blocks needs them."""
-    blocks = [{"type": block["type"], "text": block.get("text")} for block in message.as_blocks()["content"]]
-    return {"role": message.role, "content": blocks}
-
-
-def _freeze_vision(model: torch.nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if "vision" in name or "visual" in name:
-            parameter.requires_grad = False
+    def _tell(self, step: int) -> None:
+        seen = self._plan.seen(step)
+        self._advance(seen - self._told)
+        self._told = seen

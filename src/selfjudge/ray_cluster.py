@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import EngineError
+from .errors import EngineError
 
 _WATCH_SECONDS = 2.0
 _CONNECT_SECONDS = 10.0

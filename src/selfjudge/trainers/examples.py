@@ -1,0 +1,194 @@
+"""Training examples as a model takes them: each is processed by the model's own processor, alone, and kept where there is room.
+
+Processing alone makes an example's tensors independent of its neighbours, so they can be measured before training and used in
+every epoch. Threads process what the plan asks for next. Each has a processor of its own: tokenizers are not safe to share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, local
+from typing import Any
+
+import torch
+from torch.nn.functional import pad
+from torch.utils.data import Dataset
+from transformers import AutoProcessor
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+from ..chat import Message
+from ..images import decode
+from ..ports import Advance, Example, ReadImage
+from ..processors import control_tokens, plain
+from .cross_attention import collator_for
+from .plan import Plan
+
+Tensors = dict[str, torch.Tensor]
+
+IGNORED = -100
+_SEQUENCES = {"input_ids": 0, "labels": IGNORED, "attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0}
+"""Tensors (1, tokens), and what they are padded with; the token that pads `input_ids` is the tokenizer's."""
+_CROSS = "cross_attention_mask"
+"""Llama-3.2-Vision's (1, tokens, images, tiles)."""
+_AHEAD = 4
+"""Micro-batches that threads work ahead."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An example, how many tokens it has once that is known, and its tensors as long as they are kept or being made."""
+
+    example: Example
+    length: int = 0
+    tensors: Tensors | None = None
+    coming: Future[Tensors] | None = None
+
+
+class Examples(Dataset[Tensors]):  # type: ignore[misc]
+    """The examples of one training. Indices are places in the order given; a negative index `~i` is i with nothing to learn."""
+
+    def __init__(self, examples: Sequence[Example], *, model: Path, read_image: ReadImage, room: int, workers: int) -> None:
+        """Tensors are kept up to `room` bytes. `workers` threads process; without any, processing waits for its turn."""
+        self._entries = [_Entry(example) for example in examples]
+        self._model = model
+        self._read_image = read_image
+        self._room = room
+        self._lock = Lock()
+        self._local = local()
+        self._pictures: dict[tuple[str, ...], torch.Tensor] = {}
+        self._threads = ThreadPoolExecutor(workers, "examples") if workers else None
+        self._following: dict[int, list[int]] = {}
+        self.processor = self._load()[0]
+        self._marks = control_tokens(self.processor)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def examples(self) -> list[Example]:
+        return [entry.example for entry in self._entries]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each example, prompt with images and reply; known after `measure`, or told."""
+        return [entry.length for entry in self._entries]
+
+    @lengths.setter
+    def lengths(self, lengths: Sequence[int]) -> None:
+        for entry, length in zip(self._entries, lengths, strict=True):
+            entry.length = length
+
+    def measure(self, advance: Advance) -> None:
+        """Process every example once to learn its length."""
+        for start in range(0, len(self._entries), 64):
+            part = self._entries[start : start + 64]
+            for entry in part:
+                self._begin(entry)
+            for entry in part:
+                entry.length = self._take(entry)["input_ids"].shape[1]
+            advance(len(part))
+
+    def keep(self, longest: int) -> list[Example]:
+        """Leave out the examples with more tokens than `longest`; those that were left out."""
+        out = [entry.example for entry in self._entries if entry.length > longest]
+        self._entries = [entry for entry in self._entries if entry.length <= longest]
+        return out
+
+    def follow(self, plan: Plan) -> None:
+        """Know what comes next in the plan's current epoch, so that threads can work ahead."""
+        batches = [batch for batch in plan if batch[0] >= 0] if self._threads else []
+        for number, batch in enumerate(batches):
+            self._following[batch[0]] = [i for later in batches[number + 1 : number + 1 + _AHEAD] for i in later]
+
+    def __getitems__(self, indices: list[int]) -> list[Tensors]:
+        for index in (*indices, *self._following.get(indices[0], ())):
+            self._begin(self._entries[max(index, ~index)])
+        return [self._take(self._entries[i]) if i >= 0 else _muted(self._take(self._entries[~i])) for i in indices]
+
+    def collate(self, items: Sequence[Tensors]) -> Tensors:
+        """One batch: sequences padded on the right, everything else one after the other."""
+        width = max(item["input_ids"].shape[1] for item in items)
+        fillers = {**_SEQUENCES, "input_ids": self.processor.tokenizer.pad_token_id, _CROSS: 0}
+        names = dict.fromkeys(name for item in items for name in item)
+        batch = {}
+        for name in names:
+            tensors = [item[name] for item in items if name in item]
+            if name in fillers:
+                tensors = [_widened(tensor, width, fillers[name]) for tensor in tensors]
+            batch[name] = torch.cat(_same_shape(tensors))
+        return batch
+
+    def close(self) -> None:
+        if self._threads:
+            self._threads.shutdown(cancel_futures=True)
+        self._entries = []
+
+    def _begin(self, entry: _Entry) -> None:
+        if self._threads and entry.tensors is None and entry.coming is None:
+            entry.coming = self._threads.submit(self._process, entry.example)
+
+    def _take(self, entry: _Entry) -> Tensors:
+        if entry.tensors is not None:
+            return entry.tensors
+        tensors = entry.coming.result() if entry.coming else self._process(entry.example)
+        entry.coming = None
+        self._keep(entry, tensors)
+        return tensors
+
+    def _keep(self, entry: _Entry, tensors: Tensors) -> None:
+        """Keep tensors while there is room; examples that show the same pictures share their pixels."""
+        shown = tuple(ref.sha256 for message in entry.example.messages for ref in message.images)
+        pixels = tensors.get("pixel_values")
+        shared = self._pictures.get(shown)
+        own = [tensor for name, tensor in tensors.items() if name != "pixel_values" or shared is None]
+        size = sum(tensor.nbytes for tensor in own)
+        if size > self._room:
+            return
+        self._room -= size
+        if pixels is not None:
+            tensors["pixel_values"] = self._pictures.setdefault(shown, pixels)
+        entry.tensors = tensors
+
+    def _process(self, example: Example) -> Tensors:
+        """An example as TRL's collator makes it of one row: prompt and reply tokenised apart, labels on the reply.
+
+        No text in it can pass for one of the control tokens, as when the model is asked.
+        """
+        _, collator = self._local.loaded if hasattr(self._local, "loaded") else self._load()
+        images = [decode(self._read_image(ref)) for message in example.messages for ref in message.images]
+        reply = Message(role="assistant", content=(example.reply,))
+        prompt, completion = ([plain(m, self._marks).as_blocks() for m in turns] for turns in (example.messages, (reply,)))
+        return dict(collator([{"prompt": prompt, "completion": completion, "images": images}]))
+
+    def _load(self) -> tuple[Any, DataCollatorForVisionLanguageModeling]:
+        """This thread's processor and collator."""
+        with self._lock:
+            processor = AutoProcessor.from_pretrained(self._model)
+        if processor.tokenizer.pad_token is None:
+            processor.tokenizer.pad_token = processor.tokenizer.eos_token
+        own = collator_for(processor)
+        collator = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True) if own is None else own
+        self._local.loaded = processor, collator
+        return processor, collator
+
+
+def _muted(tensors: Tensors) -> Tensors:
+    return {**tensors, "labels": torch.full_like(tensors["labels"], IGNORED)}
+
+
+def _widened(tensor: torch.Tensor, width: int, filler: int) -> torch.Tensor:
+    """Padded in its second dimension."""
+    after = [0, 0] * (tensor.dim() - 2) + [0, width - tensor.shape[1]]
+    return pad(tensor, after, value=filler)
+
+
+def _same_shape(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Padded with zeros to one shape in all dimensions but the first, as processors pad images of one batch."""
+    shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    if all(list(tensor.shape[1:]) == shape for tensor in tensors):
+        return tensors
+    gaps = [[wanted - there for wanted, there in zip(shape, tensor.shape[1:], strict=True)] for tensor in tensors]
+    return [pad(t, [n for gap in reversed(row) for n in (0, gap)]) for t, row in zip(tensors, gaps, strict=True)]

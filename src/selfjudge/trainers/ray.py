@@ -1,0 +1,104 @@
+"""Training in workers of a Ray cluster, with Ray Train. All nodes must see the run folder and the model under the same path.
+
+A worker or node that is lost ends the try; the next one goes on from the last whole checkpoint, which lies in the run folder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import TrainerError
+from ..ports import Advance, Example, Fit
+from ..ray_cluster import Cluster, quietly
+from ..recipe import Training
+from ..store import ImageStore
+from .job import Job, Outcome
+from .launched import measured
+from .sft import Task
+
+_LOOK_SECONDS = 0.5
+_TRIES_AGAIN = 2
+
+
+class RayTrainer:
+    """Measures examples in this process and trains on the cluster."""
+
+    def __init__(self, recipe: Training, *, images: ImageStore, address: str | None = None) -> None:
+        self._recipe = recipe
+        self._images = images
+        self._address = address
+
+    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        """Train `start` on the replies and save model and processor to `into`. Raises TrainerError, EngineError without Ray."""
+        task = Task(recipe=self._recipe, start=start.resolve(), into=into.resolve(), work=work.resolve(), seed=seed)
+        job, dropped = measured(examples, task, self._images, advance)
+        fit = self._train(job, advance) if job.examples else Fit(steps=0, loss=None)
+        return replace(fit, dropped=dropped)
+
+    def _train(self, job: Job, advance: Advance) -> Fit:
+        path = job.write()
+        outcome = Outcome(path.parent)
+        with closing(Cluster(self._address)) as cluster, _watched(outcome, advance):
+            gpu = cluster.room(0, 1) > 0
+            if cluster.room(1, int(gpu)) < self._recipe.processes:  # Ray would wait for ever
+                raise TrainerError(
+                    f"the Ray cluster has no room for {self._recipe.processes} processes: {cluster.describe()}",
+                    hint="Each takes a CPU, and a GPU where there are any. Set training.processes accordingly.",
+                )
+            trouble = _run(path, self._recipe.processes, gpu=gpu)
+        fit = outcome.fit()
+        if fit is None:
+            raise TrainerError(
+                f"training on the Ray cluster failed: {trouble}",
+                hint="`ray status` shows the cluster. Run the same command again once the cause is gone.",
+            )
+        return fit
+
+
+def _run(path: Path, workers: int, *, gpu: bool) -> str | None:
+    """Run a job in so many workers; what Ray says of a failure."""
+    with quietly():
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+    where = RunConfig(storage_path=str(path.with_name("ray")), failure_config=FailureConfig(max_failures=_TRIES_AGAIN))
+    trainer = TorchTrainer(
+        _take_part,
+        train_loop_config={"job": str(path)},
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
+        run_config=where,
+    )
+    try:
+        trainer.fit()
+    except Exception as error:  # Ray raises many kinds
+        return str(error).partition("\n")[0]
+    return None
+
+
+def _take_part(config: dict[str, Any]) -> None:
+    from selfjudge.trainers.worker import take_part
+
+    take_part(Path(config["job"]))
+
+
+@contextmanager
+def _watched(outcome: Outcome, advance: Advance) -> Iterator[None]:
+    """Pass on progress from a thread of its own: Ray wants this one."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            outcome.tell_progress(advance)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        outcome.tell_progress(advance)

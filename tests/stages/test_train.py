@@ -1,0 +1,81 @@
+"""Stage III: what was not learned is kept with its reason, and a judge appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runs import run_recipe, scripted_recipe
+from selfjudge.errors import TrainerError
+from selfjudge.ports import Advance, Example, Fit
+from selfjudge.store import Table
+from selfjudge.tables import DROPPED
+from selfjudge.trainers.scripted import Scripted
+from selfjudge.wiring import World
+
+
+class Choosy(Scripted):
+    """Finds all examples but the first `taken` too long, and breaks down as often as it is told."""
+
+    def __init__(self, taken: int, failures: int = 0) -> None:
+        self._taken = taken
+        self._failures = failures
+        self.found: list[list[str]] = []
+
+    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        self.found.append(sorted(path.name for path in work.iterdir()))
+        (work / "checkpoint").write_text("")
+        if self._failures:
+            self._failures -= 1
+            raise TrainerError("broken")
+        dropped = {example.key: "too_long" for example in examples[self._taken :]}
+        if not self._taken:
+            return Fit(steps=0, loss=None, dropped=dropped)
+        fit = super().fit(examples[: self._taken], start=start, into=into, work=work, seed=seed, advance=advance)
+        return replace(fit, dropped=dropped)
+
+
+def run(folder: Path, trainer: Choosy) -> dict:
+    def change(world: World) -> World:
+        return replace(world, trainer=trainer)
+
+    return run_recipe(scripted_recipe("loop.iterations=1"), folder, change)["iterations"][1]
+
+
+def test_traces_that_are_too_long_are_rows_with_a_reason_and_counted(tmp_path: Path):
+    entry = run(tmp_path, Choosy(3))
+    assert entry["training"]["examples"] == 3
+    rows = Table(tmp_path / "iteration-1/training", DROPPED, {}).rows()
+    assert len(rows) == entry["traces"] - 3 > 0
+    assert {(row["stage"], row["reason"]) for row in rows} == {("training", "too_long")} and all(row["pair_id"] for row in rows)
+    manifest = json.loads((tmp_path / "iteration-1/judge.manifest.json").read_text())
+    assert manifest["dropped"] == {"too_long": len(rows)}
+
+
+def test_where_nothing_can_be_learned_the_judge_before_is_handed_on(tmp_path: Path):
+    entry = run(tmp_path, Choosy(0))
+    assert (entry["training"]["examples"], entry["training"]["steps"], entry["training"]["loss"]) == (0, 0, None)
+    assert (tmp_path / "iteration-1/judge/config.json").exists()
+
+
+def test_what_training_leaves_behind_outlives_a_failure_and_goes_when_the_judge_is_there(tmp_path: Path):
+    trainer = Choosy(3, failures=1)
+    with pytest.raises(TrainerError):
+        run(tmp_path, trainer)
+    assert not (tmp_path / "iteration-1/judge").exists()
+    run(tmp_path, trainer)
+    assert trainer.found == [["identity.json"], ["checkpoint", "identity.json"]]
+    assert (tmp_path / "iteration-1/judge").exists() and not list((tmp_path / "iteration-1").glob(".judge*"))
+
+
+def test_what_another_training_left_behind_is_not_used(tmp_path: Path):
+    trainer = Choosy(3, failures=1)
+    with pytest.raises(TrainerError):
+        run(tmp_path, trainer)
+    (tmp_path / "iteration-1/.judge.work/identity.json").write_text("{}")
+    run(tmp_path, trainer)
+    assert trainer.found == [["identity.json"], ["identity.json"]]

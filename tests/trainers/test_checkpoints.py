@@ -1,0 +1,106 @@
+"""Training that is killed goes on from its last whole checkpoint, and ends as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from selfjudge.errors import TrainerError
+from selfjudge.ports import Example, Fit
+from selfjudge.recipe import Training
+from selfjudge.store import is_disk_full
+from selfjudge.trainers import checkpoints
+from selfjudge.trainers.sft import SftTrainer
+from trainers.fitting import IMAGES, MODEL, digest, example
+
+EVERY_STEP = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 4, "checkpoint_minutes": 0}
+"""Three steps an epoch: 20 examples."""
+
+
+def train(into: Path, *, die_at: int | None = None, examples: int = 20, **changes: object) -> Fit:
+    """Train with a checkpoint after each step; killed with SIGKILL as soon as so many examples are reported as learned."""
+    seen = 0
+
+    def advance(count: int) -> None:
+        nonlocal seen
+        seen += count
+        if die_at is not None and seen >= die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    made: list[Example] = [example(i) for i in range(examples)]
+    trainer = SftTrainer(Training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])
+    return trainer.fit(made, start=MODEL, into=into, work=into.with_name("work"), seed=7, advance=advance)
+
+
+def train_and_die(into: Path, die_at: int, changes: dict[str, object]) -> None:
+    process = get_context("fork").Process(target=train, args=(into,), kwargs={"die_at": die_at, **changes})
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("changes", "die_at"),
+    [({}, 16), ({}, 36), ({"lora": {"dropout": 0.2}, "schedule": "cosine"}, 28)],
+    ids=["in the first epoch", "in the second", "with LoRA, whose dropout is random"],
+)
+def test_killed_and_started_again_training_ends_with_the_same_weights_and_losses(
+    tmp_path: Path, changes: dict[str, object], die_at: int
+):
+    undisturbed = train(tmp_path / "undisturbed/judge", **changes)
+    train_and_die(tmp_path / "killed/judge", die_at, changes)
+    whole = checkpoints.latest(tmp_path / "killed/work")
+    assert whole is not None
+    resumed = train(tmp_path / "killed/judge", **changes)
+    assert resumed == undisturbed
+    assert digest(tmp_path / "killed/judge") == digest(tmp_path / "undisturbed/judge")
+
+
+def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path):
+    train(tmp_path / "judge")
+    whole = checkpoints.latest(tmp_path / "work")
+    half = whole.with_name("checkpoint-99")
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    assert checkpoints.latest(tmp_path / "work") == whole
+    checkpoints.mark(whole)
+    assert list((tmp_path / "work").glob("checkpoint-*")) == [whole]
+
+
+def test_the_examples_before_a_checkpoint_are_reported_as_learned(tmp_path: Path):
+    train_and_die(tmp_path / "judge", 28, {})
+    told: list[int] = []
+    trainer = SftTrainer(Training(**EVERY_STEP), read_image=lambda ref: IMAGES[ref.sha256])
+    examples = [example(i) for i in range(20)]
+    trainer.fit(examples, start=MODEL, into=tmp_path / "judge", work=tmp_path / "work", seed=7, advance=told.append)
+    assert told[0] + told[1] >= 20 and sum(told) == 40
+
+
+def test_a_loss_that_is_no_number_ends_training_at_once_and_leaves_no_checkpoint_behind(tmp_path: Path):
+    with pytest.raises(TrainerError, match="no finite loss at step 2"):
+        train(tmp_path / "judge", learning_rate=1e30, max_grad_norm=1e30)
+    assert checkpoints.latest(tmp_path / "work") is None
+    assert train(tmp_path / "judge").steps == 6
+
+
+@pytest.mark.parametrize("room", [100_000, 7_000_000], ids=["for half the weights", "for the weights and half the optimiser"])
+def test_a_full_disk_while_saving_is_said_so_and_the_same_command_goes_on_once_there_is_room(tmp_path: Path, room: int):
+    process = get_context("fork").Process(target=_train_without_room, args=(tmp_path, room))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert checkpoints.latest(tmp_path / "work") is None
+    assert train(tmp_path / "judge").steps == 6
+
+
+def _train_without_room(folder: Path, room: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    with pytest.raises(TrainerError) as error:
+        train(folder / "judge")
+    assert is_disk_full(error.value), error.value
