@@ -193,11 +193,15 @@ def main() -> None:
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 rounds[-1][way] = json.loads(done.stdout.splitlines()[-1])
                 print(way.ljust(20), "  ".join(f"{name} {value:8.2f}" for name, value in rounds[-1][way].items()), flush=True)
-    speed = {
-        way: statistics.median(r[way]["examples_per_second"] / r["TRL"]["examples_per_second"] for r in rounds) for way in WAYS
-    }
-    memory = {way: statistics.median(r[way]["peak_mib"] / r["TRL"]["peak_mib"] for r in rounds) for way in WAYS}
-    print(json.dumps({"examples": options.examples, "rounds": rounds, "median_speed": speed, "median_memory": memory}))
+    names = ("per_second", "per_cpu_second", "peak_mib")
+    ratios = {name: {way: _median_ratio(rounds, way, name) for way in WAYS} for name in names}
+    for name, values in ratios.items():
+        print(f"{name} against TRL's:", ", ".join(f"{way} {value:.2f}" for way, value in values.items()))
+    print(json.dumps({"examples": options.examples, **SHAPE, "rounds": rounds, "median_ratios": ratios}))
+
+
+def _median_ratio(rounds: list[dict[str, dict[str, float]]], way: str, name: str) -> float:
+    return statistics.median(r[way][name] / r["TRL"][name] for r in rounds)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import random
 from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
 
 from selfjudge.chat import Message
 from selfjudge.images import admit
@@ -41,3 +44,8 @@ def fit(into: Path, *, first: int = 0, count: int = 16, start: Path = MODEL, lon
 
 def digest(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """All weights of a model folder, by name."""
+    return {name: value for path in sorted(folder.glob("*.safetensors")) for name, value in load_file(path).items()}

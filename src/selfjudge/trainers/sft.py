@@ -192,6 +192,8 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
             callbacks=[_Watch(), checkpoints.Clock(recipe.checkpoint_minutes)],
         )
         self.remove_callback(PrinterCallback)
+        # Qwen's models say no, and a step's loss would be a mean of its micro-batches' means; but here TRL takes the loss
+        self.model_accepts_loss_kwargs = True
         shape = Shape(
             step=recipe.batch_size,
             micro=recipe.on_device,
