@@ -50,7 +50,7 @@ class Trains(Scripted):
 
     def fit(self, examples: Any, *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         fit = super().fit(examples, start=start, into=into, work=work, seed=seed, advance=advance)
-        self.found = [path.name for path in work.iterdir() if path.name == "checkpoint"]
+        assert not (work / "checkpoint").exists()  # what led to a refused judge does not come back
         (work / "checkpoint").write_text("")
         if self._change:
             change_last_byte(into / "model.safetensors")

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import signal
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from selfjudge.errors import TrainerError
-from selfjudge.ports import Example, Fit
 from selfjudge.recipe import Training
-from selfjudge.store import is_disk_full
 from selfjudge.trainers import checkpoints
 from selfjudge.trainers.sft import SftTrainer
+from trainers.children import EVERY_STEP, started, train, train_without_room
 from trainers.fitting import IMAGES, MODEL, digest, example
-
-EVERY_STEP = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 4, "checkpoint_minutes": 0}
-"""Three steps an epoch: 20 examples."""
-
-
-def train(into: Path, *, die_at: int | None = None, examples: int = 20, **changes: object) -> Fit:
-    """Train with a checkpoint after each step; killed with SIGKILL as soon as so many examples are reported as learned."""
-    seen = 0
-
-    def advance(count: int) -> None:
-        nonlocal seen
-        seen += count
-        if die_at is not None and seen >= die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    made: list[Example] = [example(i) for i in range(examples)]
-    trainer = SftTrainer(Training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])
-    return trainer.fit(made, start=MODEL, into=into, work=into.with_name("work"), seed=7, advance=advance)
 
 
 def train_and_die(into: Path, die_at: int, changes: dict[str, object]) -> None:
-    process = get_context("fork").Process(target=train, args=(into,), kwargs={"die_at": die_at, **changes})
-    process.start()
+    process = started(train, into, die_at=die_at, **changes)
     process.join()
     assert process.exitcode == -signal.SIGKILL
 
@@ -90,17 +67,8 @@ def test_a_loss_that_is_no_number_ends_training_at_once_and_leaves_no_checkpoint
 
 @pytest.mark.parametrize("room", [100_000, 7_000_000], ids=["for half the weights", "for the weights and half the optimiser"])
 def test_a_full_disk_while_saving_is_said_so_and_the_same_command_goes_on_once_there_is_room(tmp_path: Path, room: int):
-    process = get_context("fork").Process(target=_train_without_room, args=(tmp_path, room))
-    process.start()
+    process = started(train_without_room, tmp_path, room)
     process.join()
     assert process.exitcode == 0
     assert checkpoints.latest(tmp_path / "work") is None
     assert train(tmp_path / "judge").steps == 6
-
-
-def _train_without_room(folder: Path, room: int) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    with pytest.raises(TrainerError) as error:
-        train(folder / "judge")
-    assert is_disk_full(error.value), error.value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -15,34 +14,14 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Fit
-from selfjudge.recipe import Training
-from selfjudge.store import ImageStore
 from selfjudge.trainers import checkpoints
-from selfjudge.trainers.launched import AccelerateTrainer
-from selfjudge.trainers.sft import SftTrainer
-from trainers.fitting import IMAGES, MODEL, REFS, example
+from trainers.children import started
+from trainers.children import train_launched as train
 
 LOSS_TOLERANCE = 2e-3
 """Of each step's loss, between one process and two: sums are made in another order, and training carries the difference on."""
 
-SMALL = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 2, "launcher": "accelerate"}
-"""Eleven examples: the last step of an epoch has three, which is one micro-batch and a half."""
-
 CONFIGS = sorted(Path("recipes/accelerate").glob("*.yaml"))
-
-
-def train(folder: Path, *, told: list[int] | None = None, **changes: object) -> Fit:
-    recipe = Training(**{**SMALL, **changes})
-    examples = [example(i, "one " * 60) if i < 3 else example(i) for i in range(11)]
-    images = ImageStore(folder / "images")
-    for sha256, data in IMAGES.items():
-        images.put(REFS[sha256], data)
-    (folder / "work").mkdir(parents=True, exist_ok=True)
-    trainer = AccelerateTrainer(recipe, images=images)
-    if recipe.launcher == "process":
-        trainer = SftTrainer(recipe, read_image=images.get)
-    advance = (told if told is not None else []).append
-    return trainer.fit(examples, start=MODEL, into=folder / "judge", work=folder / "work", seed=7, advance=advance)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +45,7 @@ def test_what_goes_wrong_in_a_process_is_the_error(tmp_path: Path):
 
 def test_killed_with_all_its_processes_it_goes_on_from_the_last_checkpoint_when_started_again(tmp_path: Path):
     slow = {"epochs": 12, "checkpoint_minutes": 0, "learning_rate": 1e-4}
-    process = get_context("fork").Process(target=train, args=(tmp_path,), kwargs=slow)
-    process.start()
+    process = started(train, tmp_path, **slow)
     while checkpoints.latest(tmp_path / "work") is None:
         assert process.is_alive()
         time.sleep(0.05)
