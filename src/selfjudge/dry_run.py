@@ -42,7 +42,8 @@ ASSUMPTIONS = (
     f"{_TRAINING:.0%} when it trains all weights",
     "starting engines and servers takes no time",
     "memory: to generate, the weights, a fifth more and 1 GiB, and keys and values of all requests; to train all weights, "
-    f"{TRAINING_BYTES['gpu']} bytes a parameter on GPUs and {TRAINING_BYTES['cpu']} on the CPU, without activations",
+    f"{TRAINING_BYTES['gpu']} bytes a parameter on GPUs and {TRAINING_BYTES['cpu']} on the CPU, without activations; "
+    "with LoRA, the weights and a quarter more",
 )
 
 
@@ -133,7 +134,7 @@ def _each(recipe: Recipe, turn: Counter[Kind], counts: Counter[Kind]) -> Iterato
     longest = judging.sampling.max_tokens
     yield Step(stage="judge", who="judge K-1", requests=replies, reply_tokens=longest, writes=("judgments.parquet",))
     yield Step(stage="select", writes=("{selected,dropped}.parquet",))
-    yield Step(stage="train", who=f"{recipe.training.kind}, to judge K", writes=("judge/",))
+    yield Step(stage="train", who=f"{recipe.training.kind}, to judge K", writes=("training/dropped.parquet", "judge/"))
     asked = 2 * min(GATE_PAIRS, pairs)
     yield Step(stage="gate", who="judge K", requests=asked, reply_tokens=longest, writes=("gate.json",))
     if isinstance(recipe.engine, VLLMEngine):

@@ -148,10 +148,11 @@ def _memory(recipe: Recipe, model: Footprint, machine: Machine) -> Iterator[Find
     gpus = _gpus_each(recipe, machine)
     yield _generating(recipe, model, machine, gpus)
     if recipe.training.kind == "sft" and kind != "ray":  # the machine that trains for a cluster may be another one
-        yield _room("training", model.training(gpu=bool(machine.gpus)), _smallest(machine, 1 if machine.gpus else 0), _SMALLER)
+        needed = model.training(recipe.training, gpu=bool(machine.gpus))
+        yield _room("training", needed, _smallest(machine, 1 if machine.gpus else 0), _SMALLER)
 
 
-_SMALLER = "Use a smaller model, or a larger GPU."
+_SMALLER = "Set training.lora, share the weights (training.accelerate_config), or use a smaller model or a larger GPU."
 
 
 def _gpus_each(recipe: Recipe, machine: Machine) -> float:

@@ -6,7 +6,8 @@
   what is left, and need room for one such request.
 - Activations and the rest: a fifth of the weights and 1 GiB.
 - Training: weights, gradients and two moments, each as wide as the weights: 16 bytes a parameter in float32, and 8 on GPUs, where
-  they are bfloat16; without activations, which gradient checkpointing keeps small.
+  they are bfloat16; without activations, which gradient checkpointing keeps small. With LoRA the weights alone and a quarter
+  more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..recipe import Training
 
 PROMPT_TOKENS = 2_048
 TRAINING_BYTES = {"cpu": 16, "gpu": 8}
@@ -50,8 +52,12 @@ class Footprint:
         """Activations, buffers and the runtime's own."""
         return self.weights(dtype) // 5 + 2**30
 
-    def training(self, *, gpu: bool) -> int:
-        return self.parameters * TRAINING_BYTES["gpu" if gpu else "cpu"]
+    def training(self, recipe: Training, *, gpu: bool) -> int:
+        """In each process that trains."""
+        whole = self.parameters * TRAINING_BYTES["gpu" if gpu else "cpu"]
+        if recipe.lora is not None:
+            whole = whole // 4 * 5 // 4
+        return whole // (recipe.processes if recipe.accelerate_config is not None else 1)
 
 
 def footprint(model: Path) -> Footprint:
