@@ -71,5 +71,6 @@ def trained_judge(model: Path, into: Path, rows: list[Row], **changes: Any) -> T
             judging=JUDGING,
             seed=0,
             progress=no_progress,
+            admit=lambda folder, report: None,
         )
     return Trained(path=judge.path, report=judge.report, batches=batches)
