@@ -73,17 +73,24 @@ class Answers(BaseHTTPRequestHandler):
 
 def crash_if_told(asked: int) -> None:
     if "--crash" in sys.argv:
-        limit = int(sys.argv[sys.argv.index("--crash") + 1])
+        crashes = asked == int(sys.argv[sys.argv.index("--crash") + 1])
     elif "--crash-once" in sys.argv:
         number, file = sys.argv[sys.argv.index("--crash-once") + 1 :][:2]
-        limit = sys.maxsize if Path(file).exists() else int(number)
-        if asked == limit:
-            Path(file).touch()
+        crashes = asked == int(number) and is_first(Path(file))
     else:
         return
-    if asked == limit:
+    if crashes:
         print("(EngineCore pid=7) ERROR 11-21 14:23:43 [core.py:953] MemoryError: out of memory", flush=True)
         os._exit(3)
+
+
+def is_first(file: Path) -> bool:
+    """Whether no other server has made the file yet."""
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def main(has_vllm: bool) -> None:
