@@ -14,7 +14,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
 # two files of tests side by side, four where there are the cores
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What `make test` leaves out: Ray gets a process of its own, and most families a target of their own
 QUICK := not ray and not families
