@@ -14,6 +14,7 @@ from rich.console import Console
 from runs import no_progress, run_recipe, scripted_recipe
 from selfjudge import tables
 from selfjudge.comparing import compare
+from selfjudge.disk import write_json
 from selfjudge.errors import InputError, RunError
 from selfjudge.evaluation import Asking, evaluate
 from selfjudge.measured import measurements
@@ -21,7 +22,7 @@ from selfjudge.method.protocols import STRICT
 from selfjudge.recipe import ShapesBench
 from selfjudge.report.comparison import show
 from selfjudge.stages.evaluate import figures
-from selfjudge.store import RunFolder, Table, write_json
+from selfjudge.store import RunFolder, Table
 from selfjudge.types import BenchmarkItem, Kind, Order, PreferencePair, Prompt
 
 RIGHT, WRONG, FIRST = "right", "wrong", "first"

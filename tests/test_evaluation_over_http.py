@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from runs import ROOT
-from selfjudge.store import CARD, read_json
+from selfjudge.disk import read_json
+from selfjudge.store import CARD
 from selfjudge.wiring import find_model
 
 ITEMS = 1_000

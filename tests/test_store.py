@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from selfjudge.disk import difference, is_disk_full, write_whole
 from selfjudge.errors import RunError
-from selfjudge.store import ImageStore, JudgeFolder, RunFolder, Table, difference, is_disk_full, write_whole
+from selfjudge.store import ImageStore, JudgeFolder, RunFolder, Table
 from selfjudge.tables import REFUSED
 from selfjudge.types import ImageRef
 

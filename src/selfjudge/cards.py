@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .disk import read_json, write_json, write_whole
 from .lineage import licence_of
 from .recipe import EMBEDDED_MODEL, HUB_NAME, Recipe
 from .report.card import judge_card
-from .store import CARD, README, read_json, write_json, write_whole
+from .store import CARD, README
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 

@@ -353,7 +353,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _iterations_so_far(folder: Path) -> int:
-    from .store import read_json
+    from .disk import read_json
 
     path = folder / "summary.json"
     return len(read_json(path)["iterations"]) if path.exists() else 0
@@ -381,7 +381,7 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> tuple[str, str]:
-    from .store import is_disk_full
+    from .disk import is_disk_full
 
     if is_disk_full(error):
         return "no space left on the disk", "Free some space and run the same command again: what is finished stays."

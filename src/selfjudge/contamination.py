@@ -12,13 +12,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .disk import writing
 from .images import BadImage
 from .method import contamination as method
 from .method.contamination import Hit, HitKind, Index, Probe
 from .ports import Benchmark, Progress, PromptSource, RawPrompt, blocks
 from .stages.contamination import index as index_of
 from .stages.ingest import admitted
-from .store import writing
 
 Note = Callable[[dict[str, Any]], None]
 """Is given each row: a prompt with a hit that condemns it, or one that cannot be read."""

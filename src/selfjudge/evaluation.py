@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from . import tables
 from .benchmarks.public import Measured
+from .disk import read_json, write_json, write_whole
 from .errors import InputError
 from .method.protocols import STRICT, Protocol, base_of
 from .ports import BenchmarkData, Engine, NamedEngine, Progress
 from .recipe import Bench, Judging, OpenAIEngine, TransformersEngine
 from .stages import evaluate as measuring
-from .store import CARD, RunFolder, Table, fingerprint, read_json, write_json, write_whole
+from .store import CARD, RunFolder, Table, fingerprint
 from .tables import Row
 from .types import BenchmarkItem, content_id
 from .wiring import BASELINES, find_model, find_score, find_spec, make_benchmark, open_baseline, open_engine, open_server

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .chat import Sampling
+from .disk import read_json
 from .errors import InputError
 from .images import BadImage, admit
 from .method.protocols import STRICT
@@ -15,7 +16,7 @@ from .method.verdicts import probability
 from .ports import Engine
 from .recipe import MAX_PIXELS, Judging, TransformersEngine
 from .stages.judge import comparison_request
-from .store import CARD, read_json
+from .store import CARD
 from .types import ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
 from .wiring import find_model, open_engine
 

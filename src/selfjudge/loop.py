@@ -15,6 +15,7 @@ from typing import Any
 
 from . import summary, tables
 from .cards import write_cards
+from .disk import read_json, write_json
 from .errors import InputError
 from .lineage import lineage
 from .method.protocols import Protocol
@@ -25,7 +26,7 @@ from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
 from .stages.probe import Probe
-from .store import JudgeFolder, RunFolder, Table, fingerprint, read_json, write_json
+from .store import JudgeFolder, RunFolder, Table, fingerprint
 from .tables import Row
 from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import OneEngine, World

@@ -18,11 +18,12 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from . import tables
+from .disk import read_json
 from .errors import RunError
 from .method.metrics import majority
 from .method.protocols import STRICT
 from .stages import evaluate
-from .store import Manifest, Table, read_json
+from .store import Manifest, Table
 from .types import Order
 
 

@@ -15,11 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .disk import read_json, sha256_of, write_json
 from .errors import PublishError
 from .ports import Hub, blocks
 from .recipe import Push
 from .report.card import pairs_card
-from .store import CARD, README, ImageStore, RunFolder, fingerprint, read_json, sha256_of, write_json
+from .store import CARD, README, ImageStore, RunFolder, fingerprint
 from .tables import PAIRS, SELECTED, Row, images_of
 from .types import content_id
 

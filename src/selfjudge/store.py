@@ -8,13 +8,11 @@ whose identity differs is an error that names the difference, never a silent reu
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,97 +25,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .disk import difference, read_json, sha256_of, write_json, write_whole, writing
 from .errors import RunError
 from .tables import Row, TableKind
 from .types import ImageRef
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_TEXTS = (
-    *("No space left on device", "os error 28", "Disk quota exceeded", "File too large"),
-    *("PytorchStreamWriter failed writing file", "inline_container.cc"),
-)
-"""As native libraries and `shutil` put it, who pass no number on; the last two are `torch.save`'s."""
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 _WHOLE = 64 * 2**20
 
 Identity = Mapping[str, Any]
-
-
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it arose from, says that there is no space left to write."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return True
-        if any(text in str(error) for text in _FULL_TEXTS):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Translate what goes wrong while writing to a path into RunError."""
-    try:
-        yield
-    except Exception as error:
-        if is_disk_full(error):
-            raise RunError(
-                f"no space left while writing {path}",
-                hint="Free some space and run the same command again: what is finished stays, and the run goes on from there.",
-            ) from error
-        if isinstance(error, OSError):
-            raise RunError(f"cannot write {path}: {error.strerror or error}", hint="Check the folder's permissions.") from error
-        raise
-
-
-def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that its name only ever stands for the whole of it. `durable` also survives a loss of power."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # a writer's own
-        try:
-            with unfinished.open("wb") as file:
-                file.write(data)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file of the run; RunError when it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}", hint="Delete the file and run again; it is made anew.") from error
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def difference(ours: Any, theirs: Any, place: str = "") -> str | None:
-    """The first place where two JSON-able values differ, as `a.b: 1 here, 2 there`; None when they are equal."""
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        for key in [*ours, *(k for k in theirs if k not in ours)]:
-            found = difference(ours.get(key), theirs.get(key), f"{place}.{key}" if place else str(key))
-            if found is not None:
-                return found
-        return None
-    return None if ours == theirs else f"`{place}` is {_short(theirs)} there and {_short(ours)} here"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @dataclass(frozen=True, slots=True)

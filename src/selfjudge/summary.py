@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .disk import read_json
 from .errors import RunError
 from .recipe import EarlyStop, Recipe
-from .store import JudgeFolder, Table, read_json
+from .store import JudgeFolder, Table
 from .types import Kind
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from selfjudge.disk import is_disk_full
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Example, Fit
 from selfjudge.recipe import Training
-from selfjudge.store import ImageStore, is_disk_full
+from selfjudge.store import ImageStore
 from selfjudge.trainers.launched import AccelerateTrainer
 from selfjudge.trainers.sft import SftTrainer
 from trainers.fitting import IMAGES, MODEL, REFS, example

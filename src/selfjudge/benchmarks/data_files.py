@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..disk import sha256_of
 from ..errors import InputError
-from ..store import sha256_of
 from .catalogue import MANIFEST, manifest_of
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from ..store import sha256_of, write_whole, writing
+from ..disk import sha256_of, write_whole, writing
 from .mmrb_rows import LOCAL
 from .mmrb_sources import PAIRS, PAIRS_REPOSITORY, SOURCES
 

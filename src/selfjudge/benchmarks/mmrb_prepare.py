@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..disk import difference, read_json, sha256_of, write_json, write_whole, writing
 from ..errors import InputError, RunError
 from ..images import BadImage, admit
 from ..ports import Progress
 from ..recipe import MAX_PIXELS
-from ..store import difference, read_json, sha256_of, write_json, write_whole, writing
 from . import hateful_memes
 from .catalogue import manifest_of
 from .mmrb_counts import count, warnings

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from ..store import ImageStore, write_whole
+from ..disk import write_whole
+from ..store import ImageStore
 from ..tables import Row, images_of
 from .curve import learning_curve
 

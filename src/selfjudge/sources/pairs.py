@@ -11,13 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..disk import sha256_of
 from ..errors import InputError
 from ..images import BadImage, admit
 from ..method.kinds import route
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
 from ..recipe import MAX_PIXELS, PairsBench
-from ..store import sha256_of
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
 from .rows import raw_prompt
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ..chat import Completion, Request
+from ..disk import read_json, write_json
 from ..errors import SelfjudgeError, TrainerError
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
-from ..store import Table, read_json, write_json
+from ..store import Table
 from ..tables import Row, pair_of
 from ..types import Finish, Order, PreferencePair, Verdict, content_id, seed_of
 from .judge import comparison_request

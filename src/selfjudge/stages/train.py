@@ -11,11 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..disk import write_json, writing
 from ..errors import TrainerError
 from ..method.prompts import fill
 from ..ports import Example, Fit, Progress, Trainer
 from ..recipe import Judging, Training
-from ..store import CARD, README, JudgeFolder, Table, write_json, writing
+from ..store import CARD, README, JudgeFolder, Table
 from ..tables import Row, images_of
 from .synthesize import drop
 
