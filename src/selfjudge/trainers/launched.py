@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,19 +24,27 @@ _LOOK_SECONDS = 0.2
 _LAST_LINES = 5
 
 
-class AccelerateTrainer:
-    """Measures examples in this process and trains in others, on this machine."""
+class Launched(ABC):
+    """Measures examples in this process; `_train` trains in others."""
 
     def __init__(self, recipe: Training, *, images: ImageStore) -> None:
         self._recipe = recipe
         self._images = images
 
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
-        """Train `start` on the replies and save model and processor to `into`. Raises TrainerError."""
+        """Train `start` on the replies and save model and processor to `into`. Raises TrainerError, EngineError without Ray."""
         task = Task(recipe=self._recipe, start=start.resolve(), into=into.resolve(), work=work.resolve(), seed=seed)
-        job, dropped = measured(examples, task, self._images, advance)
+        job, dropped = _measured(examples, task, self._images, advance)
         fit = self._train(job, advance) if job.examples else Fit(steps=0, loss=None)
         return replace(fit, dropped=dropped)
+
+    @abstractmethod
+    def _train(self, job: Job, advance: Advance) -> Fit:
+        """Write the job down, have it done, and report. Raises TrainerError."""
+
+
+class AccelerateTrainer(Launched):
+    """Trains in processes that `accelerate launch` starts on this machine."""
 
     def _train(self, job: Job, advance: Advance) -> Fit:
         path = job.write()
@@ -51,7 +60,7 @@ class AccelerateTrainer:
         return fit
 
 
-def measured(examples: Sequence[Example], task: Task, images: ImageStore, advance: Advance) -> tuple[Job, dict[str, str]]:
+def _measured(examples: Sequence[Example], task: Task, images: ImageStore, advance: Advance) -> tuple[Job, dict[str, str]]:
     """The job of training on all examples that are not too long, and why the others are left out. Raises TrainerError."""
     with translated(), prepared(examples, task, images.get) as material:
         dropped = measure(material, task, advance)

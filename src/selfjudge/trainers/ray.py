@@ -6,39 +6,29 @@ A worker or node that is lost ends the try; the next one goes on from the last w
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import TrainerError
-from ..ports import Advance, Example, Fit
+from ..ports import Advance, Fit
 from ..ray_cluster import Cluster, quietly
 from ..recipe import Training
 from ..store import ImageStore
 from .job import Job, Outcome
-from .launched import measured
-from .sft import Task
+from .launched import Launched
 
 _LOOK_SECONDS = 0.5
 _TRIES_AGAIN = 2
 
 
-class RayTrainer:
-    """Measures examples in this process and trains on the cluster."""
+class RayTrainer(Launched):
+    """Trains on the cluster."""
 
     def __init__(self, recipe: Training, *, images: ImageStore, address: str | None = None) -> None:
-        self._recipe = recipe
-        self._images = images
+        super().__init__(recipe, images=images)
         self._address = address
-
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
-        """Train `start` on the replies and save model and processor to `into`. Raises TrainerError, EngineError without Ray."""
-        task = Task(recipe=self._recipe, start=start.resolve(), into=into.resolve(), work=work.resolve(), seed=seed)
-        job, dropped = measured(examples, task, self._images, advance)
-        fit = self._train(job, advance) if job.examples else Fit(steps=0, loss=None)
-        return replace(fit, dropped=dropped)
 
     def _train(self, job: Job, advance: Advance) -> Fit:
         path = job.write()
