@@ -158,7 +158,7 @@ def test_an_empty_text_and_an_empty_index_hit_nothing():
     assert Index([]).search([]) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12), st.sampled_from([0.0, 5.0, 30.0, 60.0])), max_size=40))
 def test_blocks_find_what_comparing_one_by_one_finds(copies: list[tuple[int, int, float]]):
     shown = [look(seed) for seed in range(6)]
