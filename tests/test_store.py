@@ -13,6 +13,8 @@ from selfjudge.store import ImageStore, JudgeFolder, RunFolder, Table
 from selfjudge.tables import REFUSED
 from selfjudge.types import ImageRef
 
+DIES = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""A table is left as a killed process leaves it: with its journal open."""
 IDENTITY = {"stage": "test", "version": 1, "recipe": {"seed": 0}, "inputs": {}}
 
 
@@ -32,6 +34,7 @@ def test_a_sealed_table_is_sorted_by_key_whatever_the_order_of_arrival(tmp_path:
     assert one.digest == other.digest
 
 
+@DIES
 def test_a_row_survives_the_process_that_added_it_whether_in_a_part_or_not(tmp_path: Path):
     first = table(tmp_path)
     first.append(row("a"))
@@ -46,6 +49,7 @@ def test_a_row_survives_the_process_that_added_it_whether_in_a_part_or_not(tmp_p
     assert last.sealed and last.column("key") == ["a", "b", "c", "d"]
 
 
+@DIES
 def test_a_row_that_was_half_written_was_never_stored(tmp_path: Path):
     first = table(tmp_path)
     first.append(row("a"))

@@ -15,11 +15,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,7 +65,7 @@ class Table:
         self._parts = folder / f".{kind.name}.parts"
         self._identity = json.loads(json.dumps(identity))
         self._pending: list[Row] = []
-        self._journal: Path | None = None
+        self._journal: BinaryIO | None = None
         self._since = time.monotonic()
 
     @property
@@ -99,11 +99,12 @@ class Table:
     def append(self, row: Row) -> None:
         """Add a row. It survives the death of this process at once, and a loss of power after FLUSH_SECONDS or FLUSH_ROWS."""
         self._recover()
-        if self._journal is None:
-            self._journal = self._parts / f"{self._next_part():08d}.jsonl"  # named like the part that it becomes
-            self._parts.mkdir(parents=True, exist_ok=True)
-        with writing(self._journal), self._journal.open("ab") as journal:
-            journal.write(json.dumps(row).encode() + b"\n")
+        with writing(self._parts):
+            if self._journal is None:
+                self._parts.mkdir(parents=True, exist_ok=True)
+                self._journal = (self._parts / f"{self._next_part():08d}.jsonl").open("ab")  # named like the part that it becomes
+            self._journal.write(json.dumps(row).encode() + b"\n")
+            self._journal.flush()
         self._pending.append(row)
         if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
             self.flush()
@@ -117,7 +118,9 @@ class Table:
             write_whole(self._parts / f"{self._next_part():08d}.parquet", _parquet(table))
             self._pending = []
             if self._journal is not None:
-                self._journal.unlink(missing_ok=True)
+                with suppress(OSError):  # what a full disk did not take is in the part now
+                    self._journal.close()
+                Path(self._journal.name).unlink(missing_ok=True)
                 self._journal = None
         self._since = time.monotonic()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import random
@@ -148,6 +149,46 @@ def test_requests_are_pulled_as_they_are_needed_in_the_callers_thread():
         furthest = max(watched.pulled - done for done, _ in enumerate(engine.generate(watched)))
         engine.close()
     assert watched.pulled == 1_000 and furthest <= 2 * 8 and watched.threads == {threading.current_thread()}
+
+
+def test_what_a_server_may_take_at_once_goes_out_together_as_servers_batch_what_arrives_together():
+    def watched() -> Iterator[Request]:
+        for number in range(40):
+            seen.append(len(server.asked))
+            yield request(number)
+
+    seen: list[int] = []
+    with serving(echo) as server:
+        engine = opened(server.url, concurrency=16, start=16)
+        assert len(list(engine.generate(watched()))) == 40
+        engine.close()
+    assert set(seen[:16]) == {0} and seen[-1] > 0
+
+
+def test_a_notebook_whose_thread_has_a_loop_at_work_is_answered_too():
+    async def cell() -> list[Completion]:
+        return list(engine.generate(numbered(20)))
+
+    with serving(echo) as server:
+        engine = opened(server.url)
+        assert {completion.text for completion in asyncio.run(cell())} == {f"{number}!" for number in range(20)}
+        engine.close()
+
+
+def test_threads_may_ask_at_the_same_time():
+    def ask(name: str) -> None:
+        done[name] = sorted(completion.key for completion in engine.generate(request(f"{name}{n}") for n in range(50)))
+
+    done: dict[str, list[str]] = {}
+    with serving(echo, seconds=0.005) as server:
+        engine = opened(server.url)
+        threads = [threading.Thread(target=ask, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        engine.close()
+    assert done == {name: sorted(f"{name}{n}" for n in range(50)) for name in "abc"}
 
 
 def test_a_completion_is_there_before_the_slow_ones():

@@ -1,7 +1,8 @@
 """Generation by a server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, and the many that are compatible.
 
-The event loop lives in a thread of its own. Requests are pulled in the caller's thread, never more than twice as many as the
-server is given at once, and a completion is handed over as soon as it is there.
+The event loop runs in the caller's thread, while that asks for the next completion: in a thread of its own it would wait for the
+interpreter's lock whenever it sends or receives, and a server that gets requests one by one works in small batches. Requests are
+pulled one by one between turns of the loop, never more than twice as many as the server is given at once.
 
 What is a row and what is an error: a request that the server refuses is a completion with an error. One that failed for want of a
 server (no connection, no sense in the reply, 5xx) is held back until another request has succeeded; if eight fail so in a row, or
@@ -16,8 +17,8 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..chat import Completion, Request
@@ -31,24 +32,21 @@ from .trials import Failure, Outcome, Tally, Trials
 
 log = logging.getLogger(__name__)
 
-_CLOSING_SECONDS = 10.0
 _LONGEST_PAUSE = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
 class _Asking:
-    """One call of `generate`: where its outcomes go, and the tasks that are under way for it."""
+    """One call of `generate`: its outcomes so far, and the tasks that are under way for it."""
 
-    outcomes: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
+    outcomes: deque[Outcome] = field(default_factory=deque)
     tasks: set[asyncio.Task[Outcome]] = field(default_factory=set)
-    over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     request: Request
     messages: tuple[bytes, ...]
-    asking: _Asking
 
 
 class OpenAIEngine:
@@ -83,76 +81,86 @@ class OpenAIEngine:
         self._dialect = Dialect()
         self._refused = 0
         """How often it was busy since it last answered a request."""
-        self._inbox: deque[_Job] = deque()
-        self._fetching = False
         self._closed = False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="selfjudge-openai", daemon=True)
-        self._thread.start()
+        self._at_work = threading.Lock()
+        """Held by the thread that runs the loop, for one turn or until there is an outcome."""
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """See `ports.Engine`. While the caller does other things, nothing is sent or received."""
         waiting, more, under_way = iter(requests), True, 0
         asking, tally = _Asking(), Tally(self._endpoint.url)
         try:
             while more or under_way:
-                if more and under_way < 2 * self._gate.limit.value:
+                if room := more and under_way < 2 * self._gate.limit.value:
                     request = next(waiting, None)
                     if request is None:
                         more = False
                         continue
                     self._submit(request, asking)
                     under_way += 1
-                    if asking.outcomes.empty():
+                    if under_way < self._gate.limit.value:
                         continue
-                outcome = self._next(asking)
-                under_way -= 1
-                yield from tally.passed(outcome)
+                self._turn(asking, wait=not room)
+                if asking.outcomes:
+                    under_way -= 1
+                    yield from tally.passed(asking.outcomes.popleft())
             yield from tally.rest()
         finally:
-            asking.over = True
             with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all tasks
                 self._loop.call_soon_threadsafe(_cancel, asking)
 
     def close(self) -> None:
-        if self._closed:
-            self._thread.join()
-            return
         self._closed = True
-        with contextlib.suppress(TimeoutError):  # a name look-up cannot be interrupted; its thread ends with it
-            asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(_CLOSING_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._loop.stop)  # another thread may be at work
+        with self._at_work:
+            if self._loop.is_closed():
+                return
+            shut = self._loop.create_task(self._shut())
+            shut.add_done_callback(lambda _: self._loop.stop())
+            while not shut.done():
+                _outside(self._loop.run_forever)
+            self._loop.close()
 
     def _submit(self, request: Request, asking: _Asking) -> None:
-        """Hand a request over to the loop, which is woken once for all that it has not fetched yet."""
-        self._check_open()
-        self._inbox.append(_Job(request=request, messages=message_parts(request.messages, self._images), asking=asking))
-        if not self._fetching:
-            self._fetching = True
-            self._loop.call_soon_threadsafe(self._fetch)
+        job = _Job(request=request, messages=message_parts(request.messages, self._images))
+        with self._open():
+            task = self._loop.create_task(self._outcome(job))
+            asking.tasks.add(task)
+            task.add_done_callback(self._delivery(asking))
 
-    def _next(self, asking: _Asking) -> Outcome:
-        while True:
-            try:
-                return asking.outcomes.get(timeout=1.0)
-            except Empty:  # a request may take its time, but a closed engine answers none
-                self._check_open()
+    def _turn(self, asking: _Asking, *, wait: bool) -> None:
+        """Let the loop go through all that is ready; with `wait`, until there is an outcome."""
+        with self._open():
+            if asking.outcomes or not wait:
+                self._loop.call_soon(self._loop.stop)
+            _outside(self._loop.run_forever)
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError("the engine was closed while it was asked", hint="Open another one.")
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[None]:
+        """The loop, for this thread alone. Raises EngineError where the engine is closed."""
+        with self._at_work:
+            if self._closed:
+                raise EngineError("the engine was closed while it was asked", hint="Open another one.")
+            yield
 
-    # What follows runs in the loop's thread.
+    def _delivery(self, asking: _Asking) -> Callable[[asyncio.Task[Outcome]], None]:
+        """What hands the outcome of a task over, whatever happened to it: exactly one for each."""
 
-    def _fetch(self) -> None:
-        self._fetching = False
-        while self._inbox:
-            job = self._inbox.popleft()
-            if not job.asking.over:
-                task = self._loop.create_task(self._outcome(job))
-                job.asking.tasks.add(task)
-                task.add_done_callback(_delivery(job.asking, self._endpoint.describe))
+        def deliver(task: asyncio.Task[Outcome]) -> None:
+            asking.tasks.discard(task)
+            self._loop.stop()
+            if task.cancelled():
+                asking.outcomes.append(EngineError("the request was cancelled: the engine was closed", hint="Open another one."))
+            elif (error := task.exception()) is not None:
+                asking.outcomes.append(
+                    EngineError(f"asking failed: {self._endpoint.describe(error)}", hint="Please report this.")
+                )
+            else:
+                asking.outcomes.append(task.result())
+
+        return deliver
 
     async def _shut(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -162,7 +170,6 @@ class OpenAIEngine:
         await self._endpoint.aclose()
         await asyncio.sleep(0.01)  # closed connections end in later turns of the loop
         await self._loop.shutdown_asyncgens()
-        await self._loop.shutdown_default_executor()
 
     async def _outcome(self, job: _Job) -> Outcome:
         """What comes of a request, after all its tries. Raises nothing: an EngineError is an outcome too."""
@@ -264,17 +271,12 @@ def _cancel(asking: _Asking) -> None:
         task.cancel()
 
 
-def _delivery(asking: _Asking, describe: Callable[[BaseException], str]) -> Callable[[asyncio.Task[Outcome]], None]:
-    """What hands the outcome of a task over, whatever happened to it: exactly one for each."""
-
-    def deliver(task: asyncio.Task[Outcome]) -> None:
-        asking.tasks.discard(task)
-        if task.cancelled():
-            asking.outcomes.put(EngineError("the request was cancelled: the engine was closed", hint="Open another one."))
-        elif (error := task.exception()) is not None:
-            broken = EngineError(f"asking failed: {describe(error)}", hint="Please report this.")
-            asking.outcomes.put(broken)
-        else:
-            asking.outcomes.put(task.result())
-
-    return deliver
+def _outside(run: Callable[[], Any]) -> None:
+    """Run a loop, in a thread beside where this one has a loop at work already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        run()
+        return
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(run).result()
