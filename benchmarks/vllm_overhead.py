@@ -166,7 +166,7 @@ def reuse(engine: VLLMEngine, pairs: Sequence[PreferencePair], template: str) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", type=Path, default=Path(".venv-vllm/bin/python"))
-    parser.add_argument("--pairs", type=int, default=150, help="pairs of the first part, six requests each")
+    parser.add_argument("--pairs", type=int, default=250, help="pairs of the first part, six requests each")
     parser.add_argument("--concurrency", type=int, default=256)
     options = parser.parse_args()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")

@@ -55,7 +55,7 @@ class Manifest:
 class Table:
     """One table of a run: parts while it grows, a sorted Parquet file with a manifest once it is whole."""
 
-    FLUSH_ROWS = 256
+    FLUSH_ROWS = 1024
     FLUSH_SECONDS = 5.0
 
     def __init__(self, folder: Path, kind: TableKind, identity: Identity) -> None:

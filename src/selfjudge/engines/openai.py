@@ -15,13 +15,14 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..chat import Completion, Request
+from ..chat import Completion, Message, Request
 from ..errors import EngineError
 from ..ports import ReadImage
 from ..types import Finish
@@ -33,6 +34,10 @@ from .trials import Failure, Outcome, Tally, Trials
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
+_PULLING_SECONDS = 0.05
+"""How long requests are pulled before those at hand are sent: servers batch what arrives together, but they may come slowly."""
+_COMPANY_SECONDS = 0.005
+"""How long an outcome waits for others, while the loop answers each with the next request: rows are for later."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,6 +86,8 @@ class OpenAIEngine:
         self._dialect = Dialect()
         self._refused = 0
         """How often it was busy since it last answered a request."""
+        self._written: tuple[tuple[Message, ...], tuple[bytes, ...]] = (), ()
+        """The last messages, and their JSON: samples of one prompt follow each other."""
         self._closed = False
         self._loop = asyncio.new_event_loop()
         self._at_work = threading.Lock()
@@ -92,17 +99,17 @@ class OpenAIEngine:
         asking, tally = _Asking(), Tally(self._endpoint.url)
         try:
             while more or under_way:
-                if room := more and under_way < 2 * self._gate.limit.value:
+                until = time.monotonic() + _PULLING_SECONDS
+                while (room := more and under_way < 2 * self._gate.limit.value) and time.monotonic() < until:
                     request = next(waiting, None)
                     if request is None:
                         more = False
-                        continue
-                    self._submit(request, asking)
-                    under_way += 1
-                    if under_way < self._gate.limit.value:
-                        continue
-                self._turn(asking, wait=not room)
-                if asking.outcomes:
+                    else:
+                        self._submit(request, asking)
+                        under_way += 1
+                if under_way:
+                    self._turn(asking, wait=not room)
+                while asking.outcomes:
                     under_way -= 1
                     yield from tally.passed(asking.outcomes.popleft())
             yield from tally.rest()
@@ -124,16 +131,20 @@ class OpenAIEngine:
             self._loop.close()
 
     def _submit(self, request: Request, asking: _Asking) -> None:
-        job = _Job(request=request, messages=message_parts(request.messages, self._images))
+        messages, parts = self._written
+        if request.messages != messages:
+            parts = message_parts(request.messages, self._images)
+            self._written = request.messages, parts
+        job = _Job(request=request, messages=parts)
         with self._open():
             task = self._loop.create_task(self._outcome(job))
             asking.tasks.add(task)
             task.add_done_callback(self._delivery(asking))
 
     def _turn(self, asking: _Asking, *, wait: bool) -> None:
-        """Let the loop go through all that is ready; with `wait`, until there is an outcome."""
+        """Let the loop go through all that is ready; with `wait`, until soon after an outcome, if there is none yet."""
         with self._open():
-            if asking.outcomes or not wait:
+            if asking.outcomes or not wait:  # another thread's turn may have brought some
                 self._loop.call_soon(self._loop.stop)
             _outside(self._loop.run_forever)
 
@@ -150,7 +161,8 @@ class OpenAIEngine:
 
         def deliver(task: asyncio.Task[Outcome]) -> None:
             asking.tasks.discard(task)
-            self._loop.stop()
+            if not asking.outcomes:
+                self._loop.call_later(_COMPANY_SECONDS, self._loop.stop)
             if task.cancelled():
                 asking.outcomes.append(EngineError("the request was cancelled: the engine was closed", hint="Open another one."))
             elif (error := task.exception()) is not None:

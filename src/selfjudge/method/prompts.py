@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ..chat import Block, Message
 from ..types import ImageRef
@@ -50,6 +51,7 @@ def placeholders(template: str) -> set[str]:
     return set(PLACEHOLDER.findall(template))
 
 
+@lru_cache
 def delimiters(template: str) -> tuple[str, ...]:
     """The literal lines that touch a placeholder and hold more than letters: what tells a model where a value ends."""
     found: set[str] = set()
@@ -61,11 +63,16 @@ def delimiters(template: str) -> tuple[str, ...]:
 
 def defuse(text: str, marks: tuple[str, ...]) -> str:
     """The text with every delimiter, verdict and control token broken by a backslash, as the module's text says."""
-    spaced = (r"\s*".join(re.escape(word) for word in mark.split()) for mark in marks)
-    for pattern in (*(re.compile(mark, re.IGNORECASE) for mark in spaced), _VERDICT, _CONTROL):
+    for pattern in (*_patterns(marks), _VERDICT, _CONTROL):
         while pattern.search(text):  # again, for marks that overlap themselves
             text = pattern.sub(lambda found: _broken(found.group()), text)
     return text
+
+
+@lru_cache
+def _patterns(marks: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    spaced = (r"\s*".join(re.escape(word) for word in mark.split()) for mark in marks)
+    return tuple(re.compile(mark, re.IGNORECASE) for mark in spaced)
 
 
 def _broken(mark: str) -> str:

@@ -8,6 +8,7 @@ An interrupt lets the replies that are under way arrive, so that nothing is aske
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -51,7 +52,7 @@ def ask(
             asked.update((request.key, request) for request in block)
             yield from block
 
-    with _deferred_interrupts() as interrupted:
+    with _settled_memory(), _deferred_interrupts() as interrupted:
         try:
             for completion in engine.generate(missing()):
                 request = asked.pop(completion.key)
@@ -62,6 +63,16 @@ def ask(
             table.flush()
         if interrupted.is_set():
             raise KeyboardInterrupt
+
+
+@contextmanager
+def _settled_memory() -> Iterator[None]:
+    """What exists already is not looked through for garbage: with a benchmark in memory that takes a fifth of the CPU time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
-from ..chat import Completion, Request
+from ..chat import Completion, Message, Request
 from ..method.prompts import fill
 from ..method.protocols import ANCHORS, Protocol
 from ..method.verdicts import probability
@@ -63,9 +64,15 @@ def judge(
 
 def comparison_request(key: str, comparison: Comparison, protocol: Protocol, *, seed: int, logprobs: int = _RIVALS) -> Request:
     """What a judge is asked about two responses, with so many log-probabilities at each token of its reply."""
-    values = {"question": comparison.prompt.text, "first": comparison.first, "second": comparison.second}
-    message = fill(protocol.template, values, comparison.prompt.images, verbatim=protocol.verbatim)
+    message = _message(protocol.template, comparison, protocol.verbatim)
     return Request(key=key, messages=(message,), sampling=replace(protocol.sampling, logprobs=logprobs), seed=seed)
+
+
+@lru_cache
+def _message(template: str, comparison: Comparison, verbatim: bool) -> Message:
+    """The judge's turn, one and the same for all samples."""
+    values = {"question": comparison.prompt.text, "first": comparison.first, "second": comparison.second}
+    return fill(template, values, comparison.prompt.images, verbatim=verbatim)
 
 
 def _to_row(request: Request, completion: Completion, model: str, protocol: Protocol) -> Row:
