@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import statistics
 from collections.abc import Callable
 
 import pytest
@@ -75,6 +77,35 @@ def test_after_a_refusal_the_limit_grows_by_quarters():
         limit.answered(full=True)
         values.append(limit.value)
     assert list(dict.fromkeys(values))[:5] == [8, 10, 12, 15, 18] and values[-1] == 64
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_server_that_refuses_one_in_twenty_at_any_load_is_not_asked_less_and_less(seed: int):
+    rng, clock, values = random.Random(seed), Clock(), []
+    limit = Limit(64, clock)
+    for _ in range(5_000):
+        clock.now += 1 / limit.value
+        if rng.random() < 0.05:
+            limit.busy(limit.epoch)
+        else:
+            limit.answered(full=True)
+        values.append(limit.value)
+    assert statistics.median(values) >= 32
+
+
+def test_a_server_that_refuses_all_that_is_too_many_is_soon_asked_for_little_more():
+    clock, limit, values = Clock(), Limit(256, Clock()), []
+    for turn in range(400):
+        epoch = limit.epoch
+        for number in range(limit.value):
+            clock.now += 0.01
+            if number < 10:
+                limit.answered(full=True)
+            else:
+                limit.busy(epoch)
+        values.append(limit.value)
+        assert turn < 6 or limit.value <= 20
+    assert statistics.mean(values[100:]) > 6
 
 
 def test_the_gate_lets_no_more_through_than_the_limit_and_nobody_is_forgotten():

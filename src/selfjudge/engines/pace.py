@@ -1,7 +1,8 @@
 """How many requests are with a server at once: more while that raises its throughput, fewer when it says that it is busy.
 
 The limit starts at a quarter of its cap and doubles until the answers per second fall. A server that is busy (429, 503, silence)
-halves it, at most once per round trip, and from then on it grows by quarters. Where growing did harm, the limit goes back and
+halves it, at most once per round trip, and from then on it grows by quarters. A few refusals among many answers change nothing:
+they come at any load, and a limit that heeded each would end at one. Where growing did harm, the limit goes back and
 tries again much later, because the server's other users come and go. A request too many waits in the server's queue and costs
 next to nothing; one too few leaves a server that answers in batches half empty: so it is harm that must show, and not help.
 """
@@ -18,6 +19,10 @@ _HARM = 0.1
 """The share by which throughput must fall to show that a larger limit did harm: less is noise."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
+_TOLERATED = 0.125
+"""The share of refusals, of late, that does not mean that there are too many requests."""
+_OF_LATE = 32
+"""Answers and refusals after which the share of refusals is forgotten, all but a third."""
 _PATIENCE = 20
 """Measurements for which a limit stands where a larger one did harm."""
 
@@ -35,12 +40,14 @@ class Limit:
         self._cap = cap
         self._clock = clock
         self._step = 2.0
+        self._refusals = _TOLERATED  # the first one counts
         self._before: tuple[int, float] | None = None
         self._resting = 0
         self._measure()
 
     def answered(self, *, full: bool) -> None:
         """An answer came; `full` says whether as many requests as allowed are under way."""
+        self._refusals -= self._refusals / _OF_LATE
         self._answers += 1
         self._full += full
         if self._answers >= max(self.value, _FEWEST_ANSWERS):
@@ -51,7 +58,10 @@ class Limit:
 
     def busy(self, epoch: int) -> None:
         """The server refused a request, sent in this epoch, because of its load."""
-        if epoch == self.epoch:
+        if epoch != self.epoch:
+            return
+        self._refusals += (1 - self._refusals) / _OF_LATE
+        if self._refusals > _TOLERATED:
             self._step = 1.25
             self._before = None
             self._change(max(1, self.value // 2))
