@@ -80,12 +80,12 @@ def test_after_a_refusal_the_limit_grows_by_quarters():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_server_that_refuses_one_in_twenty_at_any_load_is_not_asked_less_and_less(seed: int):
+def test_a_server_that_refuses_one_in_twelve_at_any_load_is_not_asked_less_and_less(seed: int):
     rng, clock, values = random.Random(seed), Clock(), []
     limit = Limit(64, clock)
     for _ in range(5_000):
         clock.now += 1 / limit.value
-        if rng.random() < 0.05:
+        if rng.random() < 1 / 12:
             limit.busy(limit.epoch)
         else:
             limit.answered(full=True)

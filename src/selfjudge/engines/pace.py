@@ -19,7 +19,7 @@ _HARM = 0.1
 """The share by which throughput must fall to show that a larger limit did harm: less is noise."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
-_TOLERATED = 0.125
+_TOLERATED = 0.2
 """The share of refusals, of late, that does not mean that there are too many requests."""
 _OF_LATE = 32
 """Answers and refusals after which the share of refusals is forgotten, all but a third."""
