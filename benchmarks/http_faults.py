@@ -1,9 +1,9 @@
 """Every key answered once, whatever the server does: `python benchmarks/http_faults.py [--requests 10000] [--kills 5]`.
 
-A server of the tests fails a fifth of the time, in ten ways. A process asks it through `asking.ask` into a table; it is killed
-(`kill -9`) again and again, and started again. In the end the table must hold each key once; every answer must belong to its key;
-and what had been stored before a kill must not have been asked for again. Prints a table and JSON; ends with 1 if one of these
-fails.
+A server of the tests fails a fifth of the time, in ten ways. A process asks it through `asking.ask` into a table. Again and
+again, the server is killed (`kill -9`) and started anew after a second, while it is asked, and so is the process that asks. In
+the end the table must hold each key once; every answer must belong to its key; and what had been stored before a kill must not
+have been asked for again. Prints a table and JSON; ends with 1 if one of these fails.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import logging
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -69,34 +70,37 @@ ask(table, requests, NamedEngine(name="m", engine=engine), to_row, lambda n: Non
 table.seal()
 engine.close()
 """
+"""The process that asks. Its engine waits for a server that is gone as long as it does by default."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=5, help="of the server, and as many of the process that asks")
+    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    logging.getLogger("aiohttp.server").disabled = True  # clients that are killed, and replies that never end
-    rng, faults = random.Random(0), Counter[str]()
-
-    def rule(asked: Asked) -> Any:
-        if rng.random() >= SHARE:
-            return reply(f"answer to {asked.text}")
-        way = rng.choice(list(WAYS))
-        faults[way] += 1
-        return WAYS[way]
-
-    with serving(rule) as server, tempfile.TemporaryDirectory() as folder:
+    if options.serve:
+        port, seed, log = options.serve
+        serve(int(port), int(seed), Path(log))
+        return 0
+    with tempfile.TemporaryDirectory() as place:
         started = time.perf_counter()
-        repeated = run(server, Path(folder), options.requests, options.kills)
+        bench = Bench(Path(place), options.requests)
+        try:
+            repeated = bench.run(options.kills)
+        finally:
+            bench.end()
         seconds = time.perf_counter() - started
-        found = checked(Path(folder), options.requests)
+        found = checked(bench.folder, options.requests)
+        asked = bench.asked()
     result = {
         "requests": options.requests,
-        "kills": options.kills,
+        "kills of the server": options.kills,
+        "kills of the asker": options.kills,
+        "starts of the asker": bench.starts,
         "seconds": round(seconds, 1),
-        "asked": len(server.asked),
-        "faults": dict(faults),
+        "asked": len(asked),
+        "faults": dict(Counter(way for _, way in asked if way)),
         **found,
         "stored and asked again": repeated,
     }
@@ -106,22 +110,78 @@ def main() -> int:
     return int(found["answered once"] != options.requests or found["wrong answers"] > 0 or repeated > 0)
 
 
-def run(server: Any, folder: Path, count: int, kills: int) -> int:
-    """The client, killed so often and then left alone; how many requests were asked for although their answer was stored."""
-    command = [sys.executable, "-c", CLIENT, server.url, str(folder), str(count)]
-    repeated = 0
-    for number in range(kills + 1):
-        stored = keys(folder)
-        before = len(server.asked)
-        process = subprocess.Popen(command)
-        if number < kills:
-            while len(keys(folder)) < count * (number + 1) / (kills + 2) and process.poll() is None:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGKILL)
+def serve(port: int, seed: int, log: Path) -> None:
+    """The server, until it is killed. It writes down each key that it is asked for, and how it fails it."""
+    logging.getLogger("aiohttp.server").disabled = True  # clients that are killed, and replies that never end
+    rng = random.Random(seed)
+    with log.open("a") as asked_for:
+
+        def rule(asked: Asked) -> Any:
+            way = rng.choice(list(WAYS)) if rng.random() < SHARE else ""
+            asked_for.write(json.dumps([asked.text, way]) + "\n")
+            asked_for.flush()
+            return WAYS[way] if way else reply(f"answer to {asked.text}")
+
+        with serving(rule, port=port):
+            signal.pause()
+
+
+class Bench:
+    """A server and a process that asks it, both of which may be killed and started anew."""
+
+    def __init__(self, place: Path, count: int) -> None:
+        self.folder, self.log, self.count, self.starts = place / "table", place / "asked.jsonl", count, 0
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log.touch()
+        self.server: subprocess.Popen[bytes]
+        self.asker: subprocess.Popen[bytes]
+        self.start_server()
+
+    def start_server(self) -> None:
+        seed = len(self.asked())
+        self.server = subprocess.Popen([sys.executable, __file__, "--serve", *map(str, (self.port, seed, self.log))])
+
+    def start_asker(self) -> None:
+        self.starts += 1
+        url = f"http://127.0.0.1:{self.port}/v1"
+        self.asker = subprocess.Popen([sys.executable, "-c", CLIENT, url, str(self.folder), str(self.count)])
+
+    def run(self, kills: int) -> int:
+        """All kills, and then until the end; how many requests were asked for although their answer was stored."""
+        repeated, turns = 0, 2 * kills
+        for number in range(turns + 1):
+            stored, before = keys(self.folder), len(self.asked())
+            if number % 2 == 0:
+                self.start_asker()
+            goal = self.count * (number + 1) / (turns + 2)
+            while (number == turns or len(keys(self.folder)) < goal) and not (self.folder / "refused.manifest.json").exists():
+                if self.asker.poll() is not None:  # the server was gone for too long: the same command again
+                    self.start_asker()
+                time.sleep(0.2)
+            if number == turns:
+                self.asker.wait()
+            else:
+                self.kill(self.asker if number % 2 else self.server)
+                print(f"killed {'the asker' if number % 2 else 'the server'} at {len(keys(self.folder))} answers", flush=True)
+            if number % 2 == 0 and number < turns:
+                time.sleep(1)
+                self.start_server()
+            repeated += sum(key in stored for key, _ in self.asked()[before:])
+        return repeated
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
         process.wait()
-        print(f"client {number + 1} of {kills + 1} ended with {len(keys(folder))} answers stored", flush=True)
-        repeated += sum(asked.text in stored for asked in server.asked[before:])
-    return repeated
+
+    def end(self) -> None:
+        for process in (self.server, self.asker):
+            self.kill(process)
+
+    def asked(self) -> list[tuple[str, str]]:
+        """The keys that the server was asked for, and the ways in which it failed them."""
+        return [(key, way) for key, way in map(json.loads, self.log.read_text().splitlines())]
 
 
 def keys(folder: Path) -> set[str]:

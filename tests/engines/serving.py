@@ -139,8 +139,8 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 
 
 @contextmanager
-def serving(rule: Rule, **options: Any) -> Iterator[Server]:
-    """A server on a free port, in a thread of its own."""
+def serving(rule: Rule, *, port: int = 0, **options: Any) -> Iterator[Server]:
+    """A server on this port, or on a free one, in a thread of its own."""
     server = Server(rule=rule, **options)
     loop = asyncio.new_event_loop()
     started, stop = threading.Event(), asyncio.Event()
@@ -151,7 +151,7 @@ def serving(rule: Rule, **options: Any) -> Iterator[Server]:
         app.router.add_get("/v1/models", server.list_models)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
         server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         started.set()
         await stop.wait()
