@@ -19,6 +19,8 @@ _HARM = 0.1
 """The share by which throughput must fall to show that a larger limit did harm: less is noise."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
+_SHORTEST_SECONDS = 0.3
+"""Over less, a flush of the table passes for a slower server."""
 _TOLERATED = 0.2
 """The share of refusals, of late, that does not mean that there are too many requests."""
 _OF_LATE = 32
@@ -50,9 +52,9 @@ class Limit:
         self._refusals -= self._refusals / _OF_LATE
         self._answers += 1
         self._full += full
-        if self._answers >= max(self.value, _FEWEST_ANSWERS):
-            seconds = self._clock() - self._since
-            if self._full > self._answers / 2 and seconds > 0:  # otherwise it is we who are slow
+        seconds = self._clock() - self._since
+        if self._answers >= max(self.value, _FEWEST_ANSWERS) and seconds >= _SHORTEST_SECONDS:
+            if self._full > self._answers / 2:  # otherwise it is we who are slow
                 self._measured(self._answers / seconds)
             self._measure()
 
