@@ -17,6 +17,8 @@ from collections.abc import Callable
 _SMALLEST_START = 8
 _HARM = 0.1
 """The share by which throughput must fall to show that a larger limit did harm: less is noise."""
+_SUSPICIONS = 2
+"""Measurements in a row that must show it: a single one may have met something that passes."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
 _SHORTEST_SECONDS = 0.3
@@ -44,7 +46,7 @@ class Limit:
         self._step = 2.0
         self._refusals = _TOLERATED  # the first one counts
         self._before: tuple[int, float] | None = None
-        self._resting = 0
+        self._resting = self._suspicions = 0
         self._measure()
 
     def answered(self, *, full: bool) -> None:
@@ -76,8 +78,10 @@ class Limit:
         if self._before is not None:
             value, slower = self._before
             if rate < slower * (1 - _HARM):
-                self._before, self._resting = None, _PATIENCE
-                self._change(value)
+                self._suspicions += 1
+                if self._suspicions == _SUSPICIONS:
+                    self._before, self._resting = None, _PATIENCE
+                    self._change(value)
                 return
         if self.value < self._cap:
             self._before = (self.value, rate)
@@ -85,6 +89,7 @@ class Limit:
 
     def _change(self, value: int) -> None:
         self.value = value
+        self._suspicions = 0
         self.epoch += 1
         self._measure()
 
