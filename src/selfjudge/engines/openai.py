@@ -142,10 +142,10 @@ class OpenAIEngine:
             task.add_done_callback(self._delivery(asking))
 
     def _turn(self, asking: _Asking, *, wait: bool) -> None:
-        """Let the loop go through all that is ready; with `wait`, until soon after an outcome, if there is none yet."""
+        """Let the loop go on for a moment; with `wait`, until soon after an outcome."""
         with self._open():
             if asking.outcomes or not wait:  # another thread's turn may have brought some
-                self._loop.call_soon(self._loop.stop)
+                self._loop.call_later(_COMPANY_SECONDS, self._loop.stop)
             _outside(self._loop.run_forever)
 
     @contextlib.contextmanager
