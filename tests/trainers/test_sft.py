@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,19 @@ def test_lora_trains_the_language_model_alone_and_leaves_a_whole_model(tmp_path:
     changed = {name for name in before if not before[name].equal(after[name])}
     assert changed and all(".text_model.layers." in name for name in changed)
     assert AutoModelForImageTextToText.from_pretrained(tmp_path / "judge").config.model_type == "idefics3"
-    assert not list((tmp_path / "judge").glob("adapter*"))
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # peft 0.21 asks for it
+def test_what_lora_learned_is_there_by_itself_too_for_the_model_that_it_was_learned_over(tmp_path: Path):
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText
+
+    fit(tmp_path / "judge", lora={}, epochs=1)
+    both = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(MODEL), tmp_path / "judge/adapter")
+    merged, saved = both.merge_and_unload().state_dict(), load_file(tmp_path / "judge/model.safetensors")
+    assert all(merged[name].equal(saved[name]) for name in saved)
+    config = json.loads((tmp_path / "judge/adapter/adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] is None and config["target_modules"] == sorted(config["target_modules"])
 
 
 def test_lora_with_vision_trains_the_tower_too(tmp_path: Path):

@@ -35,7 +35,6 @@ _CHECKPOINTING = next(
     name for name in ("activation_checkpointing", "gradient_checkpointing") if name in SFTConfig.__dataclass_fields__
 )
 """The field's name since transformers 5.23, and before."""
-_ADAPTER = "adapter"
 _FOREIGN = (
     RuntimeError,
     ValueError,
@@ -135,7 +134,7 @@ def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, s
 
 def _save(trainer: _Trainer, task: Task, gpu: bool) -> None:
     """Model and processor, as any judge's folder has them. All processes take part, the first one writes."""
-    matrices = task.work / _ADAPTER
+    matrices = task.work / weights.ADAPTER
     trainer.save_model(str(task.into if task.recipe.lora is None else matrices))
     if trainer.is_world_process_zero():
         if task.recipe.lora is not None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
+from ..disk import read_json, write_json
 from ..recipe import Lora, Training
+
+ADAPTER = "adapter"
+"""What LoRA learned, as peft loads it over the model that training started from: a folder in the judge's."""
 
 
 def load(start: Path, recipe: Training, *, gpu: bool) -> torch.nn.Module:
@@ -41,12 +46,21 @@ def adapter(model: torch.nn.Module, recipe: Lora) -> Any:
 
 
 def merge(start: Path, matrices: Path, into: Path, *, gpu: bool) -> None:
-    """Save the model `start` with LoRA's matrices added to its weights. The sums are made on the CPU, in float32."""
+    """Save the model `start` with LoRA's matrices added to its weights, and the matrices themselves in a folder of their own.
+
+    The sums are made on the CPU, in float32.
+    """
     from peft import PeftModel
 
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
     merged = PeftModel.from_pretrained(model, matrices).merge_and_unload()
     merged.to(torch.bfloat16 if gpu else torch.float32).save_pretrained(into)
+    config = read_json(matrices / "adapter_config.json")
+    targets = sorted(config["target_modules"])  # a set, whose order is another one in each process
+    write_json(
+        into / ADAPTER / "adapter_config.json", {**config, "target_modules": targets, "base_model_name_or_path": None}
+    )  # that path is this machine's
+    shutil.copy(matrices / "adapter_model.safetensors", into / ADAPTER)
 
 
 def longest(start: Path) -> int | None:
