@@ -71,8 +71,8 @@ class Training(Section):
     """Threads that process examples ahead of training."""
     checkpoint_minutes: float = Field(10.0, ge=0)
     """Time between checkpoints, and so the most that is lost when training is killed."""
-    report_to: Literal["none", "trackio", "wandb", "tensorboard", "mlflow"] = "none"
-    """Where losses and rates are shown while it trains; each needs its package."""
+    report_to: Literal["none", "trackio", "wandb", "tensorboard", "mlflow"] | None = None
+    """Where losses and rates are shown while it trains; each needs its package. CHOSEN: trackio, if installed; it is local."""
     launcher: Literal["process", "accelerate", "ray"] = "process"
     """Train in this process, in processes that `accelerate launch` starts on this machine, or in workers of a Ray cluster."""
     processes: int = Field(1, ge=1)

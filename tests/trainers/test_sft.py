@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from transformers import Idefics3ForConditionalGeneration
 
 from selfjudge.errors import TrainerError
+from selfjudge.recipe import Training
+from selfjudge.trainers.sft import tracker
 from trainers.fitting import MODEL, digest, fit
 
 
@@ -104,6 +106,15 @@ def test_so_it_is_with_models_that_take_no_count_of_tokens_as_qwens(tmp_path: Pa
     monkeypatch.setattr(Idefics3ForConditionalGeneration, "accepts_loss_kwargs", False, raising=False)
     whole, cut = (fit(tmp_path / str(size), long=5, device_batch_size=size).losses for size in (8, 2))
     assert cut == pytest.approx(whole, abs=2e-3)
+
+
+def test_losses_go_to_trackio_where_it_is_installed_unless_the_recipe_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "trackio.py").touch()
+    assert tracker(Training(report_to="none")) == tracker(Training(report_to="tensorboard")) == "none"
+    monkeypatch.syspath_prepend(tmp_path)
+    assert tracker(Training()) == "trackio" and tracker(Training(report_to="none")) == "none"
 
 
 def test_one_example_is_enough_to_train(tmp_path: Path):

@@ -114,7 +114,7 @@ def measure(material: Examples, task: Task, advance: Advance) -> dict[str, str]:
 def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
     """Train on measured examples, from the last whole checkpoint if there is one, and save the model. Raises TrainerError."""
     gpu = torch.cuda.is_available()
-    if task.recipe.report_to != "none" and find_spec(task.recipe.report_to) is None:
+    if task.recipe.report_to not in (None, "none") and find_spec(task.recipe.report_to) is None:
         raise TrainerError(f"{task.recipe.report_to} is not installed", hint="Install it, or set training.report_to to none.")
     model = weights.load(task.start, task.recipe, gpu=gpu)
     lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
@@ -165,11 +165,18 @@ def _arguments(task: Task, gpu: bool) -> SFTConfig:
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is no number shall be seen
         save_strategy="no",  # `checkpoints.Clock` decides
-        report_to="none" if recipe.report_to == "tensorboard" else recipe.report_to,
+        report_to=tracker(recipe),
         project="selfjudge",
         run_name=f"{task.into.parent.parent.name}-{task.into.parent.name}",
         disable_tqdm=True,
     )
+
+
+def tracker(recipe: Training) -> str:
+    """Whom transformers shall report to."""
+    if recipe.report_to is None:
+        return "trackio" if find_spec("trackio") else "none"
+    return "none" if recipe.report_to == "tensorboard" else recipe.report_to  # TensorBoard's callback is our own
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
