@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -55,7 +56,7 @@ class Manifest:
 class Table:
     """One table of a run: parts while it grows, a sorted Parquet file with a manifest once it is whole."""
 
-    FLUSH_ROWS = 1024
+    FLUSH_ROWS = 4096
     FLUSH_SECONDS = 5.0
 
     def __init__(self, folder: Path, kind: TableKind, identity: Identity) -> None:
@@ -65,7 +66,11 @@ class Table:
         self._parts = folder / f".{kind.name}.parts"
         self._identity = json.loads(json.dumps(identity))
         self._pending: list[Row] = []
+        self._part: Path | None = None
+        """What they will become."""
         self._journal: BinaryIO | None = None
+        self._writing: Future[None] | None = None
+        """The rows before them on their way to the disk, while more are added."""
         self._since = time.monotonic()
 
     @property
@@ -93,56 +98,77 @@ class Table:
 
     def keys(self) -> set[str]:
         """Keys of all rows that are safely stored."""
-        self._recover()
+        self._settle()
         return {key for part in self._part_paths() for key in pq.read_table(part, columns=[self.kind.key])[0].to_pylist()}
 
     def append(self, row: Row) -> None:
-        """Add a row. It survives the death of this process at once, and a loss of power after FLUSH_SECONDS or FLUSH_ROWS."""
-        self._recover()
+        """Add a row. It survives the death of this process at once, a loss of power soon after FLUSH_SECONDS or FLUSH_ROWS."""
         with writing(self._parts):
             if self._journal is None:
+                self._recover()
                 self._parts.mkdir(parents=True, exist_ok=True)
-                self._journal = (self._parts / f"{self._next_part():08d}.jsonl").open("ab")  # named like the part that it becomes
+                self._part = self._next_part()
+                self._journal = self._part.with_suffix(".jsonl").open("ab")
             self._journal.write(json.dumps(row).encode() + b"\n")
             self._journal.flush()
         self._pending.append(row)
         if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
-            self.flush()
+            self._hand_over()
 
     def flush(self) -> None:
-        """Write the rows added since the last time as one part."""
-        if self._pending:
-            table = pa.Table.from_pylist(self._pending, schema=self.kind.schema)
-            seconds = time.monotonic() - self._since
-            table = table.replace_schema_metadata({b"seconds": repr(seconds).encode()})
-            write_whole(self._parts / f"{self._next_part():08d}.parquet", _parquet(table))
-            self._pending = []
-            if self._journal is not None:
-                with suppress(OSError):  # what a full disk did not take is in the part now
-                    self._journal.close()
-                Path(self._journal.name).unlink(missing_ok=True)
-                self._journal = None
-        self._since = time.monotonic()
+        """Write the rows added since the last time as one part, and wait until all are safe."""
+        self._hand_over()
+        self._settle()
 
     def stored(self) -> list[Row]:
         """All rows that are safely stored, in no order."""
-        self._recover()
+        self._settle()
         return [row for part in self._part_paths() for row in pq.read_table(part, schema=self.kind.schema).to_pylist()]
 
+    def _hand_over(self) -> None:
+        """Write the rows added since the last time as one part, in a thread: a disk may take long, and replies are waiting."""
+        self._finish()
+        if self._pending:
+            part = self._part or self._next_part()
+            if self._journal is not None:
+                with suppress(OSError):  # what a full disk did not take will be in the part
+                    self._journal.close()
+            thread = ThreadPoolExecutor(1)
+            self._writing = thread.submit(self._write, part, self._pending, time.monotonic() - self._since)
+            thread.shutdown(wait=False)
+            self._pending, self._part, self._journal = [], None, None
+        self._since = time.monotonic()
+
+    def _write(self, part: Path, rows: Sequence[Row], seconds: float) -> None:
+        table = pa.Table.from_pylist(rows, schema=self.kind.schema)
+        write_whole(part, _parquet(table.replace_schema_metadata({b"seconds": repr(seconds).encode()})))
+        part.with_suffix(".jsonl").unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        """Wait for the part that is being written. Its rows stay in the journal when that failed."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _settle(self) -> None:
+        """Let all rows but the pending ones stand in parts."""
+        self._finish()
+        if self._journal is None:
+            self._recover()
+
     def _recover(self) -> None:
-        """Turn the journal of a killed process into a part. Beside its part it is done with; half a line was never stored."""
-        if self._pending or self._journal is not None:
+        """Turn the journals of a killed process into parts. Beside its part one is done with; half a line was never stored."""
+        if self._pending or self._writing is not None:
             return
         for journal in sorted(self._parts.glob("[0-9]*.jsonl")):
-            if not journal.with_suffix(".parquet").exists():
-                lines = journal.read_bytes().split(b"\n")[:-1]
-                self._pending = [json.loads(line) for line in lines]
-                self.flush()
+            part = journal.with_suffix(".parquet")
+            if not part.exists() and (lines := journal.read_bytes().split(b"\n")[:-1]):
+                self._write(part, [json.loads(line) for line in lines], 0.0)
             journal.unlink(missing_ok=True)
 
-    def _next_part(self) -> int:
-        paths = self._part_paths()
-        return int(paths[-1].stem) + 1 if paths else 0
+    def _next_part(self) -> Path:
+        numbers = [int(path.stem) for path in self._parts.glob("[0-9]*")]
+        return self._parts / f"{max(numbers, default=-1) + 1:08d}.parquet"
 
     def seal(self, rows: Sequence[Row] = ()) -> None:
         """Sort all rows by key into the final file, write the manifest, and remove the parts."""
