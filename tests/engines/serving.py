@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ class Server:
     models: tuple[str, ...] = ("m",)
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
+    peers: set[Any] = field(default_factory=set)
     now: int = 0
     most: int = 0
 
@@ -56,6 +58,8 @@ class Server:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.now += 1
         self.most = max(self.most, self.now)
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername"))
         try:
             asked = Asked(body=await request.json(), headers=request.headers, number=len(self.asked))
             self.asked.append(asked)
@@ -139,7 +143,7 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 
 
 @contextmanager
-def serving(rule: Rule, *, port: int = 0, **options: Any) -> Iterator[Server]:
+def serving(rule: Rule, *, port: int = 0, ssl_context: ssl.SSLContext | None = None, **options: Any) -> Iterator[Server]:
     """A server on this port, or on a free one, in a thread of its own."""
     server = Server(rule=rule, **options)
     loop = asyncio.new_event_loop()
@@ -151,10 +155,13 @@ def serving(rule: Rule, *, port: int = 0, **options: Any) -> Iterator[Server]:
         app.router.add_get("/v1/models", server.list_models)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024, ssl_context=ssl_context)
+        await site.start()
+        server.url = f"{'https' if ssl_context else 'http'}://127.0.0.1:{runner.addresses[0][1]}/v1"
         started.set()
         await stop.wait()
+        await site.stop()
+        await asyncio.sleep(0.05)  # what was accepted last must be known before all is closed
         await runner.cleanup()
         await asyncio.sleep(0.05)  # closed connections end in later turns of the loop
 

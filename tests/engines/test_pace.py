@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import random
 import statistics
 from collections.abc import Callable
@@ -118,54 +118,36 @@ def test_a_server_that_refuses_all_that_is_too_many_is_soon_asked_for_little_mor
     assert statistics.mean(values[100:]) > 6
 
 
-def test_the_gate_lets_no_more_through_than_the_limit_and_nobody_is_forgotten():
-    async def main() -> tuple[int, int]:
-        gate, inside, most, done = Gate(Limit(4)), 0, 0, 0
-
-        async def visit(number: int) -> None:
-            nonlocal inside, most, done
-            epoch = await gate.enter(again=number % 2 == 0)
-            inside += 1
-            most = max(most, inside)
-            await asyncio.sleep(0)
-            inside -= 1
-            gate.leave(epoch, answered=True)
-            done += 1
-
-        tasks = [asyncio.create_task(visit(number)) for number in range(100)]
-        await asyncio.sleep(0)
-        for task in tasks[::7]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return most, done
-
-    assert asyncio.run(main()) == (4, 85)
+def test_the_gate_lets_no_more_out_than_the_limit_and_nobody_is_forgotten():
+    gate: Gate[int] = Gate(Limit(4))
+    for number in range(100):
+        gate.join(number, again=number % 2 == 0)
+    gone = []
+    while len(out := list(iter(gate.next, None))) == 4:
+        gone += out
+        for _ in out:
+            gate.back(gate.limit.epoch, answered=True)
+    assert not out and gone == [*range(0, 100, 2), *range(1, 100, 2)]
 
 
 def test_those_that_come_again_go_first():
-    async def main() -> list[str]:
-        gate, order = Gate(Limit(1)), []
-
-        async def visit(name: str, *, again: bool) -> None:
-            epoch = await gate.enter(again=again)
-            order.append(name)
-            await asyncio.sleep(0)
-            gate.leave(epoch, answered=True)
-
-        async with asyncio.TaskGroup() as group:
-            for name, again in (("first", False), ("fresh", False), ("again", True)):
-                group.create_task(visit(name, again=again))
-        return order
-
-    assert asyncio.run(main()) == ["first", "again", "fresh"]
+    gate: Gate[str] = Gate(Limit(1))
+    for name, again in (("first", False), ("fresh", False), ("again", True)):
+        gate.join(name, again=again)
+    order = []
+    while (name := gate.next()) is not None:
+        order.append(name)
+        assert gate.next() is None
+        gate.back(gate.limit.epoch, answered=True)
+    assert order == ["again", "first", "fresh"]
 
 
 def test_a_paused_gate_opens_by_itself():
-    async def main() -> float:
-        loop, gate = asyncio.get_running_loop(), Gate(Limit(1))
-        gate.pause(0.1)
-        started = loop.time()
-        await gate.enter()
-        return loop.time() - started
-
-    assert 0.09 < asyncio.run(main()) < 0.5
+    clock = Clock()
+    gate: Gate[str] = Gate(Limit(1), clock)
+    gate.pause(2.0)
+    assert gate.opens_in() == math.inf  # nobody waits
+    gate.join("job")
+    assert gate.next() is None and gate.opens_in() == pytest.approx(2.0)
+    clock.now += 2.0
+    assert gate.opens_in() == math.inf and gate.next() == "job"

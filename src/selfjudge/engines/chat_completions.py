@@ -11,8 +11,8 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def message_parts(messages: Sequence[Message], images: ImageBlocks) -> tuple[byt
 
 def _parts(messages: Sequence[Message], images: ImageBlocks) -> Iterator[bytes]:
     for i, message in enumerate(messages):
-        yield b'%b{"role":%b,"content":' % (b"," if i else b"[", as_json(message.role))
+        yield b'%b{"role":"%b","content":' % (b"," if i else b"[", message.role.encode())
         if len(message.content) == 1 and isinstance(message.content[0], str):
             yield as_json(message.content[0])  # every server knows this form, some of them no other for text alone
         else:
@@ -159,6 +159,20 @@ class Dialect:
         return ", ".join(said) or "as it is"
 
 
+def request_parts(model: str, dialect: Dialect, request: Request, messages: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The body of a request, in parts to be joined; `messages` are the parts of its messages."""
+    seed = b"" if "seed" in dialect.without else b',"seed":%d' % request.seed
+    return (_opening(model, dialect, request.sampling), seed, b',"messages":', *messages, b"}")
+
+
+@lru_cache(maxsize=64)
+def _opening(model: str, dialect: Dialect, sampling: Sampling) -> bytes:
+    """What requests of one kind begin with."""
+    parameters = dialect.parameters(sampling, seed=0)
+    parameters.pop("seed", None)
+    return as_json({"model": model, **parameters})[:-1]
+
+
 class BadReply(Exception):
     """A reply that is no chat completion. `status` is the one that an error in its body gives, if it does."""
 
@@ -183,20 +197,11 @@ def error_text(body: bytes) -> str:
 
 def completion(request: Request, body: bytes) -> Completion:
     """The completion that the body of a reply holds. Raises BadReply."""
-    with _uncollected():
-        return _completion(request, _reply(body))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection while a reply is read: log-probabilities are thousands of small objects, and none of them in a cycle.
-
-    Python would look through all it has after each 700 of them, which took two thirds of the time.
-    """
+    # Log-probabilities are thousands of small objects, none of them in a cycle. Looking for cycles took two thirds of the time.
     was_on = gc.isenabled()
     gc.disable()
     try:
-        yield
+        return _completion(request, _reply(body))
     finally:
         if was_on:
             gc.enable()

@@ -11,18 +11,16 @@ import ipaddress
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 from jiter import from_json
-from openai import AsyncOpenAI
-from yarl import URL
+from openai import OpenAI
 
 from ..errors import EngineError
 from .chat_completions import error_text
+from .connections import Connections, Loss, Lost, Reply
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -30,17 +28,10 @@ _NO_KEY = "EMPTY"
 """What is sent to a server of one's own that wants no key."""
 _SHORTEST_KEY = 8
 """A shorter one is a placeholder, and taking it out of texts would spoil them."""
-_CONNECT_SECONDS = 10.0
-_KEEP_SECONDS = 4.0
-"""An idle connection is dropped before uvicorn drops it (5 s), so that no request meets a closed one."""
-_LARGE = 2**20
-"""A longer body goes out part by part: images are not copied for each try, and aiohttp would warn."""
-_LONGEST_REPLY = 32 * 2**20
 _LONGEST_WAIT = 300.0
 """A server that asks to come back later than this is not worth waiting for: the run can be resumed then."""
 _LISTED = 10
-_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=3 * _CONNECT_SECONDS, sock_connect=_CONNECT_SECONDS)
-"""In seconds; `connect` includes looking up the name. The whole exchange is bounded by whoever asks."""
+_LIST_SECONDS = 10.0
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -60,6 +51,14 @@ class Again(StrEnum):
     """Not again; if it goes on like this, the engine is broken."""
 
 
+_AFTER = {
+    Loss.UNREACHED: Again.UNREACHABLE,
+    Loss.BROKEN: Again.LATER,
+    Loss.LATE: Again.SILENT,
+    Loss.LONG: Again.NO,
+}
+
+
 class Trouble(Exception):
     """An attempt failed: why, whether to try again, and after how many seconds if the server says so."""
 
@@ -72,12 +71,12 @@ class Trouble(Exception):
 
 
 class Endpoint:
-    """A server and a model on it. `post` and `aclose` belong to one event loop.
+    """A server and a model on it, to be asked over its `connections`.
 
-    `key` is for a server that we started ourselves; without it, the key is the environment's.
+    A whole exchange may take `seconds`. `key` is for a server that we started ourselves; without it, it is the environment's.
     """
 
-    def __init__(self, base_url: str, model: str, *, connections: int, key: str | None = None) -> None:
+    def __init__(self, base_url: str, model: str, *, most: int, seconds: float, key: str | None = None) -> None:
         self.url = base_url.rstrip("/")
         self.model = model
         self.heard = -math.inf
@@ -89,54 +88,35 @@ class Endpoint:
                 hint=f"Put it into the environment variable {KEY_VARIABLE}; `none` if the server wants none.",
             )
         self._secrets = tuple({s.encode() for s in (key, quote(key, safe=""))}) if len(key) >= _SHORTEST_KEY else ()
-        self._api = AsyncOpenAI(api_key=key or _NO_KEY, base_url=self.url, max_retries=0)
-        self._headers = {**_sent_headers(self._api), **_HEADERS}
-        self._completions = URL(f"{self.url}/chat/completions")
-        self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._api = OpenAI(api_key=key or _NO_KEY, base_url=self.url, max_retries=0)
+        # The client's own `post` takes several times the CPU of all the rest of a request: it gives the headers and lists models.
+        headers = {**_sent_headers(self._api), **_HEADERS}
+        self.connections = Connections(f"{self.url}/chat/completions", headers, most=most, seconds=seconds)
         self._taken = False
 
-    async def post(self, body: Sequence[bytes]) -> bytes:
-        """The body of the reply to a chat completion, asked in parts. Raises Trouble, or EngineError where none can succeed."""
-        # Over aiohttp itself: the client's own `post` takes 0.5 ms more of CPU for each request, and httpx below it 0.1 ms.
-        size = sum(map(len, body))
-        headers = {**self._headers, "Content-Length": str(size)} if size > _LARGE else self._headers
-        data = _parts(body) if size > _LARGE else b"".join(body)
-        try:
-            async with self._pool().post(self._completions, data=data, headers=headers, allow_redirects=False) as response:
-                self.heard = time.monotonic()
-                said = self._clean(await _bounded(response))
-        except aiohttp.ClientError as error:
-            raise self._lost(error) from None
-        if 200 <= response.status < 300:
-            self._taken = True
-            return said
-        raise await self.trouble(response.status, said, _wait(response.headers), response.headers.get("location"))
+    def body(self, reply: Reply | Lost) -> bytes:
+        """What a server says in reply to a chat completion. Raises Trouble, or EngineError where no request can succeed."""
+        if isinstance(reply, Lost):
+            raise Trouble(self._shown(reply.words), _AFTER[reply.loss])
+        self.heard = time.monotonic()
+        said = self._clean(reply.body)
+        if not 200 <= reply.status < 300:
+            raise self.trouble(reply.status, said, reply.headers)
+        if b"\ncontent-encoding:" in reply.head.lower():
+            raise Trouble("the reply is packed, which was not asked for", Again.NO)
+        self._taken = True
+        return said
 
-    def _pool(self) -> aiohttp.ClientSession:
-        """The connections, of which there are none before the first request."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections + 1, keepalive_timeout=_KEEP_SECONDS),
-                timeout=_TIMEOUTS,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                proxy=_proxy(self._completions),
-            )
-        return self._session
+    def close(self) -> None:
+        self.connections.close()
+        self._api.close()
 
-    async def aclose(self) -> None:
-        await self._api.close()
-        if self._session is not None:
-            await self._session.close()
-
-    async def trouble(
-        self, status: int, body: bytes, wait: float | None = None, location: str | None = None
-    ) -> Trouble | EngineError:
+    def trouble(self, status: int, body: bytes, headers: Mapping[str, str]) -> Trouble | EngineError:
         """What an error of the server means: for this request, or for all of them."""
+        wait = _wait(headers)
         said = error_text(body)
         reason = f"{status}: {said}" if said else f"status {status}"
-        if (broken := await self._broken(status, said, location)) is not None:
+        if (broken := self._broken(status, said, headers.get("location"))) is not None:
             return broken
         if wait is not None and wait > _LONGEST_WAIT:
             hint = f"Run the same command again after {wait:.0f} seconds; it goes on where it stopped."
@@ -149,36 +129,34 @@ class Endpoint:
             return Trouble(reason, Again.LATER)
         return Trouble(reason, Again.NO, details=body[:2_000].decode("utf-8", "replace"))
 
-    async def _broken(self, status: int, said: str, location: str | None) -> EngineError | None:
+    def _broken(self, status: int, said: str, location: str | None) -> EngineError | None:
         if status == 401 or (not self._taken and _is_about_the_key(status, said)):
             return EngineError(f"{self.url} does not take the key: {said}", hint=f"Set {KEY_VARIABLE} to one that it takes.")
         if status == 402 or (status == 429 and "insufficient_quota" in said.lower().replace(" ", "_")):
             return EngineError(f"{self.url} wants to be paid: {said}", hint="Run the same command again when that is settled.")
         if status in (404, 405):
-            return EngineError(f"{self.url} does not know `{self.model}`: {status}: {said}", hint=await self._models())
+            return EngineError(f"{self.url} does not know `{self.model}`: {status}: {said}", hint=self._models())
         if 300 <= status < 400:
             to = location or "another address"
             return EngineError(f"{self.url} sends elsewhere ({status})", hint=f"Use that as base_url, if you trust it: {to}")
         return None
 
-    async def _models(self) -> str:
+    def _models(self) -> str:
         """A hint: the models that the server has, if it says so."""
         try:
-            reply = await self._api.models.with_raw_response.list(timeout=_CONNECT_SECONDS)
+            reply = self._api.models.with_raw_response.list(timeout=_LIST_SECONDS)
             names = [str(model["id"])[:100] for model in from_json(self._clean(reply.content))["data"]]
         except Exception:  # it is a hint
             return "Check base_url (it mostly ends in /v1) and the name of the model."
         more = ", …" if len(names) > _LISTED else ""
         return f"The server has {', '.join(names[:_LISTED])}{more}" if names else "The server has no models."
 
-    def _lost(self, error: aiohttp.ClientError) -> Trouble:
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return Trouble(f"cannot connect: {self.describe(error)}", Again.UNREACHABLE)
-        return Trouble(f"the connection broke: {self.describe(error)}", Again.LATER)
-
     def describe(self, error: BaseException) -> str:
         """An exception in a few words, without the key."""
-        return self._clean(f"{type(error).__name__}: {error}".encode("utf-8", "replace"))[:300].decode("utf-8", "replace")
+        return self._shown(f"{type(error).__name__}: {error}")
+
+    def _shown(self, words: str) -> str:
+        return self._clean(words.encode("utf-8", "replace"))[:300].decode("utf-8", "replace")
 
     def _clean(self, text: bytes) -> bytes:
         """A text without the key."""
@@ -187,31 +165,7 @@ class Endpoint:
         return text
 
 
-async def _parts(body: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for part in body:
-        yield part
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body of a reply, unless it is so long that it could fill the memory."""
-    coding = response.headers.get("content-encoding", "identity")
-    if coding != "identity":  # a small file can unpack to anything
-        raise Trouble(f"the reply is packed as {coding[:40]}, which was not asked for", Again.NO)
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > _LONGEST_REPLY:
-            raise Trouble(f"the reply is longer than {_LONGEST_REPLY} bytes", Again.NO)
-    return b"".join(parts)
-
-
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment wants for an address. aiohttp would look for it in a thread, for each request."""
-    return None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
-
-
-def _sent_headers(api: AsyncOpenAI) -> dict[str, str]:
+def _sent_headers(api: OpenAI) -> dict[str, str]:
     """The headers of every request: the key, organization and project if set, who asks; not what the client tells of itself."""
     headers = {**api.default_headers, **api.auth_headers}
     return {name: value for name, value in headers.items() if isinstance(value, str) and not name.startswith("X-Stainless")}

@@ -1,8 +1,9 @@
 """Generation by a server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, and the many that are compatible.
 
-The event loop runs in the caller's thread, while that asks for the next completion: in a thread of its own it would wait for the
-interpreter's lock whenever it sends or receives, and a server that gets requests one by one works in small batches. Requests are
-pulled one by one between turns of the loop, never more than twice as many as the server is given at once.
+Everything happens in the caller's thread, while that asks for the next completion: in a thread of its own the engine would wait
+for the interpreter's lock whenever it sends or receives, and a server that gets requests one by one works in small batches. The
+place of a reply is given to the next request at once; completions are handed over when there is nothing more to read. Requests
+are pulled one by one in between, never more than twice as many as the server is given at once.
 
 What is a row and what is an error: a request that the server refuses is a completion with an error. One that failed for want of a
 server (no connection, no sense in the reply, 5xx) is held back until another request has succeeded; if eight fail so in a row, or
@@ -11,22 +12,22 @@ nothing answers at the address at all, the engine is broken, and none of them be
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import heapq
+import itertools
 import logging
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..chat import Completion, Message, Request
 from ..errors import EngineError
 from ..ports import ReadImage
 from ..types import Finish
-from .chat_completions import BadReply, Dialect, ImageBlocks, ImagePath, as_json, completion, message_parts
+from .chat_completions import BadReply, Dialect, ImageBlocks, ImagePath, completion, message_parts, request_parts
+from .connections import Lost, Post, Reply
 from .endpoint import Again, Endpoint, Trouble
 from .pace import Gate, Limit
 from .trials import Failure, Outcome, Tally, Trials
@@ -36,22 +37,32 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
 _PULLING_SECONDS = 0.05
 """How long requests are pulled before those at hand are sent: servers batch what arrives together, but they may come slowly."""
-_COMPANY_SECONDS = 0.005
-"""How long an outcome waits for others, while the loop answers each with the next request: rows are for later."""
+_READING_SECONDS = 0.005
+"""How long replies are read, while ever more come, before completions are handed over."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False)
 class _Asking:
-    """One call of `generate`: its outcomes so far, and the tasks that are under way for it."""
+    """One call of `generate`: its outcomes so far, and the jobs that have none yet."""
 
     outcomes: deque[Outcome] = field(default_factory=deque)
-    tasks: set[asyncio.Task[Outcome]] = field(default_factory=set)
+    jobs: set[_Job] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Job:
+    """A request on its way to an outcome."""
+
+    asking: _Asking
     request: Request
     messages: tuple[bytes, ...]
+    trials: Trials | None = None
+    """From the first failure on."""
+    own: Dialect | None = None
+    """What the server was found not to take of this request."""
+    epoch: int | None = None
+    """Of the limit, when it went out; None while it is not out."""
+    post: Post | None = None
 
 
 class OpenAIEngine:
@@ -77,10 +88,10 @@ class OpenAIEngine:
         key: str | None = None,
         start: int | None = None,
     ) -> None:
-        self._endpoint = Endpoint(base_url, model, connections=concurrency, key=key)
+        self._endpoint = Endpoint(base_url, model, most=concurrency, seconds=timeout_seconds, key=key)
+        self._connections = self._endpoint.connections
         self._images = ImageBlocks(read_image, image_path)
-        self._gate = Gate(Limit(concurrency, start=start))
-        self._seconds = timeout_seconds
+        self._gate: Gate[_Job] = Gate(Limit(concurrency, start=start))
         self._retries = retries
         self._first_pause = first_pause
         self._dialect = Dialect()
@@ -88,10 +99,15 @@ class OpenAIEngine:
         """How often it was busy since it last answered a request."""
         self._written: tuple[tuple[Message, ...], tuple[bytes, ...]] = (), ()
         """The last messages, and their JSON: samples of one prompt follow each other."""
+        self._later: list[tuple[float, int, _Job]] = []
+        """A heap of those to be asked again, by when (seconds of the monotonic clock)."""
+        self._numbers = itertools.count()
+        self._delivered = 0
+        self._left: deque[_Asking] = deque()
+        """Calls of `generate` that were left, whose jobs are to be dropped."""
         self._closed = False
-        self._loop = asyncio.new_event_loop()
         self._at_work = threading.Lock()
-        """Held by the thread that runs the loop, for one turn or until there is an outcome."""
+        """Held by the thread that sends and receives, for one turn."""
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """See `ports.Engine`. While the caller does other things, nothing is sent or received."""
@@ -114,121 +130,150 @@ class OpenAIEngine:
                     yield from tally.passed(asking.outcomes.popleft())
             yield from tally.rest()
         finally:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all tasks
-                self._loop.call_soon_threadsafe(_cancel, asking)
+            self._leave(asking)
 
     def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.stop)  # another thread may be at work
+        self._connections.wake()  # another thread may be at work
         with self._at_work:
-            if self._loop.is_closed():
-                return
-            shut = self._loop.create_task(self._shut())
-            shut.add_done_callback(lambda _: self._loop.stop())
-            while not shut.done():
-                _outside(self._loop.run_forever)
-            self._loop.close()
+            self._endpoint.close()
 
     def _submit(self, request: Request, asking: _Asking) -> None:
         messages, parts = self._written
         if request.messages != messages:
             parts = message_parts(request.messages, self._images)
             self._written = request.messages, parts
-        job = _Job(request=request, messages=parts)
-        with self._open():
-            task = self._loop.create_task(self._outcome(job))
-            asking.tasks.add(task)
-            task.add_done_callback(self._delivery(asking))
+        job = _Job(asking=asking, request=request, messages=parts)
+        asking.jobs.add(job)
+        self._gate.join(job)
 
     def _turn(self, asking: _Asking, *, wait: bool) -> None:
-        """Let the loop go on for a moment; with `wait`, until soon after an outcome."""
-        with self._open():
-            if asking.outcomes or not wait:  # another thread's turn may have brought some
-                self._loop.call_later(_COMPANY_SECONDS, self._loop.stop)
-            _outside(self._loop.run_forever)
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[None]:
-        """The loop, for this thread alone. Raises EngineError where the engine is closed."""
+        """Send what may go out and read what has come; with `wait`, until there is an outcome. Raises EngineError when closed."""
         with self._at_work:
-            if self._closed:
-                raise EngineError("the engine was closed while it was asked", hint="Open another one.")
-            yield
-
-    def _delivery(self, asking: _Asking) -> Callable[[asyncio.Task[Outcome]], None]:
-        """What hands the outcome of a task over, whatever happened to it: exactly one for each."""
-
-        def deliver(task: asyncio.Task[Outcome]) -> None:
-            asking.tasks.discard(task)
-            if not asking.outcomes:
-                self._loop.call_later(_COMPANY_SECONDS, self._loop.stop)
-            if task.cancelled():
-                asking.outcomes.append(EngineError("the request was cancelled: the engine was closed", hint="Open another one."))
-            elif (error := task.exception()) is not None:
-                asking.outcomes.append(
-                    EngineError(f"asking failed: {self._endpoint.describe(error)}", hint="Please report this.")
-                )
-            else:
-                asking.outcomes.append(task.result())
-
-        return deliver
-
-    async def _shut(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._endpoint.aclose()
-        await asyncio.sleep(0.01)  # closed connections end in later turns of the loop
-        await self._loop.shutdown_asyncgens()
-
-    async def _outcome(self, job: _Job) -> Outcome:
-        """What comes of a request, after all its tries. Raises nothing: an EngineError is an outcome too."""
-        trials = Trials(self._retries, self._first_pause)
-        again = False
-        try:
+            until, before = time.monotonic() + _READING_SECONDS, self._delivered
             while True:
-                try:
-                    return await self._attempt(job, again=again)
-                except Trouble as trouble:
-                    trials.failed(trouble, heard=self._endpoint.heard)
-                    if trials.over:
-                        return self._given_up(job, trouble, trials)
-                    again = True
-                    await asyncio.sleep(trials.pause)
-        except EngineError as error:
-            return error
+                self._drop_left()
+                if self._closed:
+                    raise EngineError("the engine was closed while it was asked", hint="Open another one.")
+                self._send()
+                done = not wait or bool(asking.outcomes) or self._delivered > before  # outcomes of other threads count too
+                more = False
+                for job, reply in self._connections.wait(0 if done else self._patience()):
+                    self._replied(job, reply)
+                    self._send()
+                    more = True
+                if done and (not more or time.monotonic() > until):
+                    return
 
-    async def _attempt(self, job: _Job, *, again: bool) -> Completion:
-        """One try, in its turn. Raises Trouble, EngineError."""
-        epoch = await self._gate.enter(again=again)
-        answered = busy = False
-        try:
-            answer = await self._understood(job)
-            answered, self._refused = True, 0
-            return answer
-        except Trouble as trouble:
-            busy = trouble.again in (Again.BUSY, Again.SILENT)
-            self._note(trouble)
-            raise
-        finally:
-            self._gate.leave(epoch, answered=answered, busy=busy)
-
-    async def _understood(self, job: _Job) -> Completion:
-        """The reply to a request, which is sent again at once without each parameter that the server refuses."""
-        own = Dialect()
-        while True:
-            dialect = self._dialect.joined(own)
-            try:
-                answer = await self._exchange(job, dialect)
-            except Trouble as trouble:
-                if (remedy := dialect.after(trouble.details, _sent(job, dialect))) is None:
-                    raise
-                own = remedy
+    def _send(self) -> None:
+        """Those whose pause is over get in line, and as many as may go out do."""
+        while self._later and self._later[0][0] <= time.monotonic():
+            self._gate.join(heapq.heappop(self._later)[2], again=True)
+        while (job := self._gate.next()) is not None:
+            job.epoch = self._gate.limit.epoch
+            if job in job.asking.jobs:
+                self._post(job)
             else:
-                self._learn(dialect)
-                return answer
+                self._back(job)
+
+    def _patience(self) -> float:
+        """Seconds until something is to be sent, if nothing comes before."""
+        again = self._later[0][0] - time.monotonic() if self._later else math.inf
+        return min(again, self._gate.opens_in())
+
+    def _leave(self, asking: _Asking) -> None:
+        """Drop the jobs of a call that is over: here, or in the thread that is at work."""
+        self._left.append(asking)
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._drop_left()
+            finally:
+                self._at_work.release()
+        elif asking.jobs:
+            self._connections.wake()
+
+    def _drop_left(self) -> None:
+        while self._left and not self._closed:
+            jobs = self._left.popleft().jobs
+            for job in jobs:
+                if job.post is not None:
+                    self._connections.drop(job.post)
+                if job.epoch is not None:
+                    self._back(job)
+            jobs.clear()
+
+    def _back(self, job: _Job, *, answered: bool = False, busy: bool = False) -> None:
+        if job.epoch is not None:
+            self._gate.back(job.epoch, answered=answered, busy=busy)
+        job.epoch = None
+
+    def _deliver(self, job: _Job, outcome: Outcome) -> None:
+        """Exactly one for each job, unless its call was left."""
+        job.asking.jobs.discard(job)
+        job.asking.outcomes.append(outcome)
+        self._delivered += 1
+
+    def _post(self, job: _Job) -> None:
+        body = request_parts(self._endpoint.model, self._dialect_of(job), job.request, job.messages)
+        job.post = self._connections.post(job, body)
+
+    def _dialect_of(self, job: _Job) -> Dialect:
+        return self._dialect if job.own is None else self._dialect.joined(job.own)
+
+    def _replied(self, job: _Job, reply: Reply | Lost) -> None:
+        """Take what came of one try: an outcome, or another try, now or later."""
+        job.post = None
+        try:
+            answer = self._understood(job, reply)
+        except Trouble as trouble:
+            if not self._asked_without(job, trouble):
+                self._failed(job, trouble)
+        except EngineError as error:
+            self._back(job)
+            self._deliver(job, error)
+        except Exception as error:
+            self._back(job)
+            reason = f"asking failed: {self._endpoint.describe(error)}"
+            self._deliver(job, EngineError(reason, hint="Please report this."))
+        else:
+            self._refused = 0
+            if job.own is not None:
+                self._learn(job)
+            self._back(job, answered=True)
+            self._deliver(job, answer)
+
+    def _understood(self, job: _Job, reply: Reply | Lost) -> Completion:
+        """Raises Trouble, EngineError."""
+        body = self._endpoint.body(reply)
+        try:
+            return completion(job.request, body)
+        except BadReply as bad:
+            if bad.status is None or bad.status < 400:
+                raise Trouble(str(bad), Again.LATER) from None
+            raise self._endpoint.trouble(bad.status, body, {}) from None
+
+    def _asked_without(self, job: _Job, trouble: Trouble) -> bool:
+        """Ask again at once without the parameter that the server refuses, if it is one."""
+        dialect = self._dialect_of(job)
+        remedy = dialect.after(trouble.details, dialect.parameters(job.request.sampling, job.request.seed))
+        if remedy is None:
+            return False
+        job.own = remedy
+        self._post(job)
+        return True
+
+    def _failed(self, job: _Job, trouble: Trouble) -> None:
+        """A try failed: there will be another, or this was the last."""
+        self._note(trouble)
+        self._back(job, busy=trouble.again in (Again.BUSY, Again.SILENT))
+        trials = job.trials = job.trials or Trials(self._retries, self._first_pause)
+        trials.failed(trouble, heard=self._endpoint.heard)
+        if trials.over:
+            self._deliver(job, self._given_up(job, trouble, unreachable=trials.unreachable))
+        else:
+            heapq.heappush(self._later, (time.monotonic() + trials.pause, next(self._numbers), job))
 
     def _note(self, trouble: Trouble) -> None:
         """Slow down for all: as long as the server says, or ever longer where a single request at once is too many for it."""
@@ -237,34 +282,16 @@ class OpenAIEngine:
                 self._gate.pause(trouble.wait or min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(self._refused, 10)))
             self._refused += 1
 
-    async def _exchange(self, job: _Job, dialect: Dialect) -> Completion:
-        try:
-            async with asyncio.timeout(self._seconds):
-                body = await self._endpoint.post(self._body(job, dialect))
-        except TimeoutError:
-            raise Trouble(f"no reply within {self._seconds:g} seconds", Again.SILENT) from None
-        try:
-            return completion(job.request, body)
-        except BadReply as bad:
-            if bad.status is None or bad.status < 400:
-                raise Trouble(str(bad), Again.LATER) from None
-            status = bad.status
-        raise await self._endpoint.trouble(status, body)
+    def _learn(self, job: _Job) -> None:
+        """Keep what the server was found to refuse, now that it took a request without it."""
+        dialect = self._dialect_of(job)
+        if dialect != self._dialect:
+            self._dialect = dialect
+            log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, dialect)
 
-    def _body(self, job: _Job, dialect: Dialect) -> tuple[bytes, ...]:
-        head = as_json({"model": self._endpoint.model, **_sent(job, dialect)})
-        return (head[:-1], b',"messages":', *job.messages, b"}")
-
-    def _learn(self, dialect: Dialect) -> None:
-        """Keep what a server was found to refuse, now that it took a request without it."""
-        joined = self._dialect.joined(dialect)
-        if joined != self._dialect:
-            self._dialect = joined
-            log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, joined)
-
-    def _given_up(self, job: _Job, trouble: Trouble, trials: Trials) -> Failure:
-        if trials.unreachable:
-            raise EngineError(
+    def _given_up(self, job: _Job, trouble: Trouble, *, unreachable: bool) -> Failure | EngineError:
+        if unreachable:
+            return EngineError(
                 f"{self._endpoint.url} cannot be reached: {trouble}",
                 hint="Check base_url and whether the server runs; then run the same command again: it goes on where it stopped.",
             )
@@ -272,23 +299,3 @@ class OpenAIEngine:
             key=job.request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=str(trouble)
         )
         return Failure(completion=failed, suspect=trouble.again is not Again.NO)
-
-
-def _sent(job: _Job, dialect: Dialect) -> dict[str, Any]:
-    return dialect.parameters(job.request.sampling, job.request.seed)
-
-
-def _cancel(asking: _Asking) -> None:
-    for task in asking.tasks:
-        task.cancel()
-
-
-def _outside(run: Callable[[], Any]) -> None:
-    """Run a loop, in a thread beside where this one has a loop at work already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        run()
-        return
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(run).result()

@@ -9,20 +9,23 @@ next to nothing; one too few leaves a server that answers in batches half empty:
 
 from __future__ import annotations
 
-import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
 
 _SMALLEST_START = 8
 _HARM = 0.1
 """The share by which throughput must fall to show that a larger limit did harm: less is noise."""
-_SUSPICIONS = 2
-"""Measurements in a row that must show it: a single one may have met something that passes."""
+_SUSPICIONS = 3
+"""Measurements in a row that must show it: fewer may have met something that passes."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
 _SHORTEST_SECONDS = 0.3
-"""Over less, a flush of the table passes for a slower server."""
+"""Over less, what comes in bursts passes for a faster server, and a short stop for a slower one."""
 _TOLERATED = 0.2
 """The share of refusals, of late, that does not mean that there are too many requests."""
 _OF_LATE = 32
@@ -98,60 +101,40 @@ class Limit:
         self._since = self._clock()
 
 
-class Gate:
-    """Lets as many requests through as the limit says, those that come again first. Lives in one event loop."""
+class Gate(Generic[Job]):
+    """Where jobs wait for their turn: as many are out at once as the limit says, those that come again first."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: Limit, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
-        self._inside = 0
-        self._fresh: deque[asyncio.Future[None]] = deque()
-        self._again: deque[asyncio.Future[None]] = deque()
-        self._open_at = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._clock = clock
+        self._out = 0
+        self._fresh: deque[Job] = deque()
+        self._again: deque[Job] = deque()
+        self._open_at = -math.inf
 
-    async def enter(self, *, again: bool = False) -> int:
-        """Wait for a place; returns the limit's epoch, for `leave`."""
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._again if again else self._fresh).append(place)
-        self._admit()
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._out()
-            raise
-        return self.limit.epoch
+    def join(self, job: Job, *, again: bool = False) -> None:
+        (self._again if again else self._fresh).append(job)
 
-    def leave(self, epoch: int, *, answered: bool, busy: bool = False) -> None:
-        """Give the place back and tell what came of it."""
+    def next(self) -> Job | None:
+        """A job that goes out now; None where none waits, or none may. Each must come `back`."""
+        if self._out >= self.limit.value or not (waiting := self._again or self._fresh) or self._clock() < self._open_at:
+            return None
+        self._out += 1
+        return waiting.popleft()
+
+    def back(self, epoch: int, *, answered: bool, busy: bool = False) -> None:
+        """A job that went out in this epoch is back: tell what came of it."""
         if busy:
             self.limit.busy(epoch)
         elif answered:
-            self.limit.answered(full=self._inside >= self.limit.value)
-        self._out()
+            self.limit.answered(full=self._out >= self.limit.value)
+        self._out -= 1
 
     def pause(self, seconds: float) -> None:
-        """Let nobody through for so long, as the server asked."""
-        self._open_at = max(self._open_at, time.monotonic() + seconds)
+        """Let nobody out for so long, as the server asked."""
+        self._open_at = max(self._open_at, self._clock() + seconds)
 
-    def _out(self) -> None:
-        self._inside -= 1
-        self._admit()
-
-    def _admit(self) -> None:
-        if (wait := self._open_at - time.monotonic()) > 0:
-            self._wake_in(wait)
-            return
-        while self._inside < self.limit.value and (waiting := self._again or self._fresh):
-            place = waiting.popleft()
-            if not place.done():
-                self._inside += 1
-                place.set_result(None)
-
-    def _wake_in(self, seconds: float) -> None:
-        if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(seconds, self._wake)
-
-    def _wake(self) -> None:
-        self._alarm = None
-        self._admit()
+    def opens_in(self) -> float:
+        """Seconds until a pause is over for those that wait; infinity where it is not a pause that they wait for."""
+        paused = self._open_at - self._clock()
+        return paused if paused > 0 and (self._again or self._fresh) else math.inf

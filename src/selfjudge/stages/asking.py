@@ -23,6 +23,8 @@ from ..tables import Row
 
 log = logging.getLogger(__name__)
 
+_GARBAGE = 50_000
+"""Objects more than were freed, after which Python looks for cycles: hardly any are made, and it looks after each 700."""
 _WINDOW = 32
 """Blocks that are sorted by length together: enough to save padding, few enough to plan a long stage as a stream."""
 
@@ -67,11 +69,14 @@ def ask(
 
 @contextmanager
 def _settled_memory() -> Iterator[None]:
-    """What exists already is not looked through for garbage: with a benchmark in memory that takes a fifth of the CPU time."""
+    """What exists already is not looked through for garbage, and what comes less often: it may take a fifth of the CPU time."""
+    often = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(_GARBAGE, *often[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*often)
         gc.unfreeze()
 
 
