@@ -3,9 +3,10 @@
 A mock server in a process of its own answers every request after a fixed time: the ideal rate is concurrency / time. For each
 setting, a process of its own asks through `asking.ask` into a table, as a stage does. It reports its rate against the ideal, over
 all of it and over its middle (without the first fifth, in which the engine finds out how much the server takes, and the last
-tenth), its own CPU time per request, and its peak memory. Before each, a bare loop of as many workers posts as many requests
-over aiohttp and reads the JSON of the replies, nothing more. `--logprobs` makes replies carry 100 tokens with 5 rivals each, as
-judging asks for.
+tenth), its own CPU time per request, and its peak memory. An engine and a table of their own are asked 500 requests before, for
+what is loaded once in a process. Then a bare loop of as many workers posts as many requests over aiohttp and reads the JSON of
+the replies, nothing more. `--logprobs` makes replies carry 100 tokens with 5 rivals each, as judging asks for. "stolen" is the
+share of this machine's processor time that its host gave to others meanwhile.
 Prints a table and JSON; `--full` goes to 200,000 requests.
 """
 
@@ -15,6 +16,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import resource
 import socket
 import subprocess
@@ -101,8 +103,8 @@ def bare(port: int, count: int, concurrency: int) -> float:
     return count / (time.perf_counter() - started)
 
 
-def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, float]:
-    """Ask, and report on this process."""
+def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, float]:
+    """Ask as a stage does, with an engine and a table of its own."""
     from selfjudge.chat import Completion, Message, Request, Sampling
     from selfjudge.ports import NamedEngine
     from selfjudge.recipe import OpenAIEngine
@@ -125,7 +127,6 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
         known = {"key": request.key, "pair_id": "p", "order": Order.CHOSEN_FIRST, "sample": 0, "judge": model}
         return {**row, **known, **tokens, "trace": completion.text, "verdict": "first"}
 
-    plain = bare(port, count, concurrency)
     recipe = OpenAIEngine(kind="openai", base_url=f"http://127.0.0.1:{port}/v1", concurrency=concurrency)
     engine = open_server("m", recipe, lambda _: b"")
     with tempfile.TemporaryDirectory() as folder:
@@ -134,19 +135,26 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
         wall, cpu = time.perf_counter(), time.process_time()
         ask(table, requests(), NamedEngine(name="m", engine=engine), to_row, lambda _: done.append(time.perf_counter()))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         assert len(table.keys()) == count
     engine.close()
     first, last = count // 5, count * 9 // 10
     middle = (last - first) / (done[last] - done[first])
-    return {
-        "bare_rate": plain,
-        "seconds": wall,
-        "rate": count / wall,
-        "middle_rate": middle,
-        "cpu_ms": cpu / count * 1e3,
-        "peak_mb": peak,
-    }
+    return {"seconds": wall, "rate": count / wall, "middle_rate": middle, "cpu_ms": cpu / count * 1e3}
+
+
+def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, float]:
+    """Ask, and report on this process."""
+    stage(port, 500, concurrency, logprobs)
+    before = stolen()
+    found = stage(port, count, concurrency, logprobs)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    share = (stolen() - before) / found["seconds"] / os.cpu_count()
+    return {**found, "peak_mb": peak, "stolen": share, "bare_rate": bare(port, count, concurrency)}
+
+
+def stolen() -> float:
+    """Seconds of all processors that the host gave to others so far."""
+    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def measured(count: int, concurrency: int, seconds: float, logprobs: bool) -> dict[str, float]:
@@ -190,7 +198,7 @@ def main() -> None:
         print(
             "{requests:>7} requests, {concurrency:>3} at once, {reply_seconds:.2f} s each: {rate:6.0f}/s, {share:4.0%} of "
             "the ideal (middle {middle_share:4.0%}; bare loop {bare_share:4.0%}), "
-            "{cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most".format(**results[-1]),
+            "{cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most, {stolen:.0%} stolen".format(**results[-1]),
             flush=True,
         )
     print(json.dumps(results))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import selectors
+import select
 import socket
 import ssl
 import time
@@ -104,6 +104,49 @@ class Post:
     head: list[bytes] = field(default_factory=list)
 
 
+class _Sockets:
+    """What libcurl waits for.
+
+    It leaves a socket after each reply and comes back with the next request. One that it left stays registered, which spares two
+    calls of the system a request, until it has something to say. The system forgets those that are closed.
+    """
+
+    def __init__(self) -> None:
+        self._poll = getattr(select, "epoll", select.poll)()  # they differ in their units of time
+        self._units = 1 if hasattr(select, "epoll") else 1_000
+        self._watched: set[int] = set()
+        self._left: set[int] = set()
+
+    def watch(self, events: int, fd: int, *_: Any) -> None:
+        """Tell `ready` of these events of a socket from now on: POLL_IN, POLL_OUT, both, or POLL_REMOVE."""
+        if events == pycurl.POLL_REMOVE:
+            self._watched.discard(fd)
+            self._left.add(fd)
+            return
+        known = fd in self._watched or fd in self._left
+        self._watched.add(fd)
+        self._left.discard(fd)
+        mask = (events & pycurl.POLL_IN and select.POLLIN) | (events & pycurl.POLL_OUT and select.POLLOUT)
+        try:
+            (self._poll.modify if known else self._poll.register)(fd, mask)
+        except FileNotFoundError:  # another socket had this number
+            self._poll.register(fd, mask)
+
+    def ready(self, seconds: float) -> Iterator[tuple[int, int]]:
+        """Sockets with events that they have, as libcurl's CSELECT_IN and CSELECT_OUT."""
+        for fd, mask in self._poll.poll(-1 if seconds == math.inf else math.ceil(seconds * 1e3) / 1e3 * self._units):
+            if fd in self._watched:
+                yield fd, (mask & ~select.POLLOUT and pycurl.CSELECT_IN) | (mask & select.POLLOUT and pycurl.CSELECT_OUT)
+            elif fd in self._left:
+                self._left.discard(fd)
+                with suppress(OSError):  # closed meanwhile
+                    self._poll.unregister(fd)
+
+    def close(self) -> None:
+        if hasattr(self._poll, "close"):
+            self._poll.close()
+
+
 class Connections:
     """Connections to `url`, of which `most` are kept. A whole exchange may take `seconds`. For one thread at a time.
 
@@ -121,15 +164,14 @@ class Connections:
         self._under_way: dict[pycurl.Curl, Post] = {}
         """In the order of their deadlines."""
         self._ended: deque[tuple[pycurl.Curl, Lost | None]] = deque()
-        self._selector = selectors.DefaultSelector()
-        self._watched: set[int] = set()
+        self._sockets = _Sockets()
         self._woken, self._wakes = socket.socketpair()
         self._woken.setblocking(False)
         self._wakes.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._sockets.watch(pycurl.POLL_IN, self._woken.fileno())
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, most)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.watch)
 
     def post(self, tag: Any, body: Sequence[bytes]) -> Post:
         """Send a body, given in parts; `wait` yields what comes of it, with the tag."""
@@ -159,11 +201,11 @@ class Connections:
         for ended in self._take():
             yield ended
             seconds = 0
-        for key, events in self._selector.select(self._patience(seconds)):
-            if key.fileobj is self._woken:
+        for fd, events in self._sockets.ready(self._patience(seconds)):
+            if fd == self._woken.fileno():
                 self._woken.recv(4096)
             else:
-                self._multi.socket_action(key.fd, events)  # events of selectors are libcurl's
+                self._multi.socket_action(fd, events)
                 yield from self._take()
         if self._multi.timeout() == 0:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -188,7 +230,7 @@ class Connections:
         for post in self._idle:
             post.curl.close()
         self._multi.close()
-        self._selector.close()
+        self._sockets.close()
         self._woken.close()
         self._wakes.close()
 
@@ -241,23 +283,13 @@ class Connections:
             self.drop(post)
             yield post.tag, Lost(Loss.LATE, f"no reply within {self._seconds:g} seconds")
 
-    def _patience(self, seconds: float) -> float | None:
-        """Seconds until something must be done, if no socket is ready before; None where that is never."""
+    def _patience(self, seconds: float) -> float:
+        """Seconds until something must be done, if no socket is ready before."""
         if (milliseconds := self._multi.timeout()) >= 0:
             seconds = min(seconds, milliseconds / 1000)
         if self._under_way:
             seconds = min(seconds, next(iter(self._under_way.values())).deadline - time.monotonic())
-        return max(0.0, seconds) if seconds < math.inf else None
-
-    def _watch(self, events: int, fd: int, *_: Any) -> None:
-        if events == pycurl.POLL_REMOVE:
-            self._watched.discard(fd)
-            self._selector.unregister(fd)
-        elif fd in self._watched:
-            self._selector.modify(fd, events)
-        else:
-            self._watched.add(fd)
-            self._selector.register(fd, events)
+        return max(0.0, seconds)
 
 
 _UNREACHED = {
