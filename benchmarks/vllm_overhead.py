@@ -94,7 +94,7 @@ async def bare(url: str, key: str, posts: list[bytes], concurrency: int) -> int:
             async with session.post(f"{url}/chat/completions", data=body, headers=headers) as reply:
                 tokens += json.loads(await reply.read())["usage"]["completion_tokens"]
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=4)) as session:
         await asyncio.gather(*(work(session) for _ in range(concurrency)))
     return tokens
 

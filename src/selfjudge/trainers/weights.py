@@ -56,10 +56,9 @@ def merge(start: Path, matrices: Path, into: Path, *, gpu: bool) -> None:
     merged = PeftModel.from_pretrained(model, matrices).merge_and_unload()
     merged.to(torch.bfloat16 if gpu else torch.float32).save_pretrained(into)
     config = read_json(matrices / "adapter_config.json")
-    targets = sorted(config["target_modules"])  # a set, whose order is another one in each process
-    write_json(
-        into / ADAPTER / "adapter_config.json", {**config, "target_modules": targets, "base_model_name_or_path": None}
-    )  # that path is this machine's
+    # A set, whose order is another one in each process, and a path of this machine.
+    same = {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": None}
+    write_json(into / ADAPTER / "adapter_config.json", {**config, **same})
     shutil.copy(matrices / "adapter_model.safetensors", into / ADAPTER)
 
 
