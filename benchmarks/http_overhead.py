@@ -135,11 +135,12 @@ def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
         wall, cpu = time.perf_counter(), time.process_time()
         ask(table, requests(), NamedEngine(name="m", engine=engine), to_row, lambda _: done.append(time.perf_counter()))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         assert len(table.keys()) == count
     engine.close()
     first, last = count // 5, count * 9 // 10
     middle = (last - first) / (done[last] - done[first])
-    return {"seconds": wall, "rate": count / wall, "middle_rate": middle, "cpu_ms": cpu / count * 1e3}
+    return {"seconds": wall, "rate": count / wall, "middle_rate": middle, "cpu_ms": cpu / count * 1e3, "peak_mb": peak}
 
 
 def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, float]:
@@ -147,9 +148,8 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     stage(port, 500, concurrency, logprobs)
     before = stolen()
     found = stage(port, count, concurrency, logprobs)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     share = (stolen() - before) / found["seconds"] / os.cpu_count()
-    return {**found, "peak_mb": peak, "stolen": share, "bare_rate": bare(port, count, concurrency)}
+    return {**found, "stolen": share, "bare_rate": bare(port, count, concurrency)}
 
 
 def stolen() -> float:
