@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import ssl
 import subprocess
@@ -78,3 +79,11 @@ def test_connections_are_kept():
     with serving(echo) as server:
         answers(server, numbered(300), concurrency=8)
     assert len(server.asked) == 300 and len(server.peers) <= 8
+
+
+def test_a_system_without_epoll_does_as_well(monkeypatch: pytest.MonkeyPatch):
+    with serving(echo, seconds=0.005) as server:
+        monkeypatch.delattr(select, "epoll")
+        started = time.monotonic()
+        assert len(answers(server, numbered(300), concurrency=8)) == 300
+    assert len(server.asked) == 300 and time.monotonic() - started < 5
