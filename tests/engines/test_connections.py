@@ -7,12 +7,14 @@ import shutil
 import ssl
 import subprocess
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from engines.asking import answers, echo, numbered, opened
 from engines.serving import serving
+from selfjudge.engines.connections import _Sockets
 from selfjudge.errors import EngineError
 from selfjudge.types import Finish
 
@@ -87,3 +89,20 @@ def test_a_system_without_epoll_does_as_well(monkeypatch: pytest.MonkeyPatch):
         started = time.monotonic()
         assert len(answers(server, numbered(300), concurrency=8)) == 300
     assert len(server.asked) == 300 and time.monotonic() - started < 5
+
+
+def test_an_interrupt_while_libcurl_is_at_work_comes_through_and_does_it_no_harm(monkeypatch: pytest.MonkeyPatch):
+    watch, calls = _Sockets._watch, count()
+
+    def interrupted(self: _Sockets, events: int, fd: int) -> None:
+        if next(calls) == 40:
+            raise KeyboardInterrupt
+        watch(self, events, fd)
+
+    monkeypatch.setattr(_Sockets, "_watch", interrupted)
+    with serving(echo, seconds=0.01) as server:
+        engine = opened(server.url)
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.generate(numbered(200)))
+        assert len(list(engine.generate(numbered(50)))) == 50
+        engine.close()

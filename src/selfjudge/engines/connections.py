@@ -116,9 +116,26 @@ class _Sockets:
         self._units = 1 if hasattr(select, "epoll") else 1_000
         self._watched: set[int] = set()
         self._left: set[int] = set()
+        self._interrupt: KeyboardInterrupt | None = None
 
     def watch(self, events: int, fd: int, *_: Any) -> None:
-        """Tell `ready` of these events of a socket from now on: POLL_IN, POLL_OUT, both, or POLL_REMOVE."""
+        """Tell `ready` of these events of a socket from now on: POLL_IN, POLL_OUT, both, or POLL_REMOVE.
+
+        libcurl calls this, and would never recover from an error: an interrupt waits for `check`.
+        """
+        try:
+            self._watch(events, fd)
+        except KeyboardInterrupt as interrupt:
+            self._interrupt = interrupt
+            self._watch(events, fd)
+
+    def check(self) -> None:
+        """Raise the interrupt that came while libcurl was at work."""
+        interrupt, self._interrupt = self._interrupt, None
+        if interrupt is not None:
+            raise interrupt
+
+    def _watch(self, events: int, fd: int) -> None:
         if events == pycurl.POLL_REMOVE:
             self._watched.discard(fd)
             self._left.add(fd)
@@ -189,7 +206,7 @@ class Connections:
         post.deadline = time.monotonic() + self._seconds
         self._under_way[post.curl] = post
         self._multi.add_handle(post.curl)
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
         return post
 
     def wait(self, seconds: float) -> Iterator[tuple[Any, Reply | Lost]]:
@@ -205,10 +222,10 @@ class Connections:
             if fd == self._woken.fileno():
                 self._woken.recv(4096)
             else:
-                self._multi.socket_action(fd, events)
+                self._act(fd, events)
                 yield from self._take()
         if self._multi.timeout() == 0:
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            self._act(pycurl.SOCKET_TIMEOUT, 0)
             yield from self._take()
         yield from self._late()
 
@@ -233,6 +250,10 @@ class Connections:
         self._sockets.close()
         self._woken.close()
         self._wakes.close()
+
+    def _act(self, fd: int, events: int) -> None:
+        self._multi.socket_action(fd, events)
+        self._sockets.check()
 
     def _fresh(self) -> Post:
         curl = pycurl.Curl()
