@@ -24,8 +24,8 @@ _SUSPICIONS = 3
 """Measurements in a row that must show it: fewer may have met something that passes."""
 _FEWEST_ANSWERS = 32
 """Answers over which throughput is measured, at least: fewer say more about their lengths than about the server."""
-_SHORTEST_SECONDS = 0.3
-"""Over less, what comes in bursts passes for a faster server, and a short stop for a slower one."""
+_GROWING_SECONDS, _STANDING_SECONDS = 0.1, 0.3
+"""Over which throughput is measured, at least: at its cap a limit has time, and less takes a short stop for a slower server."""
 _TOLERATED = 0.2
 """The share of refusals, of late, that does not mean that there are too many requests."""
 _OF_LATE = 32
@@ -58,7 +58,9 @@ class Limit:
         self._answers += 1
         self._full += full
         seconds = self._clock() - self._since
-        if self._answers >= max(self.value, _FEWEST_ANSWERS) and seconds >= _SHORTEST_SECONDS:
+        shortest = _GROWING_SECONDS if self.value < self._cap else _STANDING_SECONDS
+        whole = self._answers % self.value == 0  # over part of a round, a burst passes for a faster server
+        if whole and self._answers >= _FEWEST_ANSWERS and seconds >= shortest:
             if self._full > self._answers / 2:  # otherwise it is we who are slow
                 self._measured(self._answers / seconds)
             self._measure()
