@@ -80,7 +80,7 @@ def test_a_caller_that_was_away_for_longer_than_a_reply_may_take_loses_none():
 def test_connections_are_kept():
     with serving(echo) as server:
         answers(server, numbered(300), concurrency=8)
-    assert len(server.asked) == 300 and len(server.peers) <= 8
+    assert len(server.asked) == 300 and len(server.connections) <= 8
 
 
 def test_a_system_without_epoll_does_as_well(monkeypatch: pytest.MonkeyPatch):
