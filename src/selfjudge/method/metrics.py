@@ -1,14 +1,17 @@
 """How good a judge is on pairs with a known better response, each judged in both orders.
 
 An unread verdict is wrong in every accuracy and is reported as what it is in `parse_rate`. Intervals are 95 % bootstrap
-intervals over groups of items (an item alone is its own group), with a fixed seed: the same verdicts, the same interval.
+intervals over groups of items (an item alone is its own group), with a fixed seed: the same verdicts, the same interval. Where
+no group differs from another a bootstrap has no width, and Wilson's interval stands in its place.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import NormalDist, fmean
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +24,9 @@ _DRAWN_SINGLY = 10_000
 """Up to so many groups each is drawn by itself, as published figures were; the time grows with the number of groups."""
 _CELLS = 4_000_000
 """Counts held at once while resampling, 8 bytes each."""
+_ROUNDING = 1e-12
+"""Resampled means of groups that are all alike may differ by so much."""
+_Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,21 +145,46 @@ One = TypeVar("One", bound=Grouped)
 
 
 def interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
-    """The 95 % bootstrap interval of the mean of `value` over items, resampling whole groups; None without items."""
-    return middle(_resampled(items, value, seed)) if items else None
+    """The 95 % interval of the mean of `value`, which lies in [0, 1], over items; None without items.
+
+    Groups are resampled whole; where all of them agree, `_of_equals` says what their number allows.
+    """
+    return _limits(items, value, seed) if items else None
+
+
+def _limits(items: Sequence[One], value: Callable[[One], float], seed: int) -> tuple[float, float]:
+    values, groups = [value(item) for item in items], [item.group for item in items]
+    means = resampled_means(values, groups, seed=seed)
+    return middle(means) if np.ptp(means) > _ROUNDING else _of_equals(fmean(values), _by_group(values, groups)[1])
+
+
+def _of_equals(mean: float, sizes: np.ndarray) -> tuple[float, float]:
+    """Limits for groups of these sizes that all have the same mean: as far as groups that were not seen could move it.
+
+    Wilson's upper limit for an event that happened in none of n groups is z^2 / (n + z^2); a share of so many groups may be 0
+    or 1 instead. For single items that are all right or all wrong this is Wilson's interval. A group counts once however many
+    items it has, and groups of unequal sizes as fewer (Kish's effective number): wide, where items of a group do not go together.
+    """
+    number = sizes.sum() ** 2 / (sizes**2).sum()
+    unseen = float(_Z**2 / (number + _Z**2))
+    return mean * (1 - unseen), mean + (1 - mean) * unseen
 
 
 def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
-    """The 95 % bootstrap interval of the mean over dimensions, the groups of each dimension resampled on their own."""
+    """The 95 % interval of the mean over dimensions, from the interval of each; None without items.
+
+    Dimensions are taken as independent: the distances from mean to limit add up as standard errors do, in squares, each side on
+    its own (Zou and Donner 2008, "MOVER"). So a dimension in which all items agree counts with its width, too.
+    """
     if not items:
         return None
     ordered = sorted(items, key=lambda item: item.dimension)
     parts = [list(part) for _, part in groupby(ordered, key=lambda item: item.dimension)]
-    return middle(np.mean([_resampled(part, value, seed + place) for place, part in enumerate(parts)], axis=0))
-
-
-def _resampled(items: Sequence[One], value: Callable[[One], float], seed: int) -> np.ndarray:
-    return resampled_means([value(item) for item in items], [item.group for item in items], seed=seed)
+    means = [fmean(map(value, part)) for part in parts]
+    limits = [_limits(part, value, seed + place) for place, part in enumerate(parts)]
+    below = math.hypot(*(mean - low for mean, (low, _) in zip(means, limits, strict=True)))
+    above = math.hypot(*(high - mean for mean, (_, high) in zip(means, limits, strict=True)))
+    return fmean(means) - below / len(parts), fmean(means) + above / len(parts)
 
 
 def resampled_means(values: Sequence[float], groups: Sequence[str], *, seed: int) -> np.ndarray:

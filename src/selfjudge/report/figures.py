@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..method.paired import FEW_GROUPS
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -151,6 +153,8 @@ def _below(result: Figures) -> Iterator[str]:
             f"by probability, over all orders: accuracy {_with_interval(chance['accuracy'], chance['ci95'])}, "
             f"decided {cell(chance['coverage'])}"
         )
+    if (groups := result.get("groups", FEW_GROUPS)) < FEW_GROUPS:  # older results do not say
+        yield f"{groups} independent question{'s' * (groups != 1)}: so few make the intervals too narrow, unless all items agree"
     if result["ties_left_out"]:
         yield f"{result['ties_left_out']} items that people called ties are left out"
     yield from (f"{name}: {_flat(result[name])}" for name in _OWN if name in result)

@@ -52,6 +52,7 @@ def figures(items: Sequence[BenchmarkItem], judgments: Sequence[Row], protocol: 
     counted = _both_orders(clear, replies) if protocol.orders == "both" else _one_order(clear, replies)
     return {
         **counted,
+        "groups": len({item.group for item in clear}),
         **_rates(row for item in clear for row in replies[item.pair.id]),
         "logprob": _by_probability(clear, replies),
         "ties_left_out": len(items) - len(clear),
