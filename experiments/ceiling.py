@@ -1,10 +1,11 @@
 """The supervised ceiling: the same base and trainer on traces with the true verdict, until it stops improving.
 
     python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
+    python experiments/ceiling.py --traces 16 --patience 1 --pairs 10 --keep runs/try        the same, tried in a small way
 
-Every round draws new scenes (never the benchmark's) and writes `TRACES` traces as a perfect judge would. When a round does not
-raise the accuracy in both orders on a benchmark seed kept for that, it is discarded and the rate halved; after `PATIENCE`
-halvings training ends. What is reported is the last round that was kept, on the benchmark seed of docs/results.md.
+Every round draws new scenes (never the benchmark's) and writes traces as a perfect judge would. When a round does not raise the
+accuracy in both orders on a benchmark seed kept for that, it is discarded and the rate halved; after so many halvings as there is
+patience training ends. What is reported is the last round that was kept, on the benchmark seed of docs/results.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import json
 import random
 import tempfile
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ from selfjudge.shapes.questions import OPEN_TEXTS, ask
 from selfjudge.shapes.scenes import Scene, draw_scene
 from selfjudge.shapes.truth import answer, caption, first_difference, join, slip, wrong_answer
 from selfjudge.shapes.wording import JUDGE_TEMPLATE, SLOTS, trace
-from selfjudge.stages import evaluate, judge
+from selfjudge.stages import evaluate
 from selfjudge.store import RunFolder, Table
 from selfjudge.tables import JUDGMENTS
 from selfjudge.trainers.sft import SftTrainer
@@ -36,8 +39,6 @@ from selfjudge.types import seed_of
 from selfjudge.wiring import find_model, open_engine
 
 ROOT = Path(__file__).parents[1]
-TRACES = 4_000
-PATIENCE = 3
 STOP_SEED, REPORT_SEED = 1, 2026
 """Benchmark seeds: one decides when to stop, the other is reported."""
 
@@ -53,17 +54,14 @@ def true_texts(scene: Scene, rng: random.Random) -> tuple[str, str, str]:
 
 
 class Ceiling:
-    """A run folder, its benchmarks, and the model as it is trained."""
+    """A run folder and the model as it is trained."""
 
-    def __init__(self, recipe: Recipe, work: Path, seed: int) -> None:
+    def __init__(self, recipe: Recipe, work: Path, seed: int, pairs: int) -> None:
         self._recipe = recipe
         self._folder = RunFolder(work)
         self._rng = random.Random(seed_of("ceiling", seed))
         self._seed = seed
-        self._items = {
-            number: ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=1_000, seed=number)).items(self._folder.images.put)
-            for number in (STOP_SEED, REPORT_SEED)
-        }
+        self._pairs = pairs
 
     def example(self, number: int) -> Example:
         """A prompt to judge and the reply of a perfect judge."""
@@ -78,55 +76,62 @@ class Ceiling:
         reply = trace(shared, one, other, one if letter == "A" else other, letter)
         return Example(key=str(number), messages=(Message(role="user", content=(ref, asked)),), reply=reply)
 
-    def fit(self, start: Path, into: Path, rate: float, number: int) -> None:
+    def fit(self, start: Path, into: Path, rate: float, number: int, traces: int) -> None:
         """One round of training."""
         recipe = self._recipe.training.model_copy(update={"learning_rate": rate, "epochs": 1})
-        into.mkdir()
+        work = into.with_suffix(".work")
+        for folder in (into, work):
+            folder.mkdir()
         trainer = SftTrainer(recipe, read_image=self._folder.images.get)
+        examples = [self.example(i) for i in range(traces)]
         seed = seed_of("ceiling", self._seed, number)
-        trainer.fit([self.example(i) for i in range(TRACES)], start=start, into=into, seed=seed, advance=lambda _: None)
+        trainer.fit(examples, start=start, into=into, work=work, seed=seed, advance=lambda _: None)
 
     def measure(self, model: Path, benchmark_seed: int, number: int) -> dict[str, Any]:
         """The figures of a model on a benchmark seed."""
+        benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=self._pairs, seed=benchmark_seed))
+        items = benchmark.load(self._folder.images.put, quiet).items
         engine = open_engine(self._recipe.engine, model, self._folder.images.get)
-        items = self._items[benchmark_seed]
         place = self._folder.root / f"measured-{number}-{benchmark_seed}"
-        asking = self._recipe.judging.model_copy(update={"sampling": self._recipe.evaluation.sampling, "samples": 1})
+        protocol = replace(self._recipe.judging.protocol, sampling=self._recipe.evaluation.sampling.sampling(), samples=1)
         table = Table(place, JUDGMENTS, {"model": str(model)})
         named = NamedEngine(name="ceiling", engine=engine)
-        judge.judge([item.pair for item in items], table, model=named, recipe=asking, seed=0, progress=quiet)
+        evaluate.ask(items, table, model=named, protocol=protocol, seed=0, progress=quiet)
         engine.close()
-        return evaluate.figures(items, table.rows())
+        return evaluate.figures(items, table.rows(), protocol)
 
 
 def quiet(*_: Any, **__: Any) -> Any:
     """Progress that shows nothing."""
-    from contextlib import nullcontext
-
     return nullcontext(lambda _: None)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--traces", type=int, default=4_000, help="traces of a round")
+    parser.add_argument("--patience", type=int, default=3, help="halvings of the rate")
+    parser.add_argument("--pairs", type=int, default=1_000, help="benchmark pairs")
+    parser.add_argument("--keep", type=Path, default=ROOT / "docs" / "runs", help="where the summary goes")
     options = parser.parse_args()
     recipe = load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml")
     with tempfile.TemporaryDirectory() as work:
-        ceiling = Ceiling(recipe, Path(work), options.seed)
+        ceiling = Ceiling(recipe, Path(work), options.seed, options.pairs)
         model, best, rate, halved, rounds = find_model("shapes"), -1.0, recipe.training.learning_rate, 0, []
-        while halved < PATIENCE:
-            candidate = Path(work) / f"round-{len(rounds) + 1}"
-            ceiling.fit(model, candidate, rate, len(rounds) + 1)
-            figures = ceiling.measure(candidate, STOP_SEED, len(rounds) + 1)
-            rounds.append({"traces": TRACES, "rate": rate, **{k: figures[k] for k in ("accuracy", "pair_accuracy")}})
-            print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
+        while halved < options.patience:
+            number = len(rounds) + 1
+            candidate = Path(work) / f"round-{number}"
+            ceiling.fit(model, candidate, rate, number, options.traces)
+            figures = ceiling.measure(candidate, STOP_SEED, number)
+            rounds.append({"traces": options.traces, "rate": rate, **{k: figures[k] for k in ("accuracy", "pair_accuracy")}})
+            print(f"round {number}: {rounds[-1]}", flush=True)
             if figures["pair_accuracy"] > best:
                 model, best = candidate, figures["pair_accuracy"]
             else:
                 rate, halved = rate / 2, halved + 1
         result = {"seed": options.seed, "rounds": rounds, "benchmark": ceiling.measure(model, REPORT_SEED, 0)}
-    path = ROOT / "docs" / "runs" / f"ceiling-{options.seed}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    options.keep.mkdir(parents=True, exist_ok=True)
+    (options.keep / f"ceiling-{options.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     print({name: result["benchmark"][name] for name in ("accuracy", "pair_accuracy", "first_position_rate")})
 
 

@@ -2,7 +2,7 @@
 
     python experiments/lora.py                    all arms, seeds 1 to 3, one run after the other, on an idle machine
     python experiments/lora.py --arms lora-16 --seeds 1 --set prompts.0.limit=160 --set loop.iterations=1 --keep runs/try
-    python experiments/lora.py --table            no run: the table from docs/runs/training-*.json
+    python experiments/report.py                  then, the table of docs/training.md from docs/runs/training-*.json
 
 A run lives in KEEP/ARM-SEED if --keep says where, else in runs/lora, and goes on where it stopped. What it took and how its
 judges did is kept in docs/runs, unless --keep is given. Seconds are those of the training stage, loading and saving included;
@@ -19,7 +19,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -58,41 +57,20 @@ def run(arm: str, seed: int, folder: Path, changes: Sequence[str]) -> dict[str, 
     return {"arm": arm, "seed": seed, "figures": figures, "seconds": seconds, "examples": examples, "peak_mib": peak}
 
 
-def table(results: Sequence[dict[str, Any]]) -> str:
-    """Markdown: the last judge's accuracies, seconds for a thousand examples learned, and memory; mean over seeds."""
-    lines = [("arm", "seeds", "accuracy", "right in both orders", "s for 1,000 examples", "peak MiB"), ("---",) * 6]
-    for arm in ARMS:
-        found = [result for result in results if result["arm"] == arm]
-        if found:
-            last = [result["figures"][-1] for result in found]
-            pace = [1000 * sum(result["seconds"]) / max(1, sum(result["examples"])) for result in found]
-            columns = [[f["accuracy"] for f in last], [f["pair_accuracy"] for f in last], pace, [r["peak_mib"] for r in found]]
-            formats = (".3f", ".3f", ".1f", ".0f")
-            lines.append((arm, str(len(found)), *(_spread(c, f) for c, f in zip(columns, formats, strict=True))))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    return f"{fmean(values):{form}}" + (f" ± {stdev(values):{form}}" if len(values) > 1 else "")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--keep", type=Path, help="folder of runs that are only tried: nothing goes to docs/runs")
-    parser.add_argument("--table", action="store_true", help="only print the table of the runs that are kept")
     options = parser.parse_args()
     kept = options.keep or KEPT
-    if not options.table:
-        kept.mkdir(parents=True, exist_ok=True)
-        for arm in options.arms:
-            for seed in options.seeds:
-                result = run(arm, seed, options.keep or ROOT / "runs" / "lora", options.changes)
-                (kept / f"training-{arm}-{seed}.json").write_text(json.dumps(result, indent=2) + "\n")
-                print(f"{arm}, seed {seed}: {result['seconds']} s, {result['peak_mib']} MiB", flush=True)
-    print(table([json.loads(path.read_text()) for path in sorted(kept.glob("training-*.json"))]))
+    kept.mkdir(parents=True, exist_ok=True)
+    for arm in options.arms:
+        for seed in options.seeds:
+            result = run(arm, seed, options.keep or ROOT / "runs" / "lora", options.changes)
+            (kept / f"training-{arm}-{seed}.json").write_text(json.dumps(result, indent=2) + "\n")
+            print(f"{arm}, seed {seed}: {result['seconds']} s, {result['peak_mib']} MiB", flush=True)
 
 
 if __name__ == "__main__":

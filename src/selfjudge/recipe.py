@@ -140,7 +140,7 @@ class Synthesis(Section):
     open: OpenRecipe = OpenRecipe()
     closed: ClosedRecipe = ClosedRecipe()
     labels: Literal["synthetic", "coin"] = "synthetic"
-    """The control of an experiment: `coin` calls a random side of each pair the chosen one. A judge must not learn from it."""
+    """The control of an experiment: `coin` calls a random side of each pair the chosen one. Nothing in it says which side is better."""
 
 
 class Judging(Section):

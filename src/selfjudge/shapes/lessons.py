@@ -1,7 +1,8 @@
 """Lessons: what the base model is trained on, drawn from truth as web-scale pre-training draws from the web.
 
 They teach seeing (captions, questions), reading and writing (altered copies, where two texts differ, which option is which)
-and the form of a judge's reply. They do not teach judging: the letter of every judge's reply is a coin flip.
+and the form of a judge's reply. The letter of every judge's reply is a coin flip; that of multiple choice, which is much the same
+task in another form, is true.
 """
 
 from __future__ import annotations

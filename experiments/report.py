@@ -1,0 +1,231 @@
+"""The tables of README.md, docs/results.md and docs/training.md, from the summaries in docs/runs.
+
+    python experiments/report.py           write them, between `<!-- report: NAME -->` and `<!-- end -->`
+    python experiments/report.py --check   write nothing, and exit with 1 where a page is out of date
+
+A cell is the mean over seeds ± half of its 95 % t-interval. Seed 0 is left out: the recipe was chosen on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import accumulate
+from statistics import fmean
+from typing import Any
+
+from arms import ARMS, KEPT, ROOT, stem
+from lora import ARMS as TRAINED
+
+from selfjudge.method.seeds import margin
+
+PAGES = ("README.md", "docs/results.md", "docs/training.md")
+MEASURES = {"accuracy": "right per order", "pair_accuracy": "right in both orders", "first_position_rate": "says first"}
+SHORT = ("attribute", "count", "digit", "existence")
+"""The dimensions of short answers, each with as many pairs; the fifth has captions."""
+WAYS = {
+    "judge, greedy": "the base, asked as a judge, greedy",
+    "judge, sampled": "the base, asked as a judge, sampled",
+    "multiple choice": "the base, asked as multiple choice",
+    "own answer": "the base's own answer: is it the better response?",
+}
+
+Figures = dict[str, Any]
+Measure = Callable[[Figures], float]
+
+
+@cache
+def summaries(name: str) -> list[Figures]:
+    """The summaries of something that ran with several seeds, by seed."""
+    found = {path: re.fullmatch(rf"{re.escape(name)}-([1-9]\d*)", path.stem) for path in KEPT.glob("*.json")}
+    numbered = sorted((int(match[1]), path) for path, match in found.items() if match)
+    return [json.loads(path.read_text()) for _, path in numbered]
+
+
+def at(arm: str, iteration: int) -> list[Figures]:
+    """What the judges of an iteration had on shapes-bench, by seed."""
+    return [state["iterations"][iteration]["benchmarks"]["shapes-bench"] for state in summaries(stem(arm))]
+
+
+def iterations(arm: str) -> range:
+    return range(len(summaries(stem(arm))[0]["iterations"]))
+
+
+def baselines() -> dict[str, Figures]:
+    """The figures of the ways to ask the base, of which there is one run."""
+    ways: dict[str, Figures] = json.loads((KEPT / "baselines-base.json").read_text())["ways"]
+    return {title: ways[way]["all"] for way, title in WAYS.items()}
+
+
+def overall(name: str) -> Measure:
+    return lambda figures: figures[name]
+
+
+def within(dimension: str, name: str) -> Measure:
+    return lambda figures: figures["dimensions"][dimension][name]
+
+
+def short(figures: Figures) -> float:
+    """Right in both orders among the pairs of short answers."""
+    return fmean(figures["dimensions"][dimension]["pair_accuracy"] for dimension in SHORT)
+
+
+HEADLINE = (overall("accuracy"), overall("pair_accuracy"), short)
+
+
+def spread(values: Sequence[float], form: str = ".3f") -> str:
+    """The mean, and its margin where the values differ."""
+    half = margin(values)
+    return f"{fmean(values):{form}}" + (f" ± {half:{form}}" if half else "")
+
+
+def cells(figures: Sequence[Figures], *measures: Measure) -> list[str]:
+    """Each measure, over seeds."""
+    return [spread([measure(one) for one in figures]) for measure in measures]
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+
+
+def by_iteration(rows: Sequence[tuple[str, str, Measure]]) -> str:
+    """A row for each name, arm and measure; a column for each iteration."""
+    head = ("", *(f"iteration {number}" for number in iterations(rows[0][1])))
+    return markdown(head, [(name, *(cells(at(arm, i), measure)[0] for i in iterations(arm))) for name, arm, measure in rows])
+
+
+def demo() -> str:
+    """The demo between what it has to beat and what it could reach."""
+    last, coin = at("demo", -1), at("coin labels", -1)
+    highest = max(figures["accuracy"] for figures in coin)
+    rows = [("a coin", "0.5", "0.25", "0.25")]
+    rows += [(title, *cells([figures], *HEADLINE)) for title, figures in baselines().items()]
+    rows += [("**the demo's recipe, iteration 4**", *(f"**{cell}**" for cell in cells(last, *HEADLINE)))]
+    rows += [(f"random labels (one of {len(coin)} runs drifted: {highest:.2f})", *cells(coin, *HEADLINE))]
+    rows += [("supervised ceiling: true labels", *cells([state["benchmark"] for state in summaries("ceiling")], *HEADLINE))]
+    return markdown(("", "per order", "in both orders", "short answers, in both orders"), rows)
+
+
+def arms() -> str:
+    """Each measure of each arm by iteration."""
+    parts = [f"**{title}**\n\n" + by_iteration([(arm, arm, overall(name)) for arm in ARMS]) for name, title in MEASURES.items()]
+    return "\n\n".join(parts)
+
+
+def ceiling() -> str:
+    """The demo's last iteration beside what `experiments/ceiling.py` reached with true labels."""
+    rows = []
+    for name in ("accuracy", "pair_accuracy"):
+        ours = [figures[name] for figures in at("demo", -1)]
+        best = [state["benchmark"][name] for state in summaries("ceiling")]
+        rows.append((MEASURES[name], spread(ours), spread(best), f"{fmean(ours) / fmean(best):.3f}"))
+    return markdown(("", "demo", "ceiling", "share"), rows)
+
+
+def dimensions() -> str:
+    """The demo's dimensions by iteration."""
+    names = at("demo", 0)[0]["dimensions"]
+    return by_iteration([(name, "demo", within(name, "accuracy")) for name in names])
+
+
+def counting() -> str:
+    """Counting by iteration, for the arms in which it was learned."""
+    rows = [(arm, measure) for measure in ("accuracy", "pair_accuracy") for arm in ("demo", "constant rate", "restart")]
+    return by_iteration([(f"{arm}, {MEASURES[measure]}", arm, within("count", measure)) for arm, measure in rows])
+
+
+def coin() -> str:
+    """Each run with random labels after its last iteration."""
+    measures = {
+        "per order": overall("accuracy"),
+        "in both orders": overall("pair_accuracy"),
+        "consistent": overall("consistency"),
+        "count, per order": within("count", "accuracy"),
+        "count, in both orders": within("count", "pair_accuracy"),
+        "attribute, per order": within("attribute", "accuracy"),
+    }
+    states = zip(summaries(stem("coin labels")), at("coin labels", -1), strict=True)
+    return markdown(("seed", *measures), [(str(state["seed"]), *cells([last], *measures.values())) for state, last in states])
+
+
+def traces() -> str:
+    """What two arms have after how many traces, all iterations so far together."""
+    rows = []
+    for arm in ("paper's filter", "constant rate"):
+        runs = [accumulate(entry["traces"] or 0 for entry in state["iterations"]) for state in summaries(stem(arm))]
+        for number, so_far in list(enumerate(zip(*runs, strict=True)))[1:]:
+            figures = cells(at(arm, number), overall("accuracy"), overall("pair_accuracy"))
+            rows.append((arm, str(number), f"{fmean(so_far):,.0f}", *figures))
+    return markdown(("arm", "iteration", "traces so far", "per order", "in both orders"), rows)
+
+
+def ways() -> str:
+    """Right in both orders by dimension, for each way to ask the base."""
+    names = next(iter(baselines().values()))["dimensions"]
+    measures = [within(name, "pair_accuracy") for name in names]
+    rows = [(title, *cells([figures], *measures)) for title, figures in baselines().items()]
+    rows += [("the demo's recipe, iteration 4", *cells(at("demo", -1), *measures))]
+    return markdown(("right in both orders", *names), rows)
+
+
+def labels() -> str:
+    """The share of right labels among the pairs that a demo run made, and among those that it kept."""
+    run = json.loads((KEPT / "baselines-labels.json").read_text())
+    groups = [("open",), ("closed",), ("open", "closed")]
+    rows = []
+    for number, counts in enumerate(run["iterations"], 1):
+        pairs = [[counts[kind][which] for kind in group] for group in groups for which in ("made", "kept")]
+        rows.append((str(number), *map(_right, pairs)))
+    names = ("captions", "short answers", "all")
+    return markdown(("iteration", *(f"{name}, {which}" for name in names for which in ("made", "kept"))), rows)
+
+
+def _right(parts: Sequence[dict[str, int]]) -> str:
+    number = sum(sum(part.values()) for part in parts)
+    return f"{sum(part.get('right', 0) for part in parts) / number:.3f} of {number}" if number else "–"
+
+
+def lora() -> str:
+    """The last judges of `experiments/lora.py`."""
+    rows = []
+    for arm in TRAINED:
+        if kept := summaries(f"training-{arm}"):
+            last = [state["figures"][-1] for state in kept]
+            peaks = [state["peak_mib"] for state in kept]
+            seeds = ", ".join(str(state["seed"]) for state in kept)
+            figures = cells(last, overall("accuracy"), overall("pair_accuracy"))
+            rows.append((arm, seeds, *figures, " to ".join(f"{peak:,}" for peak in sorted({min(peaks), max(peaks)}))))
+    return markdown(("arm", "seeds", "per order", "in both orders", "peak MiB"), rows)
+
+
+SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora)
+
+
+def filled(page: str) -> str:
+    """A page with its tables as the summaries have them now."""
+    for section in SECTIONS:
+        mark = f"<!-- report: {section.__name__} -->"
+        if mark in page:
+            head, _, rest = page.partition(mark)
+            page = f"{head}{mark}\n\n{section()}\n\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="only say whether the pages are up to date")
+    options = parser.parse_args()
+    stale = [page for page in PAGES if filled((ROOT / page).read_text()) != (ROOT / page).read_text()]
+    if options.check and stale:
+        sys.exit(f"out of date, run `python experiments/report.py`: {', '.join(stale)}")
+    for page in stale:
+        (ROOT / page).write_text(filled((ROOT / page).read_text()))
+
+
+if __name__ == "__main__":
+    main()
