@@ -95,7 +95,7 @@ def _kept(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def labels(run: Path) -> dict[str, Any]:
-    """For each iteration and kind: how many pairs were made and kept, and of how many the label is right, reversed, or neither."""
+    """For each iteration and kind: pairs that were made, and that were kept, by whether their label is right."""
     recipe = json.loads((run / "recipe.json").read_text())
     known = dict(_truths(ShapesSource(**recipe["prompts"][0])))
     iterations = []
@@ -125,7 +125,7 @@ def _truths(source: ShapesSource) -> Iterator[tuple[str, str]]:
 
 
 def check(pair: dict[str, Any], true: str) -> str:
-    """Whether the chosen response is right (`right`), the rejected one (`reversed`), or neither; of captions, the changed word."""
+    """Which response is right: `right` for the chosen one, `reversed`, or `neither`. Of captions, the changed word decides."""
     if pair["kind"] == Kind.CLOSED:
         return {pair["chosen"]: "right", pair["rejected"]: "reversed"}.get(true, "neither")
     words = zip(*(text.replace(",", " ,").split() for text in (pair["chosen"], pair["rejected"], true)), strict=False)

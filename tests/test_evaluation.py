@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from runs import digests, no_progress
 from selfjudge.errors import RunError
 from selfjudge.evaluation import Asking, evaluate
 from selfjudge.recipe import PairsBench, ShapesBench
+from selfjudge.report.figures import show_measured
 from selfjudge.store import RunFolder
 
 SHAPES = ShapesBench(name="shapes-bench", pairs=300, seed=5)
@@ -26,6 +29,20 @@ def measured(judge: str, folder: Path, benchmark: Any = SHAPES, limit: int | Non
 def test_who_always_says_first_is_never_right_in_both_orders(tmp_path: Path):
     figures = measured("first", tmp_path)
     assert (figures["accuracy"], figures["pair_accuracy"], figures["first_position_rate"]) == (0.5, 0.0, 1.0)
+
+
+def test_figures_of_a_judge_that_does_the_same_everywhere_have_intervals_with_a_width(tmp_path: Path):
+    figures = measured("first", tmp_path)
+    for part in (figures, *figures["dimensions"].values()):
+        limits = [limits for name, limits in part.items() if name.endswith("ci95")]
+        assert len(limits) >= 2 and all(0 <= low < high <= 1 for low, high in limits)
+
+
+@pytest.mark.parametrize(("limit", "noted"), [(5, True), (40, False)])
+def test_few_questions_are_noted_beside_the_intervals(tmp_path: Path, limit: int, noted: bool):
+    console = Console(record=True, file=io.StringIO(), width=200)
+    show_measured(measured("first", tmp_path, limit=limit), console)
+    assert (f"{limit} independent questions" in console.export_text()) is noted
 
 
 def test_a_coin_is_right_half_the_time_and_a_quarter_in_both_orders(tmp_path: Path):

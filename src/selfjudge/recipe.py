@@ -140,7 +140,7 @@ class Synthesis(Section):
     open: OpenRecipe = OpenRecipe()
     closed: ClosedRecipe = ClosedRecipe()
     labels: Literal["synthetic", "coin"] = "synthetic"
-    """The control of an experiment: `coin` calls a random side of each pair the chosen one. Nothing in it says which side is better."""
+    """The control of an experiment: `coin` calls a random side of each pair the chosen one, so no label says which is better."""
 
 
 class Judging(Section):
