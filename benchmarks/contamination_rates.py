@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_images
 
-from selfjudge.images import examine
+from selfjudge.images import decode, examine
 from selfjudge.method import contamination
 from selfjudge.method.contamination import HASH_BITS, Exhibit, HitKind, Index, Look, Probe, is_flat
 from selfjudge.recipe import MAX_PIXELS, ShapesBench, ShapesSource
@@ -52,7 +52,7 @@ def shapes(seed: int) -> Halves:
     held_out: dict[str, bytes] = {}
     ShapesBenchmark(ShapesBench(name="shapes-bench", seed=seed)).items(lambda ref, data: held_out.setdefault(ref.sha256, data))
     prompts = [raw.images[0] for raw in ShapesPrompts(ShapesSource(kind="shapes", limit=5 * DRAWN, seed=seed))]
-    return [Image.open(io.BytesIO(data)) for data in prompts], [Image.open(io.BytesIO(data)) for data in held_out.values()]
+    return [decode(data) for data in prompts], [decode(data) for data in held_out.values()]
 
 
 def digits(_: int) -> Halves:

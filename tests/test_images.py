@@ -1,16 +1,20 @@
 """Images are admitted as every engine will see them, or refused with a reason before they can do harm."""
 
 import io
+import os
 import struct
+import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from selfjudge import images
 from selfjudge.errors import SelfjudgeError
-from selfjudge.images import BadImage, admit, decode, examine
+from selfjudge.images import BadImage, admit, decode, encode, examine
 from selfjudge.method.contamination import alike
 
 LIMIT = 10_000
@@ -140,3 +144,110 @@ def test_without_its_package_examining_says_what_to_install(monkeypatch: pytest.
     with pytest.raises(SelfjudgeError, match="ImageHash") as error:
         examine(encoded(colours(), "PNG"), max_pixels=LIMIT)
     assert "selfjudge[local]" in str(error.value.hint)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n0 0 8 8 rectfill showpage\n%%EOF\n"
+BINARY_POSTSCRIPT = struct.pack("<4sIIIIIIH", b"\xc5\xd0\xd3\xc6", 32, len(POSTSCRIPT), 0, 0, 0, 0, 0) + b"\0\0" + POSTSCRIPT
+
+
+@pytest.mark.parametrize("data", [POSTSCRIPT, BINARY_POSTSCRIPT], ids=["text", "binary"])
+def test_an_image_never_runs_postscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes):
+    called = tmp_path / "called"
+    for name in ("gs", "gswin64c"):
+        (tmp_path / name).write_text(f"#!/bin/sh\ntouch {called}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    (tmp_path / "picture.png").write_bytes(data)
+    for image in (data, tmp_path / "picture.png"):
+        for look in (admit, examine):
+            with pytest.raises(BadImage) as refused:
+                look(image, max_pixels=LIMIT)
+            assert refused.value.reason == "not_an_image"
+    with pytest.raises(BadImage):
+        decode(data)
+    assert not called.exists()
+
+
+def test_only_the_stated_formats_are_opened(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(images, "FORMATS", ("JPEG",))
+    admit(encoded(colours(), "JPEG"), max_pixels=LIMIT)
+    for kind in ("PNG", "GIF", "PCX", "TGA", "ICO"):
+        with pytest.raises(BadImage, match="none of the formats that are read: JPEG"):
+            admit(encoded(colours(), kind), max_pixels=LIMIT)
+
+
+def test_heic_is_named_with_the_remedy():
+    with pytest.raises(BadImage, match="HEIC.*convert it to JPEG"):
+        admit(b"\0\0\0\x18ftypheic" + bytes(40), max_pixels=LIMIT)
+
+
+def test_pillows_own_limit_is_neither_changed_nor_needed(monkeypatch: pytest.MonkeyPatch):
+    code = "import PIL.Image as I; n = I.MAX_IMAGE_PIXELS; import selfjudge, selfjudge.judge, selfjudge.images as s, sys; "
+    code += "s.admit(sys.stdin.buffer.read(), max_pixels=10**6); assert I.MAX_IMAGE_PIXELS == n"
+    subprocess.run([sys.executable, "-c", code], check=True, input=encoded(colours(), "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for kind in ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "PPM"):
+        admit(encoded(colours(), kind), max_pixels=LIMIT)
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_a_shortage_of_memory_is_no_fault_of_the_image(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(MemoryError):
+        admit(encoded(colours(), "PNG"), max_pixels=LIMIT)
+
+
+def test_a_file_that_is_too_large_is_refused_as_bytes_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 100)
+    with pytest.raises(BadImage) as refused:
+        admit(encoded(colours(), "PNG"), max_pixels=LIMIT)
+    assert refused.value.reason == "too_many_bytes"
+
+
+def test_a_float_picture_that_holds_no_numbers_is_refused():
+    for value in (np.nan, np.inf):
+        data = encoded(Image.fromarray(np.full((8, 8), value, dtype=np.float32)), "TIFF")
+        with pytest.raises(BadImage, match="infinite or not a number"):
+            admit(data, max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P", "CMYK", "YCbCr", "LAB", "I", "F", "I;16", "1"])
+def test_a_picture_in_memory_is_converted_as_its_file_is(mode: str):
+    made = colours().convert("L").convert(mode) if mode in ("I;16", "F", "LA") else colours().convert("RGB")
+    made = Image.merge("LAB", made.split()) if mode == "LAB" else made.convert(mode)
+    data = encoded(made, "TIFF" if mode != "P" else "PNG")
+    by_file, kept = admit(data, max_pixels=LIMIT)
+    by_picture, drawn = admit(encode(Image.open(io.BytesIO(data))), max_pixels=LIMIT)
+    assert decode(kept).tobytes() == decode(drawn).tobytes()
+    assert mode == "P" or by_file == by_picture
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 9])
+def test_a_photograph_in_memory_is_turned_as_its_file_is(mode: str, orientation: int):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(colours().convert(mode), "JPEG", exif=exif)
+    photograph = Image.open(io.BytesIO(data))
+    by_file, kept = admit(data, max_pixels=LIMIT)
+    by_picture, drawn = admit(encode(photograph), max_pixels=LIMIT)
+    assert decode(kept).tobytes() == decode(drawn).tobytes() and decode(kept).size == decode(drawn).size
+    assert by_file == by_picture or (mode, orientation) in (("RGB", 1), ("L", 1))
+    assert photograph.mode == mode
+
+
+def test_an_array_is_the_picture_it_holds():
+    for array in (np.asarray(colours()), np.asarray(colours().convert("L")), np.asarray(colours().convert("RGBA"))):
+        assert encode(array) == encode(Image.fromarray(array))
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    assert admit(encode(deep), max_pixels=LIMIT) == admit(encoded(Image.fromarray(deep), "PNG"), max_pixels=LIMIT)
+
+
+def test_a_phones_photograph_with_a_second_picture_stays_a_jpeg():
+    data = encoded(colours(), "MPO", save_all=True, append_images=[colours(1)])
+    ref, _ = admit(data, max_pixels=LIMIT)
+    assert ref.media_type == "image/jpeg" and encode(Image.open(io.BytesIO(data))) == admit(data, max_pixels=LIMIT)[1]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from selfjudge import Judge, Preference
 from selfjudge.chat import Completion, Request
-from selfjudge.errors import InputError
+from selfjudge.errors import EngineError, InputError
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.scenes import draw_scene
-from selfjudge.types import Finish
+from selfjudge.types import Finish, ImageRef
 
 PICTURE = Image.fromarray(draw(draw_scene(random.Random(0), held_out=True), random.Random(0)))
 
@@ -90,3 +92,64 @@ def test_an_image_that_cannot_be_read_is_an_error_with_a_hint(judge: Judge, imag
 def test_a_judge_that_does_not_exist_is_an_error():
     with pytest.raises(InputError, match="there is no model"):
         Judge.load("/nowhere")
+
+
+class Broken(Says):
+    """An engine that cannot answer."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            yield Completion(
+                key=request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error="CUDA is gone"
+            )
+
+
+def test_an_engine_that_fails_is_an_error_with_its_words():
+    with pytest.raises(EngineError, match="CUDA is gone") as error:
+        Judge(Broken("good"), template="{first}{second}", images={}).compare(PICTURE, "which?", "good", "bad")
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("image", [None, [PICTURE], (PICTURE, PICTURE), 3, object(), np.zeros((2, 2, 7)), np.zeros(0)])
+def test_an_image_of_another_type_is_an_error_in_words(image: object):
+    with pytest.raises(InputError, match="image") as error:
+        Judge(Says("good"), template="{first}{second}", images={}).compare(image, "which?", "good", "bad")
+    assert "Give one image" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("place", ["prompt", "response_a", "response_b"])
+@pytest.mark.parametrize("text", [None, 1, b"good", ["good"]])
+def test_a_text_of_another_type_is_an_error_that_names_it(place: str, text: object):
+    texts = {"prompt": "which?", "response_a": "good", "response_b": "bad", place: text}
+    with pytest.raises(InputError, match=f"`{place}` is of type {type(text).__name__}"):
+        Judge(Says("good"), template="{first}{second}", images={}).compare(PICTURE, **texts)
+
+
+class Looks(Says):
+    """An engine that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__("good")
+        self.shown: list[ImageRef] = []
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        waiting = list(requests)
+        self.shown += {ref for request in waiting for message in request.messages for ref in message.images}
+        return super().generate(waiting)
+
+
+def test_path_bytes_picture_and_array_are_one_reference_also_on_their_side(tmp_path: Path):
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    PICTURE.convert("CMYK").save(tmp_path / "p.jpg", exif=sideways)
+    PICTURE.save(tmp_path / "p.png")
+    engine = Looks()
+    judge = Judge(engine, template="{images}A: {first}\nB: {second}", images={})
+    for name in ("p.jpg", "p.png"):
+        file = tmp_path / name
+        for image in (file, str(file), file.read_bytes(), Image.open(file)):
+            judge.compare(image, "which?", "good", "bad")
+    judge.compare(np.asarray(PICTURE), "which?", "good", "bad")
+    turned, upright = engine.shown[:4], engine.shown[4:]
+    assert len(set(turned)) == len(set(upright)) == 1
+    assert (turned[0].width, turned[0].height) == PICTURE.size[::-1]

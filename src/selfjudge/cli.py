@@ -153,6 +153,9 @@ def evaluate(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Leave rows without an image out, and count them.")
     ] = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Also read images outside of the data's folder.")
+    ] = False,
     exclude: Annotated[
         str | None, typer.Option(help="Sources or dimensions to leave out, by commas; contradictory.", show_default=False)
     ] = None,
@@ -171,7 +174,10 @@ def evaluate(
     from .wiring import named_benchmark
 
     left_out = exclude.split(",") if exclude else []
-    named = [named_benchmark(name, allow_missing=allow_missing, exclude=left_out) for name in benchmark.split(",")]
+    named = [
+        named_benchmark(name, allow_missing=allow_missing, allow_outside=allow_outside, exclude=left_out)
+        for name in benchmark.split(",")
+    ]
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, limit=limit)
     place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
@@ -226,6 +232,9 @@ def contamination(
     ],
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
     out: Annotated[Path | None, typer.Option(help="All rows go here, as JSONL.", show_default="none")] = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Also read images outside of the data's folder.")
+    ] = False,
 ) -> None:
     """Find prompts that show what a benchmark shows: the same image, one that looks the same, or the same long text.
 
@@ -234,8 +243,10 @@ def contamination(
     from .contamination import check
     from .wiring import find_prompts, make_benchmark, named_benchmark
 
-    sources, max_pixels = find_prompts(prompts)
-    benchmarks = [make_benchmark(named_benchmark(name)) for name in map(str.strip, benchmark.split(","))]
+    sources, max_pixels = find_prompts(prompts, allow_outside=allow_outside)
+    benchmarks = [
+        make_benchmark(named_benchmark(name, allow_outside=allow_outside)) for name in map(str.strip, benchmark.split(","))
+    ]
     figures = check(sources, benchmarks, max_pixels=max_pixels, progress=_progress, out=out)
     if form == "json":
         typer.echo(json.dumps(figures, indent=2))

@@ -58,6 +58,9 @@ def _show_list() -> None:
 def report(
     benchmark: Annotated[str, typer.Argument(help="NAME, NAME=PATH or a JSONL file of pairs.", show_default=False)],
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Also read images outside of the data's folder.")
+    ] = False,
 ) -> None:
     """Read a benchmark and say what is odd about its data; no judge is asked.
 
@@ -67,7 +70,7 @@ def report(
     from .evaluation import inspect
     from .wiring import named_benchmark
 
-    found = inspect(named_benchmark(benchmark, allow_missing=True), progress)
+    found = inspect(named_benchmark(benchmark, allow_missing=True, allow_outside=allow_outside), progress)
     if form == "json":
         typer.echo(json.dumps(found, indent=2))
     else:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .chat import Sampling
+from .chat import Completion, Sampling
 from .disk import read_json
-from .errors import InputError
-from .images import BadImage, admit
+from .errors import EngineError, InputError
+from .image_files import BadImage, locate
+from .images import admit, encode
 from .method.protocols import STRICT
 from .method.verdicts import probability
 from .ports import Engine
 from .recipe import MAX_PIXELS, Judging, TransformersEngine
 from .stages.judge import comparison_request
 from .store import CARD
-from .types import ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
+from .types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
 from .wiring import find_model, open_engine
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
+    Picture = str | Path | bytes | Image | np.ndarray[Any, Any]
+
 Side = Literal["a", "b"]
+
+_IMAGES = "Give one image: a path, the bytes of a file, a PIL image, or an array of uint8 (height, width) or (height, width, 3)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class Judge:
 
     def compare(
         self,
-        image: str | Path | bytes | Image,
+        image: Picture,
         prompt: str,
         response_a: str,
         response_b: str,
@@ -76,8 +81,10 @@ class Judge:
     ) -> Preference:
         """Which of two responses to a prompt about an image is better. Greedy, so the same question has the same answer.
 
-        `image` is a path, the bytes of an image file, or a PIL image. Raises InputError when it cannot be read.
+        `image` is a path, the bytes of an image file, a PIL image, or an array of grey (height, width) or colours (height, width,
+        3 or 4). Raises InputError when it cannot be used or a text is none, EngineError when the engine gives no answer.
         """
+        _check_texts(prompt=prompt, response_a=response_a, response_b=response_b)
         ref = self._admit(image)
         about = Prompt(
             id=Prompt.identify(prompt, (ref,)),
@@ -91,8 +98,10 @@ class Judge:
         pair = PreferencePair(id=identity, prompt=about, chosen=response_a, rejected=response_b, evidence=None)
         protocol = replace(STRICT, template=self._template, sampling=Sampling(temperature=0.0, max_tokens=max_tokens))
         requests = [comparison_request(order, pair.comparison(order), protocol, seed=0) for order in Order]
-        replies = {reply.key: reply for reply in self._engine.generate(requests)}
-        self._images.clear()
+        try:
+            replies = {reply.key: _answered(reply) for reply in self._engine.generate(requests)}
+        finally:
+            self._images.clear()
         named = [_side(protocol.read(replies[order].text, replies[order].finish), order) for order in Order]
         chances = [
             _chance(probability(replies[order]) if side else None, order) for side, order in zip(named, Order, strict=True)
@@ -109,31 +118,43 @@ class Judge:
         """Free the model."""
         self._engine.close()
 
-    def _admit(self, image: str | Path | bytes | Image) -> ImageRef:
+    def _admit(self, image: Picture) -> ImageRef:
         try:
-            ref, data = admit(_bytes(image), max_pixels=MAX_PIXELS)
+            ref, data = admit(_file(image), max_pixels=MAX_PIXELS)
         except BadImage as bad:
-            raise InputError(
-                f"the image cannot be used: {bad.reason}: {bad}",
-                hint="Give a path, the bytes of a file, or a PIL image.",
-            ) from bad
+            raise InputError(f"the image cannot be used: {bad.reason}: {bad}", hint=_IMAGES) from bad
         self._images[ref.sha256] = data
         return ref
 
 
-def _bytes(image: Any) -> bytes:
+def _file(image: object) -> bytes | Path:
+    """An image as a file or the bytes of one. Raises BadImage, and InputError when it is of another type."""
+    from PIL import Image
+
     if isinstance(image, bytes):
         return image
     if isinstance(image, str | Path):
-        try:
-            return Path(image).read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"cannot read the image {image}: {error.strerror}", hint="Give a path, bytes, or a PIL image."
-            ) from error
-    out = BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+        return locate(str(image), Path(), allow_outside=True)
+    if isinstance(image, Image.Image) or hasattr(image, "__array_interface__"):
+        return encode(image)
+    raise InputError(f"the image is of type {type(image).__name__}", hint=_IMAGES)
+
+
+def _check_texts(**texts: object) -> None:
+    """Raises InputError for the first value that is no text."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise InputError(f"`{name}` is of type {type(text).__name__}, not text", hint="Prompt and responses are strings.")
+
+
+def _answered(reply: Completion) -> Completion:
+    """A reply, unless the engine failed to give one. Raises EngineError."""
+    if reply.finish is Finish.ERROR:
+        raise EngineError(
+            f"the judge gave no answer: {reply.error}",
+            hint="The message is the engine's. Ask again; or load the judge with another `device`.",
+        )
+    return reply
 
 
 def _side(verdict: object, order: Order) -> Side | None:

@@ -71,6 +71,8 @@ class FilesSource(Section):
     """Take this many rows, in the order of the file."""
     route: Literal["auto"] | Kind = "auto"
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+    allow_outside: bool = False
+    """Also read images outside of the file's folder. Only for data you trust: it may name any image of yours."""
 
 
 class DatasetSource(Section):
@@ -85,6 +87,8 @@ class DatasetSource(Section):
     """Take this many rows, in the order of the data set."""
     route: Literal["auto"] | Kind = "auto"
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+    allow_outside: bool = False
+    """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
 
 
 class ShapesSource(Section):
@@ -223,6 +227,8 @@ class PairsBench(Section):
     name: Literal["pairs"]
     path: Path
     """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
+    allow_outside: bool = False
+    """Also read images that lie outside of the file's folder."""
 
 
 class PublicBench(Section):
@@ -243,6 +249,8 @@ class PublicBench(Section):
     """The hub's commit or tag. Whatever is read is recorded with its commit and checksum."""
     allow_missing: bool = False
     """Leave rows out whose image is missing, and count them; otherwise they are an error."""
+    allow_outside: bool = False
+    """Also read images that lie outside of the data's folder."""
     exclude: tuple[str, ...] = ()
     """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
 

@@ -173,7 +173,7 @@ def known_rows(name: str) -> tuple[int, ...]:
     return entry_of(name).rows
 
 
-def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence[str] = ()) -> Bench:
+def named_benchmark(text: str, *, allow_missing: bool = False, allow_outside: bool = False, exclude: Sequence[str] = ()) -> Bench:
     """A benchmark as the command line names it: NAME, NAME=PATH, NAME=HUB/NAME@REVISION, or a JSONL file of pairs."""
     if text == "shapes-bench":
         return ShapesBench(name="shapes-bench")
@@ -184,7 +184,7 @@ def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence
             raise InputError(
                 f"there is no benchmark {name}", hint="`selfjudge benchmarks` lists them; a file of pairs ends in .jsonl."
             )
-        return PairsBench(name="pairs", path=path)
+        return PairsBench(name="pairs", path=path, allow_outside=allow_outside)
     revision = None
     if where and not Path(where).exists():
         where, _, revision = where.partition("@")
@@ -193,11 +193,12 @@ def named_benchmark(text: str, *, allow_missing: bool = False, exclude: Sequence
         path=where or None,
         revision=revision or None,
         allow_missing=allow_missing,
+        allow_outside=allow_outside,
         exclude=tuple(exclude),
     )
 
 
-def find_prompts(name: str) -> tuple[tuple[PromptSource, ...], int]:
+def find_prompts(name: str, *, allow_outside: bool = False) -> tuple[tuple[PromptSource, ...], int]:
     """The prompts that a name stands for, and the pixels that an image may have.
 
     A recipe file, a run folder, a JSONL or Parquet file or a folder of them, or a data set: a folder, or a name on the hub.
@@ -210,17 +211,19 @@ def find_prompts(name: str) -> tuple[tuple[PromptSource, ...], int]:
     if (path / "prompts" / "prompts.parquet").exists():
         run: PromptSource = _load(_SOURCES, "run")(path)
         return (run,), MAX_PIXELS
-    return (make_source(_named_source(name, path)),), MAX_PIXELS
+    return (make_source(_named_source(name, path, allow_outside)),), MAX_PIXELS
 
 
-def _named_source(name: str, path: Path) -> Source:
+def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
     files = path.suffix in _FILES or path.is_file() or (path.is_dir() and any(p.suffix in _FILES for p in path.iterdir()))
     if not path.exists() and (files or path.is_absolute() or name.startswith(".")):
         raise InputError(
             f"there are no prompts {name}",
             hint="Name a recipe, a run folder, a .jsonl or .parquet file or a folder of them, or a data set.",
         )
-    return FilesSource(kind="files", path=path) if files else DatasetSource(kind="dataset", path=name)
+    if files:
+        return FilesSource(kind="files", path=path, allow_outside=allow_outside)
+    return DatasetSource(kind="dataset", path=name, allow_outside=allow_outside)
 
 
 def make_source(recipe: Source) -> PromptSource:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from runs import no_progress
@@ -34,11 +36,12 @@ def png(seed: int) -> bytes:
 
 
 def ingested(
-    folder: Path, rows: list[object], into: str = "run", excluded: Index | None = None
+    folder: Path, rows: list[object], into: str = "run", excluded: Index | None = None, allow_outside: bool = False
 ) -> tuple[list[dict], dict[str, str]]:
     """Prompts, and the refused rows by place with their reasons."""
+    folder.mkdir(exist_ok=True)
     (folder / "p.jsonl").write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
-    source = FilePrompts(FilesSource(kind="files", path=folder / "p.jsonl"))
+    source = FilePrompts(FilesSource(kind="files", path=folder / "p.jsonl", allow_outside=allow_outside))
     prompts, refused = (Table(folder / into, kind, IDENTITY) for kind in (PROMPTS, REFUSED))
     images = ImageStore(folder / into / "images")
     ingest([source], prompts, refused, images=images, max_pixels=10_000, progress=no_progress, excluded=excluded)
@@ -179,3 +182,30 @@ def test_a_benchmark_that_shows_nothing_of_it_changes_nothing(tmp_path: Path):
         (tmp_path / f"{seed}.png").write_bytes(png(seed))
     rows: list[object] = [{"prompt": "p", "image": "0.png"}, {"prompt": "p", "image": "gone.png"}]
     assert ingested(tmp_path, rows) == ingested(tmp_path, rows, into="other", excluded=benchmark(tmp_path, "1.png"))
+
+
+def test_only_files_in_the_datas_folder_are_read_unless_the_source_allows_others(tmp_path: Path):
+    (tmp_path / "private.png").write_bytes(png(1))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "1.png").write_bytes(png(2))
+    os.mkfifo(folder / "pipe.png")
+    names = ("../private.png", str(tmp_path / "private.png"), str(folder / "1.png"), "pipe.png", "/dev/zero")
+    rows: list[object] = [{"prompt": f"p{n}", "image": name} for n, name in enumerate(names)]
+    prompts, refused = ingested(folder, rows)
+    assert [row["source"] for row in prompts] == ["p.jsonl:3"]
+    assert list(refused.values()) == ["outside_folder", "outside_folder", "not_a_file", "outside_folder"]
+    prompts, refused = ingested(folder, rows, into="allowed", allow_outside=True)
+    assert {row["source"] for row in prompts} == {"p.jsonl:1", "p.jsonl:2", "p.jsonl:3"}
+    assert refused == {"p.jsonl:4": "not_a_file", "p.jsonl:5": "not_a_file"}
+
+
+def test_a_shortage_of_memory_ends_reading_and_seals_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    (tmp_path / "1.png").write_bytes(png(1))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(MemoryError):
+        ingested(tmp_path, [{"prompt": "p", "image": "1.png"}])
+    assert not list((tmp_path / "run").glob("*.parquet"))

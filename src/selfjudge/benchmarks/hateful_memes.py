@@ -15,8 +15,8 @@ from typing import Any
 from ..errors import InputError, SelfjudgeError
 from ..types import content_id, seed_of
 from .hub import not_given
-from .mmrb_rows import picture
-from .mmrb_sources import Requests, Unfit
+from .mmrb_rows import picture, picture_file
+from .mmrb_sources import Requests
 
 PREFIX = "hateful_memes"
 SUBSET = "toxicity (user subset)"
@@ -54,10 +54,7 @@ class Memes:
         """The bytes of a meme. Raises Unfit."""
         if isinstance(meme.image, int):
             return picture(self.data[meme.image]["image"])
-        try:
-            return meme.image.read_bytes()
-        except OSError as error:
-            raise Unfit("no_image", f"cannot read {meme.image.name}: {error.strerror}") from error
+        return picture_file(meme.image)
 
 
 def open_memes(folder: Path) -> Memes:

@@ -31,7 +31,7 @@ from . import hateful_memes
 from .catalogue import manifest_of
 from .mmrb_counts import count, warnings
 from .mmrb_ledger import Built, Ledger
-from .mmrb_rows import LOCAL, Library, picture
+from .mmrb_rows import LOCAL, Library, picture, picture_file
 from .mmrb_sources import PAIRS, PAIRS_REPOSITORY, REQUESTS, SOURCES, Source, Unfit, only_image, source_name
 from .multimodal_rewardbench import NAME
 from .pictures import as_named
@@ -240,7 +240,7 @@ def _pairs(work: Work, tasks: Sequence[Task], library: Library) -> Iterator[Task
                 raise Unfit("missing_source_row", f"{PAIRS_REPOSITORY} has no data/{path.relative_to(data)}")
             if not _text(task):
                 raise Unfit("no_text", "the release has no `Text` for this row")
-            work.build(task, _text(task), path.read_bytes(), revision=revision, by="path")
+            work.build(task, _text(task), picture_file(path), revision=revision, by="path")
         except Unfit as bad:
             work.refuse(task, bad)
         yield task

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import InputError, SelfjudgeError
+from ..image_files import BadImage, read
 from .hub import HuggingFace, not_given
 from .mmrb_sources import PAIRS_REPOSITORY, SOURCES, Row, Source, Unfit
 
@@ -208,12 +209,20 @@ def _columns(part: Any) -> list[str]:
     return list(names)
 
 
+def picture_file(path: Path) -> bytes:
+    """The bytes of a picture's file. Raises Unfit."""
+    try:
+        return read(path)
+    except BadImage as bad:
+        raise Unfit("no_image", str(bad)) from bad
+
+
 def picture(value: Any) -> bytes:
     """The bytes of a picture as a data set holds it. Raises Unfit."""
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
-    if isinstance(value, str) and Path(value).is_file():
-        value = Path(value).read_bytes()
+    if isinstance(value, str):
+        value = picture_file(Path(value))
     if not isinstance(value, bytes):
         raise Unfit("no_image", f"the source row has a {type(value).__name__} where a picture should be")
     return value

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..image_files import locate
 from ..images import BadImage, admit
 from ..method.kinds import route
 from ..method.oddities import contradictory, oddities
@@ -95,12 +96,13 @@ class PublicBenchmark:
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or those of the first `limit` rows; their images are handed to `put`. Raises InputError."""
         found = find_data(self._where, self._recipe.revision, self._spec.files)
+        inside = None if self._recipe.allow_outside else found.folder
         items: list[BenchmarkItem] = []
         missing: list[str] = []
         ids: list[str] = []
         times = Counter[str]()
         with progress(f"rows of {self.name}", None) as advance:
-            for row, refs in _with_images(islice(self._spec.pairs(found), limit), put):
+            for row, refs in _with_images(islice(self._spec.pairs(found), limit), put, inside):
                 advance(1)
                 ids.append(row.id)
                 if isinstance(refs, BadImage):
@@ -162,12 +164,14 @@ class PublicBenchmark:
         return items, counts
 
 
-def _with_images(rows: Iterator[StoredPair], put: PutImage) -> Iterator[tuple[StoredPair, tuple[ImageRef, ...] | BadImage]]:
-    """Each row with its images admitted, or with what is wrong with one of them."""
+def _with_images(
+    rows: Iterator[StoredPair], put: PutImage, inside: Path | None
+) -> Iterator[tuple[StoredPair, tuple[ImageRef, ...] | BadImage]]:
+    """Each row with its images admitted, or with what is wrong with one of them; files must lie `inside` a folder."""
 
     def admitted(row: StoredPair) -> tuple[StoredPair, tuple[ImageRef, ...] | BadImage]:
         try:
-            return row, tuple(_admit(image, put) for image in row.images)
+            return row, tuple(_admit(image, put, inside) for image in row.images)
         except BadImage as bad:
             return row, bad
 
@@ -176,13 +180,12 @@ def _with_images(rows: Iterator[StoredPair], put: PutImage) -> Iterator[tuple[St
             yield from pool.map(admitted, batch)
 
 
-def _admit(image: bytes | Path | None, put: PutImage) -> ImageRef:
+def _admit(image: bytes | Path | None, put: PutImage, inside: Path | None) -> ImageRef:
     if image is None:
         raise BadImage("image_missing", "the row has no image")
-    try:
-        ref, data = admit(image if isinstance(image, bytes) else image.read_bytes(), max_pixels=MAX_PIXELS)
-    except OSError as error:
-        raise BadImage("image_missing", f"{image!s:.200}: {error.strerror}") from error
+    if isinstance(image, Path) and inside is not None:
+        image = locate(str(image.absolute()), inside)
+    ref, data = admit(image, max_pixels=MAX_PIXELS)
     put(ref, data)
     return ref
 

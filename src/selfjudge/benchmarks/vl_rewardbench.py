@@ -100,16 +100,20 @@ def pairs(found: DataFiles) -> Iterator[StoredPair]:
     """The rows of the published Parquet file or of VLMEvalKit's TSV. Raises InputError that names a row."""
     pictures: dict[str, bytes] = {}
     for where, row in found.rows():
-        yield _from_tsv(row, where, pictures) if "human_ranking" not in row and "answer" in row else _from_parquet(row, where)
+        yield (
+            _from_tsv(row, where, pictures)
+            if "human_ranking" not in row and "answer" in row
+            else _from_parquet(row, where, found.folder)
+        )
 
 
-def _from_parquet(row: Row, where: str) -> StoredPair:
+def _from_parquet(row: Row, where: str, folder: Path) -> StoredPair:
     identity = data_files.field(row, "id", where)
     return StoredPair(
         where=where,
         id=identity,
         question=data_files.field(row, "query", where),
-        images=(embedded(row.get("image"), Path()),),
+        images=(embedded(row.get("image"), folder),),
         responses=_two(row.get("response"), "response", where, str),
         better=_two(row.get("human_ranking"), "human_ranking", where, int).index(0),
         dimension=dimension_of(identity),

@@ -23,7 +23,8 @@ class DatasetPrompts:
         folder = Path(self._recipe.path)
         name = f"{folder.name if folder.is_dir() else self._recipe.path}/{self._recipe.split}"
         for number, row in enumerate(islice(self._rows(), self._recipe.limit), start=1):
-            yield raw_prompt(row, where=f"{name}:{number}", folder=folder, route=self._recipe.route)
+            where, route, allowed = f"{name}:{number}", self._recipe.route, self._recipe.allow_outside
+            yield raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         import datasets

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,7 +57,11 @@ class FilePrompts:
             return RawPrompt(where=where, problem="invalid_json", detail=str(error))
         if not isinstance(row, dict):
             return RawPrompt(where=where, problem="invalid_json", detail=f"a JSON {type(row).__name__}, not an object")
-        return raw_prompt(row, where=where, folder=path.parent, route=self._recipe.route)
+        return self._prompt(row, path, where)
+
+    def _prompt(self, row: Mapping[str, Any], path: Path, where: str) -> RawPrompt:
+        recipe = self._recipe
+        return raw_prompt(row, where=where, folder=path.parent, route=recipe.route, allow_outside=recipe.allow_outside)
 
     def _read_parquet(self, path: Path) -> Iterator[RawPrompt]:
         try:
@@ -72,7 +77,7 @@ class FilePrompts:
             for batch in file.iter_batches(batch_size=256, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
-                    yield raw_prompt(row, where=f"{path.name}:{number}", folder=path.parent, route=self._recipe.route)
+                    yield self._prompt(row, path, f"{path.name}:{number}")
         except (pa.ArrowException, OSError) as error:
             raise InputError(
                 f"{path} cannot be read as Parquet: {error}", hint="Write the file again, or convert it to JSONL."

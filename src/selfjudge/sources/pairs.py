@@ -21,6 +21,9 @@ from ..recipe import MAX_PIXELS, PairsBench
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
 from .rows import raw_prompt
 
+_NEEDED = "Each line needs `prompt`, and `image` or `images`."
+_OUTSIDE = "Move it there; or allow it with --allow-outside, or with `allow_outside: true` at the benchmark in a recipe."
+
 
 class PairsBenchmark:
     """The pairs of a file. Rows without a `dimension` are in `all`; rows of one `group`, or prompt, are resampled together."""
@@ -29,6 +32,7 @@ class PairsBenchmark:
 
     def __init__(self, recipe: PairsBench) -> None:
         self._path = recipe.path
+        self._recipe = recipe
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or the first `limit`; their images are handed to `put`. Raises InputError that names the first fault."""
@@ -36,7 +40,7 @@ class PairsBenchmark:
         lines: dict[str, int] = {}
         for number, row in islice(self._rows(), limit):
             where = f"{self._path}:{number}"
-            item = _item(row, where, self._path.parent, put)
+            item = _item(row, where, self._recipe, put)
             if item.pair.id in items:
                 raise InputError(
                     f"{where}: the same pair as in line {lines[item.pair.id]}", hint="Keep one of them; check which is better."
@@ -60,13 +64,13 @@ class PairsBenchmark:
             raise InputError(f"{self._path}:{number}: not JSON: {error}", hint="Write one JSON object a line.") from error
 
 
-def _item(row: Any, where: str, folder: Path, put: PutImage) -> BenchmarkItem:
+def _item(row: Any, where: str, recipe: PairsBench, put: PutImage) -> BenchmarkItem:
     if not isinstance(row, dict):
         raise InputError(f"{where}: a JSON {type(row).__name__}, not an object", hint="Write one JSON object a line.")
     chosen, rejected = (_response(row, name, where) for name in ("chosen", "rejected"))
     if chosen == rejected:
         raise InputError(f"{where}: chosen and rejected are the same", hint="Remove the line.")
-    prompt = _prompt(row, where, folder, put)
+    prompt = _prompt(row, where, recipe, put)
     pair = PreferencePair(
         id=PreferencePair.identify(prompt, chosen, rejected), prompt=prompt, chosen=chosen, rejected=rejected, evidence=None
     )
@@ -83,13 +87,12 @@ def _response(row: dict[str, Any], name: str, where: str) -> str:
     return value
 
 
-def _prompt(row: dict[str, Any], where: str, folder: Path, put: PutImage) -> Prompt:
-    raw = raw_prompt(row, where=where, folder=folder, route="auto")
+def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> Prompt:
+    raw = raw_prompt(row, where=where, folder=recipe.path.parent, route="auto", allow_outside=recipe.allow_outside)
     text = raw.text.replace("<image>", "").strip()
     if raw.problem is not None or not text:
-        raise InputError(
-            f"{where}: {raw.detail or 'the prompt is empty'}", hint="Each line needs `prompt`, and `image` or `images`."
-        )
+        outside = raw.problem == "outside_folder"
+        raise InputError(f"{where}: {raw.detail or 'the prompt is empty'}", hint=_OUTSIDE if outside else _NEEDED)
     refs = tuple(_keep(image, where, put) for image in raw.images)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
     return Prompt(
@@ -99,14 +102,11 @@ def _prompt(row: dict[str, Any], where: str, folder: Path, put: PutImage) -> Pro
 
 def _keep(image: bytes | Path, where: str, put: PutImage) -> ImageRef:
     try:
-        ref, data = admit(image if isinstance(image, bytes) else image.read_bytes(), max_pixels=MAX_PIXELS)
-    except OSError as error:
-        raise InputError(
-            f"{where}: cannot read {image!s:.200}: {error.strerror}", hint="Paths start at the file's folder."
-        ) from error
+        ref, data = admit(image, max_pixels=MAX_PIXELS)
     except BadImage as bad:
         raise InputError(
-            f"{where}: the image cannot be used: {bad.reason}: {bad}", hint="Replace it, or remove the line."
+            f"{where}: the image cannot be used: {bad.reason}: {bad}",
+            hint="Replace it, or remove the line; paths start at the file's folder.",
         ) from bad
     put(ref, data)
     return ref

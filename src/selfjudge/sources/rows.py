@@ -8,11 +8,11 @@ not read.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from ..image_files import BadImage, locate
 from ..ports import RawPrompt
 from ..types import Kind
 
@@ -27,11 +27,11 @@ class _Unusable(Exception):
         self.problem = problem
 
 
-def raw_prompt(row: Mapping[str, Any], *, where: str, folder: Path, route: Route) -> RawPrompt:
-    """The prompt of a row; relative image paths start at `folder`. What is wrong with a row becomes its `problem`."""
+def raw_prompt(row: Mapping[str, Any], *, where: str, folder: Path, route: Route, allow_outside: bool = False) -> RawPrompt:
+    """The prompt of a row; image paths start at `folder`, and end in it unless `allow_outside`. What is wrong is `problem`."""
     try:
         text = _text(row)
-        images = tuple(_image(value, folder) for value in _images(row))
+        images = tuple(_image(value, folder, allow_outside) for value in _images(row))
         kind, rule = _kind(row, route)
     except _Unusable as bad:
         return RawPrompt(where=where, problem=bad.problem, detail=str(bad))
@@ -59,7 +59,7 @@ def _images(row: Mapping[str, Any]) -> list[Any]:
     return many or ([] if one is None else [one])
 
 
-def _image(value: Any, folder: Path) -> bytes | Path:
+def _image(value: Any, folder: Path, allow_outside: bool) -> bytes | Path:
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
@@ -67,10 +67,13 @@ def _image(value: Any, folder: Path) -> bytes | Path:
     if isinstance(value, str) and value.startswith("data:"):
         try:
             return base64.b64decode(value.partition(",")[2], validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise _Unusable("not_an_image", f"the data URL is not valid base64: {error}") from error
-    if isinstance(value, str) and value and "\0" not in value:
-        return folder / value
+    if isinstance(value, str) and value:
+        try:
+            return locate(value, folder, allow_outside=allow_outside)
+        except BadImage as bad:
+            raise _Unusable(bad.reason, str(bad)) from bad
     raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")
 
 

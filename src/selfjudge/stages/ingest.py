@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..images import BadImage, admit
 from ..images import examine as look_at
@@ -95,8 +94,9 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
         raise BadImage("no_prompt", "the prompt is empty")
     if not raw.images:
         raise BadImage("no_image", "the row has no image")
-    files = (image if isinstance(image, bytes) else _read(image) for image in raw.images)
-    found = [look_at(file, max_pixels=max_pixels) if looking else (*admit(file, max_pixels=max_pixels), None) for file in files]
+    found = [
+        look_at(image, max_pixels=max_pixels) if looking else (*admit(image, max_pixels=max_pixels), None) for image in raw.images
+    ]
     refs = tuple(ref for ref, _, _ in found)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
     prompt = Prompt(
@@ -116,13 +116,6 @@ def _refuse_contaminated(found: Admitted, excluded: Index) -> None:
     for hit in excluded.search([found.probe])[0]:
         if hit.condemns:
             raise BadImage("contaminated", describe(excluded, hit))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadImage("image_missing", f"{path.name}: {error.strerror}") from error
 
 
 def _refusal(where: str, reason: str, detail: str | None) -> Row:
