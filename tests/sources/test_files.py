@@ -44,6 +44,12 @@ def test_a_row_of_jsonl_has_a_prompt_and_an_image_beside_the_file(tmp_path: Path
         ({"prompt": "p", "image": ""}, "no_image"),
         ({"prompt": "p", "images": "x.png"}, "no_image"),
         ({"prompt": "p", "image": "data:image/png;base64,!"}, "not_an_image"),
+        ({"prompt": "p", "image": "data:image/png;base64,é"}, "not_an_image"),
+        ({"prompt": "p", "image": "../x.png"}, "outside_folder"),
+        ({"prompt": "p", "images": [{"path": "/etc/passwd"}]}, "outside_folder"),
+        ({"prompt": "p", "image": "https://x.org/1.png"}, "not_fetched"),
+        ({"prompt": "p", "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQMAAAD"}, "not_a_path"),
+        ({"prompt": "p", "image": "a\0.png"}, "image_missing"),
         ({"prompt": "p", "image": "x.png", "kind": "other"}, "unknown_kind"),
     ],
 )

@@ -26,8 +26,9 @@ def written(folder: Path, *rows: Any) -> Path:
     return path
 
 
-def items(path: Path) -> list[BenchmarkItem]:
-    return list(PairsBenchmark(PairsBench(name="pairs", path=path)).load(lambda ref, data: None, no_progress).items)
+def items(path: Path, **options: bool) -> list[BenchmarkItem]:
+    bench = PairsBench(name="pairs", path=path, **options)
+    return list(PairsBenchmark(bench).load(lambda ref, data: None, no_progress).items)
 
 
 def test_a_line_is_a_pair_with_its_image_dimension_and_group(tmp_path: Path):
@@ -83,3 +84,15 @@ def test_a_benchmark_named_twice_is_an_error(tmp_path: Path):
     twice = "evaluation.benchmarks=[{name: pairs, path: a}, {name: pairs, path: b}]"
     with pytest.raises(RecipeError, match="named twice"):
         load_recipe(ROOT / "recipes/scripted.yaml", (twice,))
+
+
+def test_an_image_outside_of_the_files_folder_is_an_error_whose_hint_is_true(tmp_path: Path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    path = written(folder, PAIR)
+    (folder / "x.png").rename(tmp_path / "x.png")
+    (folder / "x.png").symlink_to(tmp_path / "x.png")
+    with pytest.raises(InputError, match="outside of the data's folder") as error:
+        items(path)
+    assert "--allow-outside" in str(error.value.hint)
+    assert len(items(path, allow_outside=True)) == 1
