@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from hub_standin import COMMIT, serving
 from runs import ROOT, no_progress
@@ -311,3 +312,17 @@ def test_a_data_set_is_loaded_by_name_from_the_hub_and_its_commit_is_told(tmp_pa
     assert shown.returncode == 0, shown.stderr
     report = json.loads(shown.stdout)
     assert (report["rows"], report["revision"], report["source"]) == (18, COMMIT, "MMInstruction/VL-RewardBench")
+
+
+def test_image_paths_start_at_the_data_and_stay_in_its_folder_unless_allowed(tmp_path: Path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in (folder / "1.png", tmp_path / "private.png"):
+        Image.new("RGB", (8, 8)).save(path)
+    row = {"query": "what?", "response": ["a", "b"], "human_ranking": [0, 1]}
+    rows = [{**row, "id": name, "image": name} for name in ("1.png", "../private.png")]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "test.parquet")
+    with pytest.raises(InputError, match="outside of the data's folder"):
+        make_benchmark(named_benchmark(f"vl-rewardbench={folder}")).load(lambda ref, data: None, no_progress)
+    allowed = named_benchmark(f"vl-rewardbench={folder}", allow_outside=True)
+    assert len(make_benchmark(allowed).load(lambda ref, data: None, no_progress).items) == 2
