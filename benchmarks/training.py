@@ -134,10 +134,10 @@ def trl(folder: Path) -> tuple[float, float]:
             disable_tqdm=True,
         )
         trainer = SFTTrainer(
-            model=AutoModelForImageTextToText.from_pretrained(MODEL, dtype="float32"),
+            model=AutoModelForImageTextToText.from_pretrained(MODEL, dtype="float32", trust_remote_code=False),
             args=arguments,
             train_dataset=Dataset.from_list(rows, features=features),
-            processing_class=AutoProcessor.from_pretrained(MODEL),
+            processing_class=AutoProcessor.from_pretrained(MODEL, trust_remote_code=False),
         )
         trainer.data_collator = padding = Padding(trainer.data_collator)
         trainer.train()

@@ -95,9 +95,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         requests, images = workload(folder, options.requests)
-        processor = AutoProcessor.from_pretrained(path)
+        processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)
         processor.tokenizer.padding_side = "left"
-        model = AutoModelForImageTextToText.from_pretrained(path).eval()
+        model = AutoModelForImageTextToText.from_pretrained(path, trust_remote_code=False).eval()
         engine = open_engine(TransformersEngine(batch_size=options.batch_size), path, images.get)
         rounds = []
         for number in range(options.rounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -138,3 +139,14 @@ def test_killed_twenty_times_at_random_moments_a_run_is_as_if_undisturbed(tmp_pa
     assert digests(killed) == digests(tmp_path / "undisturbed")
     one, other = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("killed", "undisturbed"))
     assert [entry["benchmarks"] for entry in one["iterations"]] == [entry["benchmarks"] for entry in other["iterations"]]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")]
+)
+def test_threads_that_wait_for_each_other_soon_sleep_unless_the_user_says_otherwise(chosen: dict[str, str], left: str):
+    see = "import atexit, os, sys; atexit.register(lambda: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules))"
+    code = f"{see}; sys.argv = ['selfjudge', '--help']; from selfjudge.cli import main; main()"
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env={**clean, **chosen})
+    assert told.stdout.splitlines()[-1] == f"{left} False"

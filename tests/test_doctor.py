@@ -15,10 +15,10 @@ import pytest
 from runs import ROOT
 from selfjudge import doctor
 from selfjudge.doctor.conflicts import conflicts
-from selfjudge.doctor.footprint import footprint
 from selfjudge.doctor.installed import Environment, other_environment, this_environment
 from selfjudge.doctor.machine import GPU, Machine
 from selfjudge.errors import InputError
+from selfjudge.footprint import footprint
 from selfjudge.recipe import Recipe
 from selfjudge.recipe_file import load_recipe
 from selfjudge.wiring import embedded_model

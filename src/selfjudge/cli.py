@@ -377,10 +377,17 @@ def _say_where(folder: Path, state: dict[str, Any]) -> None:
     typer.echo(f"report:      {folder / 'report.html'}")
 
 
+_SPINS = "2000"
+"""CHOSEN, some microseconds: how long torch's threads on the CPU wait for each other before they sleep. By libgomp's default they
+keep a core busy for milliseconds, in every operation, which another process needs that shares the cores: then all wait."""
+
+
 def main() -> None:
     """Entry point: errors that a user can act on end with `error:` and `hint:`, not with a traceback."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     try:
         app(prog_name="selfjudge")
     except SelfjudgeError as error:

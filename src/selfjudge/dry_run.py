@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from .doctor import examine
-from .doctor.footprint import PROMPT_TOKENS, TRAINING_BYTES, footprint
 from .errors import InputError
+from .footprint import PROMPT_TOKENS, TRAINING_BYTES, footprint
 from .loop import lasting
 from .planning import items_of, survey
 from .recipe import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, VLLMEngine
@@ -42,7 +42,7 @@ ASSUMPTIONS = (
     f"{_TRAINING:.0%} when it trains all weights",
     "starting engines and servers takes no time",
     "memory: to generate, the weights, a fifth more and 1 GiB, and keys and values of all requests; to train all weights, "
-    f"{TRAINING_BYTES['gpu']} bytes a parameter on GPUs and {TRAINING_BYTES['cpu']} on the CPU, without activations; "
+    f"{TRAINING_BYTES['mixed']} bytes a parameter ({TRAINING_BYTES['bf16']} with precision bf16), without activations; "
     "with LoRA, the weights and a quarter more",
 )
 

@@ -13,6 +13,8 @@ Foreign exceptions become one of these at the edge where they arise. The command
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class SelfjudgeError(Exception):
     """Something went wrong that the user can do something about."""
@@ -44,3 +46,33 @@ class TrainerError(SelfjudgeError):
 
 class PublishError(SelfjudgeError):
     """The hub does not take what a recipe publishes."""
+
+
+TORCHVISION_CURE = (
+    "This torchvision was built for another torch, mostly for CUDA beside a torch for CPUs. Install the build for your torch "
+    "(pytorch.org, Get started), or run scripts/cpu_torchvision.py of selfjudge's repository with this Python, or "
+    "`pip uninstall torchvision` where no model needs it: the demo's does not, Qwen's do."
+)
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error that a chain of others arose from. Libraries that import lazily say in the last one only that they failed."""
+    while cause := error.__cause__ or (error.__context__ if isinstance(error, ImportError) and error.name is None else None):
+        error = cause
+    return error
+
+
+def failed_import(error: BaseException, what: str, *, extra: str = "local") -> tuple[str, str]:
+    """Message and hint for something that cannot be imported: a package that is missing, or one that is there and broken."""
+    root = root_cause(error)
+    install = f"pip install 'selfjudge[{extra}]'"
+    if "torchvision::" in str(root):
+        return f"{what} cannot be used: torchvision does not load: {root}", TORCHVISION_CURE
+    package = (getattr(root, "name", None) or "").partition(".")[0]
+    if isinstance(root, ModuleNotFoundError) and package and find_spec(package) is None:
+        return f"{what} needs a package that is not installed: {package}", f"Install selfjudge with its extras: {install}"
+    reason = str(root) or type(root).__name__
+    return (
+        f"{what} cannot be used: an installed package does not load: {reason}",
+        f"`selfjudge doctor` and `pip check` show versions that do not fit; {install} in a new environment brings ones that do.",
+    )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import PublishError
+from .errors import PublishError, failed_import
 
 _AGAIN = "Everything that was computed is in the run folder; the same command publishes what is missing."
 _HINTS = {
@@ -76,10 +76,8 @@ def _speaking(repo: str) -> Iterator[Any]:
 
         yield HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token)
     except ImportError as error:
-        raise PublishError(
-            f"publishing needs a package that is not installed: {error.name}",
-            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
-        ) from error
+        message, hint = failed_import(error, "publishing")
+        raise PublishError(message, hint=hint) from error
     except Exception as error:  # the library raises many kinds, those of its HTTP client among them
         raise _explained(repo, error, token) from error
 

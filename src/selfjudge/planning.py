@@ -17,6 +17,7 @@ from typing import Any
 
 from . import tables
 from .errors import InputError
+from .footprint import footprint
 from .method.kinds import route
 from .method.selection import select as decide
 from .ports import Engine, NamedEngine, Progress, PromptSource, RawPrompt
@@ -241,7 +242,11 @@ def _gpus(recipe: Recipe) -> float | None:
 
 def _disk(recipe: Recipe, world: World, rows: float) -> float:
     """Bytes of all judges, tables and images."""
-    return recipe.loop.iterations * (_bytes(world.base) + rows)
+    try:
+        judge = footprint(world.base).judge(recipe.training)
+    except InputError:  # no safetensors: its files as they are
+        judge = _bytes(world.base)
+    return recipe.loop.iterations * (judge + rows)
 
 
 def _bytes(folder: Path) -> int:

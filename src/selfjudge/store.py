@@ -270,7 +270,8 @@ class JudgeFolder:
     def __init__(self, folder: Path, identity: Identity) -> None:
         self.path = folder / "judge"
         self.manifest_path = folder / "judge.manifest.json"
-        self._building = folder / ".judge.building"
+        self.built = folder / ".judge.building"
+        """Where the judge is built, and stays until it is sealed."""
         self._work = folder / ".judge.work"
         self._identity = json.loads(json.dumps(identity))
         self._started = time.monotonic()
@@ -302,11 +303,11 @@ class JudgeFolder:
     def building(self) -> Iterator[Path]:
         """An empty folder to build the judge in."""
         self._started = time.monotonic()
-        for leftover in (self._building, self.path):
+        for leftover in (self.built, self.path):
             shutil.rmtree(leftover, ignore_errors=True)
-        with writing(self._building):
-            self._building.mkdir(parents=True)
-            yield self._building
+        with writing(self.built):
+            self.built.mkdir(parents=True)
+            yield self.built
 
     def workplace(self) -> Path:
         """A folder for what must outlive a kill until the judge is sealed. What another judge left there is removed."""
@@ -323,7 +324,7 @@ class JudgeFolder:
     def seal(self, report: Mapping[str, Any]) -> None:
         """Give the built folder its name and write the manifest."""
         with writing(self.path):
-            self._building.replace(self.path)
+            self.built.replace(self.path)
         manifest = {
             **report,
             "sha256": fingerprint(self.path),

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, SelfjudgeError
+from .errors import InputError, SelfjudgeError, failed_import
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe import (
     EMBEDDED_MODEL,
@@ -339,8 +339,6 @@ def _load(table: dict[str, str], kind: str) -> Any:
     module, _, name = table[kind].partition(":")
     try:
         return getattr(import_module(f".{module}", __package__), name)
-    except ImportError as error:
-        raise SelfjudgeError(
-            f"`{kind}` needs a package that is not installed: {error.name}",
-            hint=f"Install selfjudge with its extras: pip install 'selfjudge[{_EXTRAS.get(kind, 'local')}]'",
-        ) from error
+    except (ImportError, RuntimeError) as error:  # the latter: torchvision beside another torch
+        message, hint = failed_import(error, f"`{kind}`", extra=_EXTRAS.get(kind, "local"))
+        raise SelfjudgeError(message, hint=hint) from error

@@ -60,6 +60,8 @@ def test_where_nothing_can_be_learned_the_judge_before_is_handed_on(tmp_path: Pa
     entry = run(tmp_path, Choosy(0))
     assert (entry["training"]["examples"], entry["training"]["steps"], entry["training"]["loss"]) == (0, 0, None)
     assert (tmp_path / "iteration-1/judge/config.json").exists()
+    files = list((tmp_path / "iteration-1/judge").iterdir())
+    assert all(path.stat().st_nlink == 1 for path in files)  # none is the base's own: editing it would edit the base
 
 
 def test_what_training_leaves_behind_outlives_a_failure_and_goes_when_the_judge_is_there(tmp_path: Path):

@@ -28,8 +28,8 @@ EVERY_STEP = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch
 """Three steps an epoch: 20 examples."""
 
 
-def train(into: Path, *, die_at: int | None = None, examples: int = 20, **changes: object) -> Fit:
-    """Train with a checkpoint after each step; killed with SIGKILL as soon as so many examples are reported as learned."""
+def train(into: Path, *, die_at: int | None = None, fail_at: int | None = None, examples: int = 20, **changes: object) -> Fit:
+    """Train with a checkpoint after each step; killed, or ended by an error, once so many examples are reported as learned."""
     seen = 0
 
     def advance(count: int) -> None:
@@ -37,6 +37,8 @@ def train(into: Path, *, die_at: int | None = None, examples: int = 20, **change
         seen += count
         if die_at is not None and seen >= die_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if fail_at is not None and seen >= fail_at:
+            raise TrainerError("power cut")
 
     made: list[Example] = [example(i) for i in range(examples)]
     trainer = SftTrainer(Training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])

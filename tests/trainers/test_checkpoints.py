@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from trl import SFTTrainer
 
 from selfjudge.errors import TrainerError
 from selfjudge.recipe import Training
@@ -63,6 +65,26 @@ def test_a_loss_that_is_no_number_ends_training_at_once_and_leaves_no_checkpoint
         train(tmp_path / "judge", learning_rate=1e30, max_grad_norm=1e30)
     assert checkpoints.latest(tmp_path / "work") is None
     assert train(tmp_path / "judge").steps == 6
+
+
+def test_checkpoints_that_hold_folders_as_deepspeeds_do_are_whole_and_are_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    undisturbed = train(tmp_path / "undisturbed/judge")
+    save = SFTTrainer._save_checkpoint
+
+    def with_folder(self: SFTTrainer, *args: Any) -> None:
+        save(self, *args)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / f"global_step{self.state.global_step}"
+        folder.mkdir()
+        (folder / "zero_pp_rank_0_optim_states.pt").write_bytes(b"states")
+
+    monkeypatch.setattr(SFTTrainer, "_save_checkpoint", with_folder)
+    with pytest.raises(TrainerError, match="power cut"):
+        train(tmp_path / "cut/judge", fail_at=28)
+    assert list(checkpoints.latest(tmp_path / "cut/work").glob("global_step*/*.pt"))
+    assert train(tmp_path / "cut/judge") == undisturbed
+    assert digest(tmp_path / "cut/judge") == digest(tmp_path / "undisturbed/judge")
 
 
 @pytest.mark.parametrize("room", [100_000, 7_000_000], ids=["for half the weights", "for the weights and half the optimiser"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..disk import is_disk_full
-from ..errors import InputError, RunError, SelfjudgeError
+from ..errors import InputError, RunError, SelfjudgeError, failed_import
 from .catalogue import Entry, manifest_of
 from .prepared import finish, held, is_whole, reopen
 
@@ -65,10 +65,8 @@ def not_given(name: str, error: Exception, revision: str | None = None) -> Selfj
     lines = str(error).strip().splitlines() or [""]
     message = f"the hub does not give the data set {name}{at}: {type(error).__name__}: {lines[0][:200]}"
     if isinstance(error, ImportError):
-        return SelfjudgeError(
-            f"fetching {name} needs a package that is not installed: {error.name}",
-            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
-        )
+        text, hint = failed_import(error, f"fetching {name}")
+        return SelfjudgeError(text, hint=hint)
     if type(error).__name__ in ("GatedRepoError", "RepositoryNotFoundError"):
         return InputError(message, hint="Accept its conditions on its page, log in (`hf auth login`), and check the name.")
     if type(error).__name__ == "RevisionNotFoundError":

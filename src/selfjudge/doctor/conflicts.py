@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion
 
+from ..errors import TORCHVISION_CURE
 from .findings import Finding, Level
 from .installed import Environment, normalised
 
@@ -61,6 +62,9 @@ KNOWN = (
 
 def conflicts(environment: Environment) -> Iterator[Finding]:
     """Known conflicts between packages of an environment."""
+    if not environment.torchvision_loads:
+        what = "torchvision is a build for CUDA, and torch one for CPUs: no model can be loaded"
+        yield Finding(level=Level.ERROR, about="torchvision", what=what, do=TORCHVISION_CURE)
     for known in KNOWN:
         if not _fits(environment, known.package, known.versions):
             continue

@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import InputError
+from ..footprint import Footprint, footprint
 from ..recipe import EMBEDDED_MODEL, HUB_NAME, Recipe
 from ..wiring import embedded_model
 from .engines import missing_for
 from .findings import Finding, Level
-from .footprint import Footprint, footprint
 from .installed import Environment
 from .machine import Machine
 
@@ -197,10 +197,11 @@ def _longest_reply(recipe: Recipe) -> int:
 
 
 def _disk(recipe: Recipe, model: Footprint, machine: Machine) -> Iterator[Finding]:
-    """Judges, one for each iteration and one while it is written; images at 300 kB, and 20 kB of text a prompt and iteration."""
+    """A judge for each iteration, checkpoints, images at 300 kB, and 20 kB of text for each prompt and iteration."""
     limits = [getattr(source, "limit", None) for source in recipe.prompts]
     prompts = sum(limit or _UNKNOWN_PROMPTS for limit in limits)
-    need = model.stored * (recipe.loop.iterations + 1) + prompts * (_IMAGE_BYTES + _REPLY_BYTES * recipe.loop.iterations)
+    judges = model.judge(recipe.training) * recipe.loop.iterations + model.checkpoints(recipe.training)
+    need = judges + prompts * (_IMAGE_BYTES + _REPLY_BYTES * recipe.loop.iterations)
     guessed = "" if all(limits) else f", if an unlimited source has {_UNKNOWN_PROMPTS:,} prompts"
     what = f"about {need / _GIB:.1f} GiB are needed{guessed}; {machine.disk_free / _GIB:.1f} are free"
     if machine.disk_free >= need:

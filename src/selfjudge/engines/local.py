@@ -25,7 +25,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopK
 from transformers.utils.logging import disable_progress_bar
 
 from ..chat import Completion, Request, Sampling, Token
-from ..errors import EngineError
+from ..errors import TORCHVISION_CURE, EngineError, root_cause
 from ..images import decode
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
@@ -47,10 +47,12 @@ class TransformersEngine:
         self._image = lru_cache(maxsize=_IMAGE_CACHE)(lambda ref: decode(read_image(ref)))
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
-            self._processor = AutoProcessor.from_pretrained(model)
-            self._model = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(name).eval()
+            self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
+            loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype, trust_remote_code=False)
+            self._model = loaded.to(name).eval()
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-            raise EngineError(f"cannot load the model {model}: {str(error).strip()}", hint=_loading_hint(model, error)) from error
+            root = root_cause(error)
+            raise EngineError(f"cannot load the model {model}: {str(root).strip()}", hint=_loading_hint(model, root)) from error
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
@@ -228,9 +230,16 @@ def _end_tokens(*ids: int | list[int] | None) -> set[int]:
     return {token for entry in ids if entry is not None for token in (entry if isinstance(entry, list) else [entry])}
 
 
-def _loading_hint(model: str, error: Exception) -> str:
+def _loading_hint(model: str, error: BaseException) -> str:
+    if "torchvision::" in str(error):
+        return TORCHVISION_CURE
     if isinstance(error, ImportError):
-        return "Its processor needs a package: `pip install torchvision` for most families, num2words too for SmolVLM."
+        beside = (
+            ""
+            if torch.version.cuda
+            else " (beside a torch for CPUs, then run scripts/cpu_torchvision.py of selfjudge's repository)"
+        )
+        return f"Its processor needs a package: `pip install torchvision`{beside} for most families, num2words too for SmolVLM."
     if Path(model).is_dir():
         return "The folder needs config.json, weights, a processor and a chat template of one image-text-to-text model."
     return "Name a model folder, or a model on the hub that can be downloaded from here."

@@ -1,4 +1,4 @@
-"""The gate: a judge is accepted only if it loads, answers, is still read, and is another one than before.
+"""The gate: a judge is accepted only if it answers, is still read, and is another one than before.
 
 It stands between training and the sealed judge. Pairs of the iteration, drawn by seed, are put to the new judge in both orders,
 as Stage II put them to the previous one. `gate.json` says what was found, of an accepted judge and of a refused one alike.
@@ -6,6 +6,8 @@ as Stage II put them to the previous one. `gate.json` says what was found, of an
 The rule for readable verdicts (CHOSEN): they have collapsed if there are fewer than half as many as the previous judge's share on
 the same pairs gives to expect, and the gap is more than three standard deviations of such a count, which is its square root. A
 judge that was hardly read before cannot collapse; one that was always read must be read in 32 of 64 replies.
+
+A judge that cannot be loaded, or fails to answer more than half of the requests, was not examined: an EngineError, no refusal.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..chat import Completion, Request
 from ..disk import read_json, write_json
-from ..errors import SelfjudgeError, TrainerError
+from ..errors import EngineError, SelfjudgeError, TrainerError
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
 from ..store import Table
@@ -69,7 +73,8 @@ class Gate:
     def admit(self, judge: Path, training: Mapping[str, Any]) -> None:
         """Look at the judge in a folder, of which training reports `steps` and `loss`, and write the report.
 
-        Raises TrainerError where the judge is not to be used. One that took no step is the one before, and is not asked.
+        Raises TrainerError where the judge is not to be used, EngineError where it cannot be asked; then no report is written.
+        One that took no step is the one before, and is not asked.
         """
         found: dict[str, Any] = {"version": VERSION, "loss": training["loss"], "asked": 0}
         faults: list[str] = []
@@ -97,19 +102,30 @@ class Gate:
         rows = sorted(self.pairs.rows(), key=lambda row: content_id("gate", self.seed, row["id"]))
         drawn = [pair_of(row) for row in rows[:PAIRS]]
         try:
-            replies = self._replies(self.open, judge, list(self._requests(drawn)))
+            asked = self._replies(self.open, judge, list(self._requests(drawn)))
         except SelfjudgeError as error:
-            return [f"it cannot be asked: {error}"]
-        answered = [reply for reply in replies if reply.finish is not Finish.ERROR and reply.text.strip()]
+            raise self._not_examined(str(error)) from error
+        replies = [reply for reply in asked if reply.finish is not Finish.ERROR]
+        if 2 * len(replies) < len(asked):
+            failed = next(str(reply.error) for reply in asked if reply.finish is Finish.ERROR)
+            raise self._not_examined(f"{len(asked) - len(replies)} of {len(asked)} requests failed: {failed}")
+        answered = [reply for reply in replies if reply.text.strip()]
         read = sum(isinstance(self.protocol.read(reply.text, reply.finish), Verdict) for reply in replies)
         before = read_share(self.judgments.rows(), {pair.id for pair in drawn})
-        found |= {"asked": len(replies), "answered": len(answered), "read": read, "read_before": before}
-        found["replies"] = [reply.error or reply.text[:_SHOWN_CHARACTERS] for reply in replies[:_SHOWN]]
+        found |= {"asked": len(asked), "answered": len(answered), "read": read, "read_before": before}
+        found["replies"] = [reply.error or reply.text[:_SHOWN_CHARACTERS] for reply in asked[:_SHOWN]]
         if not answered:
             return [f"it gave no answer to any of {len(replies)} comparisons"]
         if has_collapsed(read, before * len(replies)):
             return [f"{read} of its {len(replies)} replies hold a verdict, and {before:.0%} of the previous judge's do"]
         return []
+
+    def _not_examined(self, reason: str) -> EngineError:
+        return EngineError(
+            f"the new judge was trained and cannot be asked: {reason}",
+            hint="It is kept: once the cause is gone (too little memory, a missing package), the same command asks it again "
+            f"without training. If the judge itself is at fault, delete {self.folder / '.judge.work'}, to train it again.",
+        )
 
     def _requests(self, drawn: Sequence[PreferencePair]) -> Iterable[Request]:
         for pair in drawn:
@@ -138,16 +154,19 @@ def has_collapsed(read: int, expected: float) -> bool:
 
 
 def same_weights(one: Path, other: Path) -> bool:
-    """Whether two model folders hold the same tensors, however they are divided into safetensors files. Stops at a difference."""
+    """Whether two model folders hold the same tensors, however they are divided into safetensors files. Stops at a difference.
+
+    A judge in float32 that holds the values of its base in bfloat16 is the same.
+    """
     ours, theirs = _tensors(one), _tensors(other)
     if not ours or ours.keys() != theirs.keys():
         return False
-    return all(_bytes_of(ours[name]) == _bytes_of(theirs[name]) for name in ours)
+    return all(_bytes_of(ours[name], theirs[name][0]) == _bytes_of(theirs[name], ours[name][0]) for name in ours)
 
 
-def _tensors(folder: Path) -> dict[str, tuple[Path, int, int]]:
-    """Where each tensor's bytes lie, by its name and form: file, start and end."""
-    found: dict[str, tuple[Path, int, int]] = {}
+def _tensors(folder: Path) -> dict[str, tuple[str, Path, int, int]]:
+    """Where each tensor's bytes lie, by its name and shape: type, file, start and end."""
+    found: dict[str, tuple[str, Path, int, int]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -155,12 +174,18 @@ def _tensors(folder: Path) -> dict[str, tuple[Path, int, int]]:
         for name, entry in header.items():
             if name != "__metadata__":
                 start, end = entry["data_offsets"]
-                found[f"{name} {entry['dtype']} {entry['shape']}"] = (path, 8 + length + start, 8 + length + end)
+                found[f"{name} {entry['shape']}"] = (entry["dtype"], path, 8 + length + start, 8 + length + end)
     return found
 
 
-def _bytes_of(place: tuple[Path, int, int]) -> bytes:
-    path, start, end = place
+def _bytes_of(place: tuple[str, Path, int, int], beside: str) -> bytes:
+    """A tensor's bytes; of a two-byte one beside a float32 one, those of its values in float32."""
+    dtype, path, start, end = place
     with path.open("rb") as file:
         file.seek(start)
-        return file.read(end - start)
+        stored = file.read(end - start)
+    if (dtype, beside) == ("BF16", "F32"):
+        return (np.frombuffer(stored, "<u2").astype("<u4") << 16).tobytes()
+    if (dtype, beside) == ("F16", "F32"):
+        return np.frombuffer(stored, "<f2").astype("<f4").tobytes()
+    return stored

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +10,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..disk import write_json, writing
+from ..disk import read_json, write_json, writing
 from ..errors import TrainerError
 from ..method.prompts import fill
-from ..ports import Example, Fit, Progress, Trainer
+from ..ports import Advance, Example, Fit, Progress, Trainer
 from ..recipe import Judging, Training
 from ..store import CARD, README, JudgeFolder, Table
 from ..tables import Row, images_of
 from .synthesize import drop
 
 VERSION = 1
+
+_TRAINED = "trained.json"
+"""In the workplace: what training reported of a judge that is built and not yet admitted."""
 
 
 def train(
@@ -38,12 +40,36 @@ def train(
 ) -> None:
     """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged.
 
-    `admit` is given the folder and what training reports, and raises where the judge must not be used; it is then not sealed.
+    `admit` is given the folder and what training reports, and raises TrainerError where the judge must not be used: it goes, with
+    its checkpoints. After any other error the trained judge stays, and the next call asks `admit` again without training.
     Traces that could not be learned are sealed in `dropped`, each with its reason.
     """
-    rows = sorted(selected, key=lambda row: row["key"])
+    note = judge.workplace() / _TRAINED
+    if not (note.exists() and judge.built.exists()):
+        note.unlink(missing_ok=True)
+        rows = sorted(selected, key=lambda row: row["key"])
+        with progress("training", recipe.epochs * len(rows)) as advance:
+            fit = _fit(rows, judge, trainer=trainer, start=start, judging=judging, seed=seed, advance=advance)
+        if not dropped.sealed:
+            dropped.seal(
+                list({row["key"]: _drop(row, fit.dropped[row["key"]]) for row in rows if row["key"] in fit.dropped}.values())
+            )
+        write_json(note, read_json(judge.built / CARD)["training"])
+    report = read_json(note)
+    try:
+        admit(judge.built, report)
+    except TrainerError:
+        judge.abandon()
+        raise
+    judge.seal(report)
+
+
+def _fit(
+    rows: Sequence[Row], judge: JudgeFolder, *, trainer: Trainer, start: Path, judging: Judging, seed: int, advance: Advance
+) -> Fit:
+    """Build the folder of a judge trained on these traces, with its card."""
     examples = [_example(row, judging.template) for row in rows]
-    with judge.building() as folder, progress("training", recipe.epochs * len(examples)) as advance:
+    with judge.building() as folder:
         fit = Fit(steps=0, loss=None)
         if examples:
             fit = trainer.fit(examples, start=start, into=folder, work=judge.workplace(), seed=seed, advance=advance)
@@ -55,16 +81,7 @@ def train(
             report["dropped"] = dict(sorted(reasons.items()))
         (folder / README).unlink(missing_ok=True)  # of the model that it was trained from
         write_json(folder / CARD, {"judging": judging.model_dump(mode="json"), "training": report, "versions": _versions()})
-    if not dropped.sealed:
-        dropped.seal(
-            list({row["key"]: _drop(row, fit.dropped[row["key"]]) for row in rows if row["key"] in fit.dropped}.values())
-        )
-    try:
-        admit(folder, report)
-    except TrainerError:
-        judge.abandon()
-        raise
-    judge.seal(report)
+    return fit
 
 
 def _drop(row: Row, reason: str) -> Row:
@@ -86,16 +103,9 @@ def _example(row: Row, template: str) -> Example:
 
 
 def copy_model(source: Path, into: Path) -> None:
-    """A model folder under another name; files are linked where the file system can, for they may be large."""
+    """A model folder under another name, with files of its own."""
     into.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.is_file() and path.name not in (CARD, README):
             with writing(into / path.name):
-                _link(path.resolve(), into / path.name)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+                shutil.copyfile(path, into / path.name)

@@ -27,7 +27,7 @@ def latest(work: Path) -> Path | None:
 
 def mark(checkpoint: Path) -> None:
     """Say that a checkpoint is whole, and remove the others. It survives a loss of power, too."""
-    for path in checkpoint.rglob("*"):
+    for path in filter(Path.is_file, checkpoint.rglob("*")):  # DeepSpeed's hold folders
         with path.open("rb") as file:
             os.fsync(file.fileno())
     write_whole(checkpoint / _MARK, b"")

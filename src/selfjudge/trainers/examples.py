@@ -166,7 +166,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
     def _load(self) -> tuple[Any, DataCollatorForVisionLanguageModeling]:
         """This thread's processor and collator."""
         with self._lock:
-            processor = AutoProcessor.from_pretrained(self._model)
+            processor = AutoProcessor.from_pretrained(self._model, trust_remote_code=False)
         if processor.tokenizer.pad_token is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
         own = collator_for(processor)

@@ -6,6 +6,7 @@ TRL 1.16 neither packs rows with images nor caches them, and shards the last bat
 
 from __future__ import annotations
 
+import gc
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
-from ..errors import SelfjudgeError, TrainerError
+from ..errors import SelfjudgeError, TrainerError, failed_import
 from ..ports import Advance, Example, Fit, ReadImage
 from ..recipe import Training
 from . import checkpoints, rates, weights
@@ -42,7 +43,6 @@ _FOREIGN = (
     LookupError,
     AttributeError,
     ArithmeticError,
-    ImportError,
     OSError,
     SafetensorError,
 )
@@ -69,9 +69,19 @@ class SftTrainer:
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError."""
         task = Task(recipe=self._recipe, start=start, into=into, work=work, seed=seed)
-        with translated(), prepared(examples, task, self._read_image) as material:
-            dropped = measure(material, task, advance)
-            return learn(task, material, advance, dropped) if len(material) else Fit(steps=0, loss=None, dropped=dropped)
+        try:
+            with translated(), prepared(examples, task, self._read_image) as material:
+                dropped = measure(material, task, advance)
+                return learn(task, material, advance, dropped) if len(material) else Fit(steps=0, loss=None, dropped=dropped)
+        finally:
+            _free_memory()
+
+
+def _free_memory() -> None:
+    """Give up the model and the optimiser's states, which trainers refer to in circles: a judge is loaded next."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager
@@ -83,6 +93,9 @@ def translated() -> Iterator[None]:
             yield
     except SelfjudgeError:
         raise
+    except ImportError as error:
+        message, hint = failed_import(error, "training")
+        raise TrainerError(message, hint=hint) from error
     except _FOREIGN as error:
         raise TrainerError(
             f"training failed: {error}",
@@ -126,19 +139,20 @@ def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, s
     except FloatingPointError as error:
         checkpoints.remove(task.work)  # what led to this may be in them
         raise TrainerError(str(error), hint="Try a lower training.learning_rate.") from error
-    _save(trainer, task, gpu)
+    _save(trainer, task)
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     epoch = losses[-trainer.plan.steps_per_epoch :]
     return Fit(steps=trainer.state.global_step, loss=sum(epoch) / len(epoch), losses=losses, dropped=dropped)
 
 
-def _save(trainer: _Trainer, task: Task, gpu: bool) -> None:
+def _save(trainer: _Trainer, task: Task) -> None:
     """Model and processor, as any judge's folder has them. All processes take part, the first one writes."""
     matrices = task.work / weights.ADAPTER
     trainer.save_model(str(task.into if task.recipe.lora is None else matrices))
     if trainer.is_world_process_zero():
         if task.recipe.lora is not None:
-            weights.merge(task.start, matrices, task.into, gpu=gpu)
+            weights.merge(task.start, matrices, task.into)
+        weights.keep_dtype(task.start, task.into)
         (task.into / "training_args.bin").unlink(missing_ok=True)  # a pickle that names this machine's paths
         trainer.processing_class.save_pretrained(task.into)
     trainer.accelerator.wait_for_everyone()
@@ -157,7 +171,7 @@ def _arguments(task: Task, gpu: bool) -> SFTConfig:
         max_grad_norm=recipe.max_grad_norm,
         completion_only_loss=True,
         max_length=None,  # 1024 by default, which would cut image tokens
-        bf16=gpu,
+        bf16=gpu or recipe.precision == "bf16",  # autocast
         **{_CHECKPOINTING: gpu},
         use_cpu=not gpu,
         ddp_backend="gloo" if recipe.processes > 1 and not gpu else None,

@@ -1,4 +1,8 @@
-"""Which weights are trained, and what is saved: all, all but the vision tower, or LoRA matrices that are merged at the end."""
+"""Which weights are trained, and what is saved: all, all but the vision tower, or LoRA matrices that are merged at the end.
+
+Judges are saved in the type that training keeps weights in, float32 by default, so that no iteration rounds what an earlier one
+learned. Their config.json names the type of the model that training started from, in which engines load them (`dtype: auto`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from ..disk import read_json, write_json
@@ -17,8 +22,13 @@ ADAPTER = "adapter"
 
 
 def load(start: Path, recipe: Training, *, gpu: bool) -> torch.nn.Module:
-    """The model to train, its frozen parts frozen: in bfloat16 on a GPU, in float32 on the CPU."""
-    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.bfloat16 if gpu else torch.float32)
+    """The model to train, its frozen parts frozen.
+
+    In float32, unless the recipe says bfloat16. Weights beside LoRA's matrices are bfloat16 on a GPU, too, where autocast would
+    round them in any case: they do not move.
+    """
+    coarse = recipe.precision == "bf16" or (gpu and recipe.lora is not None)
+    model = _read(start, torch.bfloat16 if coarse else torch.float32)
     if recipe.freeze_vision:
         for parameter in _vision(model).parameters():
             parameter.requires_grad = False
@@ -45,16 +55,14 @@ def adapter(model: torch.nn.Module, recipe: Lora) -> Any:
     )
 
 
-def merge(start: Path, matrices: Path, into: Path, *, gpu: bool) -> None:
+def merge(start: Path, matrices: Path, into: Path) -> None:
     """Save the model `start` with LoRA's matrices added to its weights, and the matrices themselves in a folder of their own.
 
-    The sums are made on the CPU, in float32.
+    The sums are made on the CPU, and saved, in float32.
     """
     from peft import PeftModel
 
-    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
-    merged = PeftModel.from_pretrained(model, matrices).merge_and_unload()
-    merged.to(torch.bfloat16 if gpu else torch.float32).save_pretrained(into)
+    PeftModel.from_pretrained(_read(start, torch.float32), matrices).merge_and_unload().save_pretrained(into)
     config = read_json(matrices / "adapter_config.json")
     # A set, whose order is another one in each process, and a path of this machine.
     same = {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": None}
@@ -62,10 +70,40 @@ def merge(start: Path, matrices: Path, into: Path, *, gpu: bool) -> None:
     shutil.copy(matrices / "adapter_model.safetensors", into / ADAPTER)
 
 
+def keep_dtype(start: Path, into: Path) -> None:
+    """Write the type that engines load the model `start` in, as `auto`, into the configuration of the judge made from it."""
+    name = _dtype(start)
+    config = read_json(into / "config.json")
+    parts = [config, *(part for part in config.values() if isinstance(part, dict) and "dtype" in part)]
+    if name is not None and any(part.get("dtype") != name for part in parts):
+        for part in parts:
+            part["dtype"] = name
+        write_json(into / "config.json", config)
+
+
+def _dtype(folder: Path) -> str | None:
+    """The type of a model folder by its configuration, else by its first weights; None where neither can be read."""
+    config = _configuration(folder)
+    named = config.dtype or config.get_text_config().dtype
+    files = sorted(folder.glob("*.safetensors"))
+    if named is None and files:
+        with safe_open(files[0], framework="pt") as file:
+            named = file.get_tensor(next(iter(file.keys()))).dtype
+    return None if named is None else str(named).removeprefix("torch.")
+
+
 def longest(start: Path) -> int | None:
     """How many tokens the model's configuration allows; None where it does not say."""
-    limit = getattr(AutoConfig.from_pretrained(start).get_text_config(), "max_position_embeddings", None)
+    limit = getattr(_configuration(start).get_text_config(), "max_position_embeddings", None)
     return None if limit is None else int(limit)
+
+
+def _configuration(folder: Path) -> Any:
+    return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+
+
+def _read(folder: Path, dtype: torch.dtype) -> Any:
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, trust_remote_code=False)
 
 
 def _vision(model: torch.nn.Module) -> torch.nn.Module:

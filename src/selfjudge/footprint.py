@@ -5,9 +5,10 @@
   (an image is a few hundred to two thousand) and the longest reply that the recipe allows. Engines with paged memory (vLLM) take
   what is left, and need room for one such request.
 - Activations and the rest: a fifth of the weights and 1 GiB.
-- Training: weights, gradients and two moments, each as wide as the weights: 16 bytes a parameter in float32, and 8 on GPUs, where
-  they are bfloat16; without activations, which gradient checkpointing keeps small. With LoRA the weights alone and a quarter
-  more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share.
+- Training: weights, gradients and two moments, each in float32: 16 bytes a parameter, and 8 with `precision: bf16`; without
+  activations, which gradient checkpointing keeps small, and autocast's copies of weights in use. With LoRA the weights alone, in
+  bfloat16 on a GPU, and a quarter more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share.
+- On disk: a judge is as wide as its weights in training; a checkpoint holds the moments, too, and the one before goes after it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-from ..recipe import Training
+from .errors import InputError
+from .recipe import Training
 
 PROMPT_TOKENS = 2_048
-TRAINING_BYTES = {"cpu": 16, "gpu": 8}
+TRAINING_BYTES = {"mixed": 16, "bf16": 8}
+"""A parameter: weight, gradient and two moments."""
 _LONGEST_HEADER = 100 * 2**20
 _TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 _LOADED = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -54,10 +56,20 @@ class Footprint:
 
     def training(self, recipe: Training, *, gpu: bool) -> int:
         """In each process that trains."""
-        whole = self.parameters * TRAINING_BYTES["gpu" if gpu else "cpu"]
+        whole = self.parameters * TRAINING_BYTES[recipe.precision]
         if recipe.lora is not None:
-            whole = whole // 4 * 5 // 4
+            whole = self.weights("bfloat16" if gpu or recipe.precision == "bf16" else "float32") * 5 // 4
         return whole // (recipe.processes if recipe.accelerate_config is not None else 1)
+
+    def judge(self, recipe: Training) -> int:
+        """A judge on disk."""
+        if recipe.kind == "scripted":
+            return self.stored
+        return self.weights("bfloat16" if recipe.precision == "bf16" and recipe.lora is None else "float32")
+
+    def checkpoints(self, recipe: Training) -> int:
+        """What training writes besides the judge, at most: two checkpoints for a moment. LoRA's hold its matrices alone."""
+        return 0 if recipe.kind == "scripted" or recipe.lora is not None else 2 * 3 * self.judge(recipe)
 
 
 def footprint(model: Path) -> Footprint:
