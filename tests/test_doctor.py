@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import pytest
 from runs import ROOT
 from selfjudge import doctor
 from selfjudge.doctor.conflicts import conflicts
-from selfjudge.doctor.installed import Environment, other_environment, this_environment
+from selfjudge.doctor.installed import Environment, _torchvision_loads, other_environment, this_environment
 from selfjudge.doctor.machine import GPU, Machine
 from selfjudge.errors import InputError
 from selfjudge.footprint import footprint
-from selfjudge.recipe import Recipe
+from selfjudge.recipe import Recipe, Training
 from selfjudge.recipe_file import load_recipe
 from selfjudge.wiring import embedded_model
 
@@ -179,6 +180,36 @@ def test_a_batch_that_does_not_fit_is_a_warning_with_a_remedy(tmp_path: Path, on
 def test_training_that_may_not_fit_is_a_warning(tmp_path: Path, on: Any):
     asked = recipe(f"model={model_of(tmp_path / 'model', 11_000_000_000)}", "engine={kind: transformers, batch_size: 1}")
     assert [level for level, _ in found(on(asked, BIG), "training")] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("training", "trained", "judge", "checkpoints"),
+    [
+        ({}, 171.2, 42.8, 256.8),
+        ({"precision": "bf16"}, 85.6, 21.4, 128.4),
+        ({"lora": {}}, 26.75, 42.8, 0),
+        ({"launcher": "accelerate", "processes": 8, "accelerate_config": "fsdp2.yaml"}, 21.4, 42.8, 256.8),
+        ({"kind": "scripted"}, 171.2, 21.4, 0),
+    ],
+)
+def test_the_papers_model_takes_171_gb_to_train_and_43_for_each_judge(
+    tmp_path: Path, training: dict[str, Any], trained: float, judge: float, checkpoints: float
+):
+    size, asked = footprint(model_of(tmp_path / "model", 10_700_000_000)), Training(**training)
+    assert [n / 1e9 for n in (size.training(asked, gpu=True), size.judge(asked), size.checkpoints(asked))] == pytest.approx(
+        [trained, judge, checkpoints]
+    )
+
+
+def test_torchvision_for_cuda_is_an_error_unless_it_was_mended(tmp_path: Path):
+    for package, version in (("torch", "cuda = None"), ("torchvision", "__version__ = '0.28.0+cu130'")):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "version.py").write_text(version)
+    torch, torchvision = (str(tmp_path / name / "__init__.py") for name in ("torch", "torchvision"))
+    assert not _torchvision_loads(torch, torchvision, None)
+    assert _torchvision_loads(torch, torchvision, "selfjudge_torchvision.py") and _torchvision_loads(torch, None, None)
+    [finding] = conflicts(replace(installed(), torchvision_loads=False))
+    assert finding.level == "error" and "cpu_torchvision.py" in finding.do
 
 
 def test_a_disk_too_small_for_the_judges_is_told(tmp_path: Path, on: Any):
