@@ -142,7 +142,7 @@ def test_killed_twenty_times_at_random_moments_a_run_is_as_if_undisturbed(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("chosen", "left"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")]
+    ("chosen", "left"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")]
 )
 def test_threads_that_wait_for_each_other_soon_sleep_unless_the_user_says_otherwise(chosen: dict[str, str], left: str):
     see = "import atexit, os, sys; atexit.register(lambda: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules))"

@@ -377,8 +377,8 @@ def _say_where(folder: Path, state: dict[str, Any]) -> None:
     typer.echo(f"report:      {folder / 'report.html'}")
 
 
-_SPINS = "2000"
-"""CHOSEN, some microseconds: how long torch's threads on the CPU wait for each other before they sleep. By libgomp's default they
+_SPINS = "1000"
+"""CHOSEN, some microseconds, as libgomp does where there are more threads than cores: how long torch's threads on the CPU wait for each other before they sleep. By libgomp's default they
 keep a core busy for milliseconds, in every operation, which another process needs that shares the cores: then all wait."""
 
 
