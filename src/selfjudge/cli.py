@@ -378,8 +378,8 @@ def _say_where(folder: Path, state: dict[str, Any]) -> None:
 
 
 _SPINS = "1000"
-"""CHOSEN, some microseconds, as libgomp does where there are more threads than cores: how long torch's threads on the CPU wait for each other before they sleep. By libgomp's default they
-keep a core busy for milliseconds, in every operation, which another process needs that shares the cores: then all wait."""
+"""CHOSEN, some microseconds, as libgomp does where there are more threads than cores: how long torch's threads on the CPU wait
+for each other before they sleep. By its default they keep a core busy for milliseconds that another process may need."""
 
 
 def main() -> None:
