@@ -3,14 +3,16 @@
 import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from selfjudge.disk import difference, is_disk_full, write_whole
 from selfjudge.errors import RunError
+from selfjudge.journal import BadRow, Growing
 from selfjudge.store import ImageStore, JudgeFolder, RunFolder, Table
-from selfjudge.tables import REFUSED
+from selfjudge.tables import REFUSED, RESPONSES
 from selfjudge.types import ImageRef
 
 DIES = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -63,6 +65,96 @@ def test_a_row_that_was_half_written_was_never_stored(tmp_path: Path):
     assert again.column("key") == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"source": "half an emoji \ud83d"},
+        {"source": True},
+        {"source": None},
+        {"reason": 7},
+        {"detail": 2**70},
+        {"key": b"bytes"},
+        {"detail": object()},
+    ],
+)
+def test_a_row_that_a_table_cannot_hold_is_an_error_and_the_folder_stays_usable(tmp_path: Path, bad: dict):
+    growing = table(tmp_path)
+    growing.append(row("a"))
+    for add in (growing.append, lambda value: table(tmp_path / "other").seal([value])):
+        with pytest.raises(BadRow, match=f"`{next(iter(bad))}`"):
+            add({**row("b"), **bad})
+    growing.flush()
+    again = table(tmp_path)
+    again.append(row("b"))
+    again.seal()
+    assert again.column("key") == ["a", "b"]
+
+
+def test_a_count_is_a_number_that_its_column_can_hold(tmp_path: Path):
+    reply = {
+        **dict.fromkeys(("key", "prompt_id", "role", "model", "text", "finish"), "x"),
+        **{"sample": 0, "seed": 0, "prompt_tokens": 1, "completion_tokens": 1},
+    }
+    growing = Table(tmp_path, RESPONSES, IDENTITY)
+    for count in (True, 2**31, 10**400, "many", None):
+        with pytest.raises(BadRow, match="completion_tokens"):
+            growing.append({**reply, "completion_tokens": count})
+    growing.append(reply)
+    growing.seal()
+
+
+@DIES
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        (lambda lines: [lines[0], b"{", lines[2]], 1),
+        (lambda lines: [lines[0], b"\0" * 4096, lines[2]], 1),
+        (lambda lines: [lines[0], lines[1][:20] + lines[2]], 1),
+        (lambda lines: [lines[0], b"[1]", b"7", b'{"key": "b"}', b"\xff\xfe", lines[2]], 4),
+        (lambda lines: [lines[0], b'{"key": "b", "source": "\\ud83d", "reason": "r"}', lines[2], lines[2]], 1),
+        (lambda lines: [b"[" * 100_000, b"\0"], 2),
+    ],
+)
+def test_damaged_lines_of_a_journal_are_left_out_and_counted(tmp_path: Path, caplog, damage: Callable, lost: int):
+    first = table(tmp_path)
+    for key in "abc":
+        first.append(row(key))
+    journal = next(tmp_path.rglob("*.jsonl"))
+    journal.write_bytes(b"\n".join(damage(journal.read_bytes().split(b"\n")[:3])) + b"\n")
+    (journal.parent / "1.jsonl.swp").write_text("an editor's")
+    again = table(tmp_path)
+    stored = again.keys()
+    assert stored < set("abc") and f"{lost} of " in caplog.text and "damaged" in caplog.text
+    for key in sorted(set("abc") - stored):
+        again.append(row(key))
+    again.seal()
+    assert again.column("key") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:-20],
+        lambda data: b"\0" * len(data),
+        lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:],
+    ],
+    ids=["empty", "cut off", "NULs", "one bit"],
+)
+def test_a_damaged_part_is_removed_with_a_warning_and_its_rows_are_made_again(tmp_path: Path, caplog, damage: Callable):
+    first = table(tmp_path)
+    for key in "ab":
+        first.append(row(key))
+        first.flush()
+    part = sorted(tmp_path.rglob("0*.parquet"))[0]
+    part.write_bytes(damage(part.read_bytes()))
+    again = table(tmp_path)
+    assert again.keys() == {"b"} and "damaged" in caplog.text
+    again.append(row("a"))
+    again.seal()
+    assert again.column("key") == ["a", "b"]
+
+
 def test_a_journal_beside_its_part_is_done_with(tmp_path: Path):
     first = table(tmp_path)
     first.append(row("a"))
@@ -77,9 +169,9 @@ def test_a_journal_beside_its_part_is_done_with(tmp_path: Path):
 
 def test_a_part_is_flushed_after_so_many_rows(tmp_path: Path):
     growing = table(tmp_path)
-    for number in range(Table.FLUSH_ROWS):
+    for number in range(Growing.FLUSH_ROWS):
         growing.append(row(f"{number:04d}"))
-    assert len(table(tmp_path).keys()) == Table.FLUSH_ROWS
+    assert len(table(tmp_path).keys()) == Growing.FLUSH_ROWS
 
 
 def test_a_table_without_a_manifest_is_unfinished(tmp_path: Path):

@@ -18,6 +18,7 @@ from typing import Any
 from . import tables
 from .errors import InputError
 from .footprint import footprint
+from .jsonl import json_lines
 from .method.kinds import route
 from .method.selection import select as decide
 from .ports import Engine, NamedEngine, Progress, PromptSource, RawPrompt
@@ -222,7 +223,7 @@ def items_of(bench: Any) -> int:
     if isinstance(bench, ShapesBench):
         return bench.pairs
     if isinstance(bench, PairsBench):
-        return sum(1 for line in bench.path.open("rb") if line.strip()) if bench.path.exists() else 0
+        return sum(1 for _ in json_lines(bench.path)) if bench.path.is_file() else 0
     return next(iter(known_rows(bench.name)), 0)
 
 

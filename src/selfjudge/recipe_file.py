@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
+from .jsonl import regular
 from .recipe import Bench, Engine, Recipe, Training, VLLMEngine, check_placeholders
 
 Place = tuple[str | int, ...]
@@ -24,7 +25,7 @@ Place = tuple[str | int, ...]
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a YAML file with overrides `a.b=c` applied; values are read as YAML. Raises RecipeError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"cannot read the recipe {path}: {error}", hint="Name a YAML file; `recipes/` holds examples."
@@ -40,7 +41,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def read_template(path: Path) -> str:
     """A judge's prompt from a file, with the placeholders {first} and {second}, {question} and {images}. Raises RecipeError."""
     try:
-        template = path.read_text(encoding="utf-8")
+        template = regular(path).read_text(encoding="utf-8")
         check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the prompt {path}: {error}", hint="Name a text file.") from error

@@ -1,9 +1,8 @@
 """The run folder: tables that grow in parts and are sealed whole, images by content, and the recipe that made them.
 
-A table grows as parts, each written whole or not at all; rows that are not in a part yet stand in a journal, one line each, so
-that a killed process loses none. Once complete, a table is sorted by key into one file, and its manifest is written last: a
-table without a manifest is unfinished, whatever lies there. A manifest names what the table was made of (`identity`); a folder
-whose identity differs is an error that names the difference, never a silent reuse.
+A table grows in a `journal.Growing`, so that a killed process loses no row. Once complete, it is sorted by key into one file, and
+its manifest is written last: a table without a manifest is unfinished, whatever lies there. A manifest names what the table was
+made of (`identity`); a folder whose identity differs is an error that names the difference, never a silent reuse.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +26,7 @@ import pyarrow.parquet as pq
 
 from .disk import difference, read_json, sha256_of, write_json, write_whole, writing
 from .errors import RunError
+from .journal import Growing, parquet
 from .tables import Row, TableKind
 from .types import ImageRef
 
@@ -56,22 +55,12 @@ class Manifest:
 class Table:
     """One table of a run: parts while it grows, a sorted Parquet file with a manifest once it is whole."""
 
-    FLUSH_ROWS = 4096
-    FLUSH_SECONDS = 5.0
-
     def __init__(self, folder: Path, kind: TableKind, identity: Identity) -> None:
         self.kind = kind
         self.path = folder / f"{kind.name}.parquet"
         self.manifest_path = folder / f"{kind.name}.manifest.json"
-        self._parts = folder / f".{kind.name}.parts"
+        self._growing = Growing(folder / f".{kind.name}.parts", kind)
         self._identity = json.loads(json.dumps(identity))
-        self._pending: list[Row] = []
-        self._part: Path | None = None
-        """What they will become."""
-        self._journal: BinaryIO | None = None
-        self._writing: Future[None] | None = None
-        """The rows before them on their way to the disk, while more are added."""
-        self._since = time.monotonic()
 
     @property
     def sealed(self) -> bool:
@@ -98,92 +87,37 @@ class Table:
 
     def keys(self) -> set[str]:
         """Keys of all rows that are safely stored."""
-        self._settle()
-        return {key for part in self._part_paths() for key in pq.read_table(part, columns=[self.kind.key])[0].to_pylist()}
+        return self._growing.keys()
 
     def append(self, row: Row) -> None:
-        """Add a row. It survives the death of this process at once, a loss of power soon after FLUSH_SECONDS or FLUSH_ROWS."""
-        with writing(self._parts):
-            if self._journal is None:
-                self._recover()
-                self._parts.mkdir(parents=True, exist_ok=True)
-                self._part = self._next_part()
-                self._journal = self._part.with_suffix(".jsonl").open("ab")
-            self._journal.write(json.dumps(row).encode() + b"\n")
-            self._journal.flush()
-        self._pending.append(row)
-        if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
-            self._hand_over()
+        """Add a row, which then outlives this process. Raises BadRow where the table cannot hold it."""
+        self._growing.append(row)
 
     def flush(self) -> None:
-        """Write the rows added since the last time as one part, and wait until all are safe."""
-        self._hand_over()
-        self._settle()
+        """Wait until all rows are safe, from a loss of power too."""
+        self._growing.flush()
 
     def stored(self) -> list[Row]:
         """All rows that are safely stored, in no order."""
-        self._settle()
-        return [row for part in self._part_paths() for row in pq.read_table(part, schema=self.kind.schema).to_pylist()]
-
-    def _hand_over(self) -> None:
-        """Write the rows added since the last time as one part, in a thread: a disk may take long, and replies are waiting."""
-        self._finish()
-        if self._pending:
-            part = self._part or self._next_part()
-            if self._journal is not None:
-                with suppress(OSError):  # what a full disk did not take will be in the part
-                    self._journal.close()
-            thread = ThreadPoolExecutor(1)
-            self._writing = thread.submit(self._write, part, self._pending, time.monotonic() - self._since)
-            thread.shutdown(wait=False)
-            self._pending, self._part, self._journal = [], None, None
-        self._since = time.monotonic()
-
-    def _write(self, part: Path, rows: Sequence[Row], seconds: float) -> None:
-        table = pa.Table.from_pylist(rows, schema=self.kind.schema)
-        write_whole(part, _parquet(table.replace_schema_metadata({b"seconds": repr(seconds).encode()})))
-        part.with_suffix(".jsonl").unlink(missing_ok=True)
-
-    def _finish(self) -> None:
-        """Wait for the part that is being written. Its rows stay in the journal when that failed."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
-
-    def _settle(self) -> None:
-        """Let all rows but the pending ones stand in parts."""
-        self._finish()
-        if self._journal is None:
-            self._recover()
-
-    def _recover(self) -> None:
-        """Turn the journals of a killed process into parts. Beside its part one is done with; half a line was never stored."""
-        if self._pending or self._writing is not None:
-            return
-        for journal in sorted(self._parts.glob("[0-9]*.jsonl")):
-            part = journal.with_suffix(".parquet")
-            if not part.exists() and (lines := journal.read_bytes().split(b"\n")[:-1]):
-                self._write(part, [json.loads(line) for line in lines], 0.0)
-            journal.unlink(missing_ok=True)
-
-    def _next_part(self) -> Path:
-        numbers = [int(path.stem) for path in self._parts.glob("[0-9]*")]
-        return self._parts / f"{max(numbers, default=-1) + 1:08d}.parquet"
+        return [row for part in self._growing.parts() for row in part.to_pylist()]
 
     def seal(self, rows: Sequence[Row] = ()) -> None:
-        """Sort all rows by key into the final file, write the manifest, and remove the parts."""
-        stored = self.keys()
-        self._pending.extend(row for row in rows if row[self.kind.key] not in stored)
+        """Sort all rows by key into the final file, write the manifest, and remove the parts. Raises BadRow."""
         self.flush()
-        parts = [pq.read_table(path, schema=self.kind.schema) for path in self._part_paths()]
-        seconds = sum(float((pq.read_schema(path).metadata or {})[b"seconds"]) for path in self._part_paths())
-        table = pa.concat_tables(parts) if parts else self.kind.schema.empty_table()
+        stored = self.keys()
+        self._growing.extend([row for row in rows if row[self.kind.key] not in stored])
+        parts = self._growing.parts()
+        seconds = sum(float(part.schema.metadata[b"seconds"]) for part in parts)
+        table = (
+            pa.concat_tables([part.replace_schema_metadata(None) for part in parts]) if parts else self.kind.schema.empty_table()
+        )
         table = table.take(pc.sort_indices(table, sort_keys=[(self.kind.key, "ascending")])).combine_chunks()
-        table = table.replace_schema_metadata(None)
         keys = table[self.kind.key]
         if len(pc.unique(keys)) != len(keys):
-            raise RunError(f"{self.path} would hold a key twice", hint=f"Delete {self._parts} and run again; please report this.")
-        write_whole(self.path, _parquet(table))
+            raise RunError(
+                f"{self.path} would hold a key twice", hint=f"Delete {self._growing.folder} and run again; please report this."
+            )
+        write_whole(self.path, parquet(table))
         manifest = {
             "table": self.kind.name,
             "rows": len(table),
@@ -194,7 +128,7 @@ class Table:
             "selfjudge": version("selfjudge"),
         }
         write_json(self.manifest_path, manifest)
-        shutil.rmtree(self._parts, ignore_errors=True)
+        self._growing.remove()
 
     def rows(self) -> list[Row]:
         """All rows of the sealed table, by key."""
@@ -204,16 +138,6 @@ class Table:
     def column(self, name: str) -> list[Any]:
         values: list[Any] = pq.read_table(self.path, columns=[name])[name].to_pylist()
         return values
-
-    def _part_paths(self) -> list[Path]:
-        return sorted(self._parts.glob("[0-9]*.parquet"))
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
 
 
 class ImageStore:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..disk import sha256_of
 from ..errors import InputError
+from ..jsonl import json_lines, regular
 from .catalogue import MANIFEST, manifest_of
 
 Row = dict[str, Any]
@@ -41,7 +42,7 @@ class DataFiles:
         """Every row with its place, `file:number`; numbers count from 1. Raises InputError."""
         for file in self.files:
             try:
-                for number, row in _ROWS[file.suffix](file):
+                for number, row in _ROWS[file.suffix](regular(file)):
                     if not isinstance(row, dict):
                         raise InputError(
                             f"{file}:{number}: a JSON {type(row).__name__}, not an object", hint="Get the file again."
@@ -100,13 +101,10 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    yield number, json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise InputError(f"{file}:{number}: not JSON: {error}", hint="Write one JSON object a line.") from error
+    for number, row in json_lines(file):
+        if isinstance(row, ValueError):
+            raise InputError(f"{file}:{number}: not JSON: {row}", hint="Write one JSON object a line.")
+        yield number, row
 
 
 def _json_list(file: Path) -> Iterator[tuple[int, Any]]:

@@ -6,13 +6,13 @@ the user alone, and `SUBSET` says so wherever it is counted. The question has ye
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, SelfjudgeError
+from ..jsonl import json_lines
 from ..types import content_id, seed_of
 from .hub import not_given
 from .mmrb_rows import picture, picture_file
@@ -73,13 +73,12 @@ def open_memes(folder: Path) -> Memes:
 
 def _lines(file: Path) -> Iterator[tuple[Any, Any, Path]]:
     """Id, label and picture of each line; a line without a label (of a test set) is passed over."""
-    for number, line in enumerate(file.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, row in json_lines(file):
         try:
-            row = json.loads(line)
+            if isinstance(row, ValueError):
+                raise row
             label, image = row.get("label"), row.get("img") or row["image"]
-        except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, AttributeError) as error:
             raise InputError(f"{file}:{number}: not a meme: {error!r}", hint="Each line needs `img` and `label`.") from error
         if label in (0, 1, "0", "1"):
             yield row.get("id"), label, file.parent / str(image)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..jsonl import regular
 from ..method.metrics import share
 from ..method.protocols import STRICT
 from ..method.verdicts import parse
@@ -106,7 +107,7 @@ def score(path: Path, *, protocol: str, k: int | None, data: str | None = None) 
 
 def _predictions(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(regular(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", hint="Give one JSON object, by the ids of pairs.") from error
     if not isinstance(value, dict) or not all(isinstance(part, dict) for part in value.values()):

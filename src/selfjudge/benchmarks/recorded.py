@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..jsonl import json_lines
 
 
 class Malformed(Exception):
@@ -29,21 +29,12 @@ def lines(path: Path) -> Iterator[tuple[int, Any]]:
     Raises InputError when the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, _value(line)
+        for number, value in json_lines(path):
+            yield number, Malformed(f"not JSON: {value}") if isinstance(value, ValueError) else value
     except OSError as error:
         raise InputError(
             f"cannot read {path}: {error.strerror}", hint="Give the JSONL file that a benchmark's script has written."
         ) from error
-
-
-def _value(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Malformed(f"not JSON: {error}")
 
 
 def nothing_recorded(path: Path, benchmark: str, faults: list[Fault]) -> InputError:

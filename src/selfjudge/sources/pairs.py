@@ -5,7 +5,6 @@ Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,12 +13,13 @@ from typing import Any
 from ..disk import sha256_of
 from ..errors import InputError
 from ..images import BadImage, admit
+from ..jsonl import json_lines
 from ..method.kinds import route
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
 from ..recipe import MAX_PIXELS, PairsBench
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
-from .rows import raw_prompt
+from .rows import raw_prompt, unicode
 
 _NEEDED = "Each line needs `prompt`, and `image` or `images`."
 _OUTSIDE = "Move it there; or allow it with --allow-outside, or with `allow_outside: true` at the benchmark in a recipe."
@@ -54,14 +54,12 @@ class PairsBenchmark:
 
     def _rows(self) -> Iterator[tuple[int, Any]]:
         try:
-            with self._path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        yield number, json.loads(line)
+            for number, row in json_lines(self._path):
+                if isinstance(row, ValueError):
+                    raise InputError(f"{self._path}:{number}: not JSON: {row}", hint="Write one JSON object a line.")
+                yield number, row
         except OSError as error:
-            raise InputError(f"cannot read {self._path}: {error.strerror}", hint="Paths start at the recipe's folder.") from error
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{self._path}:{number}: not JSON: {error}", hint="Write one JSON object a line.") from error
+            raise InputError(f"cannot read {self._path}: {error.strerror}", hint="Name a JSONL file of pairs.") from error
 
 
 def _item(row: Any, where: str, recipe: PairsBench, put: PutImage) -> BenchmarkItem:
@@ -74,7 +72,9 @@ def _item(row: Any, where: str, recipe: PairsBench, put: PutImage) -> BenchmarkI
     pair = PreferencePair(
         id=PreferencePair.identify(prompt, chosen, rejected), prompt=prompt, chosen=chosen, rejected=rejected, evidence=None
     )
-    dimension, group = (str(row.get(name) or default) for name, default in (("dimension", "all"), ("group", prompt.id)))
+    dimension, group = (
+        _unicode(str(row.get(name) or default), name, where) for name, default in (("dimension", "all"), ("group", prompt.id))
+    )
     return BenchmarkItem(pair=pair, dimension=dimension, level="all", group=group)
 
 
@@ -84,7 +84,14 @@ def _response(row: dict[str, Any], name: str, where: str) -> str:
         raise InputError(
             f"{where}: `{name}` is {'missing' if value is None else repr(value)[:40]}, not text", hint="Both are needed."
         )
-    return value
+    return _unicode(value, name, where)
+
+
+def _unicode(text: str, name: str, where: str) -> str:
+    try:
+        return unicode(text, name)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}", hint="Mend the text, or remove the line.") from error
 
 
 def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> Prompt:

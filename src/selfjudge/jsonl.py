@@ -1,0 +1,38 @@
+"""Files that users name. Only regular ones are opened: a pipe or a device may never end. JSON lines come with their numbers."""
+
+from __future__ import annotations
+
+import errno
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def regular(path: Path) -> Path:
+    """The path itself. Raises OSError where there is nothing, or a pipe, a device or a socket."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    return path
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The JSON value of each line that is not blank, with its number from 1; a ValueError in place of a value that is none.
+
+    Raises OSError.
+    """
+    with regular(path).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, _value(line)
+
+
+def _value(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8-sig"))  # `loads` would guess at the encoding of bytes
+    except ValueError as error:
+        return error
+    except RecursionError:
+        return ValueError("it is nested too deeply")
