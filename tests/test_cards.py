@@ -90,7 +90,8 @@ def test_each_source_has_its_own_count(tmp_path: Path):
         ShapesSource(kind="shapes", seed=7),
         DatasetSource(kind="dataset", path="org/name", split="test"),
     ]
-    taken = ["one.jsonl:1", "two.jsonl:5", "two.jsonl:6", "shapes-7:1", "org/name/test:3", "org/name/test:4"]
+    taken = ["prompts.0/one.jsonl:1", "prompts.0/two.jsonl:5", "prompts.0/two.jsonl:6", "prompts.1/shapes-7:1"]
+    taken += ["prompts.2/org/name/test:3", "prompts.2/org/name/test:4"]
     assert [entry["prompts"] for entry in lineage(sources, taken)] == [3, 1, 2]
 
 

@@ -2,8 +2,8 @@
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,10 @@ def test_a_row_that_a_table_cannot_hold_is_an_error_and_the_folder_stays_usable(
 def test_a_count_is_a_number_that_its_column_can_hold(tmp_path: Path):
     reply = {
         **dict.fromkeys(("key", "prompt_id", "role", "model", "text", "finish"), "x"),
-        **{"sample": 0, "seed": 0, "prompt_tokens": 1, "completion_tokens": 1},
+        "sample": 0,
+        "seed": 0,
+        "prompt_tokens": 1,
+        "completion_tokens": 1,
     }
     growing = Table(tmp_path, RESPONSES, IDENTITY)
     for count in (True, 2**31, 10**400, "many", None):

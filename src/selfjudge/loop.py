@@ -17,7 +17,7 @@ from . import summary, tables
 from .cards import write_cards
 from .disk import read_json, write_json
 from .errors import InputError
-from .lineage import lineage
+from .lineage import contents, lineage
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
 from .publishing import Publisher
@@ -113,7 +113,10 @@ class _Run:
     def _ingest(self) -> tuple[Table, Table]:
         """The prompts of the run and the rows that were refused."""
         excluding = ("exclude",) if self._recipe.exclude else ()
-        identity = self._identity("ingest", ingest.VERSION, fields=("prompts", "max_pixels", *excluding))
+        fields = ("prompts", "max_pixels", *excluding)
+        identity = self._identity(
+            "ingest", ingest.VERSION, fields=fields, contents=contents(self._recipe.prompts, self._folder.root / "prompts")
+        )
         prompts, refused = (Table(self._folder.root / "prompts", kind, identity) for kind in (tables.PROMPTS, tables.REFUSED))
         if not (prompts.sealed and refused.sealed):
             ingest.ingest(

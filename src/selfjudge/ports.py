@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from .chat import Completion, Message, Request
-from .types import BenchmarkItem, ImageRef, Kind
+from .types import BenchmarkItem, ImageRef, Kind, storable
 
 ReadImage = Callable[[ImageRef], bytes]
 """The bytes of an image by reference."""
@@ -85,10 +85,11 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPrompt:
-    """A prompt as its source has it. `where` is the place for error messages, as `file:line`.
+    """A prompt as its source has it. `where` is its place, as `file:line`, which no other row of the source has.
 
     `problem` says why the row cannot be used at all; otherwise `images` holds bytes, or paths that are yet to be read. `kind` is
-    None where the source does not know it; `kind_rule` says who decided. `id` is the row's own, if it has one.
+    None where the source does not know it; `kind_rule` says who decided. `id` is the row's own, if it has one. `detail` says more
+    about a problem, or why there is no image.
     """
 
     where: str
@@ -105,6 +106,13 @@ class PromptSource(Protocol):
     """Where prompts come from. The same source yields the same rows in the same order every time."""
 
     def __iter__(self) -> Iterator[RawPrompt]: ...
+
+
+def all_rows(sources: Sequence[PromptSource]) -> Iterator[RawPrompt]:
+    """The rows of all sources of a run, each with a place of its own: `prompts.0/file:line`, the source as the recipe has it."""
+    for number, source in enumerate(sources):
+        for raw in source:
+            yield replace(raw, where=storable(f"prompts.{number}/{raw.where}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

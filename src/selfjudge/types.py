@@ -18,6 +18,11 @@ def content_id(*parts: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def storable(text: str) -> str:
+    """The text with escapes in place of what is not Unicode, such as half an emoji or a file name of other bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def seed_of(*parts: object) -> int:
     """A seed in [0, 2**63) drawn from what it is for, so that no random choice depends on the order of calls."""
     return int(content_id(*parts), 16) >> 1

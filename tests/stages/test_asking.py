@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,17 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path):
         asked(tmp_path, Interrupted(8, signals=2))
     assert len(Table(tmp_path, REFUSED, {}).keys()) < 16
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_reply_that_the_table_cannot_hold_is_a_failed_one_and_the_others_are_kept(tmp_path: Path):
+    class Odd(Recorder):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+            for number, completion in enumerate(super().generate(requests)):
+                yield replace(completion, text="half an emoji \ud83d") if number == 1 else completion
+
+    def noting(request: Request, completion: Completion, model: str) -> Row:
+        return {**to_row(request, completion, model), "detail": completion.error}
+
+    table = Table(tmp_path, REFUSED, {})
+    ask(table, requests(3), NamedEngine(name="m", engine=Odd(1)), noting, lambda n: None)
+    assert [row["detail"] is not None for row in sorted(table.stored(), key=lambda row: row["key"])] == [False, True, False]

@@ -51,7 +51,7 @@ def ingested(
 def test_an_id_of_the_users_own_stays_with_the_prompt(tmp_path: Path):
     (tmp_path / "1.png").write_bytes(png(1))
     [prompt], _ = ingested(tmp_path, [{"prompt": "Describe it.", "image": "1.png", "id": "mine-7"}])
-    assert (prompt["source"], prompt["source_id"]) == ("p.jsonl:1", "mine-7")
+    assert (prompt["source"], prompt["source_id"]) == ("prompts.0/p.jsonl:1", "mine-7")
 
 
 def test_bad_rows_are_counted_and_the_good_ones_kept(tmp_path: Path):
@@ -81,17 +81,22 @@ def test_bad_rows_are_counted_and_the_good_ones_kept(tmp_path: Path):
         ],
     )
     assert refused == {
-        "p.jsonl:2": "image_missing",
-        "p.jsonl:3": "truncated",
-        "p.jsonl:4": "not_an_image",
-        "p.jsonl:5": "too_many_pixels",
-        "p.jsonl:6": "no_prompt",
-        "p.jsonl:7": "no_prompt",
-        "p.jsonl:8": "no_image",
-        "p.jsonl:9": "invalid_json",
-        "p.jsonl:10": "duplicate",
+        "prompts.0/p.jsonl:2": "image_missing",
+        "prompts.0/p.jsonl:3": "truncated",
+        "prompts.0/p.jsonl:4": "not_an_image",
+        "prompts.0/p.jsonl:5": "too_many_pixels",
+        "prompts.0/p.jsonl:6": "no_prompt",
+        "prompts.0/p.jsonl:7": "no_prompt",
+        "prompts.0/p.jsonl:8": "no_image",
+        "prompts.0/p.jsonl:9": "invalid_json",
+        "prompts.0/p.jsonl:10": "duplicate",
     }
-    assert {row["source"] for row in prompts} == {"p.jsonl:1", "p.jsonl:11", "p.jsonl:12", "p.jsonl:13"}
+    assert {row["source"] for row in prompts} == {
+        "prompts.0/p.jsonl:1",
+        "prompts.0/p.jsonl:11",
+        "prompts.0/p.jsonl:12",
+        "prompts.0/p.jsonl:13",
+    }
 
 
 def test_a_prompt_records_its_kind_and_the_rule_that_decided(tmp_path: Path):
@@ -153,12 +158,16 @@ def test_what_a_benchmark_shows_is_refused_with_the_item_and_its_image_is_not_ke
     picture(2).resize((80, 80), Image.Resampling.NEAREST).save(tmp_path / "large.png")
     rows: list[object] = [{"prompt": "p", "image": image} for image in ("0.png", "1.png", "large.png", "gone.png")]
     prompts, refused = ingested(tmp_path, rows, excluded=benchmark(tmp_path, "3.png", "1.png", "2.png"))
-    assert refused == {"p.jsonl:2": "contaminated", "p.jsonl:3": "contaminated", "p.jsonl:4": "image_missing"}
-    assert [row["source"] for row in prompts] == ["p.jsonl:1"]
+    assert refused == {
+        "prompts.0/p.jsonl:2": "contaminated",
+        "prompts.0/p.jsonl:3": "contaminated",
+        "prompts.0/p.jsonl:4": "image_missing",
+    }
+    assert [row["source"] for row in prompts] == ["prompts.0/p.jsonl:1"]
     assert len(list((tmp_path / "run/images").rglob("*.png"))) == 1
     details = {row["source"]: row["detail"] for row in pq.read_table(tmp_path / "run/refused.parquet").to_pylist()}
-    assert details["p.jsonl:2"] == "exact: pairs/pairs.jsonl:2"
-    assert details["p.jsonl:3"].startswith("perceptual: pairs/pairs.jsonl:3")
+    assert details["prompts.0/p.jsonl:2"] == "exact: pairs/pairs.jsonl:2"
+    assert details["prompts.0/p.jsonl:3"].startswith("perceptual: pairs/pairs.jsonl:3")
 
 
 def test_excluding_goes_on_where_it_was_interrupted(tmp_path: Path):
@@ -167,7 +176,7 @@ def test_excluding_goes_on_where_it_was_interrupted(tmp_path: Path):
     rows: list[object] = [{"prompt": "p", "image": f"{seed}.png"} for seed in range(6)]
     shown = benchmark(tmp_path, "1.png", "4.png")
     whole, refused = ingested(tmp_path, rows, excluded=shown)
-    assert set(refused) == {"p.jsonl:2", "p.jsonl:5"}
+    assert set(refused) == {"prompts.0/p.jsonl:2", "prompts.0/p.jsonl:5"}
     for kind in (PROMPTS, REFUSED):
         part = Table(tmp_path / "resumed", kind, IDENTITY)
         part.append(Table(tmp_path / "run", kind, IDENTITY).rows()[0])

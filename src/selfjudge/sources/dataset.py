@@ -18,24 +18,27 @@ class DatasetPrompts:
 
     def __init__(self, recipe: DatasetSource) -> None:
         self._recipe = recipe
+        self._columns: list[str] = []
 
     def __iter__(self) -> Iterator[RawPrompt]:
         folder = Path(self._recipe.path)
-        name = f"{folder.name if folder.is_dir() else self._recipe.path}/{self._recipe.split}"
+        parts = (folder.name if folder.is_dir() else self._recipe.path, self._recipe.config, self._recipe.split)
+        name = "/".join(part for part in parts if part)
         for number, row in enumerate(islice(self._rows(), self._recipe.limit), start=1):
             where, route, allowed = f"{name}:{number}", self._recipe.route, self._recipe.allow_outside
-            yield raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed)
+            yield raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed, columns=self._columns)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         import datasets
 
         try:
             data = self._load()
-            columns = [name for name in COLUMNS if name in (data.column_names or [])]
+            self._columns = data.column_names or []
+            columns = [name for name in COLUMNS if name in self._columns]
             if not {"prompt", "conversations"} & set(columns):
                 raise InputError(
                     f"the data set {self._recipe.path} has no column `prompt`",
-                    hint=f"Its columns are: {', '.join(data.column_names or [])}.",
+                    hint=f"Its columns are: {', '.join(self._columns)}.",
                 )
             data = data.select_columns(columns)
             for column, feature in (data.features or {}).items():

@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..jsonl import json_lines, regular
+from ..lineage import SUFFIXES, prompt_files
 from ..ports import RawPrompt
 from ..recipe import FilesSource
 from .rows import COLUMNS, raw_prompt
-
-_SUFFIXES = (".jsonl", ".parquet")
 
 
 class FilePrompts:
@@ -31,13 +30,12 @@ class FilePrompts:
 
     def _find(self, path: Path) -> list[Path]:
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
-            if found:
-                return found
-            raise InputError(f"{path} holds no .jsonl or .parquet file", hint="Name the file, or the folder that holds it.")
+            if not (found := prompt_files(path)):
+                raise InputError(f"{path} holds no .jsonl or .parquet file", hint="Name the file, or the folder that holds it.")
+            return found
         if not path.exists():
             raise InputError(f"there is no prompt file {path}", hint="Paths in a recipe start at the recipe's folder.")
-        if path.suffix not in _SUFFIXES:
+        if path.suffix not in SUFFIXES:
             raise InputError(f"{path} is neither .jsonl nor .parquet", hint="Write one JSON object a line, or use kind: dataset.")
         return [path]
 

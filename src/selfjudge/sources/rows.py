@@ -102,7 +102,7 @@ def _image(value: Any, folder: Path, allow_outside: bool) -> bytes | Path:
             raise _Unusable("not_an_image", f"the data URL is not valid base64: {error}") from error
     if isinstance(value, str) and value:
         try:
-            return locate(unicode(value, "image"), folder, allow_outside=allow_outside)
+            return locate(value, folder, allow_outside=allow_outside)
         except BadImage as bad:
             raise _Unusable(bad.reason, str(bad)) from bad
     raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..chat import Completion, Request
+from ..journal import BadRow
 from ..ports import Advance, NamedEngine, blocks
 from ..store import Table
 from ..tables import Row
+from ..types import Finish, storable
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +62,18 @@ def ask(
                 request = asked.pop(completion.key)
                 advance(1)
                 if completion.key not in stored:
-                    table.append(to_row(request, completion, model.name))
+                    try:
+                        table.append(to_row(request, completion, model.name))
+                    except BadRow as bad:
+                        table.append(to_row(request, _failed(completion.key, bad), model.name))
         finally:
             table.flush()
         if interrupted.is_set():
             raise KeyboardInterrupt
+
+
+def _failed(key: str, bad: BadRow) -> Completion:
+    return Completion(key=key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=storable(str(bad)))
 
 
 @contextmanager

@@ -6,21 +6,22 @@ Prompts that show what an excluded benchmark shows are refused as `contaminated`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..images import BadImage, admit
 from ..images import examine as look_at
+from ..journal import BadRow
 from ..method.contamination import Index, Look, Probe
 from ..method.kinds import route
-from ..ports import Progress, PromptSource, RawPrompt, blocks
+from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
 from ..store import ImageStore, Table
 from ..tables import Row, prompt_to_row
-from ..types import ImageRef, Prompt, content_id
+from ..types import ImageRef, Prompt, content_id, storable
 from .contamination import describe
 
-VERSION = 1
+VERSION = 2
 
 _THREADS = 8
 _AHEAD = 256
@@ -39,7 +40,7 @@ def ingest(
 ) -> None:
     """Fill and seal the tables of prompts and of refused rows. Resumes at the row where it was interrupted."""
     stored = prompts.stored()
-    seen = {row["id"] for row in stored}
+    seen = {row["id"]: row["source"] for row in stored}
     done = {row["source"] for row in (*stored, *refused.stored())}
 
     def examine(raw: RawPrompt) -> tuple[RawPrompt, Prompt | BadImage]:
@@ -54,22 +55,25 @@ def ingest(
             return raw, bad
 
     with progress("prompts", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for batch in blocks(_waiting(sources, done), _AHEAD):
+        for batch in blocks((raw for raw in all_rows(sources) if raw.where not in done), _AHEAD):
             for raw, found in pool.map(examine, batch):
                 advance(1)
                 if isinstance(found, BadImage):
                     refused.append(_refusal(raw.where, found.reason, str(found) or None))
                 elif found.id in seen:
-                    refused.append(_refusal(raw.where, "duplicate", f"same images and text as prompt {found.id}"))
+                    refused.append(_refusal(raw.where, "duplicate", f"same images and text as {seen[found.id]}"))
                 else:
-                    seen.add(found.id)
-                    prompts.append(prompt_to_row(found))
+                    seen[found.id] = found.source
+                    _keep(found, prompts, refused)
     refused.seal()
     prompts.seal()
 
 
-def _waiting(sources: Sequence[PromptSource], done: set[str]) -> Iterator[RawPrompt]:
-    return (raw for source in sources for raw in source if raw.where not in done)
+def _keep(prompt: Prompt, prompts: Table, refused: Table) -> None:
+    try:
+        prompts.append(prompt_to_row(prompt))
+    except BadRow as bad:
+        refused.append(_refusal(prompt.source, "invalid_text", str(bad)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
     if not text:
         raise BadImage("no_prompt", "the prompt is empty")
     if not raw.images:
-        raise BadImage("no_image", "the row has no image")
+        raise BadImage("no_image", raw.detail or "the row has no image")
     found = [
         look_at(image, max_pixels=max_pixels) if looking else (*admit(image, max_pixels=max_pixels), None) for image in raw.images
     ]
@@ -119,4 +123,5 @@ def _refuse_contaminated(found: Admitted, excluded: Index) -> None:
 
 
 def _refusal(where: str, reason: str, detail: str | None) -> Row:
+    detail = None if detail is None else storable(detail)
     return {"key": content_id("refused", where), "source": where, "reason": reason, "detail": detail}
