@@ -53,7 +53,7 @@ def test_rows_that_cannot_be_used_are_counted_and_none_that_can_is_an_error(tmp_
     rows: list[Any] = [{"prompt": "what is it?", "image": "gone.png"}, {"image": "x.png"}]
     (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = load_recipe(ROOT / "recipes/scripted.yaml", (f"prompts=[{{kind: files, path: {tmp_path / 'prompts.jsonl'}}}]",))
-    with pytest.raises(InputError, match="not one prompt tried can be used"):
+    with pytest.raises(InputError, match=r"not one prompt can be used: image_missing \(1\), no_prompt \(1\)"):
         plan(recipe, prompts=5, progress=no_progress)
 
 

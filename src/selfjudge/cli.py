@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +16,7 @@ import typer
 
 from .cli_benchmarks import benchmarks
 from .errors import SelfjudgeError
-from .terminal import console
+from .terminal import console, log_plainly, say
 from .terminal import progress as _progress
 
 if TYPE_CHECKING:
@@ -34,6 +35,20 @@ app = typer.Typer(
     epilog="Start with [bold]selfjudge demo[/bold]: a tiny model improves itself in minutes, on a CPU.",
 )
 app.add_typer(benchmarks, name="benchmarks")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"selfjudge {version('selfjudge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
 
 
 @app.command()
@@ -106,7 +121,7 @@ def plan(
 
     found = measure(load_recipe(recipe, changes or []), prompts=prompts, progress=_progress)
     if form == "json":
-        typer.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
     else:
         from .report.plan import show
 
@@ -122,7 +137,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_defaul
 
     state = read(run)
     show_iterations(state, console())
-    typer.echo(f"report: {write_report(run, state)}")
+    say(f"report: {write_report(run, state)}")
 
 
 @app.command()
@@ -184,13 +199,13 @@ def evaluate(
     with _interruptible():
         results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":
-        typer.echo(json.dumps(results if len(results) > 1 else results[0], indent=2))
+        say(json.dumps(results if len(results) > 1 else results[0], indent=2))
     else:
         from .report.figures import show_measured
 
         for figures in results:
             show_measured(figures, console())
-        typer.echo(f"items, replies and results: {place.root}")
+        say(f"items, replies and results: {place.root}")
 
 
 @app.command()
@@ -210,13 +225,11 @@ def compare_judges(
 
     found = compare(results)
     if form == "json":
-        typer.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
     else:
-        from rich.console import Console
-
         from .report.comparison import show
 
-        show(found, Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False))
+        show(found, console())
 
 
 @app.command()
@@ -249,7 +262,7 @@ def contamination(
     ]
     figures = check(sources, benchmarks, max_pixels=max_pixels, progress=_progress, out=out)
     if form == "json":
-        typer.echo(json.dumps(figures, indent=2))
+        say(json.dumps(figures, indent=2))
     else:
         from .report.contamination import show
 
@@ -277,11 +290,11 @@ def score(
     figures = _scored(file, benchmark, protocol, k)
     malformed = figures.get("malformed", [])
     for fault in malformed[:_FAULTS_SHOWN]:
-        typer.echo(f"{file}:{fault['line']}: {fault['problem']}", err=True)
+        say(f"{file}:{fault['line']}: {fault['problem']}", err=True)
     if len(malformed) > _FAULTS_SHOWN:
-        typer.echo(f"... and {len(malformed) - _FAULTS_SHOWN} more lines that cannot be used", err=True)
+        say(f"... and {len(malformed) - _FAULTS_SHOWN} more lines that cannot be used", err=True)
     if form == "json":
-        typer.echo(json.dumps(figures, indent=2))
+        say(json.dumps(figures, indent=2))
     else:
         from .report.figures import show_scored
 
@@ -307,7 +320,7 @@ def doctor(
     loaded = load_recipe(recipe, changes or []) if recipe is not None else None
     found = examine(loaded, folder or Path("runs") / (loaded.name if loaded is not None else ""))
     if form == "json":
-        typer.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
     else:
         from .report.diagnosis import show_diagnosis
 
@@ -332,12 +345,16 @@ _FAULTS_SHOWN = 20
 def _run(recipe: Recipe, folder: Path) -> None:
     from . import loop
     from .report import write_report
-    from .report.iterations import show_iterations
+    from .report.iterations import show_iterations, show_refused
     from .store import RunFolder
     from .wiring import make_world
 
     place = RunFolder(folder)
     seen = _iterations_so_far(folder)
+
+    def on_prompts(head: dict[str, Any]) -> None:
+        if not seen:
+            show_refused(head, console())
 
     def on_iteration(state: dict[str, Any]) -> None:
         write_report(folder, state)
@@ -346,10 +363,10 @@ def _run(recipe: Recipe, folder: Path) -> None:
 
     world = make_world(recipe, place)
     with _interruptible():
-        state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration)
+        state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration, on_prompts=on_prompts)
     if len(state["iterations"]) <= seen:
         show_iterations(state, console())
-        typer.echo("Nothing was left to do: this run is done.")
+        say("Nothing was left to do: this run is done.")
     _say_where(folder, state)
 
 
@@ -359,7 +376,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("\ninterrupted: the same command goes on from here", err=True)
+        say("\ninterrupted: the same command goes on from here", err=True)
         raise typer.Exit(130) from None
 
 
@@ -372,9 +389,9 @@ def _iterations_so_far(folder: Path) -> int:
 
 def _say_where(folder: Path, state: dict[str, Any]) -> None:
     judge = state["final_judge"]
-    typer.echo(f"run folder:  {folder}")
-    typer.echo(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")
-    typer.echo(f"report:      {folder / 'report.html'}")
+    say(f"run folder:  {folder}")
+    say(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")
+    say(f"report:      {folder / 'report.html'}")
 
 
 _SPINS = "1000"
@@ -388,6 +405,7 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+    log_plainly()
     try:
         app(prog_name="selfjudge")
     except SelfjudgeError as error:
@@ -410,7 +428,7 @@ def _explain(error: Exception) -> tuple[str, str]:
 
 
 def _fail(message: str, hint: str | None) -> None:
-    typer.echo(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     if hint:
-        typer.echo(f"hint: {hint}", err=True)
+        say(f"hint: {hint}", err=True)
     sys.exit(2)

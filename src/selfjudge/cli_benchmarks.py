@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .errors import InputError
-from .terminal import console, progress
+from .terminal import console, progress, say
 
 if TYPE_CHECKING:
     from .benchmarks.catalogue import Entry
@@ -37,7 +37,7 @@ def listing(
         {**asdict(entry), "state": state_of(entry), "folder": None if (found := folder_of(entry)) is None else str(found)}
         for entry in CATALOGUE
     ]
-    typer.echo(json.dumps(entries, indent=2))
+    say(json.dumps(entries, indent=2))
 
 
 def _show_list() -> None:
@@ -72,7 +72,7 @@ def report(
 
     found = inspect(named_benchmark(benchmark, allow_missing=True, allow_outside=allow_outside), progress)
     if form == "json":
-        typer.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
     else:
         from .report.figures import show_data
 
@@ -150,9 +150,9 @@ def prepare(
             )
             _tell(entry, folder, mmrb_prepare.prepare(plan, folder, progress=progress))
         else:
-            typer.echo(f"{name} needs no preparing: it is {entry.where}.")
+            say(f"{name} needs no preparing: it is {entry.where}.")
     except KeyboardInterrupt:
-        typer.echo("\ninterrupted: the same command goes on from here", err=True)
+        say("\ninterrupted: the same command goes on from here", err=True)
         raise typer.Exit(130) from None
 
 
@@ -174,15 +174,15 @@ def _tell(entry: Entry, folder: Path, prepared: dict[str, Any]) -> None:
     """What was prepared, what was refused, and what differs from the known counts."""
     rows = prepared["rows"]
     known = " or ".join(f"{count:,}" for count in entry.rows)
-    typer.echo(f"folder:   {folder}")
-    typer.echo(f"rows:     {'not counted' if rows is None else f'{rows:,}'}{f'  (known: {known})' if known else ''}")
+    say(f"folder:   {folder}")
+    say(f"rows:     {'not counted' if rows is None else f'{rows:,}'}{f'  (known: {known})' if known else ''}")
     revision = prepared["revision"]
-    typer.echo(f"revision: {revision if isinstance(revision, str) else f'of {len(revision)} sources, see prepared.json'}")
-    typer.echo(f"licence:  {entry.licence}")
+    say(f"revision: {revision if isinstance(revision, str) else f'of {len(revision)} sources, see prepared.json'}")
+    say(f"licence:  {entry.licence}")
     if "refused" not in prepared and rows is not None and entry.rows and rows not in entry.rows:
-        typer.echo(f"warning: {rows:,} rows; {known} are known", err=True)
+        say(f"warning: {rows:,} rows; {known} are known", err=True)
     for line in prepared.get("warnings", ()):
-        typer.echo(f"warning: {line}", err=True)
+        say(f"warning: {line}", err=True)
     if refused := prepared.get("refused"):
         reasons = ", ".join(f"{reason} {count}" for reason, count in refused.items())
-        typer.echo(f"warning: {sum(refused.values()):,} rows could not be built ({reasons}): see refused.jsonl", err=True)
+        say(f"warning: {sum(refused.values()):,} rows could not be built ({reasons}): see refused.jsonl", err=True)

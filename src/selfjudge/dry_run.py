@@ -114,7 +114,9 @@ def _counted(source: Source) -> Counter[Kind] | None:
 
 def _before(recipe: Recipe, counts: Counter[Kind]) -> Iterator[Step]:
     """The prompts are taken in, and the base is measured."""
-    yield Step(stage="ingest", writes=("recipe.json", "prompts/{prompts,refused}.parquet", "prompts/sources.json", "images/"))
+    yield Step(
+        stage="ingest", writes=("recipe.json", "prompts/{prompts,refused}.parquet", "prompts/{contents,sources}.json", "images/")
+    )
     for bench in recipe.evaluation.benchmarks:
         yield Step(stage=f"benchmark {bench.name}", writes=tuple(f"benchmarks/{bench.name}/{file}" for file in _BENCHMARK_FILES))
     yield from _measuring(recipe, "the base", 0, counts)

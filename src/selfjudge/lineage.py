@@ -100,9 +100,10 @@ def _commit(name: str) -> str | None:
     try:
         from huggingface_hub import HfApi
 
-        return HfApi().dataset_info(name, timeout=_PATIENCE).sha
+        commit: str | None = HfApi().dataset_info(name, timeout=_PATIENCE).sha
     except Exception:  # the library raises many kinds; whoever reads the rows says what is wrong
         return None
+    return commit
 
 
 def licence_of(readme: Path | None) -> str | None:

@@ -5,7 +5,6 @@ Iteration 0 is the base model, measured. Every stage names what it was made of, 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -16,7 +15,6 @@ from typing import Any
 from . import summary, tables
 from .cards import write_cards
 from .disk import read_json, write_json
-from .errors import InputError
 from .lineage import contents, lineage
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
@@ -31,16 +29,19 @@ from .tables import Row
 from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import OneEngine, World
 
-OnIteration = Callable[[dict[str, Any]], None]
+Told = Callable[[dict[str, Any]], None]
 
 
-def run(recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, on_iteration: OnIteration) -> dict[str, Any]:
-    """Run a recipe in a folder, or what is left of it; the summary. `on_iteration` is given the summary after each iteration.
+def run(
+    recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, on_iteration: Told, on_prompts: Told | None = None
+) -> dict[str, Any]:
+    """Run a recipe in a folder, or what is left of it; the summary.
 
+    `on_prompts` is given its head once all prompts are read, `on_iteration` the summary after each iteration.
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
     with folder.claim(recipe.as_json(), lasting):
-        return _Run(recipe, folder, world, progress).iterate(on_iteration)
+        return _Run(recipe, folder, world, progress).iterate(on_prompts, on_iteration)
 
 
 def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -62,14 +63,16 @@ class _Run:
         self._selections: list[Table] = []
         self._publisher = None if world.hub is None or recipe.push is None else Publisher(recipe.push, world.hub, folder)
 
-    def iterate(self, on_iteration: OnIteration) -> dict[str, Any]:
+    def iterate(self, on_prompts: Told | None, on_iteration: Told) -> dict[str, Any]:
         """All iterations that the recipe asks for."""
         try:
             if self._publisher is not None:
                 self._publisher.prepare(self._recipe.loop.iterations)
             prompts, refused = self._ingest()
-            training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
             head = summary.head(self._recipe, prompts, refused)
+            if on_prompts is not None:
+                on_prompts(head)
+            training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
             entries = [self._base(held_out)]
             state = self._publish(head, entries, training, on_iteration)
             while state["stopped"] is None:
@@ -127,12 +130,6 @@ class _Run:
                 max_pixels=self._recipe.max_pixels,
                 progress=self._progress,
                 excluded=contamination.index(self._world.excluded, self._progress) if excluding else None,
-            )
-        if not prompts.manifest.rows:
-            reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(Counter(refused.column("reason")).items()))
-            raise InputError(
-                f"not one prompt can be used: {reasons or 'the sources are empty'}",
-                hint=f"{refused.path} has the details.",
             )
         if not (known := prompts.path.with_name("sources.json")).exists():
             write_json(known, lineage(self._recipe.prompts, prompts.column("source")))
@@ -361,7 +358,7 @@ class _Run:
         }
 
     def _publish(
-        self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: OnIteration
+        self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: Told
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
         best = summary.best_iteration(entries, self._recipe.loop.stop)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import tables
-from .errors import InputError
 from .footprint import footprint
 from .jsonl import json_lines
+from .lineage import place_of
 from .method.kinds import route
 from .method.selection import select as decide
-from .ports import Engine, NamedEngine, Progress, PromptSource, RawPrompt
+from .ports import Engine, NamedEngine, Progress, PromptSource, RawPrompt, all_rows
+from .reasons import nothing_usable, refusals
 from .recipe import PairsBench, RayEngine, Recipe, ShapesBench, VLLMEngine
 from .stages import ingest, synthesize
 from .stages import judge as judging
@@ -82,6 +84,8 @@ class Sample:
     pairs: int
     kept: int
     traces: int
+    refused: tuple[tables.Row, ...]
+    """Rows that were tried and cannot be used."""
 
 
 def plan(recipe: Recipe, *, prompts: int, progress: Progress) -> dict[str, Any]:
@@ -92,23 +96,26 @@ def plan(recipe: Recipe, *, prompts: int, progress: Progress) -> dict[str, Any]:
         counts, chosen, refused = survey(world.sources, prompts, progress)
         with closing(world.open_engine(world.base)) as engine:
             samples = {kind: _sampled(recipe, engine, chosen[kind], place, str(kind), progress) for kind in Kind if chosen[kind]}
+        rows = counts.total() + len(refused)
+        refused += [row for sample in samples.values() for row in sample.refused]
+        why = refusals(refused, partial(place_of, recipe.prompts))
         if not any(sample.prompts for sample in samples.values()):
-            raise InputError("not one prompt tried can be used", hint="`selfjudge run` says what is wrong with each of them.")
-        return _extrapolated(recipe, world, counts, samples, refused, _bytes(place.root))
+            raise nothing_usable(why)
+        return {**_extrapolated(recipe, world, counts, samples, len(refused), _bytes(place.root)), "rows": rows, "refused": why}
 
 
 def survey(
     sources: Sequence[PromptSource], wanted: int, progress: Progress
-) -> tuple[Counter[Kind], dict[Kind, list[RawPrompt]], int]:
-    """How many prompts of each kind there are, the first of each, and how many rows cannot be used."""
+) -> tuple[Counter[Kind], dict[Kind, list[RawPrompt]], list[tables.Row]]:
+    """How many prompts of each kind there are, the first of each, and the rows that cannot be used; no image is opened."""
     counts: Counter[Kind] = Counter()
     chosen: dict[Kind, list[RawPrompt]] = {kind: [] for kind in Kind}
-    refused = 0
+    refused = []
     with progress("rows", None) as advance:
-        for raw in (raw for source in sources for raw in source):
+        for raw in all_rows(sources):
             advance(1)
             if raw.problem is not None:
-                refused += 1
+                refused.append({"source": raw.where, "reason": raw.problem, "detail": raw.detail})
                 continue
             kind = raw.kind or route(raw.text)[0]
             counts[kind] += 1
@@ -117,23 +124,13 @@ def survey(
     return counts, chosen, refused
 
 
-class _Held:
-    """Rows that are held already, as a source."""
-
-    def __init__(self, rows: Sequence[RawPrompt]) -> None:
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[RawPrompt]:
-        return iter(self._rows)
-
-
 def _sampled(
     recipe: Recipe, engine: Engine, rows: Sequence[RawPrompt], place: RunFolder, name: str, progress: Progress
 ) -> Sample:
     """The stages on some prompts of one kind."""
     folder = place.root / name
     stored, refused = (Table(folder, kind, {}) for kind in (tables.PROMPTS, tables.REFUSED))
-    ingest.ingest([_Held(rows)], stored, refused, images=place.images, max_pixels=recipe.max_pixels, progress=progress)
+    ingest.ingest([rows], stored, refused, images=place.images, max_pixels=recipe.max_pixels, progress=progress)
     prompts = [tables.prompt_of(row) for row in stored.rows()]
     model = NamedEngine(name="base", engine=engine)
     responses, judgments = (Table(folder, kind, {}) for kind in (tables.RESPONSES, tables.JUDGMENTS))
@@ -146,7 +143,20 @@ def _sampled(
         ),
     )
     kept = _kept(recipe, pairs, judgments)
-    return Sample(prompts=len(prompts), synthesis=synthesis, judging=judged, pairs=len(pairs), kept=len(kept), traces=sum(kept))
+    return Sample(
+        prompts=len(prompts),
+        synthesis=synthesis,
+        judging=judged,
+        pairs=len(pairs),
+        kept=len(kept),
+        traces=sum(kept),
+        refused=tuple(map(_as_surveyed, refused.rows())),
+    )
+
+
+def _as_surveyed(row: tables.Row) -> tables.Row:
+    """A refused row with the places that its rows had before they were ingested as one source."""
+    return {name: text and text.replace("prompts.0/prompts.", "prompts.") for name, text in row.items()}
 
 
 def _synthesize(recipe: Recipe, model: NamedEngine, prompts: Sequence[Prompt], table: Table, progress: Progress) -> None:

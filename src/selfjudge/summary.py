@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .disk import read_json
 from .errors import RunError
+from .lineage import place_of
+from .reasons import nothing_usable, refusals
 from .recipe import EarlyStop, Recipe
 from .store import JudgeFolder, Table
 from .types import Kind
 
 
 def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
-    """The run as a whole."""
+    """The run as a whole. Raises InputError where not one prompt can be used."""
+    why = refusals(refused.rows(), partial(place_of, recipe.prompts))
+    if not prompts.manifest.rows:
+        raise nothing_usable(why)
     return {
         "name": recipe.name,
         "recipe": recipe.digest,
@@ -24,8 +30,9 @@ def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
         "prompts": {
             "total": prompts.manifest.rows,
             **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
-            "refused": dict(sorted(Counter(refused.column("reason")).items())),
+            "refused": {entry["reason"]: entry["count"] for entry in sorted(why, key=lambda entry: entry["reason"])},
         },
+        "refused": why,
     }
 
 

@@ -26,7 +26,7 @@ _ABREAST = 4
 
 
 def show(comparison: dict[str, Any], console: Console) -> None:
-    """Print figures, tests, notes and what others have published. A name may look like markup: `console` should read none."""
+    """Print figures, tests, notes and what others have published."""
     for counted in dict.fromkeys(map(_counted, comparison["tables"])):
         for table in comparison["tables"]:
             if _counted(table) == counted:

@@ -25,7 +25,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
         table.add_row(label, *map(cell, counts.values()))
     console.print(table)
     for line in _lines(figures):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _lines(figures: dict[str, Any]) -> list[str]:

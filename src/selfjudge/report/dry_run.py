@@ -24,7 +24,7 @@ def show(told: Mapping[str, Any], console: Console) -> None:
     table.add_column("writes", overflow="fold")
     heads = {"before": "once", "each": "each iteration K, in iteration-K/", "after": "after each iteration"}
     for part, head in heads.items():
-        table.add_row(f"[bold]{head}[/bold]")
+        table.add_row(head, style="bold")
         for step in told["steps"][part]:
             table.add_row(step.stage, step.who, f"{step.requests:,}" if step.requests else "", "\n".join(step.writes))
         table.add_section()
@@ -37,9 +37,9 @@ def show(told: Mapping[str, Any], console: Console) -> None:
         "assumed: " + "; ".join(told["assumptions"]),
         "nothing was started, loaded or written; `selfjudge plan` tries some prompts and measures",
     ):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     show_findings(told["findings"], console)
-    console.print(f"{told['name']} {'can run here' if told['runs'] else 'cannot run here'}", highlight=False)
+    console.print(f"{told['name']} {'can run here' if told['runs'] else 'cannot run here'}")
 
 
 def _done(told: Mapping[str, Any]) -> str:

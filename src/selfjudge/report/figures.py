@@ -15,22 +15,20 @@ Figures = Mapping[str, Any]
 
 def show_measured(result: Figures, console: Console) -> None:
     """A result of `evaluate`."""
-    console.print(
-        f"[bold]{result['benchmark']}[/bold], judged by [bold]{result['judge']}[/bold]: {_how(result)}", highlight=False
-    )
+    console.print(f"{result['benchmark']}, judged by {result['judge']}: {_how(result)}", style="bold")
     for line in _about(result["data"]):
-        console.print(f"  {line}", highlight=False, markup=False)
+        console.print(f"  {line}")
     console.print(_table(result))
     for line in _below(result):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
 def show_data(name: str, data: Figures, console: Console) -> None:
     """A report on the data of a benchmark."""
-    console.print(f"[bold]{name}[/bold]", highlight=False)
+    console.print(name, style="bold")
     for line in (*_about(data), *(f"{name}: {count}" for name, count in data["dimensions"].items())):
-        console.print(f"  {line}", highlight=False, markup=False)
-    console.print(f"  stored first, the better response: {cell(data['better_first'])}", highlight=False)
+        console.print(f"  {line}")
+    console.print(f"  stored first, the better response: {cell(data['better_first'])}")
 
 
 def show_scored(figures: Figures, console: Console) -> None:

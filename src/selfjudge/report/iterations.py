@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..reasons import DROPPED, explained, refused_lines
 from .figures import cell
 
 if TYPE_CHECKING:
@@ -31,10 +32,22 @@ def show_iterations(state: dict[str, Any], console: Console) -> None:
         ]
         table.add_row(*map(cell, cells))
     console.print(table)
+    if refused := sum(entry["count"] for entry in state.get("refused", ())):
+        console.print(f"{refused:,} rows of the sources were refused: report.html says why")
     last = state["iterations"][-1]
     if last["pairs"] is not None and not last["kept"]:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in last["dropped"].items())
-        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged: {reasons}")
+        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged.")
+    if last["dropped"] and (state["stopped"] or not last["kept"]):
+        console.print(f"Dropped in iteration {last['iteration']}:")
+        for reason, count in sorted(last["dropped"].items(), key=lambda item: -item[1]):
+            console.print(f"  {reason} ({count:,}): {' '.join(explained(reason, DROPPED).values())}", soft_wrap=True)
+
+
+def show_refused(head: dict[str, Any], console: Console) -> None:
+    """The rows that were refused when the prompts were read, and why."""
+    rows = head["prompts"]["total"] + sum(head["prompts"]["refused"].values())
+    for line in refused_lines(head["refused"], rows):
+        console.print(line, soft_wrap=True)
 
 
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from ..disk import write_whole
+from ..reasons import DROPPED, explained
 from ..store import ImageStore
 from ..tables import Row, images_of
 from .curve import learning_curve
@@ -29,7 +30,7 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
         state=state,
         entries=entries,
         made=made,
-        reasons=sorted({reason for entry in made for reason in entry["dropped"]}),
+        reasons={reason: explained(reason, DROPPED) for entry in made for reason in sorted(entry["dropped"])},
         benchmarks=benchmarks,
         curves={name: learning_curve(entries, name) for name in benchmarks},
         examples=_examples(run, entries[-1]["iteration"]),

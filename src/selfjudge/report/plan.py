@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..reasons import refused_lines
 from .figures import cell
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ def show(plan: dict[str, Any], console: Console) -> None:
     table.add_row("whole run", *_counts(plan["total"]))
     console.print(table)
     for line in (
-        f"prompts: {prompts['open']:,} open, {prompts['closed']:,} closed, {prompts['refused']:,} cannot be used; "
-        f"{prompts['per_iteration']:,} in each iteration",
+        f"prompts: {prompts['open']:,} open, {prompts['closed']:,} closed; {prompts['per_iteration']:,} in each iteration",
         f"pairs in an iteration: {turn['pairs']:,}, kept {turn['kept']:,} (yield {cell(turn['yield'])})",
         f"training in an iteration: {turn['train']['traces']:,} traces, {turn['train']['steps']:,} steps",
         f"GPU-hours of generation: {cell(plan['total']['gpu_hours'])}; disk: {plan['disk_gb']:.2f} GB",
         "assumed: " + "; ".join(plan["assumptions"]),
+        *refused_lines(plan["refused"], plan["rows"]),
+        *(["images were opened of the prompts tried only: `selfjudge run` may refuse more"] if plan["refused"] else []),
     ):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, soft_wrap=True)
 
 
 def _counts(cost: dict[str, Any]) -> list[str]:
