@@ -290,7 +290,7 @@ def test_a_damaged_table_is_an_error(tmp_path: Path):
 
 def test_a_result_that_names_no_judge_is_an_error(tmp_path: Path):
     write_json(measure(tmp_path / "one", {"a": RIGHT}) / "result.json", {"accuracy": 1.0})
-    with pytest.raises(RunError, match="names no judge"):
+    with pytest.raises(RunError, match="`judge` is missing"):
         compare([tmp_path / "one"])
 
 

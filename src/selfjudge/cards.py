@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from .disk import read_json, write_json, write_whole
+from .errors import InputError, RunError
 from .lineage import licence_of
-from .recipe import EMBEDDED_MODEL, HUB_NAME, Recipe
+from .recipe import EMBEDDED_MODEL, HUB_NAME, Judging, Recipe
 from .report.card import judge_card
-from .store import CARD, README
+from .store import CARD, README, JudgeFolder
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 
@@ -26,7 +29,7 @@ def write_cards(
 ) -> None:
     """Write the cards of the judge of the last of `entries`, unless they stand there already. `digest` is the recipe's."""
     facts = {
-        **_trained(judge),
+        **_trained(judge, recipe),
         **_origin(recipe, digest, base),
         "iteration": entries[-1]["iteration"],
         "trained": recipe.training.kind != "scripted" and entries[-1]["training"]["steps"] > 0,
@@ -38,17 +41,45 @@ def write_cards(
         "serve": _serving(judge, recipe, entries[-1]["iteration"]),
     }
     facts = json.loads(json.dumps(facts))  # as it will be read
-    if read_json(judge / CARD) != facts:
+    if _card(judge) != facts:
         write_json(judge / CARD, facts)
     text = judge_card(facts)
     if not (judge / README).exists() or (judge / README).read_text(encoding="utf-8") != text:
         write_whole(judge / README, text.encode())
 
 
-def _trained(judge: Path) -> dict[str, Any]:
-    """What the card says since the judge was trained."""
-    card = read_json(judge / CARD)
-    return {name: card.get(name) for name in ("judging", "training", "versions")}
+def _trained(judge: Path, recipe: Recipe) -> dict[str, Any]:
+    """What the card says since the judge was trained; where it is gone or damaged, what the recipe and the manifest say."""
+    if (card := _card(judge)) is None:
+        manifest = JudgeFolder(judge.parent, {}).report
+        training = {name: manifest[name] for name in ("examples", "steps", "loss", "dropped") if name in manifest}
+        judging = recipe.judging.model_dump(mode="json")
+        return {"judging": judging, "training": training, "versions": manifest.get("versions")}
+    return {name: card[name] for name in _SINCE_TRAINING}
+
+
+_SINCE_TRAINING = ("judging", "training", "versions")
+
+
+def _card(judge: Path) -> dict[str, Any] | None:
+    try:
+        card: dict[str, Any] = read_json(judge / CARD, *_SINCE_TRAINING)
+    except RunError:
+        return None
+    return card
+
+
+def judging_of(model: Path) -> Judging | None:
+    """How a judge was trained to be asked; None for a model that is none. Raises InputError where its card is damaged."""
+    if not (model / CARD).exists():
+        return None
+    try:
+        return Judging(**read_json(model / CARD, "judging")["judging"])
+    except (RunError, TypeError, ValidationError) as error:
+        raise InputError(
+            f"{model / CARD} does not say how the judge is asked: {error}",
+            hint="Run its recipe again, which writes the file anew, or get the judge again.",
+        ) from error
 
 
 def _origin(recipe: Recipe, digest: str, base: Path) -> dict[str, Any]:

@@ -381,10 +381,9 @@ def _interruptible() -> Iterator[None]:
 
 
 def _iterations_so_far(folder: Path) -> int:
-    from .disk import read_json
+    from .summary import read
 
-    path = folder / "summary.json"
-    return len(read_json(path)["iterations"]) if path.exists() else 0
+    return len(read(folder)["iterations"]) if (folder / "summary.json").exists() else 0
 
 
 def _say_where(folder: Path, state: dict[str, Any]) -> None:

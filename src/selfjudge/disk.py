@@ -69,12 +69,20 @@ def write_json(path: Path, value: Any) -> None:
     write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file of the run; RunError when it is damaged."""
+_ANEW = "Delete the file and run again; it is made anew."
+
+
+def read_json(path: Path, *needed: str, of: type = dict, hint: str = _ANEW) -> Any:
+    """A JSON file of the run: an object with the keys `needed`, or a list. RunError when it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}", hint="Delete the file and run again; it is made anew.") from error
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, of):
+            raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
+        if missing := [key for key in needed if key not in value]:
+            raise ValueError(f"`{missing[0]}` is missing")
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"cannot read {path}: {error}", hint=hint) from error
+    return value
 
 
 def sha256_of(path: Path) -> str:

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from . import tables
 from .benchmarks.public import Measured
+from .cards import judging_of
 from .disk import read_json, write_json, write_whole
 from .errors import InputError
 from .method.protocols import STRICT, Protocol, base_of
 from .ports import BenchmarkData, Engine, NamedEngine, Progress
-from .recipe import Bench, Judging, OpenAIEngine, TransformersEngine
+from .recipe import Bench, OpenAIEngine, TransformersEngine
 from .stages import evaluate as measuring
-from .store import CARD, RunFolder, Table, fingerprint
+from .store import RunFolder, Table, fingerprint
 from .tables import Row
 from .types import BenchmarkItem, content_id
 from .wiring import BASELINES, find_model, find_score, find_spec, make_benchmark, open_baseline, open_engine, open_server
@@ -174,12 +175,11 @@ def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contes
             open=lambda: open_server(served, server, place.images.get),
         )
     model = find_model(name)
-    card = model / CARD
-    template = Judging(**read_json(card)["judging"]).template if card.exists() else None
+    judging = judging_of(model)
     return Contestant(
         name=model.name if Path(name).is_dir() else name,
         identity={"model": fingerprint(model)},
-        template=template,
+        template=None if judging is None else judging.template,
         open=lambda: open_engine(TransformersEngine(), model, place.images.get),
     )
 
@@ -204,10 +204,11 @@ def _data(bench: Bench, place: RunFolder, limit: int | None, progress: Progress)
     folder = place.root / bench.name
     identity = {"stage": "benchmark", "version": measuring.VERSION, "inputs": bench.model_dump(mode="json"), "limit": limit}
     table = Table(folder, tables.ITEMS, identity)
-    if not table.sealed:
+    if not (table.sealed and (folder / "data.json").exists()):
         data = make_benchmark(bench).load(place.images.put, progress, limit=limit)
         write_json(folder / "data.json", data.report)
-        table.seal([tables.item_to_row(item) for item in data.items])
+        if not table.sealed:
+            table.seal([tables.item_to_row(item) for item in data.items])
     return BenchmarkData(items=tuple(map(tables.item_of, table.rows())), report=read_json(folder / "data.json"))
 
 
@@ -249,7 +250,8 @@ def _asked(folder: Path, benchmark: str) -> dict[str, Any]:
             raise InputError(
                 f"{folder} holds no {name}", hint="Give the folder of one benchmark: DIR/NAME of `selfjudge evaluate`."
             )
-    asked: dict[str, Any] = read_json(folder / "result.json")
+    hint = "Delete it and run `selfjudge evaluate` again: nothing is asked twice."
+    asked: dict[str, Any] = read_json(folder / "result.json", "benchmark", "protocol", hint=hint)
     if asked["benchmark"] != benchmark:
         raise InputError(f"{folder} holds replies to {asked['benchmark']}, not to {benchmark}", hint="Name that one.")
     return asked

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .cards import judging_of
 from .chat import Completion, Sampling
-from .disk import read_json
 from .errors import EngineError, InputError
 from .image_files import BadImage, locate
 from .images import admit, encode
@@ -16,7 +16,6 @@ from .method.verdicts import probability
 from .ports import Engine
 from .recipe import MAX_PIXELS, Judging, TransformersEngine
 from .stages.judge import comparison_request
-from .store import CARD
 from .types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
 from .wiring import find_model, open_engine
 
@@ -64,8 +63,7 @@ class Judge:
         Raises InputError when there is no such model, EngineError when it cannot be loaded.
         """
         folder = find_model(str(path), revision)
-        card = folder / CARD
-        template = Judging(**(read_json(card)["judging"] if card.exists() else {})).template
+        template = (judging_of(folder) or Judging()).template
         images: dict[str, bytes] = {}
         engine = open_engine(TransformersEngine(batch_size=2, device=device), folder, lambda ref: images[ref.sha256])
         return cls(engine, template=template, images=images)

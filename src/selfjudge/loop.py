@@ -384,7 +384,7 @@ class _Run:
             digest=content_id("recipe", lasting(self._recipe.as_json())),
             base=self._world.base,
             entries=entries,
-            sources=read_json(self._folder.root / "prompts" / "sources.json"),
+            sources=read_json(self._folder.root / "prompts" / "sources.json", of=list),
         )
 
     def _stopped(self, entries: list[dict[str, Any]], best: int, prompts: list[Prompt]) -> str | None:

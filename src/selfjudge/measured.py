@@ -124,12 +124,8 @@ def _result(folder: Path) -> dict[str, Any]:
     """What `evaluate` reported, written last."""
     if not (folder / "result.json").exists():
         raise _unfinished(folder)
-    result = read_json(folder / "result.json")
-    if not isinstance(result, dict) or not {"judge", "benchmark", "protocol"} <= result.keys():
-        raise RunError(
-            f"{folder / 'result.json'} names no judge, benchmark and protocol",
-            hint="Delete it and run `selfjudge evaluate` again: nothing is asked twice.",
-        )
+    hint = "Delete it and run `selfjudge evaluate` again: nothing is asked twice."
+    result: dict[str, Any] = read_json(folder / "result.json", "judge", "benchmark", "protocol", hint=hint)
     return result
 
 

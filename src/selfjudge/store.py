@@ -48,7 +48,7 @@ class Manifest:
 
     @staticmethod
     def read(path: Path) -> Manifest:
-        value = read_json(path)
+        value = read_json(path, "identity", "rows", "sha256", "seconds")
         return Manifest(identity=value["identity"], rows=value["rows"], sha256=value["sha256"], seconds=value["seconds"])
 
 
@@ -205,7 +205,7 @@ class JudgeFolder:
         """Whether the judge is whole. Raises RunError when it was trained on something else, or is damaged."""
         if not self.manifest_path.exists():
             return False
-        manifest = read_json(self.manifest_path)
+        manifest = self.report
         if (found := difference(self._identity, manifest["identity"])) is not None:
             raise RunError(
                 f"{self.path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one."
@@ -220,7 +220,7 @@ class JudgeFolder:
     @property
     def report(self) -> dict[str, Any]:
         """The manifest: what training reported, its seconds, and the judge's digest."""
-        report: dict[str, Any] = read_json(self.manifest_path)
+        report: dict[str, Any] = read_json(self.manifest_path, "identity", "sha256", "seconds")
         return report
 
     @contextmanager
@@ -303,11 +303,14 @@ class RunFolder:
         """Raises RunError when the folder was made by a recipe that differs in more than what `changeable` removes."""
         path = self.root / "recipe.json"
         if path.exists():
-            found = difference(changeable(dict(recipe)), changeable(read_json(path)))
+            known = read_json(path, "model", hint="Put back a copy of the file, or use another folder (--dir).")
+            found = difference(changeable(dict(recipe)), changeable(known))
             if found is not None:
                 raise RunError(
                     f"{self.root} was made by another recipe: {found}",
                     hint="Use another folder (--dir), or delete this one.",
                 )
         elif any(self.root.glob("iteration-*")):
-            raise RunError(f"{self.root} holds a run but no recipe.json", hint="Use another folder (--dir).")
+            raise RunError(
+                f"{self.root} holds a run but no recipe.json", hint="Put back a copy of that file, or use another folder (--dir)."
+            )

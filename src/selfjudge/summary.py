@@ -124,5 +124,9 @@ def read(root: Path) -> dict[str, Any]:
     """The summary of a run folder. Raises RunError when there is none."""
     if not (root / "summary.json").exists():
         raise RunError(f"{root} holds no summary.json", hint="Name the folder of a run that has finished its first measurement.")
-    value: dict[str, Any] = read_json(root / "summary.json")
+    value: dict[str, Any] = read_json(
+        root / "summary.json",
+        *("name", "prompts", "stopped", "final_judge", "iterations"),
+        hint="Delete the file and give the command of the run again: it makes it anew.",
+    )
     return value

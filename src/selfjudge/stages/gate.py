@@ -67,7 +67,8 @@ class Gate:
     @property
     def report(self) -> dict[str, Any] | None:
         """What was found; None for a judge that was made before there was a gate."""
-        report: dict[str, Any] | None = read_json(self.path) if self.path.exists() else None
+        hint = "Delete the file and run again: the judge stays as it is, and is not looked at again."
+        report: dict[str, Any] | None = read_json(self.path, "version", hint=hint) if self.path.exists() else None
         return report
 
     def admit(self, judge: Path, training: Mapping[str, Any]) -> None:

@@ -61,7 +61,7 @@ def train(
     except TrainerError:
         judge.abandon()
         raise
-    judge.seal(report)
+    judge.seal({**report, "versions": read_json(judge.built / CARD)["versions"]})
 
 
 def _fit(

@@ -1,0 +1,57 @@
+"""A file of a run that is damaged: the error names it, and its hint is true when it is followed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs import digests, run_recipe, scripted_recipe
+from selfjudge.errors import RunError
+from selfjudge.store import CARD
+
+DAMAGES = pytest.mark.parametrize("damage", ["", "{", "{}", "[]", "7", "\0\0", "[" * 100_000], ids=str.__len__)
+REPLACED = ("summary.json", "prompts/contents.json", "iteration-1/judge/selfjudge.json")
+
+
+@pytest.fixture
+def run(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]) -> Path:
+    return Path(shutil.copytree(scripted_run[0], tmp_path / "run"))
+
+
+@DAMAGES
+@pytest.mark.parametrize("name", ["prompts/prompts.manifest.json", "iteration-1/pairs.manifest.json", *REPLACED])
+def test_a_damaged_file_is_made_anew_at_the_latest_when_its_hint_is_followed(run: Path, name: str, damage: str):
+    whole = digests(run)
+    (run / name).write_text(damage)
+    try:
+        run_recipe(scripted_recipe(), run)
+    except RunError as error:
+        assert name.rpartition("/")[2] in str(error) and str(error.hint).startswith("Delete the file")
+        (run / name).unlink()
+        run_recipe(scripted_recipe(), run)
+    json.loads((run / name).read_text())
+    assert digests(run) == whole
+
+
+def test_a_card_that_is_gone_says_the_same_again(run: Path):
+    card = run / "iteration-2/judge" / CARD
+    before = json.loads(card.read_text())
+    card.unlink()
+    run_recipe(scripted_recipe(), run)
+    assert json.loads(card.read_text()) == before
+
+
+@DAMAGES
+def test_the_recipe_of_a_run_is_put_back_or_another_folder_is_used(run: Path, tmp_path: Path, damage: str):
+    recipe = run / "recipe.json"
+    whole = recipe.read_bytes()
+    recipe.write_text(damage)
+    with pytest.raises(RunError, match="recipe.json") as error:
+        run_recipe(scripted_recipe(), run)
+    assert error.value.hint == "Put back a copy of the file, or use another folder (--dir)."
+    recipe.write_bytes(whole)
+    run_recipe(scripted_recipe(), run)
