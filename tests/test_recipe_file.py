@@ -38,6 +38,32 @@ def test_a_change_on_the_command_line_wins(tmp_path: Path):
     assert (recipe.loop.iterations, recipe.prompts[0].limit, recipe.selection.evidence) == (2, 7, True)
 
 
+def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_file_at_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        (folder / "model").mkdir(parents=True)
+        (folder / "set").mkdir()
+    monkeypatch.chdir(here)
+    text = (
+        "model: model\nprompts: [{kind: files, path: p.jsonl}, {kind: dataset, path: set}]\n"
+        "exclude: [{name: pairs, path: e.jsonl}]\nevaluation: {benchmarks: [{name: pairs, path: b.jsonl}]}\n"
+        "engine: {kind: vllm, python: bin/python}\ntraining: {launcher: accelerate, accelerate_config: a.yaml}\n"
+    )
+    changed = [
+        *("model=model", "prompts.0.path=p.jsonl", "prompts.1={kind: dataset, path: set}", "exclude.0.path=e.jsonl"),
+        *("evaluation.benchmarks=[{name: pairs, path: b.jsonl}]", "engine.python=bin/python"),
+        "training.accelerate_config=a.yaml",
+    ]
+    for folder, overrides in ((there, []), (here, changed)):
+        recipe = load(there, text, *overrides)
+        found = (recipe.model, *(source.path for source in recipe.prompts), recipe.exclude[0].path)
+        found += (recipe.evaluation.benchmarks[0].path, recipe.engine.python, recipe.training.accelerate_config)
+        names = ("model", "p.jsonl", "set", "e.jsonl", "b.jsonl", "bin/python", "a.yaml")
+        assert list(map(str, found)) == [str(folder / name) for name in names]
+
+
 @pytest.mark.parametrize(
     ("text", "overrides", "message", "hint"),
     [

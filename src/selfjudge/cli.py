@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +14,7 @@ import typer
 
 from .cli_benchmarks import benchmarks
 from .errors import SelfjudgeError
-from .terminal import console, log_plainly, say
+from .terminal import console, interruptible, log_plainly, say
 from .terminal import progress as _progress
 
 if TYPE_CHECKING:
@@ -24,6 +22,11 @@ if TYPE_CHECKING:
 
 Protocol = Literal["strict", "official", "paper"]
 Form = Literal["table", "json"]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a value: --set loop.iterations=2. Paths start at the current folder.", show_default=False),
+]
+_FAULTS_SHOWN = 20
 
 app = typer.Typer(
     name="selfjudge",
@@ -76,10 +79,7 @@ def demo(
 def run(
     recipe: Annotated[Path, typer.Argument(help="A recipe: a YAML file.", show_default=False)],
     folder: Annotated[Path | None, typer.Option("--dir", help="Run folder.", show_default="runs/NAME")] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value of the recipe: --set loop.iterations=2", show_default=False),
-    ] = None,
+    changes: Changes = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would do, write and take; ends with 1 if it cannot run here.")
     ] = False,
@@ -106,10 +106,7 @@ def run(
 def plan(
     recipe: Annotated[Path, typer.Argument(help="A recipe: a YAML file.", show_default=False)],
     prompts: Annotated[int, typer.Option(min=1, help="Prompts of each kind to try.")] = 24,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value of the recipe: --set loop.iterations=2", show_default=False),
-    ] = None,
+    changes: Changes = None,
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
 ) -> None:
     """Say what a run will take: try some prompts on the recipe's engine, and scale up. Nothing is written.
@@ -196,7 +193,7 @@ def evaluate(
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, limit=limit)
     place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
-    with _interruptible():
+    with interruptible():
         results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":
         say(json.dumps(results if len(results) > 1 else results[0], indent=2))
@@ -305,9 +302,7 @@ def score(
 def doctor(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe that shall run here.", show_default=False)] = None,
     folder: Annotated[Path | None, typer.Option("--dir", help="Its run folder.", show_default="runs/NAME")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a value of the recipe, as for `run`.", show_default=False)
-    ] = None,
+    changes: Changes = None,
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
 ) -> None:
     """Say what is installed, which engines can run here, and whether a recipe fits; with what to do where not.
@@ -339,9 +334,6 @@ def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[st
     return find_score(name)(file, protocol=protocol, k=k, **({"data": data} if data else {}))
 
 
-_FAULTS_SHOWN = 20
-
-
 def _run(recipe: Recipe, folder: Path) -> None:
     from . import loop
     from .report import write_report
@@ -362,22 +354,12 @@ def _run(recipe: Recipe, folder: Path) -> None:
             show_iterations(state, console())
 
     world = make_world(recipe, place)
-    with _interruptible():
+    with interruptible():
         state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration, on_prompts=on_prompts)
     if len(state["iterations"]) <= seen:
         show_iterations(state, console())
         say("Nothing was left to do: this run is done.")
     _say_where(folder, state)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Work that the same command goes on with after an interrupt."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("\ninterrupted: the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
 
 
 def _iterations_so_far(folder: Path) -> int:

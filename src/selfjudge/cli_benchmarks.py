@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .errors import InputError
-from .terminal import console, progress, say
+from .terminal import console, interruptible, progress, say
 
 if TYPE_CHECKING:
     from .benchmarks.catalogue import Entry
@@ -129,7 +129,7 @@ def prepare(
         "--without": without,
         "--hateful-memes": hateful_memes,
     }
-    try:
+    with interruptible():
         if entry.obtained == "hub":
             _refuse(name, own)
             from .benchmarks import hub
@@ -151,9 +151,6 @@ def prepare(
             _tell(entry, folder, mmrb_prepare.prepare(plan, folder, progress=progress))
         else:
             say(f"{name} needs no preparing: it is {entry.where}.")
-    except KeyboardInterrupt:
-        say("\ninterrupted: the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
 
 
 def _needed(name: str, release: Path | None) -> Path:

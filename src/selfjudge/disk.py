@@ -66,16 +66,17 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode("utf-8", "backslashreplace"))  # half an emoji is an escape of JSON, too
 
 
 _ANEW = "Delete the file and run again; it is made anew."
 
 
-def read_json(path: Path, *needed: str, of: type = dict, hint: str = _ANEW) -> Any:
+def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> Any:
     """A JSON file of the run: an object with the keys `needed`, or a list. RunError when it is damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, of):
             raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
         if missing := [key for key in needed if key not in value]:

@@ -114,7 +114,8 @@ def licence_of(readme: Path | None) -> str | None:
     except (OSError, ValueError, IndexError, yaml.YAMLError):
         return None
     named = head.get("license") if isinstance(head, dict) else None
-    return ", ".join(map(str, named)) if isinstance(named, list) else str(named) if named else None
+    names = [name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
+    return ", ".join(names) or None
 
 
 def _about(source: Source) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Recipe files: YAML and `--set a.b=c` become a `Recipe`, or an error that says where and what to do.
 
-Relative paths in a recipe are relative to the file's folder.
+Relative paths in a recipe are relative to the file's folder, those given by `--set` to the current one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import RecipeError
 from .jsonl import regular
-from .recipe import Bench, Engine, Recipe, Training, VLLMEngine, check_placeholders
+from .recipe import Bench, Engine, Recipe, Source, Training, VLLMEngine, check_placeholders
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -32,10 +32,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         ) from error
     values, lines = _parse(text, path)
     sources = {place: f"{path}:{line}" for place, line in lines.items()}
-    for override in overrides:
-        sources[_override(values, override)] = f"--set {override}"
+    overridden = [_override(values, override) for override in overrides]
+    sources |= {place: f"--set {override}" for place, override in zip(overridden, overrides, strict=True)}
     recipe = _validate(values, sources, path)
-    return _anchored(recipe, path.parent)
+    return _anchored(recipe, path.parent, overridden)
 
 
 def read_template(path: Path) -> str:
@@ -182,28 +182,39 @@ def _dotted(place: Place) -> str:
     return ".".join(str(part) for part in place)
 
 
-def _anchored(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the paths of its files made absolute, and its model too where that is a folder."""
-    prompts = tuple(
-        source.model_copy(update={"path": type(source.path)((folder / source.path).resolve())})
-        if source.kind == "files" or (source.kind == "dataset" and (folder / source.path).exists())
-        else source
-        for source in recipe.prompts
+def _anchored(recipe: Recipe, folder: Path, overridden: Sequence[Place]) -> Recipe:
+    """The recipe with the paths of its files made absolute, and its model too where that is a folder.
+
+    They start at `folder`, the recipe's, and those that were given by `--set` at the current one.
+    """
+
+    def start(*place: str | int) -> Path:
+        return Path.cwd() if any(place[: len(changed)] == changed for changed in overridden) else folder
+
+    prompts = tuple(_anchored_source(source, start("prompts", n, "path")) for n, source in enumerate(recipe.prompts))
+    exclude = tuple(_anchored_bench(bench, start("exclude", n, "path")) for n, bench in enumerate(recipe.exclude))
+    benchmarks = tuple(
+        _anchored_bench(bench, start("evaluation", "benchmarks", n, "path"))
+        for n, bench in enumerate(recipe.evaluation.benchmarks)
     )
-    benchmarks, exclude = (
-        tuple(_anchored_bench(bench, folder) for bench in benches) for benches in (recipe.evaluation.benchmarks, recipe.exclude)
-    )
-    model = folder / recipe.model
+    model = start("model") / recipe.model
     return recipe.model_copy(
         update={
             "prompts": prompts,
             "exclude": exclude,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
-            "training": _anchored_training(recipe.training, folder),
-            "engine": _anchored_engine(recipe.engine, folder),
+            "training": _anchored_training(recipe.training, start("training", "accelerate_config")),
+            "engine": _anchored_engine(recipe.engine, start("engine", "python")),
         }
     )
+
+
+def _anchored_source(source: Source, folder: Path) -> Source:
+    """A source with the path of its files made absolute; a name on the hub stays one."""
+    if source.kind == "shapes" or (source.kind == "dataset" and not (folder / source.path).exists()):
+        return source
+    return source.model_copy(update={"path": type(source.path)((folder / source.path).resolve())})
 
 
 def _anchored_bench(bench: Bench, folder: Path) -> Bench:

@@ -61,6 +61,16 @@ def log_plainly() -> None:
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Work that the same command goes on with after an interrupt."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("\ninterrupted: the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
 def progress(label: str, total: int | None) -> Iterator[Advance]:
     """A bar on stderr, for a stage of so many things."""
     from rich.progress import (

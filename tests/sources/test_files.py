@@ -51,6 +51,17 @@ def test_a_row_of_jsonl_has_a_prompt_and_an_image_beside_the_file(tmp_path: Path
         ({"prompt": "p", "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQMAAAD"}, "not_a_path"),
         ({"prompt": "p", "image": "a\0.png"}, "image_missing"),
         ({"prompt": "p", "image": "x.png", "kind": "other"}, "unknown_kind"),
+        ({"conversations": 5, "image": "x.png"}, "no_prompt"),
+        ({"conversations": True, "image": "x.png"}, "no_prompt"),
+        ({"conversations": {"from": "human"}, "image": "x.png"}, "no_prompt"),
+        ({"conversations": [{"from": "human", "value": "\ud83d"}], "image": "x.png"}, "invalid_text"),
+        ({"prompt": "half an emoji \ud83d", "image": "x.png"}, "invalid_text"),
+        ({"prompt": "p", "image": "\ud83d.png"}, "image_missing"),
+        ({"prompt": "p", "images": [{"path": "\ud83d.png"}]}, "image_missing"),
+        ({"prompt": "p", "image": "x.png", "id": "\ud83d"}, "invalid_text"),
+        ({"prompt": "p", "image": "x.png", "id": ["\ud83d"]}, None),
+        ("9" * 5000, "invalid_json"),
+        ("[" * 100_000, "invalid_json"),
     ],
 )
 def test_a_bad_row_has_a_problem_and_the_others_are_read(tmp_path: Path, row: object, problem: str):
@@ -133,6 +144,21 @@ def test_a_parquet_file_without_prompts_names_its_columns(tmp_path: Path):
     with pytest.raises(InputError, match="no column `prompt`") as error:
         read(path)
     assert "question" in str(error.value.hint)
+
+
+def test_a_row_without_a_prompt_or_an_image_names_the_columns_that_are_there(tmp_path: Path):
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"prompt": ["p", None], "image_path": ["x.png", "y.png"]}), path)
+    lines = read(jsonl(tmp_path, {"question": "q", "image": "x.png"}, {"prompt": "p", "picture": "x.png"}))
+    assert "the row has `question`, `image`" in lines[0].detail and "the row has `prompt`, `picture`" in lines[1].detail
+    assert all("the row has `prompt`, `image_path`" in raw.detail for raw in read(path))
+
+
+def test_a_row_of_parquet_that_holds_no_text_is_refused_and_the_others_are_read(tmp_path: Path):
+    path = tmp_path / "p.parquet"
+    broken = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"p\xff")])
+    pq.write_table(pa.table({"prompt": broken, "image": ["x.png", "x.png"]}), path)
+    assert [raw.problem for raw in read(path)] == [None, "invalid_text"]
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "empty-folder", "prompts.txt"])

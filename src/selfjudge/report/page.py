@@ -14,6 +14,7 @@ from ..disk import write_whole
 from ..reasons import DROPPED, explained
 from ..store import ImageStore
 from ..tables import Row, images_of
+from ..types import storable
 from .curve import learning_curve
 
 _EXAMPLES = 6
@@ -35,7 +36,7 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
         curves={name: learning_curve(entries, name) for name in benchmarks},
         examples=_examples(run, entries[-1]["iteration"]),
     )
-    write_whole(run / "report.html", text.encode())
+    write_whole(run / "report.html", storable(text).encode())
     return run / "report.html"
 
 

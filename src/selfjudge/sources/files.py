@@ -34,7 +34,10 @@ class FilePrompts:
                 raise InputError(f"{path} holds no .jsonl or .parquet file", hint="Name the file, or the folder that holds it.")
             return found
         if not path.exists():
-            raise InputError(f"there is no prompt file {path}", hint="Paths in a recipe start at the recipe's folder.")
+            raise InputError(
+                f"there is no prompt file {path}",
+                hint="Paths in a recipe start at the recipe's folder, those of --set at the current one.",
+            )
         if path.suffix not in SUFFIXES:
             raise InputError(f"{path} is neither .jsonl nor .parquet", hint="Write one JSON object a line, or use kind: dataset.")
         return [path]

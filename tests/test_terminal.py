@@ -1,0 +1,137 @@
+"""Names and texts of others are printed as they are: they are no markup, and nothing in them is a command to the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from selfjudge.cli import app
+from selfjudge.report import comparison, contamination, diagnosis, dry_run, figures, iterations, plan
+from selfjudge.terminal import console, log_plainly, plain, progress, say
+
+NAME = "[/x] [bold]n[/bold] :smile: \x1b[2J\x1b]0;t\x07\x9b1A\r\u202e\ud83d"
+SHOWN = "[/x] [bold]n[/bold] :smile: [2J]0;t1A\\ud83d"
+DATA = {"items": 1, "source": NAME, "repeated_ids": {"count": 0}, "repeated_pairs": 0, "contradictions": {"rows": 0}}
+DATA |= {"better_first": 0.5, "dimensions": {NAME: 1}}
+COST = {"requests": 1, "prompt_tokens": 1, "completion_tokens": 1, "hours": 1.0}
+FINDING = {"level": "error", "about": NAME, "what": NAME, "do": NAME}
+REFUSED = {"reason": NAME, "count": 1, "meaning": "", "change": "", "examples": [{"place": NAME, "detail": NAME}]}
+PART = {"n": 1, "accuracy": 1.0, "pair_accuracy": 1.0}
+
+
+def measured() -> dict[str, Any]:
+    named = {"benchmark": NAME, "judge": NAME, "protocol": NAME, "protocol_version": 1, "orders": "both", "samples": 1}
+    read = {"sampling": {"temperature": 0}, "prompt_id": "0" * 16, "data": DATA, "problems": {NAME: 1}, "replies": 1}
+    rest = {"parse_rate": 1.0, "first_position_rate": 0.5, "logprob": None, "ties_left_out": 0, "dimensions": {NAME: PART}}
+    return {**named, **read, **rest, **PART}
+
+
+def state() -> dict[str, Any]:
+    entry = {"iteration": 1, "pairs": 1, "kept": 0, "yield": 0.0, "dropped": {NAME: 1}, "seconds": {}, "benchmarks": {}}
+    return {
+        "name": NAME,
+        "iterations": [entry],
+        "refused": [REFUSED],
+        "stopped": "over",
+        "prompts": {"total": 1, "refused": {"x": 1}},
+    }
+
+
+def planned() -> dict[str, Any]:
+    turn = dict.fromkeys(("synthesize", "judge", "evaluate"), COST)
+    turn |= {"pairs": 1, "kept": 1, "yield": 1.0, "train": {"traces": 1, "steps": 1}}
+    prompts = {"open": 1, "closed": 0, "per_iteration": 1}
+    whole = {"name": NAME, "sample": {}, "iterations": 1, "total": {**COST, "gpu_hours": None}, "disk_gb": 1.0}
+    return {**whole, "prompts": prompts, "per_iteration": turn, "assumptions": [NAME], "rows": 2, "refused": [REFUSED]}
+
+
+def told() -> dict[str, Any]:
+    step = type("Step", (), {"stage": NAME, "who": NAME, "requests": 1, "writes": (NAME,)})
+    hours = {"parameters": None, "generation": 1.0, "training": 1.0}
+    counts = {"prompts": {"open": 1, "closed": 0, "per_iteration": 1}, "training": {"traces": 1, "steps": 1}, "gpu_hours": hours}
+    steps = {part: [step] for part in ("before", "each", "after")}
+    named = {"name": NAME, "folder": NAME, "iterations": 1, "done": 0, "steps": steps, "runs": False}
+    return {**named, **counts, "assumptions": [NAME], "findings": [FINDING]}
+
+
+def diagnosed() -> dict[str, Any]:
+    machine = {"python": NAME, "memory_gib": 1, "disk_free_gib": 1, "gpus": [{"name": NAME, "total_gib": 1, "free_gib": 1}]}
+    engines = [{"kind": NAME, "runs": False, "missing": [NAME], "do": NAME}]
+    packages = [{"name": NAME, "version": NAME, "build": NAME, "python": NAME}]
+    return {**machine, "packages": packages, "engines": engines, "findings": [FINDING], "recipe": NAME, "runs": False}
+
+
+def contaminated() -> dict[str, Any]:
+    hit = {"prompt": NAME, "kind": "exact", "benchmark": NAME, "item": NAME, "distance": 0, "items": 1}
+    counts = {"prompts": 1, "share": 1.0, "items": 1, "item_share": 1.0}
+    found = {"hits": {NAME: counts}, "contaminated": counts, "unreadable": {NAME: 1}}
+    return {"prompts": 1, "benchmarks": {NAME: {}}, **found, "rows": [hit], "rows_left_out": 0}
+
+
+def compared() -> dict[str, Any]:
+    judge = {"judge": NAME, **PART, "dimensions": {NAME: PART}}
+    table = {"benchmark": NAME, "protocol": NAME, "n": 1, "items": "0" * 16, "judges": [judge]}
+    entry = {"judge": NAME, "n": 1, "right": NAME, "accuracy": None, "both_orders": None, "mcnemar": None}
+    entry |= dict.fromkeys(("only_reference_has", "only_other_has", "relabelled"), 0)
+    tests = {"benchmark": NAME, "protocol": NAME, "reference": NAME, "compared": [entry]}
+    row = {"model": NAME, "note": NAME, "rows": 1, "source": NAME, "overall": 1.0}
+    group = {"benchmark": NAME, "title": NAME, "why": NAME, "columns": ["overall"], "rows": [row]}
+    return {"tables": [table], "tests": [tests], "notes": [NAME], "published": [group]}
+
+
+SHOWS: dict[str, Callable[[], None]] = {
+    "evaluate": lambda: figures.show_measured(measured(), console()),
+    "benchmarks report": lambda: figures.show_data(NAME, DATA, console()),
+    "score": lambda: figures.show_scored({"benchmark": NAME, "protocol": NAME, NAME: 1.0}, console()),
+    "run": lambda: iterations.show_iterations(state(), console()),
+    "refused rows": lambda: iterations.show_refused(state(), console()),
+    "plan": lambda: plan.show(planned(), console()),
+    "dry run": lambda: dry_run.show(told(), console()),
+    "doctor": lambda: diagnosis.show_diagnosis(diagnosed(), console()),
+    "contamination": lambda: contamination.show(contaminated(), console()),
+    "compare-judges": lambda: comparison.show(compared(), console()),
+    "a line": lambda: say(NAME),
+    "an error": lambda: say(NAME, err=True),
+    "a warning": lambda: logging.lastResort.handle(logging.makeLogRecord({"msg": NAME})),  # type: ignore[union-attr]
+}
+
+
+@pytest.mark.parametrize("show", SHOWS.values(), ids=SHOWS)
+def test_a_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, show: Callable[[], None]):
+    log_plainly()
+    show()
+    printed = "".join(capfd.readouterr())
+    assert "[/x]" in printed and not any(mark in printed for mark in ("\x1b", "\x07", "\x9b", "\r", "\u202e"))
+    assert SHOWN.split()[1][:5] in printed
+
+
+def test_a_bar_has_any_name(capfd: pytest.CaptureFixture[str]):
+    with progress(NAME, 1) as advance:
+        advance(1)
+    assert SHOWN in capfd.readouterr().err
+
+
+def test_what_is_left_of_a_text_are_its_words_lines_and_tabs():
+    assert plain(NAME) == SHOWN and plain("a\tb\nc é 漢 🙂") == "a\tb\nc é 漢 🙂"
+
+
+def test_the_version_is_said():
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"selfjudge {version('selfjudge')}\n"
+
+
+def test_a_whole_run_with_odd_names_is_shown_and_reported(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    folder = shutil.copytree(scripted_run[0], tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "name": NAME, "refused": [REFUSED]}))
+    done = CliRunner().invoke(app, ["report", str(folder)])
+    assert done.exit_code == 0 and "[/x]" in done.stdout and "\x1b" not in done.stdout
+    page = (folder / "report.html").read_text()
+    assert "Rows that were refused" in page and "[/x]" in page
