@@ -19,10 +19,15 @@ REFUSED = {
     "no_prompt": ("The row has no instruction.", "Call the column with the instruction `prompt`."),
     "no_image": ("The row has no image.", "Give a path, bytes or a data URL in `image`, or a list of them in `images`."),
     "unknown_kind": ("`kind` is neither open nor closed.", "Write `open` or `closed`, or leave `kind` out."),
-    "image_missing": (
-        "The image cannot be read at its path.",
-        "Paths start at the folder of the prompt file; URLs are not fetched.",
+    "image_missing": ("The image cannot be read at its path.", "Relative paths start at the folder of the prompt file."),
+    "not_fetched": ("The image is a URL, and URLs are not fetched.", "Download the image and name the file."),
+    "not_a_path": ("The image is base64 without a prefix.", "Write `data:image/jpeg;base64,` before it."),
+    "outside_folder": (
+        "The image lies outside of the folder of the prompt file.",
+        "Move it there, or set `allow_outside` for this source if you trust its rows.",
     ),
+    "not_a_file": ("The image is a folder, a pipe or a device.", "Name the image file."),
+    "too_many_bytes": ("The image file is too large to be read.", "Make the image smaller."),
     "not_an_image": ("The file or the bytes are no image of a known format.", "Convert it to PNG, JPEG or WebP."),
     "too_many_pixels": ("The image has more pixels than the recipe allows.", "Raise `max_pixels`, or make the image smaller."),
     "truncated": ("The end of the image file is missing.", "Get the file again."),
