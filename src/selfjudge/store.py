@@ -303,7 +303,7 @@ class RunFolder:
         """Raises RunError when the folder was made by a recipe that differs in more than what `changeable` removes."""
         path = self.root / "recipe.json"
         if path.exists():
-            known = read_json(path, "model", hint="Put back a copy of the file, or use another folder (--dir).")
+            known = read_json(path, hint="Put back a copy of the file, or use another folder (--dir).")
             found = difference(changeable(dict(recipe)), changeable(known))
             if found is not None:
                 raise RunError(

@@ -59,7 +59,10 @@ class PairsBenchmark:
                     raise InputError(f"{self._path}:{number}: not JSON: {row}", hint="Write one JSON object a line.")
                 yield number, row
         except OSError as error:
-            raise InputError(f"cannot read {self._path}: {error.strerror}", hint="Name a JSONL file of pairs.") from error
+            raise InputError(
+                f"cannot read {self._path}: {error.strerror}",
+                hint="Paths in a recipe start at its folder, others at the current one.",
+            ) from error
 
 
 def _item(row: Any, where: str, recipe: PairsBench, put: PutImage) -> BenchmarkItem:
