@@ -8,17 +8,15 @@ import sys
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from .cli_benchmarks import benchmarks
+from .cli_run import run_and_show
 from .errors import SelfjudgeError
 from .terminal import console, interruptible, log_plainly, say
 from .terminal import progress as _progress
-
-if TYPE_CHECKING:
-    from .recipe import Recipe
 
 Protocol = Literal["strict", "official", "paper"]
 Form = Literal["table", "json"]
@@ -72,7 +70,7 @@ def demo(
     if quick:
         overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
     recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
-    _run(recipe, folder)
+    run_and_show(recipe, folder)
 
 
 @app.command()
@@ -99,7 +97,7 @@ def run(
         told = foretell(loaded, place)
         show(told, console())
         raise typer.Exit(0 if told["runs"] else 1)
-    _run(loaded, place)
+    run_and_show(loaded, place)
 
 
 @app.command()
@@ -332,47 +330,6 @@ def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[st
         return rescore(file, benchmark, protocol=protocol, k=k)
     name, _, data = benchmark.partition("=")
     return find_score(name)(file, protocol=protocol, k=k, **({"data": data} if data else {}))
-
-
-def _run(recipe: Recipe, folder: Path) -> None:
-    from . import loop
-    from .report import write_report
-    from .report.iterations import show_iterations, show_refused
-    from .store import RunFolder
-    from .wiring import make_world
-
-    place = RunFolder(folder)
-    seen = _iterations_so_far(folder)
-
-    def on_prompts(head: dict[str, Any]) -> None:
-        if not seen:
-            show_refused(head, console())
-
-    def on_iteration(state: dict[str, Any]) -> None:
-        write_report(folder, state)
-        if len(state["iterations"]) > seen:
-            show_iterations(state, console())
-
-    world = make_world(recipe, place)
-    with interruptible():
-        state = loop.run(recipe, place, world, progress=_progress, on_iteration=on_iteration, on_prompts=on_prompts)
-    if len(state["iterations"]) <= seen:
-        show_iterations(state, console())
-        say("Nothing was left to do: this run is done.")
-    _say_where(folder, state)
-
-
-def _iterations_so_far(folder: Path) -> int:
-    from .summary import read
-
-    return len(read(folder)["iterations"]) if (folder / "summary.json").exists() else 0
-
-
-def _say_where(folder: Path, state: dict[str, Any]) -> None:
-    judge = state["final_judge"]
-    say(f"run folder:  {folder}")
-    say(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")
-    say(f"report:      {folder / 'report.html'}")
 
 
 _SPINS = "1000"

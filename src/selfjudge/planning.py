@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import tables
+from .errors import InputError
 from .footprint import footprint
 from .jsonl import json_lines
 from .lineage import place_of
