@@ -202,12 +202,12 @@ def test_only_files_in_the_datas_folder_are_read_unless_the_source_allows_others
     names = ("../private.png", str(tmp_path / "private.png"), str(folder / "1.png"), "pipe.png", "/dev/zero")
     rows: list[object] = [{"prompt": f"p{n}", "image": name} for n, name in enumerate(names)]
     prompts, refused = ingested(folder, rows)
-    assert [row["source"] for row in prompts] == ["p.jsonl:3"]
-    outside = dict.fromkeys(("p.jsonl:1", "p.jsonl:2", "p.jsonl:5"), "outside_folder")
-    assert refused == {**outside, "p.jsonl:4": "not_a_file"}
+    assert [row["source"] for row in prompts] == ["prompts.0/p.jsonl:3"]
+    outside = dict.fromkeys(("prompts.0/p.jsonl:1", "prompts.0/p.jsonl:2", "prompts.0/p.jsonl:5"), "outside_folder")
+    assert refused == {**outside, "prompts.0/p.jsonl:4": "not_a_file"}
     prompts, refused = ingested(folder, rows, into="allowed", allow_outside=True)
-    assert {row["source"] for row in prompts} == {"p.jsonl:1", "p.jsonl:2", "p.jsonl:3"}
-    assert refused == {"p.jsonl:4": "not_a_file", "p.jsonl:5": "not_a_file"}
+    assert {row["source"] for row in prompts} == {"prompts.0/p.jsonl:1", "prompts.0/p.jsonl:2", "prompts.0/p.jsonl:3"}
+    assert refused == {"prompts.0/p.jsonl:4": "not_a_file", "prompts.0/p.jsonl:5": "not_a_file"}
 
 
 def test_a_shortage_of_memory_ends_reading_and_seals_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
