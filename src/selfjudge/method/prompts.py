@@ -53,11 +53,14 @@ def placeholders(template: str) -> set[str]:
 
 @lru_cache
 def delimiters(template: str) -> tuple[str, ...]:
-    """The literal lines that touch a placeholder and hold more than letters: what tells a model where a value ends."""
+    """The literal lines that touch a placeholder and hold more than letters: what tells a model where a value ends.
+
+    Not those that cannot be broken, such as the quotes of `"{first}"`.
+    """
     found: set[str] = set()
     for piece in PLACEHOLDER.split(template)[::2]:
         lines = [line.strip() for line in piece.strip().splitlines()]
-        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line))
+        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and _breakable(line))
     return tuple(sorted(found, key=lambda line: (-len(line), line)))
 
 
@@ -69,9 +72,15 @@ def defuse(text: str, marks: tuple[str, ...]) -> str:
     return text
 
 
+def _breakable(mark: str) -> bool:
+    """Whether a backslash ends a mark, and ordinary text is spared: `"` and `**` stand in every other answer."""
+    size = len("".join(mark.split()))
+    return "\\" not in mark and (size > 2 or (size == 2 and re.search(r"\w", mark) is not None))
+
+
 @lru_cache
 def _patterns(marks: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    spaced = (r"\s*".join(re.escape(word) for word in mark.split()) for mark in marks)
+    spaced = (r"\s*".join(re.escape(word) for word in mark.split()) for mark in marks if _breakable(mark))
     return tuple(re.compile(mark, re.IGNORECASE) for mark in spaced)
 
 
