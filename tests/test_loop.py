@@ -17,7 +17,7 @@ import pytest
 
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request
-from selfjudge.errors import InputError, RunError
+from selfjudge.errors import EngineError, InputError, RunError
 from selfjudge.ports import Engine
 from selfjudge.wiring import World
 
@@ -170,10 +170,10 @@ def test_when_every_pair_is_dropped_the_judge_is_the_one_before(tmp_path: Path):
     assert (tmp_path / "iteration-1/judge/model.safetensors").exists()
 
 
-def test_when_every_request_fails_the_run_still_ends(tmp_path: Path):
-    state = run_recipe(scripted_recipe('engine.rules=[{when: "^$", replies: [""]}]', "loop.iterations=1"), tmp_path)
-    assert state["iterations"][1]["pairs"] == 0
-    assert state["iterations"][0]["benchmarks"]["shapes-bench"]["parse_rate"] == 0
+def test_when_every_request_fails_the_run_ends_with_the_reason_and_nothing_is_stored(tmp_path: Path):
+    with pytest.raises(EngineError, match="8 requests failed .* no rule of the script fits"):
+        run_recipe(scripted_recipe('engine.rules=[{when: "^$", replies: [""]}]'), tmp_path)
+    assert not list(tmp_path.rglob("judgments.*"))
 
 
 def test_without_a_usable_prompt_the_run_says_why(tmp_path: Path):

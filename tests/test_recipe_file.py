@@ -76,6 +76,10 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
             "`limit`",
         ),
         (MINIMAL, ("engine.batchsize=3",), "unknown key `engine.batchsize`", "`batch_size`"),
+        (MINIMAL, ("training.learning_rate=.inf",), "`training.learning_rate`: input should be a finite number", ""),
+        (MINIMAL, ("judging.sampling.temperature=.nan",), "`judging.sampling.temperature`: input should be a finite number", ""),
+        (MINIMAL, ("synthesis.open.length_ratio=.inf",), "`synthesis.open.length_ratio`: input should be a finite number", ""),
+        (MINIMAL, ("loop.iterations=.inf",), "`loop.iterations`: input should be a finite number", ""),
         (MINIMAL + "loop: {iterations: many}\n", (), "recipe.yaml:3: `loop.iterations`", "'many'"),
         (MINIMAL + "engine: {kind: magic}\n", (), "recipe.yaml:3: `engine`", "magic"),
         (

@@ -62,7 +62,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """The answer to one request. A request that failed has `finish` ERROR and the reason in `error`: it is data."""
+    """The answer to one request. A request that failed has `finish` ERROR and the reason in `error`: it is data.
+
+    `refused` says that the request itself is at fault (blocked, too large, no picture), which is nothing against the engine.
+    """
 
     key: str
     text: str
@@ -71,3 +74,4 @@ class Completion:
     completion_tokens: int
     error: str | None = None
     tokens: tuple[Token, ...] | None = None
+    refused: bool = False

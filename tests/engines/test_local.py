@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -128,6 +129,64 @@ def test_a_batch_that_does_not_fit_is_halved_and_a_bad_request_fails_alone():
     done = {completion.key: completion for completion in small.generate(asked)}
     assert done["poison"].finish is Finish.ERROR and "out of memory" in str(done["poison"].error)
     assert all(done[key].finish is Finish.STOP for key in "abde")
+
+
+STICKY = [
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("CUDA error: device-side assert triggered"),
+    RuntimeError("CUDA error: unspecified launch failure"),
+    RuntimeError("HIP error: invalid device ordinal"),
+    RuntimeError("NCCL Error 1: unhandled cuda error"),
+    torch.AcceleratorError("something new"),
+]
+
+
+class Faulty(TransformersEngine):
+    """An engine each of whose batches fails in the same way."""
+
+    fault: Exception
+
+    def _batch(self, requests: Sequence[Request]) -> list[Completion]:
+        raise self.fault
+
+
+def faulty(fault: Exception) -> Faulty:
+    engine = Faulty(MODEL, read_image=lambda ref: IMAGES[ref.sha256], batch_size=8, device="cpu", dtype="auto")
+    engine.fault = fault
+    return engine
+
+
+@pytest.mark.parametrize("fault", STICKY, ids=str)
+def test_a_gpu_that_is_lost_ends_the_engine_at_once(fault: Exception):
+    with pytest.raises(EngineError, match="lost to this process") as error:
+        list(faulty(fault).generate([request(str(i), "x", None) for i in range(8)]))
+    assert error.value.hint and error.value.__cause__ is fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (torch.AcceleratorError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
+        (ValueError("image features and image tokens do not match"), True),
+        (OSError("cannot identify image file"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+    ids=str,
+)
+def test_what_passes_with_a_request_is_its_failure(fault: Exception, refused: bool):
+    done = list(faulty(fault).generate([request(str(i), "x", None) for i in range(8)]))
+    assert [(c.finish, c.refused) for c in done] == [(Finish.ERROR, refused)] * 8
+
+
+def test_a_model_without_a_chat_template_is_an_error_before_anything_is_asked(tmp_path):
+    shutil.copytree(MODEL, tmp_path / "model")
+    (tmp_path / "model/chat_template.jinja").unlink()
+    with pytest.raises(EngineError, match="has no chat template") as error:
+        TransformersEngine(str(tmp_path / "model"), read_image=lambda ref: b"", batch_size=1, device="cpu", dtype="auto")
+    assert "chat_template.jinja" in str(error.value.hint)
 
 
 def test_a_folder_that_is_no_model_is_an_error_with_a_hint(tmp_path):

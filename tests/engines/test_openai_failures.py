@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -13,9 +14,11 @@ from pydantic import ValidationError
 
 from engines.asking import answers, echo, free_port, numbered, opened, request
 from engines.serving import Asked, closed, dripping, endless, half, raw, refusal, reply, serving, silent
-from selfjudge.chat import Completion
+from selfjudge.chat import Completion, Request
+from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
 from selfjudge.recipe import OpenAIEngine as OpenAIRecipe
+from selfjudge.strikes import unbroken
 from selfjudge.types import Finish
 
 KEY = "sk-test-a-key-nobody-may-see"
@@ -46,6 +49,15 @@ REFUSALS = {
 def hostile(asked: Asked) -> Any:
     found = REFUSALS.get(asked.text, "fine")
     return reply("", "content_filter") if asked.text == "filtered" else found
+
+
+def judged(engine: OpenAIEngine, requests: list[Request]) -> Iterator[Completion]:
+    """The completions as a stage takes them."""
+    return unbroken(engine.generate(requests), by_key(requests), name="m")
+
+
+def by_key(requests: list[Request]) -> dict[str, Request]:
+    return {request.key: request for request in requests}
 
 
 def test_whatever_a_server_does_to_one_request_is_data_and_the_others_are_answered():
@@ -106,7 +118,7 @@ def test_a_server_that_goes_away_leaves_no_error_rows():
         done = engine.generate(numbered(2_000))
         rows = [next(done) for _ in range(100)]
     with pytest.raises(EngineError, match="cannot be reached|requests failed"):
-        rows.extend(done)
+        rows.extend(unbroken(done, by_key(numbered(2_000)), name="m", answered=True))
     engine.close()
     assert all(row.finish is Finish.STOP for row in rows)
 
@@ -120,7 +132,7 @@ def test_a_server_that_only_fails_is_an_error_after_a_few_requests(answer: Any):
     with serving(rule) as server:
         engine = opened(server.url)
         with pytest.raises(EngineError, match="8 requests failed"):
-            rows.extend(engine.generate(numbered(2_000)))
+            rows.extend(judged(engine, numbered(2_000)))
         engine.close()
     assert len(rows) == 100 and all(row.finish is Finish.STOP for row in rows)
 
@@ -129,7 +141,7 @@ def test_requests_that_are_all_refused_from_the_start_are_an_error():
     with serving(lambda asked: refusal(400, "this model takes no images")) as server:
         engine = opened(server.url)
         with pytest.raises(EngineError, match="takes no images"):
-            list(engine.generate(numbered(2_000)))
+            list(judged(engine, numbered(2_000)))
         engine.close()
         assert all(c.finish is Finish.ERROR for c in answers(server, numbered(20)).values())
 

@@ -224,6 +224,7 @@ def _completion(request: Request, value: dict[str, Any]) -> Completion:
         completion_tokens=_count(usage.get("completion_tokens")),
         error=None if known else f"the server ended the reply with finish_reason {json.dumps(finish)}",
         tokens=_tokens(choice) if request.sampling.logprobs else None,
+        refused=known is None,
     )
 
 

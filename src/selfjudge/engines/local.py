@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,15 @@ log = logging.getLogger(__name__)
 
 _IMAGE_CACHE = 256
 """Decoded pictures kept: the samples and orders of a pair follow each other and share theirs."""
+_TOO_LARGE = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED", re.IGNORECASE)
+_LOST = re.compile(
+    r"illegal memory access|device-side assert|launch failure|misaligned address|(CUDA|HIP|NCCL) (\w+ )?error", re.IGNORECASE
+)
+"""After these a GPU does nothing more for this process."""
+_RESTART = (
+    "Nothing of this was stored: the same command asks again, in a new process. If it goes on, `nvidia-smi` and the kernel's log "
+    "may say why, and CUDA_LAUNCH_BLOCKING=1 shows where."
+)
 
 
 class TransformersEngine:
@@ -53,6 +64,11 @@ class TransformersEngine:
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
             root = root_cause(error)
             raise EngineError(f"cannot load the model {model}: {str(root).strip()}", hint=_loading_hint(model, root)) from error
+        if not getattr(self._processor, "chat_template", None):
+            raise EngineError(
+                f"the model {model} has no chat template",
+                hint="Put the chat_template.jinja of its instruction-tuned variant into the folder, or name that variant.",
+            )
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
@@ -71,29 +87,20 @@ class TransformersEngine:
         self._model = None
         self._image.cache_clear()
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # a GPU that is lost has nothing to free
+            _free_cache()
 
     def _answer(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers to requests of one sampling; where a batch fails, to its halves, and at last a failure for one request."""
         try:
             return self._batch(requests)
         except (RuntimeError, ValueError, IndexError, TypeError, OSError) as error:  # the last: what is no picture to Pillow
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            if is_lost(error):
+                raise EngineError(f"the GPU is lost to this process: {_first_line(error)}", hint=_RESTART) from error
+            _free_cache()
             if len(requests) == 1:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                return [
-                    Completion(
-                        key=requests[0].key,
-                        text="",
-                        finish=Finish.ERROR,
-                        prompt_tokens=0,
-                        completion_tokens=0,
-                        error=reason,
-                    )
-                ]
-            self._say_once("a batch failed and is halved: " + str(error).partition("\n")[0])
+                return [_failed(requests[0], error)]
+            self._say_once("a batch failed and is halved: " + _first_line(error))
             middle = len(requests) // 2
         return self._answer(requests[:middle]) + self._answer(requests[middle:])
 
@@ -215,6 +222,36 @@ def _sampler(sampling: Sampling, seeds: Sequence[int], start: int) -> list[Logit
     if sampling.top_p < 1:
         warpers.append(TopPLogitsWarper(sampling.top_p))
     return [*warpers, SeededNoise(seeds, start)]
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether an error means that the GPU does nothing more for this process. Want of memory passes."""
+    if isinstance(error, torch.OutOfMemoryError) or _TOO_LARGE.search(str(error)):
+        return False
+    sticky = isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
+    return sticky or isinstance(error, torch.AcceleratorError)
+
+
+def _failed(request: Request, error: Exception) -> Completion:
+    """A request that fails alone. It is at fault itself if it is too large or cannot be made into inputs."""
+    return Completion(
+        key=request.key,
+        text="",
+        finish=Finish.ERROR,
+        prompt_tokens=0,
+        completion_tokens=0,
+        error=_first_line(error),
+        refused=not isinstance(error, RuntimeError) or _TOO_LARGE.search(str(error)) is not None,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _free_cache() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _alike(block: Sequence[Request]) -> list[list[Request]]:

@@ -5,9 +5,9 @@ for the interpreter's lock whenever it sends or receives, and a server that gets
 place of a reply is given to the next request at once; completions are handed over when there is nothing more to read. Requests
 are pulled one by one in between, never more than twice as many as the server is given at once.
 
-What is a row and what is an error: a request that the server refuses is a completion with an error. One that failed for want of a
-server (no connection, no sense in the reply, 5xx) is held back until another request has succeeded; if eight fail so in a row, or
-nothing answers at the address at all, the engine is broken, and none of them becomes a row: a resumed run asks them again.
+What is a row and what is an error: a request that the server refuses is a `refused` completion. One that failed for want of a
+server (no connection, no sense in the reply, 5xx) counts against the engine (`strikes`); where nothing answers at the address at
+all, the engine is broken.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from .chat_completions import BadReply, Dialect, ImageBlocks, ImagePath, complet
 from .connections import Lost, Post, Reply
 from .endpoint import Again, Endpoint, Trouble
 from .pace import Gate, Limit
-from .trials import Failure, Outcome, Tally, Trials
+from .trials import Trials
 
 log = logging.getLogger(__name__)
+
+Outcome = Completion | EngineError
 
 _LONGEST_PAUSE = 30.0
 _PULLING_SECONDS = 0.05
@@ -112,7 +114,7 @@ class OpenAIEngine:
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """See `ports.Engine`. While the caller does other things, nothing is sent or received."""
         waiting, more, under_way = iter(requests), True, 0
-        asking, tally = _Asking(), Tally(self._endpoint.url)
+        asking = _Asking()
         try:
             while more or under_way:
                 until = time.monotonic() + _PULLING_SECONDS
@@ -127,8 +129,10 @@ class OpenAIEngine:
                     self._turn(asking, wait=not room)
                 while asking.outcomes:
                     under_way -= 1
-                    yield from tally.passed(asking.outcomes.popleft())
-            yield from tally.rest()
+                    outcome = asking.outcomes.popleft()
+                    if isinstance(outcome, EngineError):
+                        raise outcome
+                    yield outcome
         finally:
             self._leave(asking)
 
@@ -289,13 +293,18 @@ class OpenAIEngine:
             self._dialect = dialect
             log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, dialect)
 
-    def _given_up(self, job: _Job, trouble: Trouble, *, unreachable: bool) -> Failure | EngineError:
+    def _given_up(self, job: _Job, trouble: Trouble, *, unreachable: bool) -> Outcome:
         if unreachable:
             return EngineError(
                 f"{self._endpoint.url} cannot be reached: {trouble}",
                 hint="Check base_url and whether the server runs; then run the same command again: it goes on where it stopped.",
             )
-        failed = Completion(
-            key=job.request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=str(trouble)
+        return Completion(
+            key=job.request.key,
+            text="",
+            finish=Finish.ERROR,
+            prompt_tokens=0,
+            completion_tokens=0,
+            error=str(trouble),
+            refused=trouble.again is Again.NO,
         )
-        return Failure(completion=failed, suspect=trouble.again is not Again.NO)

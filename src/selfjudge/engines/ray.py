@@ -206,7 +206,15 @@ class Pictures:
 
 
 def _failed(request: Request, broken: Broken) -> Completion:
-    return Completion(key=request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=broken.reason)
+    return Completion(
+        key=request.key,
+        text="",
+        finish=Finish.ERROR,
+        prompt_tokens=0,
+        completion_tokens=0,
+        error=broken.reason,
+        refused=True,
+    )
 
 
 def _sizes(cluster: Cluster, replicas: int | tuple[int, int] | None, *, cpus: float, gpus: float) -> Sizes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..store import ImageStore
+from ..strikes import unbroken
 from .openai import OpenAIEngine
 from .spread import Spread
 from .vllm_command import Launch, gpu_groups, visible_gpus
@@ -132,7 +133,8 @@ class _Lane:
         asked: dict[str, Request] = {}
         while True:
             try:
-                for completion in self._client.generate(_missing(asked, requests)):
+                answers = self._client.generate(_missing(asked, requests))
+                for completion in unbroken(answers, asked, name=self.server.launch.name):
                     del asked[completion.key]
                     yield completion
                 return

@@ -20,6 +20,7 @@ from ..chat import Completion, Request
 from ..journal import BadRow
 from ..ports import Advance, NamedEngine, blocks
 from ..store import Table
+from ..strikes import unbroken
 from ..tables import Row
 from ..types import Finish, storable
 
@@ -40,7 +41,7 @@ def ask(
 ) -> None:
     """Append a row for each request whose key the table does not hold yet; `to_row` is given the model's name too.
 
-    `requests` must be the same in every run. Raises KeyboardInterrupt after SIGINT or SIGTERM.
+    `requests` must be the same in every run. Raises EngineError, and KeyboardInterrupt after SIGINT or SIGTERM.
     """
     engine = model.engine
     stored = table.keys()
@@ -58,7 +59,7 @@ def ask(
 
     with _settled_memory(), _deferred_interrupts() as interrupted:
         try:
-            for completion in engine.generate(missing()):
+            for completion in unbroken(engine.generate(missing()), asked, name=model.name, answered=bool(stored)):
                 request = asked.pop(completion.key)
                 advance(1)
                 if completion.key not in stored:
