@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from hub_uploads import DROP, TOKEN, Hub, taking_uploads
+from hub_uploads import DROP, TOKEN, Hub, Repo, taking_uploads
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import PublishError, RecipeError
 from selfjudge.hub import HuggingFaceHub
@@ -146,6 +146,41 @@ def test_a_hub_that_refuses_is_an_error_before_anything_is_computed(
         publish(tmp_path / "run")
     assert hint in str(error.value.hint) and TOKEN not in f"{error.value} {error.value.hint}"
     assert not list((tmp_path / "run").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        (JUDGES, {"model.safetensors": b"years of work", "README.md": b"mine"}),
+        (JUDGES, {"README.md": b"# my model"}),
+        (JUDGES, {"pairs/iteration-1.parquet": b""}),
+        (PAIRS, {"train.parquet": b"rows", "README.md": b"mine"}),
+        (PAIRS, {"selfjudge.json": b"{}"}),
+    ],
+)
+def test_a_repository_with_other_files_is_refused_and_stays_as_it_is(
+    hub: Hub, tmp_path: Path, name: str, files: dict[str, bytes]
+):
+    hub.repos[name] = Repo(private=False, files={".gitattributes": b"", **files})
+    with pytest.raises(PublishError, match="files that selfjudge did not write") as error:
+        publish(tmp_path)
+    assert "`push`" in str(error.value.hint)
+    assert hub.repos[name].files == {".gitattributes": b"", **files} and not (tmp_path / "iteration-1").exists()
+
+
+def test_a_run_that_was_published_elsewhere_spares_other_files_too(hub: Hub, run: Path):
+    publish(run)
+    hub.repos["models/me/old"] = Repo(private=False, files={"model.safetensors": b"years of work"})
+    with pytest.raises(PublishError, match="me/old holds files"):
+        publish(run, "push=me/old")
+    assert hub.repos["models/me/old"].files == {"model.safetensors": b"years of work"}
+
+
+@pytest.mark.parametrize("files", [{}, {".gitattributes": b""}, {"selfjudge.json": b"{}", "notes.md": b""}])
+def test_an_empty_repository_or_one_of_ours_is_written_to(hub: Hub, run: Path, files: dict[str, bytes]):
+    hub.repos[JUDGES] = Repo(private=False, files=files)
+    publish(run)
+    assert {name for name in hub.repos[JUDGES].files if name != ".gitattributes"} == set(held(run / "iteration-2/judge"))
 
 
 def test_without_a_token_nothing_starts(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import PublishError, failed_import
+from .store import CARD
 
 _AGAIN = "Everything that was computed is in the run folder; the same command publishes what is missing."
 _HINTS = {
@@ -17,14 +19,18 @@ _HINTS = {
     404: "Correct `push` in the recipe; the hub also says so where the token in HF_TOKEN may not see the repository.",
 }
 
+_OURS = {False: re.compile(re.escape(CARD)), True: re.compile(r"pairs/iteration-\d+\.parquet")}
+"""Files that only selfjudge writes: to a repository of judges, and to one of data."""
+
 
 class HuggingFaceHub:
     """The hub that HF_ENDPOINT names, or huggingface.co."""
 
     def prepare(self, repo: str, *, data: bool, private: bool) -> None:
-        """Make a repository unless it is there. Raises PublishError."""
+        """Make a repository unless it is there. Raises PublishError, also where it holds the files of somebody else."""
         with _speaking(repo) as api:
             api.create_repo(repo, repo_type=_type(data), private=private, exist_ok=True)
+            _check_ours(api, repo, data)
 
     def upload(self, folder: Path, repo: str, *, data: bool, message: str, tag: str | None) -> str:
         """Publish the files of a folder and give the commit a tag; its id. Raises PublishError.
@@ -32,6 +38,7 @@ class HuggingFaceHub:
         A repository of judges then holds these files alone; to one of data they are added. What the hub has already is not sent.
         """
         with _speaking(repo) as api:
+            _check_ours(api, repo, data)
             commit = api.upload_folder(
                 repo_id=repo,
                 repo_type=_type(data),
@@ -43,6 +50,16 @@ class HuggingFaceHub:
             if tag is not None:
                 _tag(api, repo, tag, commit.oid, _type(data))
         return str(commit.oid)
+
+
+def _check_ours(api: Any, repo: str, data: bool) -> None:
+    """Raises PublishError where a repository holds files, and not one that shows that selfjudge wrote it."""
+    held = set(api.list_repo_files(repo, repo_type=_type(data))) - {".gitattributes"}
+    if held and not any(_OURS[data].fullmatch(path) for path in held):
+        raise PublishError(
+            f"{repo} holds files that selfjudge did not write, such as {min(held)}: nothing was published",
+            hint="Name a new repository in `push`, for this one's files would be replaced; or remove them there first.",
+        )
 
 
 def _type(data: bool) -> str:
@@ -75,6 +92,8 @@ def _speaking(repo: str) -> Iterator[Any]:
         from huggingface_hub import HfApi
 
         yield HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token)
+    except PublishError:
+        raise
     except ImportError as error:
         message, hint = failed_import(error, "publishing")
         raise PublishError(message, hint=hint) from error

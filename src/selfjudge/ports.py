@@ -137,7 +137,7 @@ class Hub(Protocol):
     """Where judges and pairs are published: a repository for judges, and one for data."""
 
     def prepare(self, repo: str, *, data: bool, private: bool) -> None:
-        """Make a repository unless it is there. Raises PublishError."""
+        """Make a repository unless it is there. Raises PublishError, also where it holds the files of somebody else."""
         ...
 
     def upload(self, folder: Path, repo: str, *, data: bool, message: str, tag: str | None) -> str:

@@ -43,7 +43,8 @@ class Publisher:
 
     def prepare(self, iterations: int) -> None:
         """Make sure that the hub takes what will be published, before anything is computed. Raises PublishError."""
-        if any(not self._record(number).exists() for number in range(1, iterations + 1)):
+        places = {"judge": self._push.to, "pairs": self._data}
+        if any(_noted(self._record(k), name, "to") != to for k in range(1, iterations + 1) for name, to in places.items()):
             self._hub.prepare(self._push.to, data=False, private=self._push.private)
             self._hub.prepare(self._data, data=True, private=self._push.private)
 
@@ -116,9 +117,9 @@ def _name(number: int) -> str:
     return f"pairs/iteration-{number}.parquet"
 
 
-def _noted(record: Path, name: str) -> str | None:
+def _noted(record: Path, name: str, what: str = "digest") -> str | None:
     noted = read_json(record) if record.exists() else {}
-    return str(noted[name]["digest"]) if name in noted else None
+    return str(noted[name][what]) if name in noted else None
 
 
 def _note(record: Path, name: str, value: dict[str, Any]) -> None:
