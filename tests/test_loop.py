@@ -87,6 +87,8 @@ def test_the_summary_says_what_each_iteration_made(scripted_run: tuple[Path, dic
     assert (base["iteration"], base["pairs"], base["kept"], base["yield"]) == (0, None, None, None)
     assert first["yield"] == first["kept"] / first["pairs"] and first["traces"] == 2 * first["kept"]
     assert set(second["seconds"]) == {"synthesize", "judge", "train", "evaluate"}
+    assert list(second["failures"]) == ["synthesize", "judge", "evaluate shapes-bench"]
+    assert second["failures"]["judge"] == {"requests": 2 * second["pairs"], "failed": 0.0, "cut_off": 0.0, "reasons": {}}
     figures = second["benchmarks"]["shapes-bench"]
     assert {
         "accuracy",

@@ -96,3 +96,12 @@ def test_the_samples_of_one_odd_prompt_are_one_failure(tmp_path: Path):
     assert len(asked(tmp_path, "." * 16 + "x" * 16 + "." * 16, same=16).keys()) == 48
     with pytest.raises(EngineError):
         asked(tmp_path / "other", "." * 16 + "x" * 128, same=16)
+
+
+def test_when_only_odd_requests_are_left_they_are_rows_as_long_as_the_engine_lives(tmp_path: Path):
+    for folder in (tmp_path / "alive", tmp_path / "dead"):
+        with pytest.raises(EngineError):
+            asked(folder, "." * 20 + "x" * 20)
+    assert len(asked(tmp_path / "alive", "." * 20 + "x" * 20).keys()) == 40
+    with pytest.raises(EngineError):
+        asked(tmp_path / "dead", "x" * 40)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .cli_benchmarks import benchmarks
+from .cli_ends import AFRESH, BRIEFER, RETRY, end, explain, fail
 from .cli_run import run_and_show
 from .errors import SelfjudgeError
 from .terminal import console, interruptible, log_plainly, say
@@ -24,6 +24,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value: --set loop.iterations=2. Paths start at the current folder.", show_default=False),
 ]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed before.")]
 _FAULTS_SHOWN = 20
 
 app = typer.Typer(
@@ -33,7 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Teach a vision-language model to judge answers about images, without a single human label.",
-    epilog="Start with [bold]selfjudge demo[/bold]: a tiny model improves itself in minutes, on a CPU.",
+    epilog="Start with [bold]selfjudge demo[/bold]: a tiny model improves itself in minutes, on a CPU.\n\n"
+    "Every command ends with 0 when it is done, 1 when it looked and the answer is no (run --dry-run, doctor), 2 after an error, "
+    "3 when it is done but more than a tenth of a stage's requests failed or was cut off, and 130 when it was interrupted.",
 )
 app.add_typer(benchmarks, name="benchmarks")
 
@@ -70,7 +73,7 @@ def demo(
     if quick:
         overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
     recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
-    run_and_show(recipe, folder)
+    run_and_show(recipe, folder, failed=AFRESH)
 
 
 @app.command()
@@ -81,10 +84,13 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would do, write and take; ends with 1 if it cannot run here.")
     ] = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Run a recipe: write pairs, judge them, select, train; repeat.
 
     A run that was interrupted goes on where it stopped when the same command is given again.
+
+    With --retry-failed it asks again what failed before, and makes anew what depends on the new replies, and only that.
     """
     from .recipe_file import load_recipe
 
@@ -97,7 +103,7 @@ def run(
         told = foretell(loaded, place)
         show(told, console())
         raise typer.Exit(0 if told["runs"] else 1)
-    run_and_show(loaded, place)
+    run_and_show(loaded, place, failed=RETRY, retry_failed=retry_failed)
 
 
 @app.command()
@@ -169,6 +175,7 @@ def evaluate(
     exclude: Annotated[
         str | None, typer.Option(help="Sources or dimensions to leave out, by commas; contradictory.", show_default=False)
     ] = None,
+    retry_failed: RetryFailed = False,
     form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
 ) -> None:
     """Measure a judge on pairs whose better response is known.
@@ -190,7 +197,8 @@ def evaluate(
     ]
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, limit=limit)
-    place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
+    root = folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-")
+    place = RunFolder(root, retry_failed=retry_failed)
     with interruptible():
         results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":
@@ -201,6 +209,7 @@ def evaluate(
         for figures in results:
             show_measured(figures, console())
         say(f"items, replies and results: {place.root}")
+    end({f"evaluate {figures['benchmark']}": figures["failures"] for figures in results}, failed=RETRY, cut_off=BRIEFER)
 
 
 @app.command()
@@ -347,26 +356,8 @@ def main() -> None:
     try:
         app(prog_name="selfjudge")
     except SelfjudgeError as error:
-        _fail(str(error), error.hint)
+        fail(str(error), error.hint)
     except Exception as error:
         if os.environ.get("SELFJUDGE_TRACEBACK"):
             raise
-        _fail(*_explain(error))
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    from .disk import is_disk_full
-
-    if is_disk_full(error):
-        return "no space left on the disk", "Free some space and run the same command again: what is finished stays."
-    return (
-        f"unexpected {type(error).__name__}: {error}",
-        "Set SELFJUDGE_TRACEBACK=1 to see where it arose, and please report it.",
-    )
-
-
-def _fail(message: str, hint: str | None) -> None:
-    say(f"error: {message}", err=True)
-    if hint:
-        say(f"hint: {hint}", err=True)
-    sys.exit(2)
+        fail(*explain(error))

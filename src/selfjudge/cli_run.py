@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cli_ends import LONGER, end
 from .terminal import console, interruptible, progress, say
 
 if TYPE_CHECKING:
     from .recipe import Recipe
 
 
-def run_and_show(recipe: Recipe, folder: Path) -> None:
+def run_and_show(recipe: Recipe, folder: Path, *, failed: str, retry_failed: bool = False) -> None:
     """Run a recipe in a folder; refused rows, iterations and where everything lies are printed as they come."""
     from . import loop
     from .report import write_report
@@ -19,7 +20,7 @@ def run_and_show(recipe: Recipe, folder: Path) -> None:
     from .store import RunFolder
     from .wiring import make_world
 
-    place = RunFolder(folder)
+    place = RunFolder(folder, retry_failed=retry_failed)
     seen = _iterations_so_far(folder)
 
     def on_prompts(head: dict[str, Any]) -> None:
@@ -38,6 +39,8 @@ def run_and_show(recipe: Recipe, folder: Path) -> None:
         show_iterations(state, console())
         say("Nothing was left to do: this run is done.")
     _say_where(folder, state)
+    asked = ((entry["iteration"], stage, found) for entry in state["iterations"] for stage, found in entry["failures"].items())
+    end({f"iteration {number}, {stage}": found for number, stage, found in asked}, failed=failed, cut_off=LONGER)
 
 
 def _iterations_so_far(folder: Path) -> int:

@@ -17,9 +17,8 @@ from typing import Any
 from .doctor import examine
 from .errors import InputError
 from .footprint import PROMPT_TOKENS, TRAINING_BYTES, footprint
-from .loop import lasting
 from .planning import items_of, survey
-from .recipe import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, VLLMEngine
+from .recipe import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, VLLMEngine, lasting
 from .stages.gate import PAIRS as GATE_PAIRS
 from .store import RunFolder
 from .types import Kind

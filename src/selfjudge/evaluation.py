@@ -17,6 +17,7 @@ from .benchmarks.public import Measured
 from .cards import judging_of
 from .disk import read_json, write_json, write_whole
 from .errors import InputError
+from .failures import Retry, failures
 from .method.protocols import STRICT, Protocol, base_of
 from .ports import BenchmarkData, Engine, NamedEngine, Progress
 from .recipe import Bench, OpenAIEngine, TransformersEngine
@@ -90,9 +91,11 @@ def _measured(
         "protocol": asdict(protocol),
     }
     table = Table(folder, tables.JUDGMENTS, {"stage": "evaluate", "version": measuring.VERSION, "inputs": inputs})
-    if not table.sealed:
+    retry = Retry(wanted=place.retry_failed)
+    if not retry.complete(table):
         model = NamedEngine(name=contestant.name, engine=engine())
         measuring.ask(data.items, table, model=model, protocol=protocol, seed=0, progress=progress)
+    retry.conclude()
     replies = table.rows()
     result = {
         "judge": contestant.name,
@@ -107,6 +110,7 @@ def _measured(
         "prompt_id": content_id(protocol.template),
         **_figures(bench.name, protocol, data.items, replies),
         **(_official(bench.name, data.items, replies, folder) if protocol.base == "official" else {}),
+        "failures": failures(table),
         "data": data.report,
     }
     write_json(folder / "result.json", result)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .disk import write_whole, writing
@@ -97,6 +98,28 @@ class Growing:
         found = (pq.read_table(path, columns=[self._kind.key])[0] for path in self._found("parquet"))
         return {key for column in found for key in column.to_pylist()}
 
+    def take(self, rows: pa.Table, seconds: float) -> None:
+        """Begin with the rows of a table that was whole, which took so many seconds."""
+        self.clear()
+        self._store(self.folder / f"{0:08d}.parquet", rows, seconds)
+
+    def forget(self, which: pc.Expression) -> int:
+        """Remove rows; how many there were."""
+        self._settle()
+        count = 0
+        for path in self._found("parquet"):
+            part = self._read(path)
+            kept = part.filter(~which)
+            if gone := len(part) - len(kept):
+                count += gone
+                self._store(path, kept, float(part.schema.metadata[b"seconds"]))
+        return count
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        for path in (*self._found("jsonl"), *self._found("parquet")):
+            path.unlink()
+
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -142,10 +165,12 @@ class Growing:
         self._since = time.monotonic()
 
     def _write(self, part: Path, rows: Sequence[Row], seconds: float) -> None:
-        table = pa.Table.from_pylist(rows, schema=self._kind.schema)
-        table = table.replace_schema_metadata({b"seconds": repr(seconds).encode()})
-        write_whole(part, parquet(table, write_page_checksum=True))
+        self._store(part, pa.Table.from_pylist(rows, schema=self._kind.schema), seconds)
         part.with_suffix(".jsonl").unlink(missing_ok=True)
+
+    def _store(self, part: Path, rows: pa.Table, seconds: float) -> None:
+        table = rows.replace_schema_metadata({b"seconds": repr(seconds).encode()})
+        write_whole(part, parquet(table, write_page_checksum=True))
 
     def _read(self, part: Path) -> pa.Table:
         """A part. Raises ValueError or OSError where it is damaged."""

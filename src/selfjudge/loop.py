@@ -15,11 +15,12 @@ from typing import Any
 from . import summary, tables
 from .cards import write_cards
 from .disk import read_json, write_json
+from .failures import Retry
 from .lineage import contents, lineage
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
 from .publishing import Publisher
-from .recipe import Recipe
+from .recipe import Recipe, lasting
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
@@ -44,12 +45,6 @@ def run(
         return _Run(recipe, folder, world, progress).iterate(on_prompts, on_iteration)
 
 
-def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
-    loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
-    return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
-
-
 class _Run:
     """One run: its recipe, its folder, and what the stages need. Each method is one stage: made once, read ever after."""
 
@@ -58,9 +53,11 @@ class _Run:
         self._folder = folder
         self._world = world
         self._progress = progress
+        self._retry = Retry(wanted=folder.retry_failed)
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(fingerprint)
-        self._selections: list[Table] = []
+        self._taught: list[Table] = []
+        """What the newest judge learns: the traces of its iteration, with `replay` of all before it too."""
         self._publisher = None if world.hub is None or recipe.push is None else Publisher(recipe.push, world.hub, folder)
 
     def iterate(self, on_prompts: Told | None, on_iteration: Told) -> dict[str, Any]:
@@ -78,14 +75,14 @@ class _Run:
             while state["stopped"] is None:
                 entries.append(self._iteration(len(entries), self._share(training, len(entries)), held_out))
                 state = self._publish(head, entries, training, on_iteration)
+            self._retry.conclude()
             return state
         finally:
             self._engines.close()
 
     def _base(self, held_out: list[Prompt]) -> dict[str, Any]:
-        """Iteration 0: the base model is measured, on the pairs that are never trained on too."""
-        benchmarks, measured = self._measure(0)
-        return summary.base_entry(benchmarks, self._held_out_score(0, held_out), measured)
+        """Iteration 0: the base model is measured."""
+        return summary.base_entry(*self._measure(0), *self._held_out_score(0, held_out))
 
     def _iteration(self, number: int, prompts: list[Prompt], held_out: list[Prompt]) -> dict[str, Any]:
         """One turn of the loop, top to bottom."""
@@ -93,11 +90,13 @@ class _Run:
         pairs, lost = self._pairs(number, prompts, responses)
         judgments = self._judgments(number, pairs)
         selected, dropped = self._select(number, pairs, judgments, lost)
-        probe = self._probe(number, pairs)
-        gate = self._gate(number, pairs, judgments)
-        judge = self._train(number, selected, gate)
+        judge = self._judge(number, selected)
+        probe = self._probe(number, pairs, judge)
+        if not judge.sealed:
+            self._train(number, judge, self._gate(number, pairs, judgments))
         probed = self._probed(number, probe, judge)
         benchmarks, measured = self._measure(number)
+        held_out_score, watched = self._held_out_score(number, held_out)
         return summary.entry(
             number,
             responses=responses,
@@ -106,11 +105,12 @@ class _Run:
             judgments=judgments,
             selected=selected,
             judge=judge,
-            gate=gate.report,
+            gate=self._gate(number, pairs, judgments).report,
             probe=probed,
             benchmarks=benchmarks,
-            held_out=self._held_out_score(number, held_out),
+            held_out=held_out_score,
             measured=measured,
+            watched=watched,
         )
 
     def _ingest(self) -> tuple[Table, Table]:
@@ -160,8 +160,8 @@ class _Run:
             open_model=self._fingerprint(self._model(openly)),
             closed_model=self._fingerprint(self._model(closed)),
         )
-        table = Table(self._folder.iteration(number), tables.RESPONSES, identity)
-        if not table.sealed:
+        table = self._table(self._folder.iteration(number), tables.RESPONSES, identity)
+        if not self._retry.complete(table):
             synthesize.sample_responses(
                 prompts,
                 table,
@@ -178,24 +178,22 @@ class _Run:
         seed = self._seed(number, "pairs")
         pairs, lost = synthesize.make_pairs(prompts, responses.rows(), recipe=self._recipe.synthesis, seed=seed)
         identity = self._identity("pairs", synthesize.VERSION, fields=("synthesis",), responses=responses.digest)
-        table = Table(self._folder.iteration(number), tables.PAIRS, identity)
+        table = self._table(self._folder.iteration(number), tables.PAIRS, identity)
         if not table.sealed:
             table.seal([tables.pair_to_row(pair) for pair in pairs])
         return table, lost
 
     def _judgments(self, number: int, pairs: Table) -> Table:
         """The previous judge's replies to the pairs of an iteration."""
-        made = [tables.pair_of(row) for row in pairs.rows()]
-        place = self._folder.iteration(number)
-        return self._judged(
-            place, number - 1, made, pairs.digest, protocol=self._recipe.judging.protocol, purpose=f"judge {number}"
-        )
+        made, place = [tables.pair_of(row) for row in pairs.rows()], self._folder.iteration(number)
+        protocol, purpose = self._recipe.judging.protocol, f"judge {number}"
+        return self._judged(place, number - 1, made, pairs.digest, protocol=protocol, purpose=purpose)
 
     def _select(self, number: int, pairs: Table, judgments: Table, lost: list[Row]) -> tuple[Table, Table]:
         """The traces that are kept and everything that was dropped."""
-        place = self._folder.iteration(number)
         identity = self._identity("select", select.VERSION, fields=("selection",), pairs=pairs.digest, judgments=judgments.digest)
-        selected, dropped = (Table(place, kind, identity) for kind in (tables.SELECTED, tables.DROPPED))
+        place = self._folder.iteration(number)
+        selected, dropped = (self._table(place, kind, identity) for kind in (tables.SELECTED, tables.DROPPED))
         if not (selected.sealed and dropped.sealed):
             select.select(
                 [tables.pair_of(row) for row in pairs.rows()],
@@ -221,43 +219,44 @@ class _Run:
             progress=self._progress,
         )
 
-    def _train(self, number: int, selected: Table, gate: Gate) -> JudgeFolder:
-        """The judge of an iteration."""
-        recipe = self._recipe.training
-        start = self._model(0 if recipe.start == "restart" else number - 1)
-        self._selections.append(selected)
-        taught = self._selections if recipe.replay else [selected]
+    def _judge(self, number: int, selected: Table) -> JudgeFolder:
+        """The judge of an iteration, trained or not."""
+        self._taught = [*(self._taught if self._recipe.training.replay else []), selected]
         identity = self._identity(
             "train",
             train.VERSION,
             fields=("training", "judging"),
-            selected=[table.digest for table in taught],
-            start=self._fingerprint(start),
+            selected=[table.digest for table in self._taught],
+            start=self._fingerprint(self._start(number)),
         )
-        judge = JudgeFolder(self._folder.iteration(number), identity)
-        if not judge.sealed:
-            self._engines.close()
-            train.train(
-                [row for table in taught for row in table.rows()],
-                judge,
-                Table(self._folder.iteration(number) / "training", tables.DROPPED, identity),
-                trainer=self._world.trainer,
-                start=start,
-                recipe=recipe,
-                judging=self._recipe.judging,
-                seed=self._seed(number, "train"),
-                progress=self._progress,
-                admit=gate.admit,
-            )
-        return judge
+        return JudgeFolder(self._folder.iteration(number), identity, self._folder.replaced)
 
-    def _probe(self, number: int, pairs: Table) -> Probe | None:
+    def _start(self, number: int) -> Path:
+        """The model that the judge of an iteration is trained from."""
+        return self._model(0 if self._recipe.training.start == "restart" else number - 1)
+
+    def _train(self, number: int, judge: JudgeFolder, gate: Gate) -> None:
+        self._engines.close()
+        train.train(
+            [row for table in self._taught for row in table.rows()],
+            judge,
+            self._table(self._folder.iteration(number) / "training", tables.DROPPED, judge.identity),
+            trainer=self._world.trainer,
+            start=self._start(number),
+            recipe=self._recipe.training,
+            judging=self._recipe.judging,
+            seed=self._seed(number, "train"),
+            progress=self._progress,
+            admit=gate.admit,
+        )
+
+    def _probe(self, number: int, pairs: Table, judge: JudgeFolder) -> Probe | None:
         """The probe of the judge to be trained, its predecessor asked; None where no servers of ours are used."""
         if self._world.open_reference is None:
             return None
-        made = [tables.pair_of(row) for row in pairs.rows()]
-        probe = Probe(self._folder.iteration(number), made, self._recipe.judging.protocol, self._progress)
-        if probe.needed:
+        place, made = self._folder.iteration(number), [tables.pair_of(row) for row in pairs.rows()]
+        probe = Probe(place, made, self._recipe.judging.protocol, self._progress)
+        if probe.needed or not judge.sealed:
             probe.ask_predecessor(self._engine(number - 1).engine)
         return probe
 
@@ -281,9 +280,8 @@ class _Run:
             stored = self._items(benchmark)
             items = [tables.item_of(row) for row in stored.rows()]
             pairs = [item.pair for item in items]
-            table = self._judged(
-                place, number, pairs, stored.digest, protocol=self._measuring, purpose=f"evaluate {benchmark.name}"
-            )
+            purpose = f"evaluate {benchmark.name}"
+            table = self._judged(place, number, pairs, stored.digest, protocol=self._measuring, purpose=purpose)
             figures[benchmark.name] = evaluate.figures(items, table.rows(), self._measuring)
             measured.append(table)
         return figures, measured
@@ -297,15 +295,16 @@ class _Run:
             table.seal([tables.item_to_row(item) for item in data.items])
         return table
 
-    def _held_out_score(self, number: int, prompts: list[Prompt]) -> dict[str, Any] | None:
-        """How a judge agrees with the synthetic labels of the pairs that are never trained on."""
+    def _held_out_score(self, number: int, prompts: list[Prompt]) -> tuple[dict[str, Any] | None, list[Table]]:
+        """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""
         if not prompts:
-            return None
-        stored, _ = self._pairs(0, prompts, self._responses(0, prompts))
+            return None, []
+        responses = self._responses(0, prompts)
+        stored, _ = self._pairs(0, prompts, responses)
         pairs = [tables.pair_of(row) for row in stored.rows()]
         place = self._folder.iteration(number) / "held-out"
         table = self._judged(place, number, pairs, stored.digest, protocol=self._measuring, purpose="evaluate held-out")
-        return evaluate.agreement(pairs, table.rows())
+        return evaluate.agreement(pairs, table.rows()), [table] if number else [responses, table]
 
     @property
     def _measuring(self) -> Protocol:
@@ -324,8 +323,8 @@ class _Run:
             pairs=source,
             model=self._fingerprint(self._model(judge)),
         )
-        table = Table(place, tables.JUDGMENTS, identity)
-        if not table.sealed:
+        table = self._table(place, tables.JUDGMENTS, identity)
+        if not self._retry.complete(table):
             judging.judge(
                 pairs,
                 table,
@@ -335,6 +334,9 @@ class _Run:
                 progress=self._progress,
             )
         return table
+
+    def _table(self, place: Path, kind: tables.TableKind, identity: dict[str, Any]) -> Table:
+        return Table(place, kind, identity, self._folder.replaced)
 
     def _engine(self, number: int) -> NamedEngine:
         """Judge number `number`, loaded."""
@@ -362,17 +364,15 @@ class _Run:
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
         best = summary.best_iteration(entries, self._recipe.loop.stop)
-        verdict = {
-            "stopped": self._stopped(entries, best, prompts),
-            "final_judge": f"iteration-{best}/judge" if best else None,
-        }
-        state = {**head, **verdict, "iterations": entries}
+        more, finished = bool(self._share(prompts, len(entries))), self._folder.finished
+        stopped = summary.stopped(self._recipe.loop, len(entries) - 1, best, finished=finished, more=more)
+        state = {**head, "stopped": stopped, "final_judge": f"iteration-{best}/judge" if best else None, "iterations": entries}
         if len(entries) > 1:
             self._write_cards(entries)
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
         if self._publisher is not None:
-            self._publisher.push(len(entries) - 1, best, over=verdict["stopped"] is not None)
+            self._publisher.push(len(entries) - 1, best, over=stopped is not None)
         return state
 
     def _write_cards(self, entries: list[dict[str, Any]]) -> None:
@@ -386,12 +386,3 @@ class _Run:
             entries=entries,
             sources=read_json(self._folder.root / "prompts" / "sources.json", of=list),
         )
-
-    def _stopped(self, entries: list[dict[str, Any]], best: int, prompts: list[Prompt]) -> str | None:
-        """Why the run is over, or None."""
-        done, stop = len(entries) - 1, self._recipe.loop.stop
-        if done >= max(self._recipe.loop.iterations, self._folder.finished):
-            return "all iterations are done"
-        if stop is not None and done - best >= stop.patience:
-            return f"no progress on held-out pairs since iteration {best}"
-        return None if self._share(prompts, len(entries)) else "no fresh prompts are left"

@@ -343,6 +343,12 @@ class Recipe(Section):
         return content_id("recipe", self.as_json())
 
 
+def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
+    loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
+    return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
+
+
 _MANAGED = (
     "Use engine.kind vllm, whose servers get each new judge, or transformers; "
     "a run that trains nothing (training.kind: scripted) may ask one model all the time."

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ import pyarrow.parquet as pq
 from .disk import difference, read_json, sha256_of, write_json, write_whole, writing
 from .errors import RunError
 from .journal import Growing, parquet
+from .replaced import Replaced
 from .tables import Row, TableKind
 from .types import ImageRef
 
@@ -55,23 +57,24 @@ class Manifest:
 class Table:
     """One table of a run: parts while it grows, a sorted Parquet file with a manifest once it is whole."""
 
-    def __init__(self, folder: Path, kind: TableKind, identity: Identity) -> None:
+    def __init__(self, folder: Path, kind: TableKind, identity: Identity, replaced: Replaced | None = None) -> None:
         self.kind = kind
         self.path = folder / f"{kind.name}.parquet"
         self.manifest_path = folder / f"{kind.name}.manifest.json"
-        self._growing = Growing(folder / f".{kind.name}.parts", kind)
         self._identity = json.loads(json.dumps(identity))
+        self._replaced = replaced
 
     @property
     def sealed(self) -> bool:
-        """Whether the table is whole. Raises RunError when it was made of something else, or is damaged."""
+        """Whether the table is whole. Raises RunError when it was made of something else, or is damaged.
+
+        One that was made of what was `replaced` since is not whole any more.
+        """
         if not self.manifest_path.exists():
             return False
         manifest = self.manifest
-        if (found := difference(self._identity, manifest.identity)) is not None:
-            raise RunError(
-                f"{self.path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one."
-            )
+        if _is_outdated(self.path, self._identity, manifest.identity, self._replaced):
+            return False
         if not self.path.exists() or sha256_of(self.path) != manifest.sha256:
             raise RunError(f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it made again.")
         return True
@@ -84,6 +87,29 @@ class Table:
     def digest(self) -> str:
         """SHA-256 of the sealed file."""
         return self.manifest.sha256
+
+    @cached_property
+    def _growing(self) -> Growing:
+        """The rows so far, made of the same as this table will be. Raises RunError."""
+        folder = self.path.with_name(f".{self.kind.name}.parts")
+        growing, note = Growing(folder, self.kind), folder / "identity.json"
+        theirs = read_json(note) if note.exists() else None
+        if theirs is not None and _is_outdated(self.path, self._identity, theirs, self._replaced):
+            growing.clear()
+        if theirs != self._identity:
+            write_json(note, self._identity)
+        return growing
+
+    def forget(self, which: pc.Expression) -> int:
+        """Remove rows, of a sealed table too, which then has to be sealed again; how many there were. Raises RunError."""
+        if self.sealed:
+            rows = pq.read_table(self.path, schema=self.kind.schema)
+            if not len(rows.filter(which)):
+                return 0
+            self._growing.take(rows, self.manifest.seconds)
+            _note_replaced(self.manifest_path, self._replaced)
+            self.manifest_path.unlink()
+        return self._growing.forget(which)
 
     def keys(self) -> set[str]:
         """Keys of all rows that are safely stored."""
@@ -127,6 +153,7 @@ class Table:
             "seconds": round(seconds, 3),
             "selfjudge": version("selfjudge"),
         }
+        _note_replaced(self.manifest_path, self._replaced)
         write_json(self.manifest_path, manifest)
         self._growing.remove()
 
@@ -138,6 +165,22 @@ class Table:
     def column(self, name: str) -> list[Any]:
         values: list[Any] = pq.read_table(self.path, columns=[name])[name].to_pylist()
         return values
+
+
+def _is_outdated(path: Path, ours: Identity, theirs: Identity, replaced: Replaced | None) -> bool:
+    """Whether what lies in a path was made of what was `replaced` since. Raises RunError when it was made of something else."""
+    found = difference(ours, theirs)
+    if found is None:
+        return False
+    if replaced is None or not replaced.explains(ours, theirs):
+        raise RunError(f"{path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one.")
+    return True
+
+
+def _note_replaced(manifest: Path, replaced: Replaced | None) -> None:
+    """What the manifest stands for goes: what was made of it is to be made anew."""
+    if replaced is not None and manifest.exists():
+        replaced.add(read_json(manifest)["sha256"])
 
 
 class ImageStore:
@@ -191,25 +234,24 @@ def fingerprint(folder: Path) -> str:
 class JudgeFolder:
     """The model folder of one iteration's judge, with a manifest beside it that is written last."""
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
+    def __init__(self, folder: Path, identity: Identity, replaced: Replaced | None = None) -> None:
         self.path = folder / "judge"
         self.manifest_path = folder / "judge.manifest.json"
         self.built = folder / ".judge.building"
         """Where the judge is built, and stays until it is sealed."""
         self._work = folder / ".judge.work"
-        self._identity = json.loads(json.dumps(identity))
+        self.identity = json.loads(json.dumps(identity))
+        self._replaced = replaced
         self._started = time.monotonic()
 
     @property
     def sealed(self) -> bool:
-        """Whether the judge is whole. Raises RunError when it was trained on something else, or is damaged."""
+        """Whether the judge is whole, as a table is. Raises RunError when it was trained on something else, or is damaged."""
         if not self.manifest_path.exists():
             return False
         manifest = self.report
-        if (found := difference(self._identity, manifest["identity"])) is not None:
-            raise RunError(
-                f"{self.path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one."
-            )
+        if _is_outdated(self.path, self.identity, manifest["identity"], self._replaced):
+            return False
         if not self.path.is_dir() or fingerprint(self.path) != manifest["sha256"]:
             raise RunError(
                 f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it trained again."
@@ -236,9 +278,9 @@ class JudgeFolder:
     def workplace(self) -> Path:
         """A folder for what must outlive a kill until the judge is sealed. What another judge left there is removed."""
         note = self._work / "identity.json"
-        if not note.exists() or read_json(note) != self._identity:
+        if not note.exists() or read_json(note) != self.identity:
             shutil.rmtree(self._work, ignore_errors=True)
-            write_json(note, self._identity)
+            write_json(note, self.identity)
         return self._work
 
     def abandon(self) -> None:
@@ -252,10 +294,11 @@ class JudgeFolder:
         manifest = {
             **report,
             "sha256": fingerprint(self.path),
-            "identity": self._identity,
+            "identity": self.identity,
             "seconds": round(time.monotonic() - self._started, 3),
             "selfjudge": version("selfjudge"),
         }
+        _note_replaced(self.manifest_path, self._replaced)
         write_json(self.manifest_path, manifest)
         shutil.rmtree(self._work, ignore_errors=True)
 
@@ -263,9 +306,12 @@ class JudgeFolder:
 class RunFolder:
     """A run on disk. Open it with `claim`, which makes sure that it belongs to this recipe and to this process alone."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, retry_failed: bool = False) -> None:
         self.root = root
+        self.retry_failed = retry_failed
+        """Whether requests that failed before are asked again."""
         self.images = ImageStore(root / "images")
+        self.replaced = Replaced(root / "replaced.json")
 
     def iteration(self, number: int) -> Path:
         return self.root / f"iteration-{number}"

@@ -6,7 +6,7 @@ and if none does, the engine is broken. What failed so is no row: a resumed stag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .chat import Completion, Request
 from .errors import EngineError
@@ -19,11 +19,17 @@ _REFUSED = 64
 
 
 def unbroken(
-    completions: Iterable[Completion], asked: Mapping[str, Request], *, name: str, answered: bool = False
+    completions: Iterable[Completion],
+    asked: Mapping[str, Request],
+    *,
+    name: str,
+    answered: bool = False,
+    alive: Callable[[], bool] = lambda: False,
 ) -> Iterator[Completion]:
     """The completions of the requests that `asked` has by key, as long as the engine called `name` works. Raises EngineError.
 
-    `answered` says that the engine has answered before.
+    `answered` says that the engine has answered before, and `alive` looks whether it still does, where that can be known: if all
+    that is left to ask are odd requests, they fail in a row too.
     """
     held: list[Completion] = []
     for completion in completions:
@@ -38,7 +44,10 @@ def unbroken(
             held.append(completion)
             suspects = [failed for failed in held if not failed.refused]
             if len({asked[failed.key].messages for failed in suspects}) >= _HOPELESS:
-                raise _broken(name, suspects)
+                if not alive():
+                    raise _broken(name, suspects)
+                yield from held
+                held.clear()
             if not answered and len(held) >= _REFUSED:
                 raise _broken(name, held)
     if not answered and not all(failed.refused for failed in held):

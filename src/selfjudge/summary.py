@@ -10,10 +10,12 @@ from typing import Any
 
 from .disk import read_json
 from .errors import RunError
+from .failures import Failures, failures
 from .lineage import place_of
 from .reasons import nothing_usable, refusals
-from .recipe import EarlyStop, Recipe
+from .recipe import EarlyStop, Loop, Recipe
 from .store import JudgeFolder, Table
+from .tables import RESPONSES
 from .types import Kind
 
 
@@ -48,8 +50,19 @@ def best_iteration(entries: Sequence[dict[str, Any]], stop: EarlyStop | None) ->
     return best
 
 
-def base_entry(benchmarks: dict[str, Any], held_out: dict[str, Any] | None, measured: Sequence[Table]) -> dict[str, Any]:
-    """Iteration 0: the base model, measured."""
+def stopped(loop: Loop, done: int, best: int, *, finished: int, more: bool) -> str | None:
+    """Why a run is over after so many iterations, or None. `finished` lie in its folder; `more` prompts are left or not."""
+    if done >= max(loop.iterations, finished):
+        return "all iterations are done"
+    if loop.stop is not None and done - best >= loop.stop.patience:
+        return f"no progress on held-out pairs since iteration {best}"
+    return None if more else "no fresh prompts are left"
+
+
+def base_entry(
+    benchmarks: dict[str, Any], measured: Sequence[Table], held_out: dict[str, Any] | None, watched: Sequence[Table]
+) -> dict[str, Any]:
+    """Iteration 0: the base model's figures on benchmarks and its score on held-out pairs, each with the replies behind it."""
     return {
         "iteration": 0,
         "pairs": None,
@@ -64,6 +77,7 @@ def base_entry(benchmarks: dict[str, Any], held_out: dict[str, Any] | None, meas
         "benchmarks": benchmarks,
         "seconds": {"evaluate": _seconds(measured)},
         "tokens": {"evaluate": _tokens(measured)},
+        "failures": _failures([*measured, *watched]),
     }
 
 
@@ -81,6 +95,7 @@ def entry(
     benchmarks: dict[str, Any],
     held_out: dict[str, Any] | None,
     measured: Sequence[Table],
+    watched: Sequence[Table],
 ) -> dict[str, Any]:
     """One iteration. `yield` is kept pairs over pairs; None where there were no pairs. `probe` is that of a served judge."""
     made = pairs.manifest.rows
@@ -109,7 +124,20 @@ def entry(
             "judge": _tokens([judgments]),
             "evaluate": _tokens(measured),
         },
+        "failures": _failures([responses, judgments, *measured, *watched]),
     }
+
+
+def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
+    """What failed or was cut off, by stage."""
+    return {_stage(table): failures(table) for table in asked}
+
+
+def _stage(table: Table) -> str:
+    if table.kind is RESPONSES:
+        return "synthesize"
+    place = table.path.parent.name
+    return "judge" if place.startswith("iteration-") else f"evaluate {place}"
 
 
 def _seconds(tables: Sequence[Table]) -> float:

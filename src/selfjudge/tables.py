@@ -15,6 +15,7 @@ from .types import (
     Alteration,
     BenchmarkItem,
     Edit,
+    Finish,
     ImageRef,
     Judgment,
     Kind,
@@ -202,6 +203,13 @@ ITEMS = TableKind(
         ]
     ),
 )
+
+
+def endings(kind: TableKind) -> tuple[str, str, str]:
+    """Of a table of replies: the column that says how one ended, and what stands there if it failed and if it was cut off."""
+    if kind is RESPONSES:
+        return "finish", Finish.ERROR, Finish.LENGTH
+    return "problem", Problem.ENGINE_FAILURE, Problem.CUT_OFF
 
 
 def images_of(row: Row) -> tuple[ImageRef, ...]:

@@ -32,6 +32,7 @@ def show_iterations(state: dict[str, Any], console: Console) -> None:
         ]
         table.add_row(*map(cell, cells))
     console.print(table)
+    _show_failures(state["iterations"], console)
     if refused := sum(entry["count"] for entry in state.get("refused", ())):
         console.print(f"{refused:,} rows of the sources were refused: report.html says why")
     last = state["iterations"][-1]
@@ -48,6 +49,23 @@ def show_refused(head: dict[str, Any], console: Console) -> None:
     rows = head["prompts"]["total"] + sum(head["prompts"]["refused"].values())
     for line in refused_lines(head["refused"], rows):
         console.print(line, soft_wrap=True)
+
+
+def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
+    """For each stage the shares of its requests that failed and were cut off, where any did."""
+    from rich.table import Table
+
+    stages = list(dict.fromkeys(stage for entry in entries for stage in entry["failures"]))
+    if not any(found["failed"] or found["cut_off"] for entry in entries for found in entry["failures"].values()):
+        return
+    table = Table(title="requests that failed / were cut off", title_justify="left")
+    for column in ("iteration", *stages):
+        table.add_column(column, justify="right")
+    for entry in entries:
+        found = (entry["failures"].get(stage) for stage in stages)
+        shares = ["–" if one is None else f"{one['failed']:.1%} / {one['cut_off']:.1%}" for one in found]
+        table.add_row(str(entry["iteration"]), *shares)
+    console.print(table)
 
 
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")

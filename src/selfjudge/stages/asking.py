@@ -12,6 +12,7 @@ import gc
 import logging
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _GARBAGE = 50_000
 """Objects more than were freed, after which Python looks for cycles: hardly any are made, and it looks after each 700."""
+_KNOWN = 3
+"""Requests that were answered in an earlier process, to be asked once more where all others fail."""
 _WINDOW = 32
 """Blocks that are sorted by length together: enough to save padding, few enough to plan a long stage as a stream."""
 
@@ -46,10 +49,12 @@ def ask(
     engine = model.engine
     stored = table.keys()
     asked: dict[str, Request] = {}
+    known: deque[Request] = deque(maxlen=_KNOWN)
 
     def missing() -> Iterator[Request]:
         for block in _plan(requests, engine.block):
             if all(request.key in stored for request in block):
+                known.append(block[0])
                 advance(len(block))
                 continue
             if interrupted.is_set():
@@ -57,9 +62,13 @@ def ask(
             asked.update((request.key, request) for request in block)
             yield from block
 
+    def alive() -> bool:
+        return any(completion.finish is not Finish.ERROR for completion in engine.generate(tuple(known)))
+
     with _settled_memory(), _deferred_interrupts() as interrupted:
         try:
-            for completion in unbroken(engine.generate(missing()), asked, name=model.name, answered=bool(stored)):
+            completions = engine.generate(missing())
+            for completion in unbroken(completions, asked, name=model.name, answered=bool(stored), alive=alive):
                 request = asked.pop(completion.key)
                 advance(1)
                 if completion.key not in stored:

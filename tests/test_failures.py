@@ -1,0 +1,199 @@
+"""Requests that failed: asked again on demand, in sealed tables too, with exactly what depends on them made anew; and told."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs import digests, no_progress, scripted_recipe
+from selfjudge.chat import Completion, Request
+from selfjudge.errors import RunError
+from selfjudge.evaluation import Asking, evaluate
+from selfjudge.failures import told, too_many
+from selfjudge.loop import run
+from selfjudge.ports import Advance, Engine, Fit
+from selfjudge.recipe import ShapesBench
+from selfjudge.store import RunFolder
+from selfjudge.trainers.scripted import Scripted
+from selfjudge.types import Finish, content_id
+from selfjudge.wiring import make_world
+
+Fails = Callable[[Request], bool]
+
+
+class Power(Exception):
+    """The power goes off."""
+
+
+class Moody:
+    """An engine that fails some requests, notes all, and is gone after so many."""
+
+    def __init__(self, engine: Engine, fails: Fails, asked: Counter[str], lifetime: int) -> None:
+        self.block = engine.block
+        self._engine, self._fails, self._asked, self._lifetime = engine, fails, asked, lifetime
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            if sum(self._asked.values()) == self._lifetime:
+                raise Power
+            self._asked[request.key] += 1
+            [completion] = self._engine.generate([request])
+            if self._fails(request):
+                completion = replace(completion, text="", finish=Finish.ERROR, error="a bad moment")
+            yield completion
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+class Learns(Scripted):
+    """A judge with other weights for other examples."""
+
+    def fit(self, examples: Any, *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        fit = super().fit(examples, start=start, into=into, work=work, seed=seed, advance=advance)
+        path = into / "model.safetensors"
+        learned = content_id([(e.key, e.reply) for e in examples]).encode()
+        path.write_bytes(path.read_bytes()[: -len(learned)] + learned)
+        return fit
+
+
+def ran(folder: Path, fails: Fails, *, retry: bool = False, lifetime: int = 10**9) -> tuple[dict[str, Any], Counter[str]]:
+    """A run with such an engine: its summary, and how often each key was asked."""
+    recipe, place, asked = scripted_recipe(), RunFolder(folder, retry_failed=retry), Counter[str]()
+    world = make_world(recipe, place)
+    opened = world.open_engine
+    world = replace(world, trainer=Learns(), open_engine=lambda model: Moody(opened(model), fails, asked, lifetime))
+    state = run(recipe, place, world, progress=no_progress, on_iteration=lambda state: None)
+    return state, asked
+
+
+def never(request: Request) -> bool:
+    return False
+
+
+def some(request: Request) -> bool:
+    return request.seed % 12 == 0
+
+
+def some_verdicts(request: Request) -> bool:
+    return some(request) and "_first." in request.key
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of a run in which nothing failed."""
+    folder = tmp_path_factory.mktemp("sound")
+    ran(folder, never)
+    return digests(folder)
+
+
+@pytest.mark.parametrize("fails", [some, some_verdicts])
+def test_what_failed_is_asked_again_and_all_that_depends_on_it_is_made_anew(
+    tmp_path: Path, sound: dict[str, str], fails: Fails, caplog: pytest.LogCaptureFixture
+):
+    state, _ = ran(tmp_path, fails)
+    assert digests(tmp_path) != sound and state["iterations"][1]["failures"]["judge"]["failed"] > 0
+    state, _ = ran(tmp_path, never, retry=True)
+    assert digests(tmp_path) == sound
+    assert not any(found["failed"] for entry in state["iterations"] for found in entry["failures"].values())
+    assert "failed requests are asked again" in caplog.text
+    assert ran(tmp_path, never)[1].total() == 0
+
+
+def test_nothing_that_did_not_fail_is_asked_again_before_it_depends_on_what_did(tmp_path: Path):
+    _, first = ran(tmp_path, some_verdicts)
+    failed = [key for key in first if "_first." in key]
+    _, again = ran(tmp_path, never, retry=True)
+    assert failed and not any(".sample." in key or ".response" in key for key in again)
+
+
+@pytest.mark.parametrize("lifetime", [0, 1, 30, 60, 90, 150])
+def test_a_retry_that_is_killed_is_finished_by_the_plain_command(tmp_path: Path, sound: dict[str, str], lifetime: int):
+    ran(tmp_path, some)
+    with pytest.raises(Power):
+        ran(tmp_path, never, retry=True, lifetime=lifetime)
+    ran(tmp_path, never, retry=True)
+    assert digests(tmp_path) == sound
+    ran(tmp_path, never)
+    assert digests(tmp_path) == sound
+
+
+def test_once_a_retry_has_begun_the_plain_command_meets_no_dead_end(tmp_path: Path):
+    ran(tmp_path, some)
+    with pytest.raises(Power):
+        ran(tmp_path, never, retry=True, lifetime=100)
+    state, _ = ran(tmp_path, never)
+    assert state["stopped"] == "all iterations are done"
+
+
+def test_what_failed_in_a_table_that_is_not_whole_yet_is_asked_again_too(tmp_path: Path, sound: dict[str, str]):
+    with pytest.raises(Power):
+        ran(tmp_path, some, lifetime=400)
+    _, asked = ran(tmp_path, never, retry=True)
+    assert digests(tmp_path) == sound and max(asked.values()) <= 3
+
+
+def test_what_fails_again_leaves_everything_as_it_was(tmp_path: Path):
+    ran(tmp_path, some)
+    before = digests(tmp_path)
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("judge.manifest.json")}
+    ran(tmp_path, some, retry=True)
+    assert digests(tmp_path) == before and {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_where_nothing_failed_nothing_is_asked_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    ran(tmp_path, never)
+    assert ran(tmp_path, never, retry=True)[1].total() == 0
+    assert "no failed requests were asked again" in caplog.text
+
+
+def test_a_base_that_was_changed_is_still_an_error(tmp_path: Path):
+    ran(tmp_path, some)
+    manifest = tmp_path / "iteration-1/responses.manifest.json"
+    told = json.loads(manifest.read_text())
+    told["identity"]["inputs"]["open_model"] = "another"
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(RunError, match=r"inputs\.open_model"):
+        ran(tmp_path, never, retry=True)
+
+
+def test_a_measurement_asks_again_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import selfjudge.evaluation
+
+    opened, asked = selfjudge.evaluation.open_baseline, Counter[str]()
+    fails: list[Fails] = [some]
+
+    def moody(name: str) -> Engine:
+        return Moody(opened(name), fails[0], asked, 10**9)
+
+    def measured(*, retry: bool = False, samples: int = 1) -> dict[str, Any]:
+        benches, place = [ShapesBench(name="shapes-bench", pairs=100)], RunFolder(tmp_path, retry_failed=retry)
+        asking = Asking(samples=samples)
+        return evaluate("longer", benches, place, asking=asking, base_url=None, progress=no_progress)[0]
+
+    monkeypatch.setattr(selfjudge.evaluation, "open_baseline", moody)
+    failures = measured()["failures"]
+    assert failures["requests"] == 200 and failures["failed"] > 0.02
+    assert failures["reasons"] == {"a bad moment": round(failures["failed"] * 200)}
+    fails[0] = never
+    asked.clear()
+    assert measured()["failures"] == failures and not asked
+    assert measured(retry=True)["failures"]["failed"] == 0
+    assert asked.total() == round(failures["failed"] * 200)
+    with pytest.raises(RunError, match="protocol"):
+        measured(retry=True, samples=2)
+
+
+def test_more_than_a_tenth_is_too_much_and_the_line_says_why():
+    def found(failed: float, cut_off: float) -> dict[str, Any]:
+        return {"requests": 1_000, "failed": failed, "cut_off": cut_off, "reasons": {"a": 7} if failed else {}}
+
+    stages = {"fine": found(0.1, 0.0), "failed": found(0.11, 0.0), "cut": found(0.0, 0.2), "both": found(0.06, 0.05)}
+    assert list(too_many(stages)) == ["failed", "cut", "both"]
+    assert told(stages["both"]) == "of 1,000 requests, 60 failed (7 x a) and 50 were cut off at their longest"
