@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from engines.serving import Asked, refusal, serving
 from runs import digests, no_progress, scripted_recipe
 from selfjudge.chat import Completion, Request
+from selfjudge.cli import app
 from selfjudge.errors import RunError
 from selfjudge.evaluation import Asking, evaluate
 from selfjudge.failures import told, too_many
@@ -188,6 +192,23 @@ def test_a_measurement_asks_again_what_failed(tmp_path: Path, monkeypatch: pytes
     assert asked.total() == round(failures["failed"] * 200)
     with pytest.raises(RunError, match="protocol"):
         measured(retry=True, samples=2)
+
+
+def test_thirty_blocked_neighbours_are_rows_and_the_measurement_ends_with_3_and_says_why(tmp_path: Path):
+    def rule(asked: Asked) -> Any:
+        return refusal(400, "blocked by the filter") if 20 <= asked.number < 50 else "[[A]]"
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    pairs = [{"prompt": f"{i}?", "image": "x.png", "chosen": "yes", "rejected": "no"} for i in range(60)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    options = ["evaluate", "--judge", "openai:m", "--benchmark", str(tmp_path / "pairs.jsonl"), "--dir", str(tmp_path / "run")]
+    with serving(rule) as server:
+        first = CliRunner().invoke(app, [*options, "--base-url", server.url])
+        again = CliRunner().invoke(app, [*options, "--base-url", server.url, "--retry-failed"])
+    assert first.exit_code == 3 and "evaluate pairs: of 120 requests, 30 failed (30 x 400: blocked by the filter)" in first.stderr
+    assert again.exit_code == 0, (again.stderr, again.exception)
+    assert "--retry-failed asks again" in first.stderr and len(server.asked) == 150
+    assert again.exit_code == 0, again.stderr
 
 
 def test_more_than_a_tenth_is_too_much_and_the_line_says_why():

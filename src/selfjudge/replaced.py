@@ -22,7 +22,7 @@ class Replaced:
         return _same(ours, theirs, self._known())
 
     def _known(self) -> set[str]:
-        return set(read_json(self._path)) if self._path.exists() else set()
+        return set(read_json(self._path, of=list)) if self._path.exists() else set()
 
 
 def _same(ours: Any, theirs: Any, replaced: set[str]) -> bool:
