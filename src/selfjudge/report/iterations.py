@@ -55,16 +55,17 @@ def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
     """For each stage the shares of its requests that failed and were cut off, where any did."""
     from rich.table import Table
 
-    stages = list(dict.fromkeys(stage for entry in entries for stage in entry["failures"]))
-    if not any(found["failed"] or found["cut_off"] for entry in entries for found in entry["failures"].values()):
+    failures = {entry["iteration"]: entry.get("failures", {}) for entry in entries}
+    if not any(found["failed"] or found["cut_off"] for of_entry in failures.values() for found in of_entry.values()):
         return
+    stages = list(dict.fromkeys(stage for of_entry in failures.values() for stage in of_entry))
     table = Table(title="requests that failed / were cut off", title_justify="left")
     for column in ("iteration", *stages):
         table.add_column(column, justify="right")
-    for entry in entries:
-        found = (entry["failures"].get(stage) for stage in stages)
+    for number, of_entry in failures.items():
+        found = (of_entry.get(stage) for stage in stages)
         shares = ["–" if one is None else f"{one['failed']:.1%} / {one['cut_off']:.1%}" for one in found]
-        table.add_row(str(entry["iteration"]), *shares)
+        table.add_row(str(number), *shares)
     console.print(table)
 
 

@@ -32,7 +32,7 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
         entries=entries,
         made=made,
         reasons={reason: explained(reason, DROPPED) for entry in made for reason in sorted(entry["dropped"])},
-        stages=list(dict.fromkeys(stage for entry in entries for stage in entry["failures"])),
+        stages=list(dict.fromkeys(stage for entry in entries for stage in entry.get("failures", ()))),
         benchmarks=benchmarks,
         curves={name: learning_curve(entries, name) for name in benchmarks},
         examples=_examples(run, entries[-1]["iteration"]),
