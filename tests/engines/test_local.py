@@ -196,7 +196,7 @@ def test_a_folder_that_is_no_model_is_an_error_with_a_hint(tmp_path):
 
 
 def test_a_processor_that_lacks_a_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    def refuse(model: str) -> None:
+    def refuse(model: str, **options: object) -> None:
         raise ImportError("Qwen2VLVideoProcessor requires the Torchvision library")
 
     monkeypatch.setattr(AutoProcessor, "from_pretrained", refuse)
