@@ -35,7 +35,7 @@ WAYS: dict[str, Any] = {
     "500": refusal(500, "out of memory"),
     "503": refusal(503, "overloaded"),
     "200 with an error": raw(b'{"error": {"message": "upstream is gone", "code": 502}}'),
-    "no choices": raw(b'{"choices": []}'),
+    "no choices": raw(b'{"choices": null}'),
     "no JSON": raw(b"<html>"),
 }
 SHARE = 0.2

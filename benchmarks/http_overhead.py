@@ -1,12 +1,12 @@
 """What the HTTP engine costs beside the server: `python benchmarks/http_overhead.py [--requests 10000 50000] [--full]`.
 
 A mock server in a process of its own answers every request after a fixed time: the ideal rate is concurrency / time. For each
-setting, a process of its own asks through `asking.ask` into a table, as a stage does. It reports its rate against the ideal, over
-all of it and over its middle (without the first fifth, in which the engine finds out how much the server takes, and the last
-tenth), its own CPU time per request, and its peak memory. An engine and a table of their own are asked 500 requests before, for
-what is loaded once in a process. Then a bare loop of as many workers posts as many requests over aiohttp and reads the JSON of
-the replies, nothing more. `--logprobs` makes replies carry 100 tokens with 5 rivals each, as judging asks for. "stolen" is the
-share of this machine's processor time that its host gave to others meanwhile.
+setting, a process of its own asks through `asking.ask` into a table, as a stage does. It reports its rate against the ideal,
+over all of it and over its middle (without the first fifth, in which it connects, and the last tenth), its own CPU time per
+request, and its peak memory. An engine and a table of their own are asked 500 requests before, for what is loaded once in a
+process. Then a bare loop of as many workers posts as many requests over aiohttp and reads the JSON of the replies, nothing
+more. `--logprobs` makes replies carry 100 tokens with 5 rivals each, as judging asks for. "stolen" is the share of this
+machine's processor time that its host gave to others meanwhile.
 Prints a table and JSON; `--full` goes to 200,000 requests.
 """
 
@@ -31,7 +31,7 @@ from typing import Any
 import aiohttp
 
 TEXT = "The first answer names the colour that the image shows, and the second one does not. " * 8
-SETTINGS = ((256, 0.05), (256, 1.0), (64, 0.25), (16, 0.05))
+SETTINGS = ((256, 0.05), (256, 0.5), (64, 0.25), (16, 0.05))
 """Requests at once, and seconds per reply. The first asks for 5,120 requests a second, more than one core of Python can make."""
 
 

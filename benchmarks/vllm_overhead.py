@@ -34,7 +34,7 @@ import aiohttp
 import psutil
 
 from selfjudge.chat import Request, Sampling
-from selfjudge.engines.chat_completions import Dialect, ImageBlocks, message_parts, request_parts
+from selfjudge.engines.chat_completions import Dialect, Writer
 from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.method.prompts import JUDGE
 from selfjudge.method.protocols import STRICT, Protocol
@@ -79,8 +79,8 @@ def stage(engine: VLLMEngine, pairs: Sequence[PreferencePair], protocol: Protoco
 
 def bodies(engine: VLLMEngine, place: RunFolder, requests: Iterator[Request]) -> list[bytes]:
     """The requests as the engine sends them."""
-    images, name = ImageBlocks(place.images.get, place.images.path), engine.servers[0].launch.name
-    return [b"".join(request_parts(name, Dialect(), asked, message_parts(asked.messages, images))) for asked in requests]
+    writer = Writer(engine.servers[0].launch.name, place.images.get, place.images.path)
+    return [writer.body(asked, Dialect()) for asked in requests]
 
 
 async def bare(url: str, key: str, posts: list[bytes], concurrency: int) -> int:

@@ -77,7 +77,7 @@ def test_without_a_recipe_it_lists_what_is_installed_and_what_can_run():
     shown = command("--format", "json")
     told = json.loads(shown.stdout)
     assert shown.returncode == 0 and told["runs"] and told["recipe"] is None
-    assert {package["name"] for package in told["packages"]} >= {"torch", "transformers", "trl", "vllm", "ray", "openai"}
+    assert {package["name"] for package in told["packages"]} >= {"torch", "transformers", "trl", "vllm", "ray", "aiohttp"}
     assert {engine["kind"] for engine in told["engines"]} == {"transformers", "openai", "vllm", "ray", "scripted"}
     assert all(engine["do"] for engine in told["engines"] if not engine["runs"])
 
@@ -94,7 +94,7 @@ def test_a_recipe_that_cannot_run_at_all_ends_with_1_and_says_why():
 
 
 def test_nothing_heavy_is_imported():
-    heavy = ("torch", "transformers", "ray", "openai", "datasets", "vllm")
+    heavy = ("torch", "transformers", "ray", "aiohttp", "datasets", "vllm")
     probe = (
         "import sys; from pathlib import Path\n"
         "from selfjudge.doctor import examine; from selfjudge.recipe_file import load_recipe\n"

@@ -12,9 +12,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engines.serving import Asked, refusal, serving
 from runs import ROOT
 from selfjudge.disk import read_json
 from selfjudge.store import CARD
@@ -97,3 +99,18 @@ def test_what_was_stored_is_not_asked_again_after_a_kill(server: tuple[str, Path
     subprocess.run(command, check=True, capture_output=True)
     assert len(set(answered(log))) == 2 * 400
     assert len(answered(log)) - 2 * 400 <= 2 * UNDER_WAY
+
+
+def test_a_measurement_says_which_parameters_the_server_refused_also_when_it_is_repeated(tmp_path: Path):
+    words = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
+
+    def rule(asked: Asked) -> Any:
+        return refusal(400, words) if "temperature" in asked.body else "It is red. [[A]]"
+
+    with serving(rule) as judge:
+        command = [sys.executable, "-m", "selfjudge", "evaluate", "--judge", "openai:m", "--base-url", judge.url]
+        command += ["--benchmark", "shapes-bench", "--limit", "4", "--dir", str(tmp_path)]
+        for _ in range(2):
+            subprocess.run(command, check=True, capture_output=True)
+            result = json.loads((tmp_path / "shapes-bench/result.json").read_text())
+            assert result["refused_parameters"] == ["without `temperature`"]

@@ -94,7 +94,10 @@ def _measured(
     retry = Retry(wanted=place.retry_failed)
     if not retry.complete(table):
         model = NamedEngine(name=contestant.name, engine=engine())
-        measuring.ask(data.items, table, model=model, protocol=protocol, seed=0, progress=progress)
+        try:
+            measuring.ask(data.items, table, model=model, protocol=protocol, seed=0, progress=progress)
+        finally:
+            _note_refused(folder / "refused_parameters.json", model.engine)
     retry.conclude()
     replies = table.rows()
     result = {
@@ -106,6 +109,7 @@ def _measured(
         "samples": protocol.samples,
         "verdict_line": protocol.line,
         "sampling": asdict(protocol.sampling),
+        "refused_parameters": _noted(folder / "refused_parameters.json"),
         "prompt": protocol.template,
         "prompt_id": content_id(protocol.template),
         **_figures(bench.name, protocol, data.items, replies),
@@ -115,6 +119,16 @@ def _measured(
     }
     write_json(folder / "result.json", result)
     return result
+
+
+def _note_refused(file: Path, engine: Engine) -> None:
+    """Keep, also over a restart, which parameters a server refused, so that it was asked otherwise than the protocol says."""
+    if said := getattr(engine, "refused_parameters", ""):
+        write_json(file, sorted({*_noted(file), said}))
+
+
+def _noted(file: Path) -> list[str]:
+    return read_json(file) if file.exists() else []
 
 
 def _figures(name: str, protocol: Protocol, items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> dict[str, Any]:

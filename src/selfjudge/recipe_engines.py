@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -33,10 +34,18 @@ class OpenAIEngine(Section):
     kind: Literal["openai"]
     base_url: str = Field("http://localhost:8000/v1", pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
     """Where the server is, mostly with `/v1` at the end. It holds no key and no password."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not urlsplit(url).hostname or urlsplit(url).port == 0:  # either raises ValueError for what is none
+            raise ValueError("it names no host, or port 0")
+        return url
+
     served_model: str | None = None
     """The model's name on the server. Without one it is the path of the model folder, as `vllm serve FOLDER` has it."""
     concurrency: int = Field(64, ge=1, le=1_024)
-    """The most requests at once; as many of them are used as raise the server's throughput."""
+    """The most requests at once; fewer while the server says that it is busy."""
     timeout_seconds: float = Field(600.0, gt=0)
     """The longest wait for one whole reply."""
     retries: int = Field(6, ge=0)
@@ -63,7 +72,7 @@ class VLLMEngine(Section):
     args: tuple[str, ...] = ()
     """Further arguments of `vllm serve`, one word each: `[--gpu-memory-utilization, "0.85"]`. They win over ours."""
     concurrency: int = Field(256, ge=1, le=1_024)
-    """The most requests at once at one server; as many of them are used as raise its throughput."""
+    """The most requests at once at one server; it queues what it cannot take yet."""
     start_seconds: float = Field(1_200.0, gt=0)
     """How long a server may take to answer: it loads the model and, on a GPU, compiles it."""
 

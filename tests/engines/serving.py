@@ -49,6 +49,10 @@ class Server:
     models: tuple[str, ...] = ("m",)
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
+    listed: list[Mapping[str, str]] = field(default_factory=list)
+    """The headers of each request for the list of models."""
+    listing: Answer | None = None
+    """What comes in place of the list."""
     connections: set[asyncio.Transport] = field(default_factory=set)
     now: int = 0
     most: int = 0
@@ -74,6 +78,9 @@ class Server:
             self.now -= 1
 
     async def list_models(self, request: web.Request) -> web.StreamResponse:
+        self.listed.append(request.headers)
+        if self.listing is not None:
+            return await self.listing(request)
         return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
 
 

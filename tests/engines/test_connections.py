@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import select
+import os
 import shutil
+import signal
 import ssl
 import subprocess
+import threading
 import time
-from itertools import count
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from engines.asking import answers, echo, numbered, opened
-from engines.serving import serving
-from selfjudge.engines.connections import _Sockets
+from engines.asking import answers, echo, free_port, numbered, opened
+from engines.serving import serving, silent
 from selfjudge.errors import EngineError
+from selfjudge.recipe import OpenAIEngine as OpenAIRecipe
 from selfjudge.types import Finish
 
 
@@ -83,26 +87,60 @@ def test_connections_are_kept():
     assert len(server.asked) == 300 and len(server.connections) <= 8
 
 
-def test_a_system_without_epoll_does_as_well(monkeypatch: pytest.MonkeyPatch):
-    with serving(echo, seconds=0.005) as server:
-        monkeypatch.delattr(select, "epoll")
-        started = time.monotonic()
-        assert len(answers(server, numbered(300), concurrency=8)) == 300
-    assert len(server.asked) == 300 and time.monotonic() - started < 5
-
-
-def test_an_interrupt_while_libcurl_is_at_work_comes_through_and_does_it_no_harm(monkeypatch: pytest.MonkeyPatch):
-    watch, calls = _Sockets._watch, count()
-
-    def interrupted(self: _Sockets, events: int, fd: int) -> None:
-        if next(calls) == 40:
-            raise KeyboardInterrupt
-        watch(self, events, fd)
-
-    monkeypatch.setattr(_Sockets, "_watch", interrupted)
-    with serving(echo, seconds=0.01) as server:
+def test_an_interrupt_comes_through_and_does_no_harm():
+    with serving(echo, seconds=0.05) as server:
         engine = opened(server.url)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            list(engine.generate(numbered(200)))
+            list(engine.generate(numbered(2_000)))
         assert len(list(engine.generate(numbered(50)))) == 50
         engine.close()
+    assert len(server.asked) < 2_000
+
+
+def test_a_request_that_is_left_is_ended_at_the_server_too():
+    with serving(lambda asked: echo(asked) if asked.number == 0 else silent) as server:
+        engine = opened(server.url, concurrency=4)
+        replies = engine.generate(numbered(100))
+        assert next(replies).text == "0!"
+        replies.close()
+        assert eventually(lambda: server.now == 0)
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "localhost", "LOCALHOST", "localhost.", "judge.localhost", "0.0.0.0", "[::1]"]
+)
+def test_no_proxy_is_asked_for_this_machine_however_it_is_spelled(host: str, monkeypatch: pytest.MonkeyPatch):
+    with serving(echo) as proxy:
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        engine = opened(f"http://{host}:{free_port()}/v1", retries=0)
+        with suppress(EngineError):
+            list(engine.generate(numbered(1)))
+        engine.close()
+    assert not proxy.asked and not proxy.listed
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v1", "http://host:abc/v1", "http://host:99999/v1", "http://:8000/v1", "http:///v1"])
+def test_an_address_that_is_none_is_an_error_in_words(url: str):
+    with pytest.raises(EngineError, match="not the address of a server") as error:
+        opened(url)
+    assert "http://localhost:8000/v1" in str(error.value.hint)
+    with pytest.raises(ValidationError):
+        OpenAIRecipe(kind="openai", base_url=url)
+
+
+def test_certificates_that_cannot_be_read_are_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "none.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(EngineError, match=r"none\.pem holds no certificates") as error:
+        opened("https://127.0.0.1/v1")
+    assert "SSL_CERT_FILE" in str(error.value.hint)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 5
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()

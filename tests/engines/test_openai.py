@@ -118,7 +118,6 @@ def test_log_probabilities_give_the_probability_of_a_verdict():
         (reply("no reason", None), "no reason", Finish.STOP),
         (reply(None, refusal="I cannot"), "I cannot", Finish.STOP),
         (reply("half", "content_filter"), "half", Finish.ERROR),
-        (reply("x", "abort"), "x", Finish.ERROR),
     ],
 )
 def test_a_reply_ends_as_the_server_says(body: dict[str, Any], text: str, finish: Finish):
@@ -159,7 +158,7 @@ def test_what_a_server_may_take_at_once_goes_out_together_as_servers_batch_what_
 
     seen: list[int] = []
     with serving(echo) as server:
-        engine = opened(server.url, concurrency=16, start=16)
+        engine = opened(server.url, concurrency=16)
         assert len(list(engine.generate(watched()))) == 40
         engine.close()
     assert set(seen[:16]) == {0} and seen[-1] > 0

@@ -6,7 +6,7 @@ from .installed import Environment
 
 ENGINES: dict[str, tuple[tuple[str, ...], str]] = {
     "transformers": (("torch", "transformers", "pillow"), "pip install 'selfjudge[local]'"),
-    "openai": (("openai", "pycurl"), "pip install 'selfjudge[http]'"),
+    "openai": (("aiohttp", "jiter"), "pip install 'selfjudge[http]'"),
     "vllm": (("vllm",), "Install vllm in an environment of its own, and name its python in the recipe (engine.python)."),
     "ray": (("ray",), "pip install 'selfjudge[ray]'"),
     "scripted": ((), ""),

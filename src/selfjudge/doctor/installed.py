@@ -12,7 +12,7 @@ from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "vllm", "ray", "pillow", "pyarrow")
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "aiohttp", "vllm", "ray", "pillow", "pyarrow")
 """What is shown; what conflicts are looked for in is everything."""
 
 _SECONDS = 30.0

@@ -1,77 +1,73 @@
 """Generation by a server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, and the many that are compatible.
 
-Everything happens in the caller's thread, while that asks for the next completion: in a thread of its own the engine would wait
-for the interpreter's lock whenever it sends or receives, and a server that gets requests one by one works in small batches. The
-place of a reply is given to the next request at once; completions are handed over when there is nothing more to read. Requests
-are pulled one by one in between, never more than twice as many as the server is given at once.
+An event loop sends and receives in a thread of its own, but only while the caller waits for the next completion: two threads at
+work would wait for the interpreter's lock in turns, and a server that gets requests one by one works in small batches. The place
+of a reply is given to the next request at once; completions are handed over when there is nothing more to read. Requests are
+pulled in the caller's thread, never more than twice as many as the server is given at once.
 
-What is a row and what is an error: a request that the server refuses is a `refused` completion. One that failed for want of a
-server (no connection, no sense in the reply, 5xx) counts against the engine (`strikes`); where nothing answers at the address at
-all, the engine is broken.
+A request that the server refuses, or that failed too often, is a completion with an error. Where no request can succeed (a wrong
+key, an unknown model, nothing at the address, busy without end) the engine is broken.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import asyncio
 import logging
 import math
+import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from ..chat import Completion, Message, Request
+from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage
 from ..types import Finish
-from .chat_completions import BadReply, Dialect, ImageBlocks, ImagePath, completion, message_parts, request_parts
-from .connections import Lost, Post, Reply
-from .endpoint import Again, Endpoint, Trouble
-from .pace import Gate, Limit
-from .trials import Trials
+from .chat_completions import Dialect, ImagePath, Writer
+from .client import Again, Client, Trouble
+from .endpoint import Endpoint, UnknownModelError
+from .pace import Pace
+from .replies import UnknownEnd
 
 log = logging.getLogger(__name__)
 
-Outcome = Completion | EngineError
-
-_LONGEST_PAUSE = 30.0
 _PULLING_SECONDS = 0.05
 """How long requests are pulled before those at hand are sent: servers batch what arrives together, but they may come slowly."""
-_READING_SECONDS = 0.005
-"""How long replies are read, while ever more come, before completions are handed over."""
+_QUIET_SECONDS, _READING_SECONDS = 0.001, 0.01
+"""How long nothing must come before completions are handed over, and how long they are kept while ever more come."""
+_LONGEST_PAUSE = 30.0
+_BUSY_SECONDS = 600.0
+"""How long a request is asked again that a server is too busy for; if it answers no other either, the engine is broken."""
+_SAID_SECONDS = 30.0
+"""How often it is said that a server is busy."""
+_FIRST_TRIES = 3
+"""Tries to connect to a server that has never answered: its address may be wrong."""
+_LIST_SECONDS = 10.0
+_UNKNOWN_ENDS = 8
+"""Replies that all ended in an unknown way, after which no more are waited for."""
+_NO_REPLY: Mapping[str, Any] = {"text": "", "finish": Finish.ERROR, "prompt_tokens": 0, "completion_tokens": 0}
 
 
 @dataclass(slots=True, eq=False)
-class _Asking:
-    """One call of `generate`: its outcomes so far, and the jobs that have none yet."""
+class _Call:
+    """One call of `generate`: tasks at work, tasks that are done, and failed completions whose end is of no known kind."""
 
-    outcomes: deque[Outcome] = field(default_factory=deque)
-    jobs: set[_Job] = field(default_factory=set)
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Job:
-    """A request on its way to an outcome."""
-
-    asking: _Asking
-    request: Request
-    messages: tuple[bytes, ...]
-    trials: Trials | None = None
-    """From the first failure on."""
-    own: Dialect | None = None
-    """What the server was found not to take of this request."""
-    epoch: int | None = None
-    """Of the limit, when it went out; None while it is not out."""
-    post: Post | None = None
+    tasks: set[asyncio.Task[Completion | None]] = field(default_factory=set)
+    done: deque[asyncio.Task[Completion | None]] = field(default_factory=deque)
+    odd: list[Completion] = field(default_factory=list)
 
 
 class OpenAIEngine:
     """A served model. `concurrency` is the most requests at once, `timeout_seconds` the longest wait for one whole reply.
 
-    `image_path` gives the path of an image for servers that may read our files; otherwise images travel in the request. `key` and
-    `start` are for a server of our own: its key in place of the environment's, and the requests at once to begin with.
+    `image_path` gives the path of an image for servers that may read our files; otherwise images travel in the request. `key` is
+    that of a server of our own, in place of the environment's.
     """
 
     block = 1
@@ -88,223 +84,244 @@ class OpenAIEngine:
         image_path: ImagePath | None = None,
         first_pause: float = 1.0,
         key: str | None = None,
-        start: int | None = None,
     ) -> None:
-        self._endpoint = Endpoint(base_url, model, most=concurrency, seconds=timeout_seconds, key=key)
-        self._connections = self._endpoint.connections
-        self._images = ImageBlocks(read_image, image_path)
-        self._gate: Gate[_Job] = Gate(Limit(concurrency, start=start))
-        self._retries = retries
-        self._first_pause = first_pause
         self._dialect = Dialect()
-        self._refused = 0
-        """How often it was busy since it last answered a request."""
-        self._written: tuple[tuple[Message, ...], tuple[bytes, ...]] = (), ()
-        """The last messages, and their JSON: samples of one prompt follow each other."""
-        self._later: list[tuple[float, int, _Job]] = []
-        """A heap of those to be asked again, by when (seconds of the monotonic clock)."""
-        self._numbers = itertools.count()
-        self._delivered = 0
-        self._left: deque[_Asking] = deque()
-        """Calls of `generate` that were left, whose jobs are to be dropped."""
-        self._closed = False
-        self._at_work = threading.Lock()
-        """Held by the thread that sends and receives, for one turn."""
+        self._endpoint = Endpoint(base_url, model, key=key)
+        self._client = Client(self._endpoint.url, self._endpoint.headers, seconds=timeout_seconds)
+        self._writer = Writer(model, read_image, image_path)
+        self._pace = Pace(concurrency)
+        self._retries, self._first_pause = retries, first_pause
+        self._calls: set[_Call] = set()
+        self._delivered = self._refusals = 0
+        self._ends_known, self._retrying, self._closed = False, True, False
+        self._models: str | None = None
+        self._news = asyncio.Event()
+        self._submitting = threading.Lock()
+        self._loop = _PausedLoop()
+        self._call_soon = self._loop.call_soon_threadsafe
+        self._thread = ThreadPoolExecutor(1, "selfjudge-http")
+        self._submit(self._open).result()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """See `ports.Engine`. While the caller does other things, nothing is sent or received."""
-        waiting, more, under_way = iter(requests), True, 0
-        asking = _Asking()
+        waiting, more, call = iter(requests), True, _Call()
+        self._retrying = self._retrying or not self._calls  # one call may be made in the midst of another
+        self._calls.add(call)
         try:
-            while more or under_way:
+            while more or call.tasks:
+                pulled: list[Request] = []
                 until = time.monotonic() + _PULLING_SECONDS
-                while (room := more and under_way < 2 * self._gate.limit.value) and time.monotonic() < until:
-                    request = next(waiting, None)
-                    if request is None:
-                        more = False
-                    else:
-                        self._submit(request, asking)
-                        under_way += 1
-                if under_way:
-                    self._turn(asking, wait=not room)
-                while asking.outcomes:
-                    under_way -= 1
-                    outcome = asking.outcomes.popleft()
-                    if isinstance(outcome, EngineError):
-                        raise outcome
-                    yield outcome
+                while (room := more and len(call.tasks) + len(pulled) < 2 * self._pace.limit) and time.monotonic() < until:
+                    more = (request := next(waiting, None)) is not None
+                    pulled += [request] if request is not None else []
+                if pulled or call.tasks:
+                    self._submit(self._work, call, pulled, not room).result()
+                yield from self._completions(call)
+            yield from self._odd_ones(call, enough=1)
+            self._check_open()
         finally:
-            self._leave(asking)
+            self._calls.discard(call)
+            with suppress(EngineError, RuntimeError):  # closed
+                self._call_soon(self._drop, call.tasks)
+                self._submit(self._work, call, [], False)
+
+    @property
+    def refused_parameters(self) -> str:
+        """How the server is asked otherwise than requests say, because it refused parameters; empty where it did not."""
+        return "" if self._dialect == Dialect() else str(self._dialect)
+
+    def stop_retrying(self) -> None:
+        """Until all calls are over, wait only for what is with the server; the rest is dropped. A signal handler may call it."""
+        self._retrying = False
+        with suppress(RuntimeError):  # closed
+            self._call_soon(self._drop_waiting)
 
     def close(self) -> None:
+        """See `ports.Engine`. A thread that waits for a completion gets an EngineError."""
+        with self._submitting:
+            if not self._closed:
+                self._closed = True
+                self._call_soon(self._news.set)
+                self._thread.submit(self._loop.run_until_complete, self._close()).result()
+                self._thread.shutdown()
+                self._loop.close()
+
+    def _submit(self, work: Callable[..., Any], *arguments: Any) -> Future[None]:
+        """Let the loop work until `work` is done. Raises EngineError when closed."""
+        with self._submitting:
+            self._check_open()
+            return self._thread.submit(lambda: self._loop.run_until_complete(work(*arguments)))
+
+    def _check_open(self) -> None:
         if self._closed:
-            return
-        self._closed = True
-        self._connections.wake()  # another thread may be at work
-        with self._at_work:
-            self._endpoint.close()
+            raise EngineError("the engine was closed while it was asked", hint="Open another one.")
 
-    def _submit(self, request: Request, asking: _Asking) -> None:
-        messages, parts = self._written
-        if request.messages != messages:
-            parts = message_parts(request.messages, self._images)
-            self._written = request.messages, parts
-        job = _Job(asking=asking, request=request, messages=parts)
-        asking.jobs.add(job)
-        self._gate.join(job)
-
-    def _turn(self, asking: _Asking, *, wait: bool) -> None:
-        """Send what may go out and read what has come; with `wait`, until there is an outcome. Raises EngineError when closed."""
-        with self._at_work:
-            until, before = time.monotonic() + _READING_SECONDS, self._delivered
-            while True:
-                self._drop_left()
-                if self._closed:
-                    raise EngineError("the engine was closed while it was asked", hint="Open another one.")
-                self._send()
-                done = not wait or bool(asking.outcomes) or self._delivered > before  # outcomes of other threads count too
-                more = False
-                for job, reply in self._connections.wait(0 if done else self._patience()):
-                    self._replied(job, reply)
-                    self._send()
-                    more = True
-                if done and (not more or time.monotonic() > until):
-                    return
-
-    def _send(self) -> None:
-        """Those whose pause is over get in line, and as many as may go out do."""
-        while self._later and self._later[0][0] <= time.monotonic():
-            self._gate.join(heapq.heappop(self._later)[2], again=True)
-        while (job := self._gate.next()) is not None:
-            job.epoch = self._gate.limit.epoch
-            if job in job.asking.jobs:
-                self._post(job)
-            else:
-                self._back(job)
-
-    def _patience(self) -> float:
-        """Seconds until something is to be sent, if nothing comes before."""
-        again = self._later[0][0] - time.monotonic() if self._later else math.inf
-        return min(again, self._gate.opens_in())
-
-    def _leave(self, asking: _Asking) -> None:
-        """Drop the jobs of a call that is over: here, or in the thread that is at work."""
-        self._left.append(asking)
-        if self._at_work.acquire(blocking=False):
+    def _completions(self, call: _Call) -> Iterator[Completion]:
+        while call.done:
             try:
-                self._drop_left()
-            finally:
-                self._at_work.release()
-        elif asking.jobs:
-            self._connections.wake()
+                done = call.done.popleft().result()
+            except UnknownModelError as error:
+                self._submit(self._name_models, call, error).result()
+                raise
+            if done is not None:
+                yield done
+        yield from self._odd_ones(call, enough=_UNKNOWN_ENDS)
 
-    def _drop_left(self) -> None:
-        while self._left and not self._closed:
-            jobs = self._left.popleft().jobs
-            for job in jobs:
-                if job.post is not None:
-                    self._connections.drop(job.post)
-                if job.epoch is not None:
-                    self._back(job)
-            jobs.clear()
+    def _odd_ones(self, call: _Call, *, enough: int) -> Iterator[Completion]:
+        """Replies of no known end: failed ones where another was known, an error where none is."""
+        if self._ends_known:
+            yield from call.odd
+            call.odd.clear()
+        elif len(call.odd) >= enough:
+            url = self._endpoint.url
+            hint = "Ask whoever runs the server for `stop` and `length`, as OpenAI has them, or report the reason to us."
+            raise EngineError(f"no reply of {url} ended in a known way; the last: {call.odd[-1].error}", hint=hint)
 
-    def _back(self, job: _Job, *, answered: bool = False, busy: bool = False) -> None:
-        if job.epoch is not None:
-            self._gate.back(job.epoch, answered=answered, busy=busy)
-        job.epoch = None
+    # From here on in the loop's thread
 
-    def _deliver(self, job: _Job, outcome: Outcome) -> None:
-        """Exactly one for each job, unless its call was left."""
-        job.asking.jobs.discard(job)
-        job.asking.outcomes.append(outcome)
+    async def _open(self) -> None:
+        await self._client.open()
+        self._saying = self._loop.create_task(self._say_busy())
+
+    async def _close(self) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        self._drop(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.close()
+        await self._loop.shutdown_default_executor()
+
+    async def _work(self, call: _Call, pulled: list[Request], wait: bool) -> None:
+        """Send what may go out and read what has come; with `wait`, until there is news."""
+        for request in pulled:
+            task = self._loop.create_task(self._answer(call, request))
+            call.tasks.add(task)
+            task.add_done_callback(partial(self._done, call))
+        if wait and call.tasks and not call.done and not self._closed:
+            self._news.clear()
+            await self._news.wait()
+        before, until = -1, time.monotonic() + _READING_SECONDS
+        while self._delivered > before and time.monotonic() < until:
+            before = self._delivered
+            await asyncio.sleep(_QUIET_SECONDS)
+
+    def _done(self, call: _Call, task: asyncio.Task[Completion | None]) -> None:
+        call.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is raised where the completion is taken, if it still is
+            call.done.append(task)
         self._delivered += 1
+        self._news.set()
 
-    def _post(self, job: _Job) -> None:
-        body = request_parts(self._endpoint.model, self._dialect_of(job), job.request, job.messages)
-        job.post = self._connections.post(job, body)
+    def _drop(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        for task in tuple(tasks):
+            task.cancel()
 
-    def _dialect_of(self, job: _Job) -> Dialect:
-        return self._dialect if job.own is None else self._dialect.joined(job.own)
+    def _drop_waiting(self) -> None:
+        self._drop([task for call in self._calls for task in call.tasks if task not in self._pace.inside])
 
-    def _replied(self, job: _Job, reply: Reply | Lost) -> None:
-        """Take what came of one try: an outcome, or another try, now or later."""
-        job.post = None
+    async def _answer(self, call: _Call, request: Request) -> Completion | None:
+        """Ask until there is an answer, or no more tries; None where how it ended is unclear. Raises EngineError."""
+        tries, waits, since = 0, 0, math.inf
+        while True:
+            epoch = await self._pace.enter()
+            try:
+                return await self._ask(request)
+            except UnknownEnd as odd:
+                call.odd.append(odd.completion)
+                return None
+            except Trouble as failure:
+                trouble = failure
+            finally:
+                self._pace.leave()
+            tries, waits = tries + 1, waits + (trouble.again is Again.BUSY)
+            since = min(since, time.monotonic())
+            if trouble.again in (Again.BUSY, Again.SILENT):
+                self._pace.busy(epoch)
+            if not self._goes_on(trouble, tries - waits, since):
+                said, refused = self._endpoint.shown(str(trouble)), trouble.again is Again.REFUSED
+                return Completion(key=request.key, error=said, refused=refused, **_NO_REPLY)
+            if not self._retrying:
+                raise asyncio.CancelledError
+            await asyncio.sleep(self._pause(trouble, tries))
+
+    async def _ask(self, request: Request) -> Completion:
+        """One try; a parameter that the server refuses is left out at once. Raises Trouble, UnknownEnd, EngineError."""
+        found = Dialect()
+        while True:
+            dialect = self._dialect.joined(found)
+            try:
+                answer = await self._endpoint.completion(self._client, request, self._writer.body(request, dialect))
+            except Trouble as trouble:
+                if (other := dialect.after(trouble.details, request)) is None:
+                    raise
+                found = other
+            else:
+                self._took(found)
+                return answer
+
+    def _took(self, found: Dialect) -> None:
+        """The server answered: keep what it was found to refuse on the way."""
+        self._ends_known, self._refusals = True, 0
+        self._pace.answered()
+        if (joined := self._dialect.joined(found)) != self._dialect:
+            self._dialect = joined
+            log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, joined)
+
+    def _goes_on(self, trouble: Trouble, failures: int, since: float) -> bool:
+        """Whether a request that first failed at `since` is tried again. Raises EngineError where no other would fare better."""
+        server, retries, again = self._endpoint, self._retries, trouble.again
+        most = {Again.LATER: retries, Again.UNREACHABLE: retries, Again.SILENT: min(1, retries)}.get(again, 0)
+        if again is Again.UNREACHABLE and server.heard == -math.inf:
+            most = min(retries, _FIRST_TRIES - 1)
+        if again is Again.BUSY and retries and time.monotonic() - since < _BUSY_SECONDS:
+            return True
+        if again is not Again.BUSY and failures <= most:
+            return True
+        said = server.shown(str(trouble))
+        if again is Again.UNREACHABLE and server.heard < since:
+            hint = "Check base_url and whether the server runs; then run the same command again: it goes on where it stopped."
+            raise EngineError(f"{server.url} cannot be reached: {said}", hint=hint)
+        if again is Again.BUSY and retries and server.answered < since:
+            hint = "Run the same command again when the server has time; it goes on where it stopped."
+            raise EngineError(f"{server.url} has been busy for {_BUSY_SECONDS / 60:.2g} minutes: {said}", hint=hint)
+        return False
+
+    def _pause(self, trouble: Trouble, tries: int) -> float:
+        """Seconds until the next try: as the server says, or ever longer. One that is busy with one request gets no other."""
+        self._refusals += trouble.again is Again.BUSY
+        pause = min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)
+        if trouble.again is Again.BUSY and (trouble.wait or self._pace.limit == 1):
+            self._pace.pause(trouble.wait or pause)
+        return trouble.wait * random.uniform(1.0, 1.1) if trouble.wait else pause
+
+    async def _name_models(self, call: _Call, error: UnknownModelError) -> None:
+        """Complete the hint of an error with the models that the server has, if it says so. It is asked once."""
+        self._drop(call.tasks)
+        if not self._models:
+            self._models = error.hint
+            with suppress(Trouble, TimeoutError):
+                self._models = await asyncio.wait_for(self._endpoint.models(self._client), _LIST_SECONDS)
+        error.hint = self._models
+
+    async def _say_busy(self) -> None:
+        while True:
+            await asyncio.sleep(_SAID_SECONDS)
+            if self._refusals:
+                said = "%s is busy: it has refused %d requests since its last answer; %d wait for it"
+                log.warning(said, self._endpoint.url, self._refusals, sum(len(call.tasks) for call in self._calls))
+
+
+class _PausedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock stands while it does not run: a caller that was away for long loses no reply by that."""
+
+    _stopped = _away = 0.0
+
+    def time(self) -> float:
+        return time.monotonic() - self._away
+
+    def run_until_complete(self, future: Any) -> Any:
+        self._away += time.monotonic() - self._stopped if self._stopped else 0.0
         try:
-            answer = self._understood(job, reply)
-        except Trouble as trouble:
-            if not self._asked_without(job, trouble):
-                self._failed(job, trouble)
-        except EngineError as error:
-            self._back(job)
-            self._deliver(job, error)
-        except Exception as error:
-            self._back(job)
-            reason = f"asking failed: {self._endpoint.describe(error)}"
-            self._deliver(job, EngineError(reason, hint="Please report this."))
-        else:
-            self._refused = 0
-            if job.own is not None:
-                self._learn(job)
-            self._back(job, answered=True)
-            self._deliver(job, answer)
-
-    def _understood(self, job: _Job, reply: Reply | Lost) -> Completion:
-        """Raises Trouble, EngineError."""
-        body = self._endpoint.body(reply)
-        try:
-            return completion(job.request, body)
-        except BadReply as bad:
-            if bad.status is None or bad.status < 400:
-                raise Trouble(str(bad), Again.LATER) from None
-            raise self._endpoint.trouble(bad.status, body, {}) from None
-
-    def _asked_without(self, job: _Job, trouble: Trouble) -> bool:
-        """Ask again at once without the parameter that the server refuses, if it is one."""
-        dialect = self._dialect_of(job)
-        remedy = dialect.after(trouble.details, dialect.parameters(job.request.sampling, job.request.seed))
-        if remedy is None:
-            return False
-        job.own = remedy
-        self._post(job)
-        return True
-
-    def _failed(self, job: _Job, trouble: Trouble) -> None:
-        """A try failed: there will be another, or this was the last."""
-        self._note(trouble)
-        self._back(job, busy=trouble.again in (Again.BUSY, Again.SILENT))
-        trials = job.trials = job.trials or Trials(self._retries, self._first_pause)
-        trials.failed(trouble, heard=self._endpoint.heard)
-        if trials.over:
-            self._deliver(job, self._given_up(job, trouble, unreachable=trials.unreachable))
-        else:
-            heapq.heappush(self._later, (time.monotonic() + trials.pause, next(self._numbers), job))
-
-    def _note(self, trouble: Trouble) -> None:
-        """Slow down for all: as long as the server says, or ever longer where a single request at once is too many for it."""
-        if trouble.again is Again.BUSY:
-            if trouble.wait or self._gate.limit.value == 1:
-                self._gate.pause(trouble.wait or min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(self._refused, 10)))
-            self._refused += 1
-
-    def _learn(self, job: _Job) -> None:
-        """Keep what the server was found to refuse, now that it took a request without it."""
-        dialect = self._dialect_of(job)
-        if dialect != self._dialect:
-            self._dialect = dialect
-            log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, dialect)
-
-    def _given_up(self, job: _Job, trouble: Trouble, *, unreachable: bool) -> Outcome:
-        if unreachable:
-            return EngineError(
-                f"{self._endpoint.url} cannot be reached: {trouble}",
-                hint="Check base_url and whether the server runs; then run the same command again: it goes on where it stopped.",
-            )
-        return Completion(
-            key=job.request.key,
-            text="",
-            finish=Finish.ERROR,
-            prompt_tokens=0,
-            completion_tokens=0,
-            error=str(trouble),
-            refused=trouble.again is Again.NO,
-        )
+            return super().run_until_complete(future)
+        finally:
+            self._stopped = time.monotonic()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
 from queue import Full, Queue
 
 from ..chat import Completion, Request
+from ..ports import blocks
 
 Way = Callable[[Iterator[Request]], Iterator[Completion]]
 """One completion for each request that it takes, which it does as soon as it can."""
-
 _LONGEST_RUN = 64
 _WAITING = 4_096
 """Completions that wait for the caller, at most."""
@@ -27,7 +29,7 @@ class Spread:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """The completions as they come. What goes wrong in a thread, or with `requests`, is raised here."""
-        runs = neighbours(requests)
+        runs = (run for _, alike in groupby(requests, _images) for run in blocks(alike, _LONGEST_RUN))
         for way in self._ways:
             threading.Thread(target=self._work, args=(way, runs), name="selfjudge-spread", daemon=True).start()
         working = len(self._ways)
@@ -63,23 +65,9 @@ class Spread:
 
     def _hand(self, outcome: Completion | BaseException | None) -> None:
         while not self._over:
-            try:
+            with suppress(Full):
                 self._outcomes.put(outcome, timeout=1.0)
-            except Full:
-                continue
-            return
-
-
-def neighbours(requests: Iterable[Request]) -> Iterator[list[Request]]:
-    """Requests that follow each other and show the same images, at most 64 of them."""
-    run: list[Request] = []
-    for request in requests:
-        if run and (len(run) == _LONGEST_RUN or _images(request) != _images(run[0])):
-            yield run
-            run = []
-        run.append(request)
-    if run:
-        yield run
+                return
 
 
 def _images(request: Request) -> list[object]:

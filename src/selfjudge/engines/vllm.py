@@ -80,6 +80,11 @@ class VLLMEngine:
         ways = [lane.answers for lane in self._lanes]
         return ways[0](iter(requests)) if len(ways) == 1 else Spread(ways).generate(requests)
 
+    def stop_retrying(self) -> None:
+        """See `OpenAIEngine`."""
+        for lane in self._lanes:
+            lane.stop_retrying()
+
     def close(self) -> None:
         for lane in self._lanes:
             lane.end()
@@ -122,7 +127,6 @@ class _Lane:
             timeout_seconds=_REPLY_SECONDS,
             retries=_RETRIES,
             key=self.server.key,
-            start=self._concurrency,  # it queues what it cannot take yet
         )
         self._opened = True
         self._watcher = threading.Thread(target=self._watch, args=(self._client,), name="selfjudge-vllm", daemon=True)
@@ -140,6 +144,9 @@ class _Lane:
                 return
             except EngineError as error:
                 self._recover(error, len(asked))
+
+    def stop_retrying(self) -> None:
+        self._client.stop_retrying()
 
     def end(self) -> None:
         self._ended = True

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..chat import Completion, Request
 from ..journal import BadRow
-from ..ports import Advance, NamedEngine, blocks
+from ..ports import Advance, Engine, NamedEngine, blocks
 from ..store import Table
 from ..strikes import unbroken
 from ..tables import Row
@@ -65,7 +65,7 @@ def ask(
     def alive() -> bool:
         return any(completion.finish is not Finish.ERROR for completion in engine.generate(tuple(known)))
 
-    with _settled_memory(), _deferred_interrupts() as interrupted:
+    with _settled_memory(), _deferred_interrupts(engine) as interrupted:
         try:
             completions = engine.generate(missing())
             for completion in unbroken(completions, asked, name=model.name, answered=bool(stored), alive=alive):
@@ -100,8 +100,11 @@ def _settled_memory() -> Iterator[None]:
 
 
 @contextmanager
-def _deferred_interrupts() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; the second one raises KeyboardInterrupt wherever the program is."""
+def _deferred_interrupts(engine: Engine) -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second one raises KeyboardInterrupt wherever the program is.
+
+    What the engine only waits to ask again (`stop_retrying`, where it has that) is not waited for.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted  # only the main thread may say what a signal does
@@ -112,6 +115,7 @@ def _deferred_interrupts() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         interrupted.set()
         log.warning("interrupted: waiting for the replies that are under way; interrupt again to stop at once")
+        getattr(engine, "stop_retrying", lambda: None)()
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

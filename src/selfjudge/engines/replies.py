@@ -1,0 +1,141 @@
+"""The body of a reply as a completion. Whatever a server sends is a completion, a `BadReply` or an `UnknownEnd`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from jiter import from_json
+
+from ..chat import Completion, Request, Token
+from ..types import Finish
+
+_ENDS = {
+    Finish.STOP: "stop eos eostoken endturn endoftext stopsequence stoptoken stopstr complete completed finished toolcalls",
+    Finish.LENGTH: "length maxtokens maxlength maxoutputtokens modellength modelcontextwindowexceeded tokenlimit limit",
+    Finish.ERROR: "contentfilter contentfiltered safety imagesafety recitation blocklist prohibitedcontent spii sensitive"
+    " refusal blocked moderation flagged guardrailintervened errortoxic",
+}
+"""What servers call the end of a reply, in small letters alone; ERROR is a filter's doing."""
+_FINISHES = {word: finish for finish, words in _ENDS.items() for word in words.split()}
+_ROUNDING = 0.01
+"""How far above 0 a log-probability may be."""
+
+
+class BadReply(Exception):
+    """A reply that is no chat completion. `status` is the one that an error in its body gives, or 0."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class UnknownEnd(Exception):
+    """A reply ended in a way that has no meaning here; `completion` is the failed one that it may count as."""
+
+    def __init__(self, completion: Completion) -> None:
+        super().__init__(completion.error)
+        self.completion = completion
+
+
+def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Completion:
+    """The completion that the body of a reply holds; `clean` takes out of its texts what must not be stored.
+
+    A blocked item (no choice, no message, a filter) is a refused completion. Raises BadReply, UnknownEnd.
+    """
+    value = _reply(body)
+    choices, usage = value.get("choices"), value.get("usage")
+    if not isinstance(choices, list) or (choices and not isinstance(choices[0], dict)):
+        raise BadReply("the reply has no choices")
+    choice = choices[0] if choices else {}
+    reason, message = choice.get("finish_reason"), choice.get("message")
+    finish = Finish.STOP if reason is None else _FINISHES.get(_letters(reason))
+    blocked = message is None or finish is Finish.ERROR
+    error = f"the server {'blocked' if blocked else 'ended'} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
+    done = Completion(
+        key=request.key,
+        text="" if message is None else clean(_text(message)),
+        finish=Finish.ERROR if blocked or finish is None else finish,
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        completion_tokens=_count(usage, "completion_tokens"),
+        error=error if blocked or finish is None else None,
+        refused=blocked,
+        tokens=_tokens(choice) if request.sampling.logprobs else None,
+    )
+    if finish is None and not blocked:
+        raise UnknownEnd(done)
+    return done
+
+
+def error_text(body: bytes) -> str:
+    """What a server says of an error: the message of OpenAI's form or of a similar one, or all that there is."""
+    try:
+        value: Any = from_json(body)
+    except ValueError:
+        value = None
+    for _ in range(4):
+        if isinstance(value, list) and value:
+            value = value[0]
+        elif isinstance(value, dict):
+            value = next((value[name] for name in ("error", "message", "detail", "msg") if value.get(name)), None)
+    return value if isinstance(value, str) else body[: 2**16].decode("utf-8", "replace")
+
+
+def _letters(reason: Any) -> str:
+    """A finish reason in small letters alone, without what follows a colon: `FinishReason.MAX_TOKENS` is `maxtokens`."""
+    return re.sub("[^a-z]", "", str(reason).partition(":")[0].lower()).removeprefix("finishreason")
+
+
+def _reply(body: bytes) -> dict[str, Any]:
+    try:
+        value = from_json(body, cache_mode="keys")
+    except ValueError as error:
+        raise BadReply(f"the reply is not JSON ({error}): {body[:2_000].decode('utf-8', 'replace')}") from None
+    if not isinstance(value, dict):
+        raise BadReply("the reply is no JSON object")
+    if said := value.get("error"):
+        code = str(said.get("code")) if isinstance(said, dict) else ""
+        raise BadReply(f"the reply is an error: {error_text(body)}", int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0)
+    return value
+
+
+def _text(message: Any) -> str:
+    """The words of a reply: its content, the texts of its blocks, or the refusal in its place; no reasoning kept apart."""
+    content = (message.get("content") or message.get("refusal") or "") if isinstance(message, dict) else None
+    if isinstance(content, list):
+        content = "".join(str(b.get("text", "")) for b in content if isinstance(b, dict) and b.get("type") == "text")
+    if not isinstance(content, str):
+        raise BadReply("the content of the reply is no text")
+    return content.strip()
+
+
+def _count(usage: Any, name: str) -> int:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if type(value) is int and 0 <= value < 2**31 else 0
+
+
+def _tokens(choice: dict[str, Any]) -> tuple[Token, ...] | None:
+    """The log-probabilities; None where there are none, or one that cannot be: the text stands without them."""
+    try:
+        return tuple([_token(place) for place in choice["logprobs"]["content"]])
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
+        return None
+
+
+def _token(place: dict[str, Any]) -> Token:
+    text = place["token"]
+    pairs = tuple([(other["token"], _logprob(other["logprob"])) for other in place.get("top_logprobs") or ()])
+    if all(other != text for other, _ in pairs):
+        pairs += ((text, _logprob(place["logprob"])),)
+    if not all(isinstance(token, str) for token, _ in pairs):
+        raise TypeError("a token that is no text")
+    return Token(text=text, logprobs=pairs)
+
+
+def _logprob(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool | str) or not number <= _ROUNDING:
+        raise ValueError("no log-probability")
+    return min(number, 0.0)
