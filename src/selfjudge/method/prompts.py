@@ -2,7 +2,8 @@
 
 A template is text with placeholders in braces. Filling is one pass over the placeholders: braces and placeholders inside
 a value stay as they are. The literal text next to a placeholder delimits its value; wherever a value contains such a
-delimiter, or a verdict such as `[[A]]`, or a chat control token, a backslash is put before its last character.
+delimiter, or a verdict such as `[[A]]`, or a chat control token, or what looks like one, a backslash is put before its last
+character. Everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 from ..chat import Block, Message
 from ..types import ImageRef
+from .control_tokens import control_tokens
+from .lookalikes import UNSEEN, plain
+from .verdicts import ANCHOR
 
 IMAGES = "images"
 """The placeholder that stands for the images of the prompt."""
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
-_VERDICT = re.compile(r"\[\[[^\[\]]{0,20}\]\]")
-_CONTROL = re.compile(r"<\|[^<>|]{1,40}\|>|</?[a-z][a-z0-9_-]{0,40}>|\[/?(?:INST|IMG(?:_BREAK|_END)?)\]", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[([^\[\]\\]{1,80})\]")
+_SIDE = r"(?:[ABC]|(?i:response|answer|assistant|option)\W*(?i:[abc]))"
+_VERDICT = re.compile(rf"\W*(?:{_SIDE}(?:\W*(?:or|and|vs)?\W*{_SIDE}|(?i:\W*is better))?|(?i:tie))\W*")
+"""What an anchor holds that a judge could have written: a verdict, a tie or a comparison."""
 
 JUDGE = """\
 Two responses were given to the same request about the image. Decide which of them is better.
@@ -53,39 +60,54 @@ def placeholders(template: str) -> set[str]:
 
 @lru_cache
 def delimiters(template: str) -> tuple[str, ...]:
-    """The literal lines that touch a placeholder and hold more than letters: what tells a model where a value ends.
-
-    Not those that cannot be broken, such as the quotes of `"{first}"`.
-    """
+    """The literal lines that touch a placeholder and hold a letter and more than letters: what tells a model where a value ends."""
     found: set[str] = set()
     for piece in PLACEHOLDER.split(template)[::2]:
         lines = [line.strip() for line in piece.strip().splitlines()]
-        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and _breakable(line))
+        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and re.search(r"\w", line))
     return tuple(sorted(found, key=lambda line: (-len(line), line)))
 
 
 def defuse(text: str, marks: tuple[str, ...]) -> str:
-    """The text with every delimiter, verdict and control token broken by a backslash, as the module's text says."""
-    for pattern in (*_patterns(marks), _VERDICT, _CONTROL):
-        while pattern.search(text):  # again, for marks that overlap themselves
-            text = pattern.sub(lambda found: _broken(found.group()), text)
+    """The text with every delimiter, verdict and control token broken by a backslash, as the module's text says.
+
+    Once is enough: the result is its own.
+    """
+    while breaks := _breaks(plain(text), marks):  # again where broken ones have overlapped
+        pieces = [text[start:end] for start, end in pairwise((0, *sorted(breaks), len(text)))]
+        text = "\\".join(pieces)
     return text
 
 
-def _breakable(mark: str) -> bool:
-    """Whether a backslash ends a mark, and ordinary text is spared: `"` and `**` stand in every other answer."""
-    size = len("".join(mark.split()))
-    return "\\" not in mark and (size > 2 or (size == 2 and re.search(r"\w", mark) is not None))
+def _breaks(text: str, marks: tuple[str, ...]) -> set[int]:
+    """Where a backslash is missing: before the last character of what passes for a part of the template or of a chat."""
+    standing = [found.end() for pattern in _patterns(marks) for found in pattern.finditer(text)]
+    standing += [found.end() for found in control_tokens(text)]
+    standing += [found.end() for found in ANCHOR.finditer(text) if _VERDICT.fullmatch(found[1] or found[2])]
+    standing += [found.end() for found in _BRACKETS.finditer(text) if _resembles(found[1], marks)]
+    return {end - 1 for end in standing}
 
 
 @lru_cache
 def _patterns(marks: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    spaced = (r"\s*".join(re.escape(word) for word in mark.split()) for mark in marks if _breakable(mark))
-    return tuple(re.compile(mark, re.IGNORECASE) for mark in spaced)
+    between = rf"[\s{UNSEEN}]*"
+    return tuple(re.compile(between.join(re.escape(c) for c in plain(mark) if not c.isspace()), re.IGNORECASE) for mark in marks)
 
 
-def _broken(mark: str) -> str:
-    return f"{mark[:-1]}\\{mark[-1]}"
+@lru_cache
+def _worded(marks: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """The words of the delimiters in square brackets, each by its first three letters."""
+    return tuple(_stems(mark) for mark in marks if mark.startswith("[") and mark.endswith("]") and len(_stems(mark)) > 1)
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(word[:3] for word in re.findall(r"\w+", text.casefold()))
+
+
+def _resembles(bracketed: str, marks: tuple[str, ...]) -> bool:
+    """Whether it has two thirds of the words of a delimiter, as `[End of response A]` has, and few of its own."""
+    words = _stems(bracketed.replace(UNSEEN, ""))
+    return any(3 * len(words & mark) >= 2 * len(mark) and len(words - mark) < 2 for mark in _worded(marks))
 
 
 def fill(template: str, values: Mapping[str, str], images: tuple[ImageRef, ...], *, verbatim: bool = False) -> Message:

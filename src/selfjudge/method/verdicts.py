@@ -1,7 +1,8 @@
 """From a judge's words to a verdict, or to the reason why there is none.
 
-The last anchored verdict counts: `[[A]]` or `[[B]]`, in capitals. An anchor that holds both letters is contradictory, any
-other content is no verdict, and a reply that was cut off has not ended with one, whatever it said before.
+The last anchor outside of thinking decides: `[[A]]` or `[[B]]`, in capitals; bold, escaped and full-width spellings are read too.
+There is no verdict where the last anchor holds anything else, where the last line with anchors has both letters, where the
+instruction is repeated, and in a reply that was cut off. An anchor that is quoted from a response does not count.
 """
 
 from __future__ import annotations
@@ -15,34 +16,103 @@ from itertools import accumulate
 
 from ..chat import Completion, Token
 from ..types import Finish, Problem, Verdict
+from .lookalikes import UNSEEN, plain
+from .thinking import spoken_span
 
 LETTERS = {"A": Verdict.FIRST, "B": Verdict.SECOND}
 
-_ANCHOR = re.compile(r"\[\[([^\[\]]{1,20})\]\]")
+_CONTENT = r"([^\[\]\n]{1,80}?)"
+ANCHOR = re.compile(rf"\[{UNSEEN}*\[{_CONTENT}\]{UNSEEN}*\]|\\\[\\\[{_CONTENT}\\\]\\\]")
+"""An anchor in a text without look-alikes, and one whose four brackets are escaped. A defused one, `[[A]\\]`, is neither."""
+
+_AROUND = f" \t*_`~'\"“”$\\{UNSEEN}"
+_LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
+_QUOTED = re.compile(r"\"[^\"\n]{0,400}\"|“[^”\n]{0,400}”|„[^“”\n]{0,400}[“”]|«[^»\n]{0,400}»|「[^」\n]{0,400}」|(?<!\w)'[^'\n]{0,400}'(?!\w)")
+_IF = r"(?:if|when|should|wenn|falls|si|se|als|если|如果|若|もし)"
+_NOUN = r"(?:the |la |le |die |el |o |a )?(?:first|second|response|answer|assistant|antwort|respuesta|resposta|risposta|réponse|ответ|回答|答案|回复)"
+_RULE_AFTER = re.compile(rf"\W{{0,4}}{_IF} ?{_NOUN}", re.IGNORECASE)
+_RULE_BEFORE = re.compile(rf"\W{{0,4}}{_IF} ?{_NOUN}[^.!。]*$", re.IGNORECASE)
+_SIDES = re.compile(r"(?<![a-z])(?:a|b|first|second|one|two|1|2)(?![a-z])")
 
 
 def parse(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
     """The verdict of a reply, or the problem with it. Never raises, never guesses."""
+    found = _read(text, finish)
+    return found if isinstance(found, Problem) else LETTERS.get(found, Problem.NOT_OFFERED)
+
+
+def parse_with_tie(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
+    """As `parse`, where `[[C]]` was offered for a tie: as the last anchor it is Problem.TIE."""
+    return Problem.TIE if _read(text, finish) == "C" else parse(text, finish)
+
+
+def _read(text: str, finish: Finish) -> str | Problem:
+    """What the deciding anchor holds."""
     if finish is Finish.ERROR:
         return Problem.ENGINE_FAILURE
     if finish is Finish.LENGTH:
         return Problem.CUT_OFF
-    for inner in reversed(_ANCHOR.findall(text)):
-        letters = set(re.findall(r"\b[AB]\b", inner))
-        if len(letters) == 2:
-            return Problem.CONTRADICTORY
-        if inner.strip() in LETTERS:
-            return LETTERS[inner.strip()]
-    return Problem.NO_VERDICT
+    anchors = _own_anchors(text)
+    if not anchors:
+        return Problem.NO_VERDICT
+    held = [_held(found) for found in anchors]
+    start, end = _line(text, anchors[-1])
+    beside = {inner for found, inner in zip(anchors, held, strict=True) if found.start() >= start}
+    if LETTERS.keys() <= beside or len(set(_LETTER_ALONE.findall(held[-1]))) > 1:
+        return Problem.CONTRADICTORY
+    if _is_rule(text[start : anchors[-1].start()], text[anchors[-1].end() : end]) or _is_legend(text, anchors, held):
+        return Problem.NO_VERDICT
+    return held[-1]
 
 
-def parse_with_tie(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
-    """As `parse`, where `[[C]]` was offered for a tie: the last anchor counts, and C is Problem.TIE."""
-    found = parse(text, finish)
-    if found in (Problem.ENGINE_FAILURE, Problem.CUT_OFF):
-        return found
-    offered = [inner.strip() for inner in _ANCHOR.findall(text) if inner.strip() in (*LETTERS, "C")]
-    return Problem.TIE if offered and offered[-1] == "C" else found
+def _own_anchors(text: str) -> list[re.Match[str]]:
+    """The anchors that are the judge's own words, in order: neither thought nor quoted."""
+    anchors = list(ANCHOR.finditer(plain(text), *spoken_span(text)))
+    if not anchors:
+        return []
+    quotes = [found.span() for found in _QUOTED.finditer(text)]
+    starts = [start for start, _ in quotes]
+    last = anchors[-1].start()
+    own = []
+    for found in anchors:
+        at = bisect_right(starts, found.start()) - 1
+        if at < 0 or quotes[at][1] < found.end() or not _is_quotation(text, quotes[at], found, last):
+            own.append(found)
+    return own
+
+
+def _is_quotation(text: str, quote: tuple[int, int], anchor: re.Match[str], last: int) -> bool:
+    """Whether an anchor in quotation marks is a part of a sentence about somebody else's words, and not a verdict in quotes."""
+    line_end = text.find("\n", quote[1], quote[1] + 200)
+    rest = text[quote[1] : line_end if line_end >= 0 else quote[1] + 200]
+    before = text[max(text.rfind("\n", 0, quote[0]), quote[0] - 200, 0) : quote[0]]
+    alone = not re.search(r"\w", text[quote[0] : anchor.start()] + text[anchor.end() : quote[1]])
+    return bool(re.search(r"\w", rest)) or (not alone and bool(re.search(r"\w", before)))
+
+
+def _held(anchor: re.Match[str]) -> str:
+    return (anchor[1] or anchor[2] or "").strip(_AROUND).replace(UNSEEN, "")
+
+
+def _line(text: str, anchor: re.Match[str]) -> tuple[int, int]:
+    end = text.find("\n", anchor.end())
+    return text.rfind("\n", 0, anchor.start()) + 1, end if end >= 0 else len(text)
+
+
+def _is_rule(before: str, after: str) -> bool:
+    """Whether the line says when to give the verdict, as the instruction does, and gives none."""
+    return bool(_RULE_AFTER.match(after) or _RULE_BEFORE.match(before))
+
+
+def _is_legend(text: str, anchors: Sequence[re.Match[str]], held: Sequence[str]) -> bool:
+    """Whether the last two anchors stand in neighbouring lines that say the same of either side."""
+    if len(anchors) < 2 or {*held[-2:]} != LETTERS.keys():
+        return False
+    one, other = (_line(text, found) for found in anchors[-2:])
+    if text[one[1] : other[0]].strip():
+        return False
+    shapes = {" ".join(_SIDES.sub("-", plain(text[start:end]).casefold()).split()) for start, end in (one, other)}
+    return len(shapes) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +124,10 @@ class Anchor:
 
 
 def _letter_place(text: str) -> int | None:
-    anchors = [found for found in _ANCHOR.finditer(text) if found[1].strip() in LETTERS]
-    return anchors[-1].start(1) + len(anchors[-1][1]) - len(anchors[-1][1].lstrip()) if anchors else None
+    anchors = _own_anchors(text)
+    if not anchors or (letter := _held(anchors[-1])) not in LETTERS:
+        return None
+    return plain(text).index(letter, anchors[-1].start())
 
 
 LETTER = Anchor(("A", "B"), _letter_place)

@@ -1,0 +1,33 @@
+"""What a reply says, apart from what its model thought before: thinking is no answer, no copy and no verdict."""
+
+from __future__ import annotations
+
+import re
+
+_TAGS = r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis"
+_CLOSED = re.compile(
+    rf"</(?:{_TAGS}|seed:think)>|\[/THINK\]|<\|/?end_?of_?thoughts?\|>|<\|end_thinking\|>|◁/think▷"
+    r"|<\|channel\|>final(?:<\|message\|>)?|<channel\|>",
+    re.IGNORECASE,
+)
+_OPENED = re.compile(
+    rf"<(?:{_TAGS}|seed:think)>|\[THINK\]|<\|begin_?of_?thoughts?\|>|<\|start_thinking\|>|◁think▷"
+    r"|<\|channel\|?>\s*(?:analysis|thought)",
+    re.IGNORECASE,
+)
+"""How model families mark their thinking: Qwen and DeepSeek, Mistral, Kimi, Seed, Command, gpt-oss and Gemma."""
+
+
+def spoken(text: str) -> str:
+    """What follows the last block of thinking, without outer white space; what precedes one that is never closed."""
+    start, end = spoken_span(text)
+    return text[start:end].strip()
+
+
+def spoken_span(text: str) -> tuple[int, int]:
+    """Where in the text that is."""
+    start = 0
+    for closed in _CLOSED.finditer(text):
+        start = closed.end()
+    opened = _OPENED.search(text, start)
+    return start, opened.start() if opened else len(text)
