@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from ..types import Edit, Finish
+from .refusals import refuses
 
 INSTRUCTIONS: Mapping[str, str] = {
     "attribute": "the colour, size, shape or material of one thing",
@@ -44,12 +45,6 @@ def default_templates() -> dict[str, str]:
 
 _WORD = re.compile(r"\w+(?:[-'’.,]\w+)*|[^\w\s]")
 
-_REFUSAL = re.compile(
-    r"^\W*(?:i['’]?m sorry|i am sorry|sorry[,.!]|i apologi[sz]e|i can(?:no|['’]?)t\b|i(?:['’]m| am) (?:not able|unable)\b"
-    r"|as an ai\b|unfortunately,? i\b)",
-    re.IGNORECASE,
-)
-
 
 def words(text: str) -> list[str]:
     """Words and punctuation marks of a text, in order; `top-left`, `1,000` and `don't` are one word each."""
@@ -64,7 +59,7 @@ def flaw(text: str, finish: Finish) -> str | None:
         return "cut_off"
     if not text.strip():
         return "empty"
-    return "refused" if _REFUSAL.match(text) else None
+    return "refused" if refuses(text) else None
 
 
 def copy_flaw(original: str, altered: str, finish: Finish) -> str | None:

@@ -13,7 +13,7 @@ from .lookalikes import UNSEEN
 
 _PARTS = frozenset(
     """
-    s sys inst bos eos eod eot eom eoh eoa eoi boi sot soi pad unk mask gmask smask cls sep oov nl bot im img image images video videos
+    s sys break inst bos eos eod eot eom eoh eoa eoi boi sot soi pad unk mask gmask smask cls sep oov nl bot im img image images video videos
     audio speech vision frame patch pixel start end begin stop of turn text sentence message utterance document context token tokens
     unused reserved special extra id soft fake around row col global local thumbnail newline placeholder slice unit imgpad imagehere
     user assistant human system model bot ai gpt role header think thinking thought thoughts reasoning tool tools call calls response
@@ -24,7 +24,14 @@ _PARTS = frozenset(
 """Words that names of control tokens are made of (Llama, Qwen, Mistral, Gemma, DeepSeek, Hunyuan, GLM, Phi, InternVL, InternLM, Idefics,
 SmolVLM, MiniCPM, MiniGPT, Janus, LLaVA, Baichuan, EXAONE, Falcon, Command, Kimi, Yi, Florence, BERT, T5, gpt-oss)."""
 
-_HTML = frozenset("text header object role content point col frame row model start end of call response result final return id ai".split())
+_ORDINARY = frozenset(
+    """
+    text header object role content point col frame row model start end begin stop of call calls response responses result results final
+    return id ai user system message document args function functions prompt settings channel sentence special thumbnail slice patch unit
+    tool tools control available context newline python around global local extra middle prefix suffix soft fake turn break label constrain
+    pixel reserved unused token tokens utterance placeholder
+    """.split()
+)
 """Parts that are ordinary tags or words when they stand alone."""
 
 _NAMED = re.compile(rf"<{UNSEEN}*[/_]?([A-Za-z][\w.{UNSEEN}-]{{0,60}})/?{UNSEEN}*>|<{UNSEEN}*0x[0-9A-Fa-f]{{2}}{UNSEEN}*>")
@@ -51,6 +58,6 @@ def control_tokens(plain: str) -> Iterator[re.Match[str]]:
 
 def _is_control(name: str) -> bool:
     parts = [part for part in re.split(rf"[\W_\d]+", name.replace(UNSEEN, "").casefold()) if part]
-    if len(parts) == 1 and parts[0] in _HTML:
+    if len(parts) == 1 and parts[0] in _ORDINARY:
         return any(c.isdigit() for c in name)
     return bool(parts) and _PARTS.issuperset(parts)

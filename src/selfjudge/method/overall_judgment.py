@@ -7,9 +7,11 @@ what comes after the last closing phrase, accepts other words for "is better", a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..types import Finish, Problem, Verdict
+from .phrases import ANSWER, BETTER, EQUAL, FIRST, NEGATED, SECOND, WORSE
+from .thinking import spoken
 from .verdicts import Anchor
 
 _OFFICIAL_TRIGGER = re.compile(r"Overall Judgment|Therefore", re.IGNORECASE)
@@ -44,31 +46,67 @@ def _after_trigger(line: str) -> int | None:
 
 _OFFERED = {1: Verdict.FIRST, 2: Verdict.SECOND}
 
-_JUDGMENT = re.compile(r"\boverall\W{1,5}judge?ment\b", re.IGNORECASE)
+_LONGEST = 20_000
+"""Characters at the end of a reply in which a verdict is looked for."""
+_SCOPES = 4
+"""Closing phrases that are looked at, from the last one back."""
+
+_JUDGMENT = re.compile(r"\boverall\W{1,5}(?:judge?ment|verdict|assessment)\b", re.IGNORECASE)
 _CLOSING = re.compile(
     r"\b(?:therefore|to conclude|conclusion|overall|final\W{1,5}(?:verdict|judge?ment|answer))\b", re.IGNORECASE
 )
-_DIGIT = re.compile(r"\d")
-_PUNCTUATION = re.compile(r"[^a-zA-Z0-9'’]+")
-_CLAUSE = re.compile(r"[.!?;]+(?:\s|$)|\b(?:but|however|although|though|while|whereas|yet)\b", re.IGNORECASE)
 
-_BETTER = r"(?P<better>better|best|preferable|preferred|superior|stronger)"
-_WORSE = r"(?P<worse>worse|worst|inferior|weaker)"
+_THE = r"(?:\b(?:the|la|le|die|der|el|a|o) )?"
+_WORDS = (
+    (re.compile(ANSWER), "answer"),
+    (re.compile(rf"{_THE}{FIRST} ?(?:answer|one)?(?![a-z])"), "answer 1"),
+    (re.compile(rf"{_THE}{SECOND} ?(?:answer|one)?(?![a-z])"), "answer 2"),
+    (re.compile(r"\banswer\W{0,3}(?:no\.?|number|nr\.?)? ?(?:one|1|一)(?![a-z0-9])"), "answer 1"),
+    (re.compile(r"\banswer\W{0,3}(?:no\.?|number|nr\.?)? ?(?:two|2|二)(?![a-z0-9])"), "answer 2"),
+    (re.compile(r"(?<!\w)#([12])\b"), r"answer \1"),
+    (re.compile(NEGATED), " not "),
+    (re.compile(EQUAL), " equally "),
+    (re.compile(BETTER), " better "),
+    (re.compile(WORSE), " worse "),
+)
+"""Other names of the two answers, and other languages' words, in the words that claims are written in."""
+
+_SENTENCE = re.compile(r"([^.!?;\n。！？；]+)([.!?;\n。！？；]?)")
+_PART = re.compile(r"[,，、]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
+_REASON = re.compile(
+    r"(?:\b(?:because|since|given that|due to|in that|which|who|where|thanks to|for (?:it|its|the|being)|as (?:it|its|the|this|that|"
+    r"only|answer|he|she|they|there)|weil|denn|da|parce qu\w*|car|porque|pues|perché|поскольку|потому)\b|因为|因為|由于|なぜなら|왜냐하면)[^,]*"
+)
+_CONCEDED = re.compile(r"^\W*(?:although|though|while|whereas|even (?:if|though)|despite|obwohl|bien que|aunque|虽然|雖然)\b")
+_PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
+
+_POOR = r"(?:vague|verbose|wordy|generic|confusing|limited|misleading|repetitive|superficial|speculative|errors?|mistakes|inaccurate|incorrect)"
+_BETTER = (
+    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|more (?!{_POOR}\b)\w+|wins|winner|outperforms|beats|"
+    r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the )?(?:preference|win)|"
+    r"takes the win|(?:closer|nearer) to)"
+)
+_WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|less \w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
+_BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
 _CLAIMS = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern)
     for pattern in (
-        rf"\banswer (?P<number>\d+) (?:[\w'’]+ )(?:(?!answer\b)\w+ ){{0,6}}?(?:{_BETTER}|{_WORSE})\b",
-        r"\b(?:prefer|choose|select|pick|favou?r) answer (?P<number>\d+)\b",
-        r"\b(?:better|best|preferred|superior) (?:answer|response|one|choice) (?:is|would be) (?:answer )?(?P<number>\d+)\b",
-        r"\banswer (?P<number>\d+) wins\b",
+        rf"\banswer (?P<number>\d+) {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
+        r"\b(?:prefer|choose|select|pick|favou?r|recommend|(?:go|side) with|(?:vote|opt) for|lean towards?) answer (?P<number>\d+)\b",
+        r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response| one| choice)? "
+        r"(?:is|goes to|would be|for|answer) (?:answer )?(?P<number>\d+)\b",
+        r"\banswer (?P<number>\d+) (?:> ?)+answer \d+\b",
+        r"\banswer \d+ (?:< ?)+answer (?P<number>\d+)\b",
     )
 )
-_NEGATION = re.compile(r"\b(?:not|never|no|hardly|cannot|untrue|false|\w+n['’]t)\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:not|never|no|hardly|cannot|untrue|false|neither|nor|\w+n't)\b")
+_NO_NEGATION = re.compile(r"\b(?:no|not|without(?: a)?|beyond(?: any)?) (?:doubt|question|only|just|merely)\b|\b(?:cannot|can't) be denied\b")
 _TIE = re.compile(
-    r"\bneither\b|\bequal(?:ly)?\b|\b(?:a|is) tie\b|\btied\b|\bno (?:clear )?(?:winner|preference|difference)\b",
-    re.IGNORECASE,
+    r"\bneither\b(?! the\b)|\bequal(?:ly)?\b|\b(?:a|is) (?:tie|draw)\b|\btied\b|\bno (?:clear )?(?:winner|preference|difference)\b"
+    r"|\bcomparable\b|\bon (?:a )?par\b"
 )
-
+_TOGETHER = re.compile(r"\bboth\b|\banswer \d+ (?:and|or) (?:answer )?\d+\b")
+_NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
 _NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
 
@@ -88,57 +126,60 @@ def robust(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
 
     After the last "Overall Judgment", or else after the last closing phrase that a claim follows, or else anywhere, all claims
     must agree. A claim may be worded freely ("is clearly better", "provides the best", "I prefer"), a worse answer is a claim for
-    the other; ties, negated claims and numbers that were not offered are problems.
+    the other; ties, negated claims and numbers that were not offered are problems. What is said in a reason, in a concession or
+    as a question is no claim.
     """
     if finish is Finish.ERROR:
         return Problem.ENGINE_FAILURE
     if finish is Finish.LENGTH:
         return Problem.CUT_OFF
-    found = map(_read, _scopes(text))
-    return next((result for result in found if result is not Problem.NO_VERDICT), Problem.NO_VERDICT)
+    results = (result for scope in _scopes(_simple(spoken(text)[-_LONGEST:])) for result in _readings(scope))
+    return next((result for result in results if result is not Problem.NO_VERDICT), Problem.NO_VERDICT)
+
+
+def _simple(text: str) -> str:
+    """The text in lower case, with the answers called `answer 1` and `answer 2`, and other languages' comparisons in English."""
+    text = text.lower().replace("’", "'").replace("*", "")
+    for pattern, word in _WORDS:
+        text = pattern.sub(word, text)
+    return text
 
 
 def _scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for, the likeliest place first."""
-    lowered = text.lower()
-    start = lowered.find("overall") if text.isascii() else 0
-    if start >= 0:
-        yield from _tails(text, _JUDGMENT, start)[-1:]
-    if not any(True for _ in _speaking_clauses(text)):
-        return  # where the whole says nothing, no part of it does
-    if _may_hold(text, lowered, "therefore", "conclu", "overall", "final"):
-        yield from reversed(_tails(text, _CLOSING))
+    for tail in _tails(text, _JUDGMENT)[-1:]:
+        alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
+        yield f"answer {alone[1]} wins" if alone else tail
+    yield from reversed(_tails(text, _CLOSING))
     yield text
 
 
-def _may_hold(text: str, lowered: str, *words: str) -> bool:
-    """Whether a pattern that needs one of these words can match at all: a plain search is many times faster than the pattern.
-
-    Beyond ASCII, letters of other scripts can stand for these in a pattern that ignores case.
-    """
-    return not text.isascii() or any(word in lowered for word in words)
-
-
-def _tails(text: str, phrase: re.Pattern[str], start: int = 0) -> list[str]:
+def _tails(text: str, phrase: re.Pattern[str]) -> list[str]:
     """What follows the last few occurrences of a phrase."""
-    return [text[match.end() :] for match in list(phrase.finditer(text, start))[-_SCOPES:]]
+    return [text[match.end() :] for match in list(phrase.finditer(text))[-_SCOPES:]]
 
 
-_SCOPES = 4
-"""Closing phrases that are looked at, from the last one back."""
+def _readings(scope: str) -> Iterator[Verdict | Problem]:
+    """The verdict of some text, part by part or, where a part has none, sentence by sentence."""
+    sentences = [found[1] for found in _SENTENCE.finditer(scope) if found[2] not in ("?", "？")]
+    yield _read(part for sentence in sentences for part in _PART.split(_unconceded(sentence)))
+    yield _read(sentences)
 
 
-def _read(scope: str) -> Verdict | Problem:
-    """The one verdict of some text, or the problem with it."""
+def _unconceded(sentence: str) -> str:
+    """The sentence without a concession that it opens with."""
+    return sentence.partition(",")[2] if _CONCEDED.match(sentence) and "," in sentence else sentence
+
+
+def _read(parts: Iterable[str]) -> Verdict | Problem:
+    """The one verdict of some parts of sentences, or the problem with it."""
     named: set[int] = set()
     problems: list[Problem] = []
-    for clause, numbers, tie in _speaking_clauses(scope):
-        if tie:
-            problems.append(Problem.TIE)
-        elif numbers and _NEGATION.search(clause):
-            problems.append(Problem.NEGATED)
-        else:
-            named |= numbers
+    for part in parts:
+        words = _PUNCTUATION.sub(" ", _NO_NEGATION.sub(" ", _REASON.sub("", part)))
+        numbers, problem = _claimed(words)
+        named |= numbers
+        problems += [problem] if problem else []
     offered = {_OFFERED[number] for number in named if number in _OFFERED}
     if len(offered) == 2:
         return Problem.CONTRADICTORY
@@ -149,36 +190,20 @@ def _read(scope: str) -> Verdict | Problem:
     return problems[-1] if problems else Problem.NO_VERDICT
 
 
-_TIE_WORDS = ("neither", "equal", "tie", "winner", "preference", "difference")
-_CLAIM_WORDS = (
-    *("better", "best", "prefer", "superior", "stronger", "worse", "worst", "inferior", "weaker"),
-    *("choose", "select", "pick", "favor", "favour", "wins"),
-)
-"""Without one of these, no claim and no tie can be found."""
+def _claimed(words: str) -> tuple[set[int], Problem | None]:
+    """The answers that a part of a sentence calls the better one, 0 for a number too long to be one of them; or what speaks against."""
+    claims = [found for pattern in _CLAIMS for found in pattern.finditer(words)]
+    if _TOGETHER.search(words) or not claims:
+        return set(), Problem.TIE if _TIE.search(words) or (claims and _TOGETHER.search(words)) else None
+    if re.search(r"\bneither\b.*\bnor\b", words):
+        return set(), Problem.TIE
+    worse = [found.groupdict().get("worse") for found in claims]
+    spoken_of = words[: max(found.end() for found in claims)]
+    if _NEGATION.search(spoken_of) and not any(word and word.startswith("not") for word in worse):
+        return set(), Problem.NEGATED
+    return {_better(found["number"], bool(less)) for found, less in zip(claims, worse, strict=True)}, None
 
 
-def _speaking_clauses(scope: str) -> Iterator[tuple[str, set[int], bool]]:
-    """The clauses that may name a number or call it a tie: which numbers they call better, and whether it is a tie."""
-    lowered = scope.lower()
-    ties = _may_hold(scope, lowered, *_TIE_WORDS)
-    claims = _may_hold(scope, lowered, *_CLAIM_WORDS) and _DIGIT.search(scope) is not None
-    for clause in _CLAUSE.split(scope) if ties or claims else ():
-        lowered = clause.lower()
-        tie = ties and _may_hold(clause, lowered, *_TIE_WORDS) and _TIE.search(clause) is not None
-        claim = claims and _may_hold(clause, lowered, *_CLAIM_WORDS) and _DIGIT.search(clause) is not None
-        if tie or claim:
-            yield clause, _claimed(clause), tie
-
-
-def _claimed(clause: str) -> set[int]:
-    """The answers that a clause calls the better one; 0 for a number too long to be one of them."""
-    numbers: set[int] = set()
-    if _DIGIT.search(clause) is None:
-        return numbers
-    words = _PUNCTUATION.sub(" ", clause)
-    for match in (found for pattern in _CLAIMS for found in pattern.finditer(words)):
-        digits = match["number"]
-        number = int(digits) if len(digits) <= _LONGEST_NUMBER else 0
-        worse = match.groupdict().get("worse") is not None
-        numbers.add(3 - number if worse and number in _OFFERED else number)
-    return numbers
+def _better(digits: str, worse: bool) -> int:
+    number = int(digits) if len(digits) <= _LONGEST_NUMBER else 0
+    return 3 - number if worse and number in _OFFERED else number
