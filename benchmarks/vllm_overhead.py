@@ -48,11 +48,11 @@ from selfjudge.types import Order, PreferencePair, seed_of
 from selfjudge.wiring import find_model, make_benchmark, open_engine
 
 SHORT = "{images}judge: {question}\nA: {first}\nB: {second}"
-HEAD, REQUEST, FIRST, SECOND, TAIL = JUDGE.replace("{images}\n", "").strip().split("\n\n")
+HEAD, REQUEST, ORDER, FIRST, SECOND, TAIL = JUDGE.replace("{images}\n", "").strip().split("\n\n")
 LAYOUTS = {
     "ours": JUDGE,
-    "image last": "\n\n".join((HEAD, REQUEST, FIRST, SECOND, TAIL, "{images}")),
-    "responses first": "\n\n".join((FIRST, SECOND, HEAD, "{images}", REQUEST, TAIL)),
+    "image last": "\n\n".join((HEAD, REQUEST, ORDER, FIRST, SECOND, TAIL, "{images}")),
+    "responses first": "\n\n".join((FIRST, SECOND, HEAD, "{images}", REQUEST, ORDER, TAIL)),
 }
 IMAGES = 24
 TURNS = ("AB", "BA") * 5

@@ -159,6 +159,9 @@ def evaluate(
         Path | None,
         typer.Option(help="Other words, with {images} {question} {first} {second}.", show_default="the protocol's"),
     ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The longest reply; a judge that thinks needs more.", show_default="the protocol's")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first rows only.", show_default="all")] = None,
     folder: Annotated[
         Path | None, typer.Option("--dir", help="Where items, replies and results go.", show_default="runs/measured/JUDGE")
@@ -196,9 +199,8 @@ def evaluate(
         for name in benchmark.split(",")
     ]
     template = None if prompt_file is None else read_template(prompt_file)
-    asking = Asking(protocol=protocol, samples=samples, template=template, limit=limit)
-    root = folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-")
-    place = RunFolder(root, retry_failed=retry_failed)
+    asking = Asking(protocol=protocol, samples=samples, template=template, max_tokens=max_tokens, limit=limit)
+    place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
     with interruptible():
         results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":

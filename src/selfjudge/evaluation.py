@@ -38,6 +38,7 @@ class Asking:
     protocol: str = "strict"
     samples: int | None = None
     template: str | None = None
+    max_tokens: int | None = None
     limit: int | None = None
 
 
@@ -174,7 +175,7 @@ def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protoco
         return replace(protocol.changed(samples=asking.samples), template=contestant.template or "", verbatim=False)
     if asking.protocol != "official" and contestant.template is not None:
         protocol = replace(protocol, template=contestant.template)
-    return protocol.changed(samples=asking.samples, template=asking.template)
+    return protocol.changed(samples=asking.samples, template=asking.template, max_tokens=asking.max_tokens)
 
 
 def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contestant:

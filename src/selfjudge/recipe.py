@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from .chat import Sampling
-from .method.alteration import default_templates
+from .method.alteration import Mode, default_templates
 from .method.prompts import JUDGE, placeholders
 from .method.protocols import STRICT, Protocol
 from .method.selection import Keep, Rule
@@ -106,13 +106,16 @@ Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminat
 class OpenRecipe(Section):
     """Open prompts: the model's own answer against a copy with a deliberate error (STATED)."""
 
+    mode: Mode = "replace"
+    """CHOSEN: the model names one phrase and a false one in its place, and the copy is made of these. `rewrite`: it writes the whole
+    copy (REPORTED)."""
     response: SamplingRecipe = SamplingRecipe()
     alteration: SamplingRecipe = SamplingRecipe()
     model: Literal["base", "judge"] = "base"
     """REPORTED: the same model writes and alters. Whether base or current judge is CHOSEN."""
-    templates: dict[str, str] = Field(default_factory=default_templates, min_length=1)
-    """Requests for a copy with one error, by name, drawn by seed. Several variants: REPORTED; wording: CHOSEN.
-    Placeholders: {images} {question} {response}."""
+    templates: dict[str, str] = Field(default_factory=lambda earlier: default_templates(earlier.get("mode", "replace")), min_length=1)
+    """Requests for one error, by name, as `mode` wants them; drawn by seed among those that a response offers. Several variants:
+    REPORTED; wording: CHOSEN. Placeholders: {images} {question} {response}."""
     length_ratio: float | None = Field(None, gt=1)
     """CHOSEN: no limit. Drop a copy that is longer or shorter than its original by more than this factor."""
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfjudge.method import alteration, kinds, overall_judgment, prompts, selection, verdicts, voting
+from selfjudge.method import alteration, copies, kinds, overall_judgment, prompts, selection, verdicts, voting
 from selfjudge.types import Alteration, Finish, Verdict, Vote
 
 Case = dict[str, Any]
@@ -61,8 +61,9 @@ def overall(case: Case) -> Case:
 
 
 def copy(case: Case) -> Case:
-    reason = alteration.copy_flaw(case["original"], case["altered"], Finish.STOP)
-    return {"usable": reason is None, "rejected": None if reason else case["altered"], "_reason": reason}
+    made = copies.rewritten(case["original"], case["altered"], Finish.STOP)
+    usable = not isinstance(made, str)
+    return {"usable": usable, "rejected": made.text if usable else None, "_made": made}
 
 
 def refusal(case: Case) -> Case:

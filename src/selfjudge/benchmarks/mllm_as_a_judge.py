@@ -91,7 +91,7 @@ SPEC = Spec(
         "strict": STRICT,
         "official": Protocol(
             name="official",
-            version=1,
+            version=2,
             orders="stored",
             samples=1,
             sampling=Sampling(temperature=0.0, max_tokens=1024),

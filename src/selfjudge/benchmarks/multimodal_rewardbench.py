@@ -88,7 +88,7 @@ PROTOCOLS = {
     "paper": PAPER,
     "official": Protocol(
         name="official",
-        version=1,
+        version=2,
         orders="stored",
         samples=1,
         sampling=Sampling(temperature=1.0, max_tokens=1024),  # the script leaves it unset, and servers then take 1

@@ -85,7 +85,7 @@ PROTOCOLS = {
     "paper": PAPER,
     "official": Protocol(
         name="official",
-        version=1,
+        version=2,
         orders="random",
         samples=10,
         sampling=Sampling(temperature=0.2, top_p=0.2, max_tokens=2048),

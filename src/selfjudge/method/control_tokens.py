@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from .lookalikes import UNSEEN
 
@@ -26,15 +27,17 @@ SmolVLM, MiniCPM, MiniGPT, Janus, LLaVA, Baichuan, EXAONE, Falcon, Command, Kimi
 
 _ORDINARY = frozenset(
     """
-    text header object role content point col frame row model start end begin stop of call calls response responses result results final
+    text header object role content col frame row model start end begin stop of call calls response responses result results final
     return id ai user system message document args function functions prompt settings channel sentence special thumbnail slice patch unit
     tool tools control available context newline python around global local extra middle prefix suffix soft fake turn break label constrain
     pixel reserved unused token tokens utterance placeholder
     """.split()
 )
 """Parts that are ordinary tags or words when they stand alone."""
+_SQUARE = ("inst", "img", "args", "prefix", "suffix", "middle", "available_tools")
+"""Names that are control tokens in square brackets, in either case."""
 
-_NAMED = re.compile(rf"<{UNSEEN}*[/_]?([A-Za-z][\w.{UNSEEN}-]{{0,60}})/?{UNSEEN}*>|<{UNSEEN}*0x[0-9A-Fa-f]{{2}}{UNSEEN}*>")
+_NAMED = re.compile(rf"<{UNSEEN}*/?([A-Za-z_][\w.{UNSEEN}-]{{0,60}})/?{UNSEEN}*>|<{UNSEEN}*0x[0-9A-Fa-f]{{2}}{UNSEEN}*>")
 _PIPED = re.compile(rf"<[ {UNSEEN}]?\|[^<>|\s\\]{{0,40}}(?: [^<>|\s\\]{{1,40}})?[ {UNSEEN}]?(?:\|[ {UNSEEN}]?)?>|<[^<>|\s\\]{{1,40}}\|>|\[\|[\w ]{{1,40}}\|\]")
 _BRACKETED = re.compile(rf"\[{UNSEEN}*/?([A-Za-z][\w{UNSEEN}]{{0,60}}){UNSEEN}*\]")
 _ROLE = re.compile(
@@ -50,14 +53,15 @@ def control_tokens(plain: str) -> Iterator[re.Match[str]]:
             yield found
     for found in _BRACKETED.finditer(plain):
         name = found[1]
-        if re.search("[A-Z]{2}|^unused", name) and _is_control(name) or name.casefold() in ("inst", "img"):
+        if re.search("[A-Z]{2}|^unused", name) and _is_control(name) or name.casefold() in _SQUARE:
             yield found
     yield from _PIPED.finditer(plain)
     yield from _ROLE.finditer(plain)
 
 
+@lru_cache
 def _is_control(name: str) -> bool:
     parts = [part for part in re.split(rf"[\W_\d]+", name.replace(UNSEEN, "").casefold()) if part]
     if len(parts) == 1 and parts[0] in _ORDINARY:
-        return any(c.isdigit() for c in name)
+        return name.startswith("_") or any(c.isdigit() for c in name)
     return bool(parts) and _PARTS.issuperset(parts)

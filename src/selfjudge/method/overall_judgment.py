@@ -46,7 +46,7 @@ def _after_trigger(line: str) -> int | None:
 
 _OFFERED = {1: Verdict.FIRST, 2: Verdict.SECOND}
 
-_LONGEST = 20_000
+_LONGEST = 8_000
 """Characters at the end of a reply in which a verdict is looked for."""
 _SCOPES = 4
 """Closing phrases that are looked at, from the last one back."""
@@ -105,6 +105,7 @@ _TIE = re.compile(
     r"\bneither\b(?! the\b)|\bequal(?:ly)?\b|\b(?:a|is) (?:tie|draw)\b|\btied\b|\bno (?:clear )?(?:winner|preference|difference)\b"
     r"|\bcomparable\b|\bon (?:a )?par\b"
 )
+_DIGIT = re.compile(r"\d")
 _TOGETHER = re.compile(r"\bboth\b|\banswer \d+ (?:and|or) (?:answer )?\d+\b")
 _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
@@ -176,6 +177,8 @@ def _read(parts: Iterable[str]) -> Verdict | Problem:
     named: set[int] = set()
     problems: list[Problem] = []
     for part in parts:
+        if not _DIGIT.search(part) and not _TIE.search(part):
+            continue  # it can say nothing
         words = _PUNCTUATION.sub(" ", _NO_NEGATION.sub(" ", _REASON.sub("", part)))
         numbers, problem = _claimed(words)
         named |= numbers

@@ -260,3 +260,51 @@ LANGUAGES = (
     ),
 )
 """Chinese, Japanese, Korean, Spanish, French, German, Portuguese, Italian, Russian, Indonesian, Hindi and Arabic."""
+
+_NUMERALS = (
+    "zero one two three four five six seven eight nine ten eleven twelve",
+    "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze",
+    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce",
+    "zero um dois três quatro cinco seis sete oito nove dez onze doze",
+    "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici",
+    "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать",
+    "零 一 二 三 四 五 六 七 八 九 十",
+)
+NUMERALS = {word: str(value) for line in _NUMERALS for value, word in enumerate(line.split())} | {"两": "2", "兩": "2", "a dozen": "12"}
+"""Small numbers in words."""
+
+SAME_SPELLING = (
+    (r"\bgrey", "gray"),
+    (r"(?<=\w\w)our(?=(?:s|ed|ing|ful|less|able|ite|ites|hood)?\b)", "or"),
+    (r"(?<=\w\w)is(?=(?:e|es|ed|ing|ation|er|ers)\b)", "iz"),
+    (r"(?<=\w\w)ys(?=(?:e|es|ed|ing)\b)", "yz"),
+    (r"(?<=[a-z][aeiou])ll(?=(?:ed|ing|er|ers|ery)\b)", "l"),
+    (r"(?<=[bcdghtv])re(?=s?\b)", "er"),
+    (r"ogue(?=s?\b)", "og"),
+    (r"(?<=[fst]en)ce(?=s?\b)", "se"),
+    (r"\b(can)not\b", r"\1 not"),
+    (r"\bcan't\b", "can not"),
+    (r"\bwon't\b", "will not"),
+    (r"n't\b", " not"),
+    (r"\b(it|that|there|he|she|what|here)'s\b", r"\1 is"),
+    (r"'re\b", " are"),
+    (r"'ve\b", " have"),
+    (r"'ll\b", " will"),
+    (r"\bi'm\b", "i am"),
+    (r"&", " and "),
+    (r"\bper ?cent\b", "%"),
+)
+"""British and American spellings, short and long forms: what is replaced in a text in lower case, so that both come out the same."""
+
+_COLOURS = "red|blue|green|yellow|orange|purple|pink|brown|black|white|gr[ae]y|silver|golden?|beige|violet|turquoise|colou?r\\w*"
+CUES = {
+    "attribute": rf"\b(?:{_COLOURS}|big|small|large|tiny|huge|tall|short|long|wide|narrow|thick|thin|round|square|oval|striped|spotted|plain|"
+    r"wooden|metal|steel|glass|plastic|stone|brick|leather|paper|copper|dark|bright|light|old|new|young)\b",
+    "count": r"\d|\b(?:" + "|".join([*_NUMERALS[0].split(), "both", "pair", "couple", "dozen", "single", "several"]) + r")\b",
+    "position": r"\b(?:left|right|above|below|under\w*|over|behind|front|beside|besides|next to|near|between|inside|outside|top|bottom|corner|"
+    r"middle|cent(?:re|er)|background|foreground|on|in|at|along|across|against|around|opposite|facing)\b",
+    "action": r"\b\w{3,}ing\b|\b\w{2,}s (?:a|an|the|his|her|its|their|to|at|in|on|up|down|into|from|with|towards?)\b",
+    "text": r"\d|[\"“«]|\b(?:reads?|says?|written|label\w*|titled?|named?|word|sign|caption|headline)\b",
+}
+"""What an English response holds that offers a change of a kind; any response names a thing, so `identity` has no cue."""

@@ -17,25 +17,33 @@ from ..chat import Block, Message
 from ..types import ImageRef
 from .control_tokens import control_tokens
 from .lookalikes import UNSEEN, plain
-from .verdicts import ANCHOR
 
 IMAGES = "images"
 """The placeholder that stands for the images of the prompt."""
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
-_BRACKETS = re.compile(r"\[([^\[\]\\]{1,80})\]")
+_ANCHOR = re.compile(rf"\[[\s{UNSEEN}]*\[([^\[\]\n]{{1,80}})\][\s{UNSEEN}]*\]|\\\[\\\[([^\[\]\n]{{1,80}}?)\\\]\\\]")
+_BRACKETS = re.compile(r"\[([^\[\]\\]{6,80})\]")
 _SIDE = r"(?:[ABC]|(?i:response|answer|assistant|option)\W*(?i:[abc]))"
-_VERDICT = re.compile(rf"\W*(?:{_SIDE}(?:\W*(?:or|and|vs)?\W*{_SIDE}|(?i:\W*is better))?|(?i:tie))\W*")
+_VERDICT = re.compile(rf"[\W_]*(?:{_SIDE}(?:\W*(?:or|and|vs)?\W*{_SIDE}|(?i:\W*is better))?|(?i:tie))[\W_]*")
 """What an anchor holds that a judge could have written: a verdict, a tie or a comparison."""
 
 JUDGE = """\
-Two responses were given to the same request about the image. Decide which of them is better.
-
 {images}
+Two responses were given to one request about the image. Decide which of them is better.
+
 [Request begins]
 {question}
 [Request ends]
+
+Work in this order:
+1. Before you read the responses, note in a few short lines what the image shows that matters for this request.
+2. For each point where the responses differ, quote what A claims and what B claims, look at the image again, and say what it shows there.
+3. Decide by the first of these that sets them apart: harm done, or help refused without need; what is false about the image; a wrong \
+or incomplete answer; what was not asked for. The order of the responses, their length and their style do not count.
+4. End with one line that holds your verdict and nothing else: Verdict: [[A]] if response A is better, Verdict: [[B]] if response B is \
+better.
 
 [Response A begins]
 {first}
@@ -45,12 +53,9 @@ Two responses were given to the same request about the image. Decide which of th
 {second}
 [Response B ends]
 
-Say where the two responses differ and what each of them claims there. Look at the image again and say what it shows in \
-that place. A response that is right about the image beats one that is not; after that, what was asked for and only that. \
-The order of the responses, their length and their style do not count.
-End with one line that holds your verdict and nothing else: [[A]] if response A is better, [[B]] if response B is better.
+Begin with what the image shows.
 """
-"""The judge's prompt: instructions and image first, so that both orders and all samples of a pair share their prefix."""
+"""The judge's prompt: image, request and instructions first, so that both orders and all samples of a pair share their prefix."""
 
 
 def placeholders(template: str) -> set[str]:
@@ -81,17 +86,32 @@ def defuse(text: str, marks: tuple[str, ...]) -> str:
 
 def _breaks(text: str, marks: tuple[str, ...]) -> set[int]:
     """Where a backslash is missing: before the last character of what passes for a part of the template or of a chat."""
-    standing = [found.end() for pattern in _patterns(marks) for found in pattern.finditer(text)]
+    squeezed = _squeezed(text)
+    standing = [found.end() for start, mark in _patterns(marks) if start in squeezed for found in mark.finditer(text)]
     standing += [found.end() for found in control_tokens(text)]
-    standing += [found.end() for found in ANCHOR.finditer(text) if _VERDICT.fullmatch(found[1] or found[2])]
+    standing += [found.end() for found in _ANCHOR.finditer(text) if _is_verdict(found[1] or found[2])]
     standing += [found.end() for found in _BRACKETS.finditer(text) if _resembles(found[1], marks)]
     return {end - 1 for end in standing}
 
 
+def _squeezed(text: str) -> str:
+    """The text without case, white space and invisible characters."""
+    return "".join(text.casefold().replace(UNSEEN, "").split())
+
+
 @lru_cache
-def _patterns(marks: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+def _patterns(marks: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Each mark squeezed, and the pattern of all its spellings. A single character is no mark: it cannot be broken."""
     between = rf"[\s{UNSEEN}]*"
-    return tuple(re.compile(between.join(re.escape(c) for c in plain(mark) if not c.isspace()), re.IGNORECASE) for mark in marks)
+    spelled = ["".join(plain(mark).split()) for mark in marks]
+    return tuple(
+        (_squeezed(mark), re.compile(between.join(map(re.escape, mark)), re.IGNORECASE)) for mark in spelled if len(mark) > 1
+    )
+
+
+@lru_cache
+def _is_verdict(held: str) -> bool:
+    return _VERDICT.fullmatch(held) is not None
 
 
 @lru_cache
@@ -104,6 +124,7 @@ def _stems(text: str) -> frozenset[str]:
     return frozenset(word[:3] for word in re.findall(r"\w+", text.casefold()))
 
 
+@lru_cache
 def _resembles(bracketed: str, marks: tuple[str, ...]) -> bool:
     """Whether it has two thirds of the words of a delimiter, as `[End of response A]` has, and few of its own."""
     words = _stems(bracketed.replace(UNSEEN, ""))

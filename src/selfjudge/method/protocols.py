@@ -69,8 +69,8 @@ class Protocol:
         """The verdict of a reply, or the problem with it."""
         return READERS[self.line](text, finish)
 
-    def changed(self, *, samples: int | None = None, template: str | None = None) -> Protocol:
-        """This protocol with another number of samples or another prompt, and named after what was changed.
+    def changed(self, *, samples: int | None = None, template: str | None = None, max_tokens: int | None = None) -> Protocol:
+        """This protocol with another number of samples, another prompt or longer replies, and named after a prompt that was changed.
 
         Several samples of a greedy judge would be the same one, so they are drawn as in Stage II.
         """
@@ -81,6 +81,8 @@ class Protocol:
             protocol = replace(protocol, samples=samples, sampling=drawn)
         if template is not None:
             protocol = replace(protocol, template=template, name=f"{protocol.name}+prompt-{content_id(template)[:8]}")
+        if max_tokens is not None:
+            protocol = replace(protocol, sampling=replace(protocol.sampling, max_tokens=max_tokens))
         return protocol
 
 
@@ -91,11 +93,11 @@ def base_of(name: str) -> str:
 
 _GREEDY = Sampling(temperature=0.0, max_tokens=1024)
 
-STRICT = Protocol(name="strict", version=1, orders="both", samples=1, sampling=_GREEDY, line="letters")
+STRICT = Protocol(name="strict", version=2, orders="both", samples=1, sampling=_GREEDY, line="letters")
 
 PAPER = Protocol(
     name="paper",
-    version=1,
+    version=2,
     orders="random",
     samples=1,
     sampling=Sampling(temperature=0.6, top_p=0.9, top_k=50, max_tokens=1024),

@@ -16,7 +16,7 @@ _LONGEST = 3_000
 """Characters; a longer text has something to say."""
 
 _MARKUP = re.compile(r"[*_`#>]+")
-_QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”]{0,400}”|„[^“”]{0,400}[“”]|«[^»]{0,400}»|「[^」]{0,400}」|『[^』]{0,400}』")
+_QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”]{0,200}”|„[^“”]{0,200}[“”]|«[^»]{0,200}»|「[^」]{0,200}」|『[^』]{0,200}』")
 _SENTENCE = re.compile(r"[^.!?\n。！？।؟]+[.!?\n。！？।؟]*")
 _CONCEDES = re.compile(r"\W*(?:while|although|though|even (?:though|if)|aunque|obwohl|bien que|embora|sebbene|хотя|虽然|雖然)[^,，]+[,，]")
 _TURN = re.compile(TURN)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 
-_TAGS = r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis"
+_NAMES = r"(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
 _CLOSED = re.compile(
-    rf"</(?:{_TAGS}|seed:think)>|\[/THINK\]|<\|/?end_?of_?thoughts?\|>|<\|end_thinking\|>|◁/think▷"
-    r"|<\|channel\|>final(?:<\|message\|>)?|<channel\|>",
+    rf"<(?:/{_NAMES}>|\|(?:end_?of_?thoughts?\|>|end_thinking\|>|channel\|>final(?:<\|message\|>)?)|channel\|>)|\[/THINK\]|◁/think▷",
     re.IGNORECASE,
 )
 _OPENED = re.compile(
-    rf"<(?:{_TAGS}|seed:think)>|\[THINK\]|<\|begin_?of_?thoughts?\|>|<\|start_thinking\|>|◁think▷"
-    r"|<\|channel\|?>\s*(?:analysis|thought)",
+    rf"<(?:{_NAMES}>|\|(?:begin_?of_?thoughts?\|>|start_thinking\|>|channel\|?>\s?(?:analysis|thought)))|\[THINK\]|◁think▷",
     re.IGNORECASE,
 )
 """How model families mark their thinking: Qwen and DeepSeek, Mistral, Kimi, Seed, Command, gpt-oss and Gemma."""

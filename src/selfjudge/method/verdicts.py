@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,12 +23,14 @@ from .thinking import spoken_span
 LETTERS = {"A": Verdict.FIRST, "B": Verdict.SECOND}
 
 _CONTENT = r"([^\[\]\n]{1,80}?)"
-ANCHOR = re.compile(rf"\[{UNSEEN}*\[{_CONTENT}\]{UNSEEN}*\]|\\\[\\\[{_CONTENT}\\\]\\\]")
+_ANCHOR = re.compile(rf"\[{UNSEEN}*\[{_CONTENT}\]{UNSEEN}*\]|\\\[\\\[{_CONTENT}\\\]\\\]")
 """An anchor in a text without look-alikes, and one whose four brackets are escaped. A defused one, `[[A]\\]`, is neither."""
 
+_LAST = 100
+"""Anchors that are looked at, from the last one back."""
 _AROUND = f" \t*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
-_QUOTED = re.compile(r"\"[^\"\n]{0,400}\"|“[^”\n]{0,400}”|„[^“”\n]{0,400}[“”]|«[^»\n]{0,400}»|「[^」\n]{0,400}」|(?<!\w)'[^'\n]{0,400}'(?!\w)")
+_QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|„[^“”\n]{0,200}[“”]|«[^»\n]{0,200}»|「[^」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)")
 _IF = r"(?:if|when|should|wenn|falls|si|se|als|если|如果|若|もし)"
 _NOUN = r"(?:the |la |le |die |el |o |a )?(?:first|second|response|answer|assistant|antwort|respuesta|resposta|risposta|réponse|ответ|回答|答案|回复)"
 _RULE_AFTER = re.compile(rf"\W{{0,4}}{_IF} ?{_NOUN}", re.IGNORECASE)
@@ -37,13 +40,17 @@ _SIDES = re.compile(r"(?<![a-z])(?:a|b|first|second|one|two|1|2)(?![a-z])")
 
 def parse(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
     """The verdict of a reply, or the problem with it. Never raises, never guesses."""
-    found = _read(text, finish)
-    return found if isinstance(found, Problem) else LETTERS.get(found, Problem.NOT_OFFERED)
+    return _verdict(_read(text, finish))
 
 
 def parse_with_tie(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
     """As `parse`, where `[[C]]` was offered for a tie: as the last anchor it is Problem.TIE."""
-    return Problem.TIE if _read(text, finish) == "C" else parse(text, finish)
+    found = _read(text, finish)
+    return Problem.TIE if found == "C" else _verdict(found)
+
+
+def _verdict(found: str | Problem) -> Verdict | Problem:
+    return found if isinstance(found, Problem) else LETTERS.get(found, Problem.NOT_OFFERED)
 
 
 def _read(text: str, finish: Finish) -> str | Problem:
@@ -66,8 +73,8 @@ def _read(text: str, finish: Finish) -> str | Problem:
 
 
 def _own_anchors(text: str) -> list[re.Match[str]]:
-    """The anchors that are the judge's own words, in order: neither thought nor quoted."""
-    anchors = list(ANCHOR.finditer(plain(text), *spoken_span(text)))
+    """Those of the last anchors that are the judge's own words, in order: neither thought nor quoted."""
+    anchors = deque(_ANCHOR.finditer(plain(text), *spoken_span(text)), maxlen=_LAST)
     if not anchors:
         return []
     quotes = [found.span() for found in _QUOTED.finditer(text)]

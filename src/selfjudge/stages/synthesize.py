@@ -13,8 +13,10 @@ from dataclasses import replace
 from itertools import chain
 
 from ..chat import Completion, Message, Request, Sampling
-from ..method.alteration import copy_flaw, flaw, locate
+from ..method.alteration import flaw, offered
+from ..method.copies import replaced, rewritten
 from ..method.prompts import fill
+from ..method.thinking import spoken
 from ..method.voting import Elected, elect
 from ..ports import NamedEngine, Progress
 from ..recipe import ClosedRecipe, OpenRecipe, Synthesis
@@ -23,7 +25,7 @@ from ..tables import Row
 from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, seed_of
 from .asking import ask
 
-VERSION = 1
+VERSION = 2
 
 _RESPONSE, _ALTERATION, _SAMPLE = "response", "alteration", "sample"
 """What a response is for. Its key is `prompt.role` or `prompt.role.detail`: the instruction's name, or the sample's number."""
@@ -103,11 +105,11 @@ def _responses(prompts: Sequence[Prompt], recipe: OpenRecipe, seed: int) -> Iter
 
 
 def _alterations(prompts: Sequence[Prompt], originals: dict[str, str], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
-    """One altered copy for each original; which template asks for it is drawn by the prompt's own seed."""
-    names = sorted(recipe.templates)
+    """One alteration of each original; which template asks for it is drawn by the prompt's own seed."""
     for prompt in prompts:
-        name = random.Random(seed_of(seed, "instruction", prompt.id)).choice(names)
-        values = {"question": prompt.text, "response": originals[prompt.id]}
+        original = spoken(originals[prompt.id])
+        name = random.Random(seed_of(seed, "instruction", prompt.id)).choice(offered(original, recipe.templates))
+        values = {"question": prompt.text, "response": original}
         message = fill(recipe.templates[name], values, prompt.images)
         yield _request(f"{prompt.id}.{_ALTERATION}.{name}", message, recipe.alteration.sampling(), seed)
 
@@ -179,15 +181,15 @@ def _open_pair(prompt: Prompt, rows: Sequence[Row], recipe: OpenRecipe) -> Prefe
     original = by_role[_RESPONSE]
     if (reason := _flaw(original)) is not None:
         return reason
-    altered = by_role[_ALTERATION]
-    if (reason := copy_flaw(original["text"], altered["text"], Finish(altered["finish"]))) is not None:
-        return reason
-    ratio, limit = len(altered["text"]) / len(original["text"]), recipe.length_ratio
+    altered, text = by_role[_ALTERATION], spoken(original["text"])
+    make = replaced if recipe.mode == "replace" else rewritten
+    copy = make(text, altered["text"], Finish(altered["finish"]))
+    if isinstance(copy, str):
+        return copy
+    ratio, limit = len(copy.text) / len(text), recipe.length_ratio
     if limit is not None and not 1 / limit <= ratio <= limit:
         return "length_ratio"
-    edits = locate(original["text"], altered["text"])
-    evidence = Alteration(instruction=altered["instruction"], edits=edits)
-    return _pair(prompt, original["text"], altered["text"], evidence)
+    return _pair(prompt, text, copy.text, Alteration(instruction=altered["instruction"], edits=copy.edits))
 
 
 def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> PreferencePair | str:

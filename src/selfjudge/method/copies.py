@@ -1,0 +1,236 @@
+"""Stage I, open prompts: from a model's reply to an altered copy of a response, or to the reason why there is none.
+
+`replaced` builds the copy itself, from one phrase and what is to stand in its place. `rewritten` takes a copy that the model wrote, after
+taking away what is around it: thinking, a preamble, a note, a fence, a frame, quotation marks. Neither is used where nothing but the
+looks would differ, or where the copy could be told by them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from ..types import Edit, Finish
+from .alteration import JOINED, flaw, locate, words
+from .phrases import NUMERALS, SAME_SPELLING
+from .thinking import spoken
+
+MOST_EDITS, MOST_WORDS = 4, 10
+"""CHOSEN: places, and words on their larger side, in which a copy may differ. One fact takes more than one where words agree with it."""
+MOST_PIECES = 20
+"""CHOSEN: lines and sentences that are taken away from around a copy."""
+LONGEST_TEXT = 20_000
+"""CHOSEN: characters of a response or of a reply that is compared as a whole."""
+LONGEST_PHRASE = 8
+"""CHOSEN: words of a phrase that is replaced, and of what replaces it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """An altered copy and where it differs."""
+
+    text: str
+    edits: tuple[Edit, ...]
+
+
+def replaced(original: str, reply: str, finish: Finish) -> Copy | str:
+    """The response with the phrase replaced that the reply names, or a reason.
+
+    Reasons: those of `flaw` and `altered_`; `nothing_to_replace` (the reply says NONE), `no_replacement_named`, `phrase_not_found`,
+    `phrase_not_unique`, `phrase_too_long`, `whole_response_replaced`, `only_typography`, `new_markdown`.
+    """
+    if (reason := flaw(reply, finish)) is not None:
+        return f"altered_{reason}"
+    named = _named(_as_in(original, spoken(reply)))
+    if isinstance(named, str):
+        return named
+    old, new = named
+    if len(words(old)) > LONGEST_PHRASE or len(words(new)) > LONGEST_PHRASE:
+        return "phrase_too_long"
+    if essence(old) == essence(new):
+        return "only_typography"
+    places = re.findall(_whole(old), original) or re.findall(_whole(old), original, re.IGNORECASE)
+    if len(places) != 1:
+        return "phrase_not_unique" if places else "phrase_not_found"
+    before, after = original.split(places[0]) if original.count(places[0]) == 1 else re.split(_whole(places[0]), original)
+    if not re.search(r"\w", before + after):
+        return "whole_response_replaced"
+    if _markdown(new) > _markdown(old):
+        return "new_markdown"
+    start, new = _fitting(before, new)
+    return Copy(text=before[:start] + new + after, edits=locate(before[start:] + places[0], new))
+
+
+_LABELLED = re.compile(r"^\W*(FROM|TO)\b\W*?[:：][ \t*_]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_NONE = re.compile(r"\W*(?:FROM\W*)?NONE\W*", re.IGNORECASE)
+_PAIRS = ('""', "''", "“”", "‘’", "``", "«»", "「」", "„“", "<>", "[]", "**", "__")
+
+
+def _named(reply: str) -> tuple[str, str] | str:
+    """The two phrases of a reply, or a reason."""
+    if _NONE.match(reply):
+        return "nothing_to_replace"
+    lines = {label.upper(): _bare(phrase) for label, phrase in _LABELLED.findall(reply)}
+    old, new = lines.get("FROM", ""), lines.get("TO", "")
+    if not old or not new:
+        return "no_replacement_named"
+    if old[-1] in ".,;!?。，" and new[-1] != old[-1]:
+        old = old[:-1]
+    elif new[-1] in ".,;!?。，" and old[-1] != new[-1]:
+        new = new[:-1]
+    return (old, new) if old and new else "no_replacement_named"
+
+
+def _bare(phrase: str) -> str:
+    """A phrase without white space, quotation marks or emphasis around it."""
+    phrase = phrase.strip()
+    while len(phrase) > 2 and phrase[0] + phrase[-1] in _PAIRS:
+        phrase = phrase[1:-1].strip()
+    return phrase
+
+
+def _whole(phrase: str) -> str:
+    """A pattern of the phrase that does not begin or end inside a word, in scripts with spaces between words."""
+    before = r"(?<!\w)" if _spaced(phrase[0]) else ""
+    after = r"(?!\w)" if _spaced(phrase[-1]) else ""
+    return before + re.escape(phrase) + after
+
+
+def _spaced(character: str) -> bool:
+    return character.isalnum() and len(words(character * 2)) == 1
+
+
+def _fitting(before: str, new: str) -> tuple[int, str]:
+    """The new phrase with the capital and the article that it wants, so that neither gives the copy away, and where it starts."""
+    if not before or re.search(r"[.!?]\s+$|\n\s*$", before):
+        new = new[0].upper() + new[1:]
+    article = re.search(r"\b[Aa]n? $", before)
+    start = article.start() if article else len(before)
+    return start, re.sub(r"^([Aa])n? (?=([A-Za-z]+))", _article, before[start:] + new)
+
+
+def _article(found: re.Match[str]) -> str:
+    vowel = re.match(r"[aeiou]|hour|honest|heir", found[2], re.IGNORECASE) and not re.match("uni|us[eu]|eu|one", found[2], re.IGNORECASE)
+    return f"{found[1]}n " if vowel else f"{found[1]} "
+
+
+def rewritten(original: str, reply: str, finish: Finish) -> Copy | str:
+    """The copy that a reply holds, or a reason.
+
+    Reasons: those of `flaw` and `altered_`; `too_long`, `unchanged`, `only_typography` (spelling, case, Markdown or punctuation), `not_a_copy`,
+    `too_many_edits`, `changed_at_both_ends` (or longer at one), `new_markdown`.
+    """
+    if (reason := flaw(reply, finish)) is not None:
+        return f"altered_{reason}"
+    if max(len(original), len(reply)) > LONGEST_TEXT:
+        return "too_long"
+    copy = _unwrapped(original.strip(), _as_in(original, spoken(reply)))
+    if copy == original.strip():
+        return "unchanged"
+    if essence(copy) == essence(original):
+        return "only_typography"
+    edits = locate(original, copy)
+    if (reason := _strange(original, copy, edits)) is not None:
+        return reason
+    return Copy(text=copy, edits=edits)
+
+
+def _as_in(original: str, reply: str) -> str:
+    """The reply without the backslashes that the request's `defuse` has put into the original."""
+    return reply if "\\" in original else reply.replace("\\", "")
+
+
+def _strange(original: str, copy: str, edits: tuple[Edit, ...]) -> str | None:
+    """Why a copy that differs is none of one response with one other fact."""
+    before, after = words(original), words(copy)
+    stems = [Counter(word[:3].casefold() for word in side) for side in (before, after)]
+    if 2 * (stems[0] & stems[1]).total() < 0.5 * (len(before) + len(after)):
+        return "not_a_copy"
+    if len(edits) > MOST_EDITS or sum(max(len(words(edit.before)), len(words(edit.after))) for edit in edits) > MOST_WORDS:
+        return "too_many_edits"
+    first, last = before[:1] != after[:1], before[-1:] != after[-1:]
+    grown = (first and not edits[0].before) or (last and not edits[-1].before)
+    if grown or (first and last and len(edits) > 1):
+        return "changed_at_both_ends"
+    return "new_markdown" if _markdown(copy) > _markdown(original) else None
+
+
+def _markdown(text: str) -> int:
+    return len(re.findall(r"\*\*|__|`|^#{1,6} |^[-*+] |^\d+\. ", text, re.MULTILINE))
+
+
+_SEGMENT = re.compile(
+    r"[(（\[]?[^\n.!?。！？:：(（\[]*(?:(?:[.!?](?![\s)\"”*_]|$)|[:：](?=[^\W_])|(?<!\s)[(（\[])[^\n.!?。！？:：(（\[]*)*"
+    r"[.!?。！？:：]*[)）\"”’*_\]]*\s*"
+)
+"""A line, a sentence, or a label with its colon, with the white space after it."""
+
+
+def _unwrapped(original: str, reply: str) -> str:
+    """The part of a reply that copies the original: without leading and trailing pieces that the original does not have.
+
+    A reply may lose as many pieces (lines, sentences, labels with a colon) as it has more than the original, from either end, while
+    most words of the piece are more than the original has.
+    """
+    reply = _unquoted(original, _QUOTE_MARKS.sub("", reply) if _quotes(reply) and not _quotes(original) else reply)
+    pieces = deque(_pieces(reply))
+    spare = min(len(pieces) - len(_pieces(original)), MOST_PIECES)
+    surplus = Counter(words(reply.casefold()))
+    surplus.subtract(words(original.casefold()))
+    while spare > 0 and len(pieces) > 1:
+        if _foreign(pieces[0], surplus):
+            piece = pieces.popleft()
+        elif _foreign(pieces[-1], surplus):
+            piece = pieces.pop()
+        else:
+            break
+        surplus.subtract(words(piece.casefold()))
+        spare -= 1
+    return _unquoted(original, "".join(pieces).strip())
+
+
+_QUOTE_MARKS = re.compile(r"^> ?", re.MULTILINE)
+
+
+def _quotes(text: str) -> bool:
+    """Whether each line is marked as a quotation."""
+    return all(line.startswith(">") for line in text.splitlines() if line.strip())
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece for piece in _SEGMENT.findall(text) if piece]
+
+
+def _foreign(piece: str, surplus: Counter[str]) -> bool:
+    """Whether most words of a piece are not the original's."""
+    own = Counter(word for word in words(piece.casefold()) if word[0].isalnum())
+    return 2 * sum(min(count, max(0, surplus[word])) for word, count in own.items()) > own.total() or not own
+
+
+def _unquoted(original: str, copy: str) -> str:
+    """The copy without quotation marks around it, where the original has none."""
+    around = copy[:1] + copy[-1:]
+    if len(copy) > 2 and around in _PAIRS and original[:1] + original[-1:] != around and not original.startswith(copy[0]):
+        return copy[1:-1].strip()
+    return copy
+
+
+_LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•>]|\d[.)])\s", re.MULTILINE)
+_ESSENTIAL = re.compile(rf"(?<![\w.])[-+]?\d+(?:[.,:/]\d+)*|[{JOINED}]|[^\W{JOINED}]+(?:'\w+)*|[^\w\s]")
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, "‘’‚`´"), "'")
+_SPELLINGS = tuple((re.compile(old), new) for old, new in SAME_SPELLING)
+
+
+def essence(text: str) -> str:
+    """What a text says however it is typed: no case, spaces, punctuation, Markdown or articles; signs, currencies and numbers stay."""
+    text = unicodedata.normalize("NFKC", _LIST_MARK.sub(" ", text).translate(_DASHES)).casefold().translate(_DASHES)
+    for old, new in _SPELLINGS:
+        text = old.sub(new, text)
+    kept = (NUMERALS.get(token, token) for token in _ESSENTIAL.findall(text) if token not in ("a", "an", "the") and _says(token))
+    return "".join(f"|{token}|" if token[-1].isdigit() else token for token in kept)
+
+
+def _says(token: str) -> bool:
+    return token[-1].isalnum() or token in "%°" or (token not in "|~" and unicodedata.category(token[0]) in ("Sc", "So", "Sm"))
