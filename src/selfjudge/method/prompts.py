@@ -9,7 +9,7 @@ character. Everything else stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -78,20 +78,29 @@ def defuse(text: str, marks: tuple[str, ...]) -> str:
 
     Once is enough: the result is its own.
     """
-    while breaks := _breaks(plain(text), marks):  # again where broken ones have overlapped
-        pieces = [text[start:end] for start, end in pairwise((0, *sorted(breaks), len(text)))]
-        text = "\\".join(pieces)
+    seen = plain(text)
+    for find in (lambda: _standing_marks(seen, marks), lambda: control_tokens(seen), lambda: _standing_verdicts(seen)):
+        while ends := {found.end() for found in find()}:  # again, for marks that overlap themselves
+            text, seen = _broken(text, ends), _broken(seen, ends)
     return text
 
 
-def _breaks(text: str, marks: tuple[str, ...]) -> set[int]:
-    """Where a backslash is missing: before the last character of what passes for a part of the template or of a chat."""
+def _broken(text: str, ends: Iterable[int]) -> str:
+    """The text with a backslash before the last character of each mark that ends there."""
+    return "\\".join(text[start:stop] for start, stop in pairwise((0, *sorted(end - 1 for end in ends), len(text))))
+
+
+def _standing_marks(text: str, marks: tuple[str, ...]) -> Iterator[re.Match[str]]:
+    """What passes for a delimiter, in a text without look-alikes."""
     squeezed = _squeezed(text)
-    standing = [found.end() for start, mark in _patterns(marks) if start in squeezed for found in mark.finditer(text)]
-    standing += [found.end() for found in control_tokens(text)]
-    standing += [found.end() for found in _ANCHOR.finditer(text) if _is_verdict(found[1] or found[2])]
-    standing += [found.end() for found in _BRACKETS.finditer(text) if _resembles(found[1], marks)]
-    return {end - 1 for end in standing}
+    for start, mark in _patterns(marks):
+        if start in squeezed:
+            yield from mark.finditer(text)
+    yield from (found for found in _BRACKETS.finditer(text) if _resembles(found[1], marks))
+
+
+def _standing_verdicts(text: str) -> Iterator[re.Match[str]]:
+    return (found for found in _ANCHOR.finditer(text) if _is_verdict(found[1] or found[2]))
 
 
 def _squeezed(text: str) -> str:
