@@ -65,12 +65,21 @@ def placeholders(template: str) -> set[str]:
 
 @lru_cache
 def delimiters(template: str) -> tuple[str, ...]:
-    """The literal lines that touch a placeholder and hold a letter and more than letters: what tells a model where a value ends."""
+    """The literal lines that touch a placeholder and hold more than letters: what tells a model where a value ends.
+
+    Not those that cannot be broken, such as the quotes of `"{first}"`.
+    """
     found: set[str] = set()
     for piece in PLACEHOLDER.split(template)[::2]:
         lines = [line.strip() for line in piece.strip().splitlines()]
-        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and re.search(r"\w", line))
+        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and _breakable(line))
     return tuple(sorted(found, key=lambda line: (-len(line), line)))
+
+
+def _breakable(mark: str) -> bool:
+    """Whether a backslash ends a mark, and ordinary text is spared: `"` and `**` stand in every other answer."""
+    size = len("".join(mark.split()))
+    return "\\" not in mark and (size > 2 or (size == 2 and re.search(r"\w", mark) is not None))
 
 
 def defuse(text: str, marks: tuple[str, ...]) -> str:
@@ -110,11 +119,11 @@ def _squeezed(text: str) -> str:
 
 @lru_cache
 def _patterns(marks: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each mark squeezed, and the pattern of all its spellings. A single character is no mark: it cannot be broken."""
+    """Each mark squeezed, and the pattern of all its spellings."""
     between = rf"[\s{UNSEEN}]*"
     spelled = ["".join(plain(mark).split()) for mark in marks]
     return tuple(
-        (_squeezed(mark), re.compile(between.join(map(re.escape, mark)), re.IGNORECASE)) for mark in spelled if len(mark) > 1
+        (_squeezed(mark), re.compile(between.join(map(re.escape, mark)), re.IGNORECASE)) for mark in spelled if _breakable(mark)
     )
 
 
