@@ -113,7 +113,9 @@ class OpenRecipe(Section):
     alteration: SamplingRecipe = SamplingRecipe()
     model: Literal["base", "judge"] = "base"
     """REPORTED: the same model writes and alters. Whether base or current judge is CHOSEN."""
-    templates: dict[str, str] = Field(default_factory=lambda earlier: default_templates(earlier.get("mode", "replace")), min_length=1)
+    templates: dict[str, str] = Field(
+        default_factory=lambda earlier: default_templates(earlier.get("mode", "replace")), min_length=1
+    )
     """Requests for one error, by name, as `mode` wants them; drawn by seed among those that a response offers. Several variants:
     REPORTED; wording: CHOSEN. Placeholders: {images} {question} {response}."""
     length_ratio: float | None = Field(None, gt=1)

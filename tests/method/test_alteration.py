@@ -1,10 +1,10 @@
-"""An altered copy is checked for what makes it useless, and its edits are located word by word."""
+"""Useless responses have a reason, edits are located word by word, and only what a response offers is asked for."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfjudge.method.alteration import copy_flaw, default_templates, flaw, locate, words
+from selfjudge.method.alteration import INSTRUCTIONS, Mode, default_templates, flaw, locate, offered, words
 from selfjudge.types import Edit, Finish
 
 
@@ -14,6 +14,7 @@ from selfjudge.types import Edit, Finish
         ("A red ball.", Finish.STOP, None),
         ("", Finish.STOP, "empty"),
         ("  \n", Finish.STOP, "empty"),
+        ("<think>A red ball?", Finish.STOP, "empty"),
         ("A red", Finish.LENGTH, "cut_off"),
         ("", Finish.ERROR, "failed"),
         ("I'm sorry, but I can't see images.", Finish.STOP, "refused"),
@@ -25,25 +26,6 @@ from selfjudge.types import Edit, Finish
 )
 def test_a_useless_response_has_a_reason(text: str, finish: Finish, reason: str | None):
     assert flaw(text, finish) == reason
-
-
-@pytest.mark.parametrize(
-    ("altered", "reason"),
-    [
-        ("A blue ball.", None),
-        ("A red ball.", "unchanged"),
-        (" A red ball. ", "unchanged"),
-        ("a  RED ball .", "only_spacing_or_case"),
-        ("", "altered_empty"),
-        ("I'm sorry, I can't do that.", "altered_refused"),
-    ],
-)
-def test_a_useless_copy_has_a_reason(altered: str, reason: str | None):
-    assert copy_flaw("A red ball.", altered, Finish.STOP) == reason
-
-
-def test_a_copy_that_was_cut_off_is_not_used():
-    assert copy_flaw("A red ball.", "A blue", Finish.LENGTH) == "altered_cut_off"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +42,7 @@ def test_a_copy_that_was_cut_off_is_not_used():
         ("a big ball", "a ball", (Edit(before="big", after=""),)),
         ("a ball.", "a ball!", (Edit(before=".", after="!"),)),
         ("same", "same", ()),
+        ("有一只猫。", "有两只猫。", (Edit(before="一", after="两"),)),
     ],
 )
 def test_edits_are_located_by_whole_words(before: str, after: str, edits: tuple[Edit, ...]):
@@ -71,6 +54,30 @@ def test_texts_with_other_words_have_an_edit_and_texts_with_the_same_have_none(b
     assert bool(locate(before, after)) == (words(before) != words(after))
 
 
-def test_every_default_template_shows_the_image_the_request_and_the_response():
-    for template in default_templates().values():
+def test_differences_in_texts_too_long_to_align_are_one_edit():
+    before, after = "a b " * 2_000, "b b a " * 2_000
+    assert len(locate(before, after)) == 1
+
+
+@pytest.mark.parametrize("mode", ["replace", "rewrite"])
+def test_every_default_template_shows_the_image_the_request_and_the_response(mode: Mode):
+    for template in default_templates(mode).values():
         assert {"{images}", "{question}", "{response}"} <= set(template.split())
+
+
+@pytest.mark.parametrize(
+    ("response", "names"),
+    [
+        ("It is a heron.", ["identity"]),
+        ("A heron is above the two ducks.", ["count", "identity", "position"]),
+        ('A red sign says "Open".', ["attribute", "identity", "text"]),
+        ("The man is reading.", ["action", "identity"]),
+        ("桌上有猫", sorted(INSTRUCTIONS)),
+    ],
+)
+def test_only_what_a_response_offers_is_asked_for(response: str, names: list[str]):
+    assert offered(response, INSTRUCTIONS) == names
+
+
+def test_instructions_of_ones_own_are_always_asked_for():
+    assert offered("It is a heron.", ["mine", "count"]) == ["mine"]

@@ -1,4 +1,4 @@
-"""The last anchored verdict counts; anything else is a reason, never a guess."""
+"""The last anchor decides; anything but one offered letter is a reason, never a guess."""
 
 import math
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfjudge.chat import Completion, Token
-from selfjudge.method.verdicts import parse, probability
+from selfjudge.method.verdicts import parse, parse_with_tie, probability
 from selfjudge.types import Finish, Problem, Verdict
 
 
@@ -17,13 +17,14 @@ from selfjudge.types import Finish, Problem, Verdict
         ("[[A]]", Verdict.FIRST),
         ("so I choose [[B]].", Verdict.SECOND),
         ("[[ A ]]", Verdict.FIRST),
-        ("First I thought [[A]], but no: [[B]]", Verdict.SECOND),
-        ("[[B]] or rather [[A]]", Verdict.FIRST),
+        ("First I thought [[A]].\nBut no: [[B]]", Verdict.SECOND),
+        ("First I thought [[A]], but no: [[B]]", Problem.CONTRADICTORY),
+        ("[[B]] or rather [[A]]", Problem.CONTRADICTORY),
         ("[[A/B]]", Problem.CONTRADICTORY),
         ("[[A]] [[A, B]]", Problem.CONTRADICTORY),
-        ("[[A]] then [[C]]", Verdict.FIRST),
-        ("[[C]]", Problem.NO_VERDICT),
-        ("[[a]]", Problem.NO_VERDICT),
+        ("[[A]] then [[C]]", Problem.NOT_OFFERED),
+        ("[[C]]", Problem.NOT_OFFERED),
+        ("[[a]]", Problem.NOT_OFFERED),
         ("[A]", Problem.NO_VERDICT),
         ("A is better", Problem.NO_VERDICT),
         ("[[A] ]", Problem.NO_VERDICT),
@@ -32,6 +33,114 @@ from selfjudge.types import Finish, Problem, Verdict
 )
 def test_a_reply_is_read_to_a_verdict_or_a_problem(text: str, read: Verdict | Problem):
     assert parse(text) is read
+
+
+FIRST, SECOND, NONE = Verdict.FIRST, Verdict.SECOND, None
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("So, [[B]].", SECOND),
+        ("Verdict: **[[A]]**.", FIRST),
+        ("> [[B]]", SECOND),
+        ("1. x\n2. [[A]]", FIRST),
+        ("$$[[B]]$$", SECOND),
+        ("\\boxed{[[A]]}", FIRST),
+        ("~~~\n[[B]]\n~~~", SECOND),
+        ("<b>[[A]]</b>", FIRST),
+        ("［［Ｂ］］", SECOND),
+        ("[［A］]", FIRST),
+        ("【【B】】", SECOND),
+        ("[[ __A__ ]]", FIRST),
+        ("[[_B_]]", SECOND),
+        ('[["A"]]', FIRST),
+        ("[[\u2060A\u2060]]", FIRST),
+        ("[[\ufeffB]]", SECOND),
+        ("[\u200b[A]\u200b]", FIRST),
+        ("\\[\\[ B \\]\\]", SECOND),
+        ("**\\[\\[B\\]\\]**", SECOND),
+        ("If response A is better I write [[A]]; if response B is better I write [[B]].", NONE),
+        ("Format: [[A]]/[[B]]", NONE),
+        ("I have to choose [[A]] or [[B]]:", NONE),
+        ("Wenn Antwort A besser ist, [[A]], sonst [[B]].", NONE),
+        ("- [[A]]: response A is better\n- [[B]]: response B is better", NONE),
+        ("* [[A]] means the first is better\n* [[B]] means the second is better", NONE),
+        ("如果回答A更好，输出[[A]]\n如果回答B更好，输出[[B]]", NONE),
+        ("[[A]] when response A is better", NONE),
+        ("Write [[B]] if the second response is better.", NONE),
+        ("| [[A]] | [[B]] |", NONE),
+        ("[[B]], not [[A]].", NONE),
+        ("[[A]] beats [[B]]", NONE),
+        ("[[A]] (not [[B]])", NONE),
+        ("[[A]]\n[[B]]", NONE),
+        ("[[A&B]]", NONE),
+        ("[[A = B]]", NONE),
+        ("[[A, B]]", NONE),
+        ("[[AB]]", NONE),
+        ("[[A]] [[C]]", NONE),
+        ("First [[A]].\n[[E]]", NONE),
+        ("[[B]]\n[[?]]", NONE),
+        ("[[A]] … no.\n[[undecided]]", NONE),
+        ("[[B]]\n[[Both]]", NONE),
+        ("[[A]]\n[[ ]]", NONE),
+        ("[[A]]\n[[Response B]]", NONE),
+        ("[[B]]\n[[same]]", NONE),
+        ("<thinking>[[A]]</thinking>\nBoth are fine.", NONE),
+        ("[THINK]so [[B]][/THINK][[A]]", FIRST),
+        ("<think>[[A]]", NONE),
+        ("◁think▷[[A]]◁/think▷ [[B]]", SECOND),
+        ("<|channel|>analysis<|message|>[[A]]<|end|><|start|>assistant<|channel|>final<|message|>[[B]]", SECOND),
+        ('Response B says "the right verdict is [[B]]", but this is a trick. The image shows neither.', NONE),
+        ("The text 'choose [[A]]' in Response A is no argument.", NONE),
+        ("Response A contains “[[A]]” as its last words, and describes no image.", NONE),
+        ("«Der Sieger ist [[A]]», schreibt Antwort A.", NONE),
+        ('Response A claims "[[A]]" at its end, yet Response B is right.\n[[B]]', SECOND),
+        ('My verdict: "[[B]]"', SECOND),
+        ('"[[A]]"', FIRST),
+        ("Verdict:\n\n[[A]]\n", FIRST),
+        ("[[A]]\n\nThe hull is green.", FIRST),
+        ("[[B]] because the door is shut", SECOND),
+        ('Response A calls it "red". It is "blue". [[B]]', SECOND),
+        ("[[A]]<|endoftext|>", FIRST),
+        ("[[B]]<eos>", SECOND),
+        ("[[A]]<｜end▁of▁sentence｜>", FIRST),
+        ("Die Antwort B ist richtig.\n[[B]]", SECOND),
+        ("回答Aが正しい。\n[[A]]", FIRST),
+        ("Je choisis [[A]].", FIRST),
+        ("Initially [[B]].\nBut no.\n**Final: [[A]]**", FIRST),
+        ("Neither [[A]] nor [[B]].\n\nStill, [[B]]", SECOND),
+        ("Verdict: A", NONE),
+        ("(A)", NONE),
+        ("[[A", NONE),
+        ("[A]]", NONE),
+        ("[[a]]", NONE),
+        ("[[А]]", FIRST),
+        ("`[[A]]` or `[[B]]`", NONE),
+        ("[[B]]?\n[[A]]!", FIRST),
+        ("[[A]] — final.", FIRST),
+        ("Both deserve [[A]] and [[B]].", NONE),
+        ("Verdict: [[A]] if response A is better, Verdict: [[B]] if response B is better.", NONE),
+        ("[[A]] it is, for if response B were right there would be a dog.", FIRST),
+        ("It's the baker's cat that's red; it isn't B's. [[A]]", FIRST),
+    ],
+)
+def test_spellings_echoes_legends_quotations_and_thoughts(text: str, verdict: Verdict | None):
+    read = parse(text)
+    assert (read if isinstance(read, Verdict) else None) is verdict
+
+
+def test_a_tie_is_read_where_it_was_offered():
+    assert parse_with_tie("[[A]]?\nNo: [[C]]") is Problem.TIE
+    assert parse_with_tie("[[C]]\n[[B]]") is SECOND
+    assert parse_with_tie("[[A]], [[B]] or [[C]]") is Problem.CONTRADICTORY
+
+
+def test_the_probability_is_read_at_the_verdict_and_not_in_a_thought_or_a_quotation():
+    thought = Token(text="<think>[[A]]</think> ", logprobs=())
+    verdict = Token(text="[[B]]", logprobs=(("[[A]]", math.log(0.3)), ("[[B]]", math.log(0.7))))
+    quoted = Token(text='\nIt says "[[A]]" and no more.', logprobs=())
+    assert probability(completion(thought, verdict, quoted)) == pytest.approx(0.3)
 
 
 def test_a_reply_that_was_cut_off_has_no_verdict():
@@ -49,7 +158,7 @@ def test_no_text_crashes_the_reading_or_leaves_the_offered_set(text: str, finish
 
 @given(st.text(), st.sampled_from(["A", "B"]))
 def test_a_verdict_at_the_end_counts_whatever_came_before(text: str, letter: str):
-    assert parse(f"{text} [[{letter}]]") is (Verdict.FIRST if letter == "A" else Verdict.SECOND)
+    assert parse(f"{text}\n\n[[{letter}]]") is (Verdict.FIRST if letter == "A" else Verdict.SECOND)
 
 
 def completion(*tokens: Token) -> Completion:

@@ -38,7 +38,9 @@ _SQUARE = ("inst", "img", "args", "prefix", "suffix", "middle", "available_tools
 """Names that are control tokens in square brackets, in either case."""
 
 _NAMED = re.compile(rf"<{UNSEEN}*/?([A-Za-z_][\w.{UNSEEN}-]{{0,60}})/?{UNSEEN}*>|<{UNSEEN}*0x[0-9A-Fa-f]{{2}}{UNSEEN}*>")
-_PIPED = re.compile(rf"<[ {UNSEEN}]?\|[^<>|\s\\]{{0,40}}(?: [^<>|\s\\]{{1,40}})?[ {UNSEEN}]?(?:\|[ {UNSEEN}]?)?>|<[^<>|\s\\]{{1,40}}\|>|\[\|[\w ]{{1,40}}\|\]")
+_PIPED = re.compile(
+    rf"<[ {UNSEEN}]?\|[^<>|\s\\]{{0,40}}(?: [^<>|\s\\]{{1,40}})?[ {UNSEEN}]?(?:\|[ {UNSEEN}]?)?>|<[^<>|\s\\]{{1,40}}\|>|\[\|[\w ]{{1,40}}\|\]"
+)
 _BRACKETED = re.compile(rf"\[{UNSEEN}*/?([A-Za-z][\w{UNSEEN}]{{0,60}}){UNSEEN}*\]")
 _ROLE = re.compile(
     rf"^[ \t{UNSEEN}]*(?:(?:USER|ASSISTANT|SYSTEM|HUMAN|GPT|Human|Assistant)|#{{2,4}}[ \t]*(?i:human|user|assistant|system|instruction|response|input))[ \t{UNSEEN}]*:",

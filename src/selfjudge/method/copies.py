@@ -112,7 +112,9 @@ def _fitting(before: str, new: str) -> tuple[int, str]:
 
 
 def _article(found: re.Match[str]) -> str:
-    vowel = re.match(r"[aeiou]|hour|honest|heir", found[2], re.IGNORECASE) and not re.match("uni|us[eu]|eu|one", found[2], re.IGNORECASE)
+    vowel = re.match(r"[aeiou]|hour|honest|heir", found[2], re.IGNORECASE) and not re.match(
+        "uni|us[eu]|eu|one", found[2], re.IGNORECASE
+    )
     return f"{found[1]}n " if vowel else f"{found[1]} "
 
 

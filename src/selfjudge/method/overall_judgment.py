@@ -100,7 +100,9 @@ _CLAIMS = tuple(
     )
 )
 _NEGATION = re.compile(r"\b(?:not|never|no|hardly|cannot|untrue|false|neither|nor|\w+n't)\b")
-_NO_NEGATION = re.compile(r"\b(?:no|not|without(?: a)?|beyond(?: any)?) (?:doubt|question|only|just|merely)\b|\b(?:cannot|can't) be denied\b")
+_NO_NEGATION = re.compile(
+    r"\b(?:no|not|without(?: a)?|beyond(?: any)?) (?:doubt|question|only|just|merely)\b|\b(?:cannot|can't) be denied\b"
+)
 _TIE = re.compile(
     r"\bneither\b(?! the\b)|\bequal(?:ly)?\b|\b(?:a|is) (?:tie|draw)\b|\btied\b|\bno (?:clear )?(?:winner|preference|difference)\b"
     r"|\bcomparable\b|\bon (?:a )?par\b"

@@ -271,7 +271,11 @@ _NUMERALS = (
     "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать",
     "零 一 二 三 四 五 六 七 八 九 十",
 )
-NUMERALS = {word: str(value) for line in _NUMERALS for value, word in enumerate(line.split())} | {"两": "2", "兩": "2", "a dozen": "12"}
+NUMERALS = {word: str(value) for line in _NUMERALS for value, word in enumerate(line.split())} | {
+    "两": "2",
+    "兩": "2",
+    "a dozen": "12",
+}
 """Small numbers in words."""
 
 SAME_SPELLING = (

@@ -18,7 +18,9 @@ _LONGEST = 3_000
 _MARKUP = re.compile(r"[*_`#>]+")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”]{0,200}”|„[^“”]{0,200}[“”]|«[^»]{0,200}»|「[^」]{0,200}」|『[^』]{0,200}』")
 _SENTENCE = re.compile(r"[^.!?\n。！？।؟]+[.!?\n。！？।؟]*")
-_CONCEDES = re.compile(r"\W*(?:while|although|though|even (?:though|if)|aunque|obwohl|bien que|embora|sebbene|хотя|虽然|雖然)[^,，]+[,，]")
+_CONCEDES = re.compile(
+    r"\W*(?:while|although|though|even (?:though|if)|aunque|obwohl|bien que|embora|sebbene|хотя|虽然|雖然)[^,，]+[,，]"
+)
 _TURN = re.compile(TURN)
 _APOLOGY = re.compile(APOLOGY)
 _UNABLE = re.compile(UNABLE)

@@ -30,7 +30,9 @@ _LAST = 100
 """Anchors that are looked at, from the last one back."""
 _AROUND = f" \t*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
-_QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|„[^“”\n]{0,200}[“”]|«[^»\n]{0,200}»|「[^」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)")
+_QUOTED = re.compile(
+    r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|„[^“”\n]{0,200}[“”]|«[^»\n]{0,200}»|「[^」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"
+)
 _IF = r"(?:if|when|should|wenn|falls|si|se|als|если|如果|若|もし)"
 _NOUN = r"(?:the |la |le |die |el |o |a )?(?:first|second|response|answer|assistant|antwort|respuesta|resposta|risposta|réponse|ответ|回答|答案|回复)"
 _RULE_AFTER = re.compile(rf"\W{{0,4}}{_IF} ?{_NOUN}", re.IGNORECASE)

@@ -1,0 +1,135 @@
+"""No text makes a text function slow: 100 kB of anything are read in less than 50 ms of the processor."""
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from selfjudge.method import alteration, copies, overall_judgment, prompts, refusals, thinking, verdicts
+from selfjudge.types import Finish
+
+SIZE, LIMIT = 100_000, 0.05
+
+UNITS = (
+    *(
+        ".",
+        " ",
+        "\n",
+        "1",
+        "1,",
+        "1.",
+        "word ",
+        "a",
+        "a-",
+        "A.",
+        "[",
+        "(",
+        "[[",
+        "]]",
+        "<",
+        "<|",
+        '"',
+        "“",
+        "'",
+        "*",
+        "**",
+        "_",
+        "!?",
+        "|",
+        "#",
+        ": ",
+    ),
+    *(
+        "é",
+        "图",
+        "图。",
+        "\u200b",
+        "\u0301",
+        "[[A]] ",
+        "[[A]]\n",
+        "[[A]",
+        "\\[\\[A",
+        '"[[A]]" x ',
+        "“[[A]]",
+        "<s>",
+        "<think>",
+        "</think>",
+        "USER: ",
+    ),
+    *(
+        "[Response A ",
+        "[Response A ends] ",
+        "FROM: a\nTO: b\n",
+        "- a\n",
+        "> ",
+        "(error ",
+        "the cat ",
+        "if response ",
+        "I cannot ",
+        "I'm sorry ",
+        "I ",
+    ),
+    *(
+        "no image ",
+        "it is not ",
+        "as an ",
+        "je ne ",
+        "ich kann ",
+        "не ",
+        "Answer 1 is better ",
+        "overall judgment: ",
+        "neither ",
+        "because ",
+        "答案1更好",
+    ),
+)
+
+MARKS = prompts.delimiters(prompts.JUDGE)
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "parse": verdicts.parse,
+    "place of a letter": verdicts.LETTER.place,
+    "place of a number": overall_judgment.NUMBER.place,
+    "robust": overall_judgment.robust,
+    "official": overall_judgment.official,
+    "spoken": thinking.spoken,
+    "refuses": refusals.refuses,
+    "flaw": lambda text: alteration.flaw(text, Finish.STOP),
+    "offered": lambda text: alteration.offered(text, alteration.INSTRUCTIONS),
+    "locate": lambda text: alteration.locate(text, text[5:] + "x"),
+    "rewritten": lambda text: copies.rewritten(text, "x" + text, Finish.STOP),
+    "rewritten from little": lambda text: copies.rewritten("A cat sits.", text, Finish.STOP),
+    "replaced": lambda text: copies.replaced(text, "FROM: cat\nTO: dog", Finish.STOP),
+    "replaced by much": lambda text: copies.replaced("A cat sits.", text, Finish.STOP),
+    "defuse": lambda text: prompts.defuse(text, MARKS),
+    "fill": lambda text: prompts.fill(prompts.JUDGE, {"question": "", "first": text, "second": ""}, ()),
+}
+
+
+def inputs() -> dict[str, str]:
+    rng = random.Random(0)
+    words = "the a cat dog red 3 image is not better answer sees because , . sign reads i cannot".split()
+    return {
+        **{unit: (unit * (SIZE // len(unit) + 1))[:SIZE] for unit in UNITS},
+        "prose": " ".join(rng.choice(words) for _ in range(SIZE // 4))[:SIZE],
+        "noise": "".join(rng.choice("ab .,\n[]<>|12\"'*:\\") for _ in range(SIZE)),
+        "a verdict and dots": "Overall Judgment: Answer 1 is better" + "." * SIZE,
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_hundred_kilobytes_are_read_in_a_twentieth_of_a_second(name: str):
+    slow = {unit: taken for unit, text in inputs().items() if (taken := least(FUNCTIONS[name], text)) > LIMIT}
+    assert not slow
+
+
+def least(function: Callable[[str], object], text: str) -> float:
+    """Seconds of the processor, the least of up to five tries: what else the machine does is not the function's."""
+    taken = float("inf")
+    for _ in range(5):
+        started = time.process_time()
+        function(text)
+        taken = min(taken, time.process_time() - started)
+        if taken < LIMIT / 2:
+            break
+    return taken
