@@ -182,7 +182,7 @@ def test_a_tie_must_be_called_one_where_ties_are_offered(tmp_path: Path, monkeyp
 def test_judgebench_forgives_an_unread_verdict_officially_and_not_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def says(request: Request) -> str:
         asked = str(request.messages[0].content)
-        return "no idea" if asked.index("this") > asked.index("that ") else "[[A]]"
+        return "no idea" if asked.rindex("this") > asked.rindex("that ") else "[[A]]"
 
     judged_by(says, monkeypatch)
     assert measured("oracle", tmp_path / "o", "judgebench", protocol="official")["overall"] == 0.5

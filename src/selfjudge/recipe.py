@@ -107,8 +107,8 @@ class OpenRecipe(Section):
     """Open prompts: the model's own answer against a copy with a deliberate error (STATED)."""
 
     mode: Mode = "replace"
-    """CHOSEN: the model names one phrase and a false one in its place, and the copy is made of these. `rewrite`: it writes the whole
-    copy (REPORTED)."""
+    """CHOSEN: the model names one phrase and a false one in its place, and the copy is made of these. `rewrite`: it writes the
+    whole copy (REPORTED)."""
     response: SamplingRecipe = SamplingRecipe()
     alteration: SamplingRecipe = SamplingRecipe()
     model: Literal["base", "judge"] = "base"

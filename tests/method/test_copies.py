@@ -15,7 +15,7 @@ COPIES = {
     LIST: LIST.replace("bucket", "sack"),
     BICYCLES: BICYCLES.replace("三", "五"),
     "The clock shows 10:15.": "The clock shows 10:45.",
-    "El perro duerme debajo de la mesa. Al lado hay un plato vacío.": "El perro duerme encima de la mesa. Al lado hay un plato vacío.",
+    "El perro duerme bajo la mesa. Al lado hay un plato.": "El perro duerme sobre la mesa. Al lado hay un plato.",
 }
 
 

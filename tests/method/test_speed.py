@@ -108,7 +108,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 
 def inputs() -> dict[str, str]:
     rng = random.Random(0)
-    words = "the a cat dog red 3 image is not better answer sees because , . sign reads i cannot".split()
+    words = ("the", "a", "cat", "red", "3", "image", "is", "not", "better", "answer", "because", ",", ".", "reads", "i", "cannot")
     return {
         **{unit: (unit * (SIZE // len(unit) + 1))[:SIZE] for unit in UNITS},
         "prose": " ".join(rng.choice(words) for _ in range(SIZE // 4))[:SIZE],

@@ -1,8 +1,8 @@
 """Stage I, open prompts: from a model's reply to an altered copy of a response, or to the reason why there is none.
 
-`replaced` builds the copy itself, from one phrase and what is to stand in its place. `rewritten` takes a copy that the model wrote, after
-taking away what is around it: thinking, a preamble, a note, a fence, a frame, quotation marks. Neither is used where nothing but the
-looks would differ, or where the copy could be told by them.
+`replaced` builds the copy itself, from one phrase and what is to stand in its place. `rewritten` takes a copy that the model
+wrote, after taking away what is around it: thinking, a preamble, a note, a fence, a frame, quotation marks. No copy is used where
+nothing but the looks would differ, or that could be told by them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .phrases import NUMERALS, SAME_SPELLING
 from .thinking import spoken
 
 MOST_EDITS, MOST_WORDS = 4, 10
-"""CHOSEN: places, and words on their larger side, in which a copy may differ. One fact takes more than one where words agree with it."""
+"""CHOSEN: places, and words on their larger side, in which a copy may differ. One fact takes several if words agree."""
 MOST_PIECES = 20
 """CHOSEN: lines and sentences that are taken away from around a copy."""
 LONGEST_TEXT = 20_000
@@ -38,8 +38,8 @@ class Copy:
 def replaced(original: str, reply: str, finish: Finish) -> Copy | str:
     """The response with the phrase replaced that the reply names, or a reason.
 
-    Reasons: those of `flaw` and `altered_`; `nothing_to_replace` (the reply says NONE), `no_replacement_named`, `phrase_not_found`,
-    `phrase_not_unique`, `phrase_too_long`, `whole_response_replaced`, `only_typography`, `new_markdown`.
+    Reasons: `altered_` and those of `flaw`; `nothing_to_replace` (the reply says NONE), `no_replacement_named`,
+    `phrase_not_found`, `phrase_not_unique`, `phrase_too_long`, `whole_response_replaced`, `only_typography`, `new_markdown`.
     """
     if (reason := flaw(reply, finish)) is not None:
         return f"altered_{reason}"
@@ -112,17 +112,16 @@ def _fitting(before: str, new: str) -> tuple[int, str]:
 
 
 def _article(found: re.Match[str]) -> str:
-    vowel = re.match(r"[aeiou]|hour|honest|heir", found[2], re.IGNORECASE) and not re.match(
-        "uni|us[eu]|eu|one", found[2], re.IGNORECASE
-    )
+    word = found[2].lower()
+    vowel = re.match(r"[aeiou]|hour|honest|heir", word) and not re.match("uni|us[eu]|eu|one", word)
     return f"{found[1]}n " if vowel else f"{found[1]} "
 
 
 def rewritten(original: str, reply: str, finish: Finish) -> Copy | str:
     """The copy that a reply holds, or a reason.
 
-    Reasons: those of `flaw` and `altered_`; `too_long`, `unchanged`, `only_typography` (spelling, case, Markdown or punctuation), `not_a_copy`,
-    `too_many_edits`, `changed_at_both_ends` (or longer at one), `new_markdown`.
+    Reasons: `altered_` and those of `flaw`; `too_long`, `unchanged`, `only_typography` (spelling, case, Markdown, punctuation),
+    `not_a_copy`, `too_many_edits`, `changed_at_both_ends` (or longer at one), `new_markdown`.
     """
     if (reason := flaw(reply, finish)) is not None:
         return f"altered_{reason}"
@@ -173,7 +172,7 @@ _SEGMENT = re.compile(
 def _unwrapped(original: str, reply: str) -> str:
     """The part of a reply that copies the original: without leading and trailing pieces that the original does not have.
 
-    A reply may lose as many pieces (lines, sentences, labels with a colon) as it has more than the original, from either end, while
+    A reply may lose as many pieces (lines, sentences, labels) as it has more than the original, from either end, while
     most words of the piece are more than the original has.
     """
     reply = _unquoted(original, _QUOTE_MARKS.sub("", reply) if _quotes(reply) and not _quotes(original) else reply)
@@ -226,13 +225,13 @@ _SPELLINGS = tuple((re.compile(old), new) for old, new in SAME_SPELLING)
 
 
 def essence(text: str) -> str:
-    """What a text says however it is typed: no case, spaces, punctuation, Markdown or articles; signs, currencies and numbers stay."""
+    """What a text says however it is typed: no case, spaces, punctuation, Markdown or articles; signs and numbers stay."""
     text = unicodedata.normalize("NFKC", _LIST_MARK.sub(" ", text).translate(_DASHES)).casefold().translate(_DASHES)
     for old, new in _SPELLINGS:
         text = old.sub(new, text)
-    kept = (NUMERALS.get(token, token) for token in _ESSENTIAL.findall(text) if token not in ("a", "an", "the") and _says(token))
-    return "".join(f"|{token}|" if token[-1].isdigit() else token for token in kept)
+    said = (NUMERALS.get(piece, piece) for piece in _ESSENTIAL.findall(text) if piece not in ("a", "an", "the") and _says(piece))
+    return "".join(f"|{piece}|" if piece[-1].isdigit() else piece for piece in said)
 
 
-def _says(token: str) -> bool:
-    return token[-1].isalnum() or token in "%°" or (token not in "|~" and unicodedata.category(token[0]) in ("Sc", "So", "Sm"))
+def _says(piece: str) -> bool:
+    return piece[-1].isalnum() or piece in "%°" or (piece not in "|~" and unicodedata.category(piece[0]) in ("Sc", "So", "Sm"))

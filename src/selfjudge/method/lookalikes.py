@@ -70,7 +70,7 @@ _SAME = {
     "y": "уүγ",
     "z": "ᴢ",
 }
-"""Latin letters and marks, and what looks the same: mostly Cyrillic, Greek, Armenian, Cherokee and Lisu. Source: Unicode UTS 39."""
+"""Latin letters and marks, and what looks the same: Cyrillic, Greek, Armenian, Cherokee, Lisu. Source: Unicode UTS 39."""
 
 _INVISIBLE = (
     *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),

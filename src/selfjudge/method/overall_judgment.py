@@ -74,16 +74,23 @@ _WORDS = (
 _SENTENCE = re.compile(r"([^.!?;\n。！？；]+)([.!?;\n。！？；]?)")
 _PART = re.compile(r"[,，、]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
 _REASON = re.compile(
-    r"(?:\b(?:because|since|given that|due to|in that|which|who|where|thanks to|for (?:it|its|the|being)|as (?:it|its|the|this|that|"
-    r"only|answer|he|she|they|there)|weil|denn|da|parce qu\w*|car|porque|pues|perché|поскольку|потому)\b|因为|因為|由于|なぜなら|왜냐하면)[^,]*"
+    r"(?:\b(?:because|since|given that|due to|in that|which|who|where|thanks to|for (?:it|its|the|being)|as (?:it|its|"
+    r"the|this|that|"
+    r"only|answer|he|she|they|there)|weil|denn|da|parce qu\w*|car|porque|pues|perché|поскольку|потому)\b|因为|因為|由于|なぜなら|"
+    r"왜냐하면)[^,]*"
 )
 _CONCEDED = re.compile(r"^\W*(?:although|though|while|whereas|even (?:if|though)|despite|obwohl|bien que|aunque|虽然|雖然)\b")
 _PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
 
-_POOR = r"(?:vague|verbose|wordy|generic|confusing|limited|misleading|repetitive|superficial|speculative|errors?|mistakes|inaccurate|incorrect)"
+_POOR = (
+    r"(?:vague|verbose|wordy|generic|confusing|limited|misleading|repetitive|superficial|speculative|errors?|"
+    r"mistakes|inaccurate|incorrect)"
+)
 _BETTER = (
-    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|more (?!{_POOR}\b)\w+|wins|winner|outperforms|beats|"
-    r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the )?(?:preference|win)|"
+    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|more (?!{_POOR}\b)\w+|wins|winner|"
+    rf"outperforms|beats|"
+    r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the "
+    r")?(?:preference|win)|"
     r"takes the win|(?:closer|nearer) to)"
 )
 _WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|less \w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
@@ -92,8 +99,10 @@ _CLAIMS = tuple(
     re.compile(pattern)
     for pattern in (
         rf"\banswer (?P<number>\d+) {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
-        r"\b(?:prefer|choose|select|pick|favou?r|recommend|(?:go|side) with|(?:vote|opt) for|lean towards?) answer (?P<number>\d+)\b",
-        r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response| one| choice)? "
+        r"\b(?:prefer|choose|select|pick|favou?r|recommend|(?:go|side) with|(?:vote|opt) for|lean towards?) answer "
+        r"(?P<number>\d+)\b",
+        r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response|"
+        r" one| choice)? "
         r"(?:is|goes to|would be|for|answer) (?:answer )?(?P<number>\d+)\b",
         r"\banswer (?P<number>\d+) (?:> ?)+answer \d+\b",
         r"\banswer \d+ (?:< ?)+answer (?P<number>\d+)\b",
@@ -104,7 +113,8 @@ _NO_NEGATION = re.compile(
     r"\b(?:no|not|without(?: a)?|beyond(?: any)?) (?:doubt|question|only|just|merely)\b|\b(?:cannot|can't) be denied\b"
 )
 _TIE = re.compile(
-    r"\bneither\b(?! the\b)|\bequal(?:ly)?\b|\b(?:a|is) (?:tie|draw)\b|\btied\b|\bno (?:clear )?(?:winner|preference|difference)\b"
+    r"\bneither\b(?! the\b)|\bequal(?:ly)?\b|\b(?:a|is) (?:tie|draw)\b|\btied\b|\bno (?:clear )?(?:winner|preference|"
+    r"difference)\b"
     r"|\bcomparable\b|\bon (?:a )?par\b"
 )
 _DIGIT = re.compile(r"\d")
@@ -196,7 +206,7 @@ def _read(parts: Iterable[str]) -> Verdict | Problem:
 
 
 def _claimed(words: str) -> tuple[set[int], Problem | None]:
-    """The answers that a part of a sentence calls the better one, 0 for a number too long to be one of them; or what speaks against."""
+    """The answers that a part of a sentence calls better, 0 for a number too long to be one of them; or what speaks against."""
     claims = [found for pattern in _CLAIMS for found in pattern.finditer(words)]
     if _TOGETHER.search(words) or not claims:
         return set(), Problem.TIE if _TIE.search(words) or (claims and _TOGETHER.search(words)) else None

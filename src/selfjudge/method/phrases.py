@@ -1,4 +1,4 @@
-"""Words and wordings by language: how answers are compared, and how requests are declined. Data for `overall_judgment` and `refusals`.
+"""Words and wordings by language: how answers are compared, how requests are declined, how numbers are spelt. Data.
 
 Patterns are for texts in lower case with straight apostrophes. Each language is a row, so that another one is another row.
 """
@@ -14,7 +14,8 @@ def either(spaced: str, joined: str) -> str:
 
 
 ANSWER = either(
-    "(?:response|assistant|reply|option|candidate|model|solution)s?|réponses?|respuestas?|respostas?|risposta|antwort|ответ|jawaban|"
+    "(?:response|assistant|reply|option|candidate|model|solution)s?|réponses?|respuestas?|respostas?|risposta|antwort|"
+    "ответ|jawaban|"
     "yanıt|cevap|antwoord|odpowiedź|उत्तर|जवाब|الإجابة|الاجابة|إجابة",
     "答案|回答|回复|回覆|응답|답변",
 )
@@ -49,22 +50,29 @@ EQUAL = either(
 """What stands for `is better`, `is worse`, `not` and `equal` in other languages."""
 
 _HELP = (
-    r"help(?! \w+ing\b)|assist|aid|answer|respond|reply|comply|fulfil|fulfill|complete|do|provide|give|offer|support|engage|participate|continue|proceed|"
-    "process|generate|create|produce|write|add|insert|make|invent|alter|comment|discuss|talk|speak|speculate|guess|judge|rate|identify|"
-    "recogni[sz]e|name|reveal|disclose|share|confirm|describe|view|access|open|load|display|analy[sz]e|examine|interpret|assess|evaluate|"
-    "advise|diagnose|endorse|condone|promote|perform|carry out|accommodate|satisfy|lie|mislead|fabricate|introduce|falsify|handle|"
+    r"help(?! \w+ing\b)|assist|aid|answer|respond|reply|comply|fulfil|fulfill|complete|do|provide|give|offer|support|"
+    r"engage|participate|continue|proceed|"
+    "process|generate|create|produce|write|add|insert|make|invent|alter|comment|discuss|talk|speak|speculate|guess|"
+    "judge|rate|identify|"
+    "recogni[sz]e|name|reveal|disclose|share|confirm|describe|view|access|open|load|display|analy[sz]e|examine|"
+    "interpret|assess|evaluate|"
+    "advise|diagnose|endorse|condone|promote|perform|carry out|accommodate|satisfy|lie|mislead|fabricate|introduce|"
+    "falsify|handle|"
     "translate|transcribe|look at|go into|be of help|deceive|state|say who|say anything|tell you|grant|fake|read|check|verify"
 )
 _PICTURE = "(?:images?|pictures?|photos?|photographs?|attachments?|screenshots?|files?|pics?|visuals?)"
 _SPEAK = (
-    "guess|judge|make|comment|identify|discuss|speculate|assume|describe|provide|share|ask|use|label|stereotype|generali[sz]e|rate|rank|infer|"
-    "draw|diagnose|answer|respond|say|talk|refer|create|write|promote|encourage|engage|give|suggest|spread|mock|insult|do|name|mention|"
+    "guess|judge|make|comment|identify|discuss|speculate|assume|describe|provide|share|ask|use|label|stereotype|"
+    "generali[sz]e|rate|rank|infer|"
+    "draw|diagnose|answer|respond|say|talk|refer|create|write|promote|encourage|engage|give|suggest|spread|mock|insult|"
+    "do|name|mention|"
     "speak|call|compare|evaluate|assess|determine|attribute"
 )
 _WELL = r"(?:appropriate|ethical|acceptable|respectful|responsible|right|okay|ok|fair|accurate|proper|moral|my place)"
 _UNABLE = (
     r"(?:i |i'm |i am |i'd |i'll )?(?:really |simply |just |currently |also |unfortunately )*"
-    r"(?:cannot|can't|can not|couldn't|am unable to|unable to|not able to|won't be able to|will not be able to|won't|will not|not going to|"
+    r"(?:cannot|can't|can not|couldn't|am unable to|unable to|not able to|won't be able to|will not be able to|won't|"
+    r"will not|not going to|"
     r"don't have the (?:ability|capability|means) to|do not have the (?:ability|capability|means) to|refuse to|"
     r"(?:must|have to|need to|am going to|'ll) (?:refuse|decline) to|'d rather not|would rather not|(?:would )?prefer not to|"
     r"not (?:allowed|permitted|programmed|designed|trained|equipped|authori[sz]ed) to)"
@@ -74,17 +82,23 @@ _UNABLE = (
 REFUSES: tuple[str, ...] = (
     rf"(?:^|\bi(?:'m| am|'ll|'d)?\b[^.]{{0,30}}?){_UNABLE} (?:{_HELP})\b(?! (?:but|myself|it if|enough|"
     r"(?:it|this|that) enough|sense of|out\b))",
-    rf"\bi\b[^.]{{0,30}}?{_UNABLE} (?:see|find|detect|perceive|make out) (?:the|an|any|your|this|that)(?: (?:attached|uploaded|actual))? {_PICTURE}"
+    rf"\bi\b[^.]{{0,30}}?{_UNABLE} (?:see|find|detect|perceive|make out) (?:the|an|any|your|this|that)(?: (?:attached|"
+    rf"uploaded|actual))? {_PICTURE}"
     r"(?!s? (?:of|on|with|hang)\b)",
     rf"\bi\b[^.]{{0,30}}?{_UNABLE} see {_PICTURE}",
     rf"\bi\b[^.]{{0,30}}?{_UNABLE} (?:tell|say|determine|know) (?:you )?(?:who|whose|the identity)\b",
-    r"\bi(?:'m| am| do| don't|) ?(?:not|n't)?(?: really| feel)? (?:un)?comfortable (?:with|to|answering|making|doing|writing|\w+ing)|"
+    r"\bi(?:'m| am| do| don't|) ?(?:not|n't)?(?: really| feel)? (?:un)?comfortable (?:with|to|answering|making|doing|"
+    r"writing|\w+ing)|"
     r"\bi (?:do not|don't) feel comfortable|\bi(?:'m| am) (?:not|un) ?comfortable",
-    r"\bi(?:'m| am|'ll|'d| will| must| have to| need to|'ve)?(?: have to| going to| like to| prefer to| rather)? (?:decline|refuse|pass on this)\b",
-    rf"(?:\b(?:not|isn't|wouldn't be|never|hardly)(?: be)?(?: \w+)? |\b(?:in|un|ir|dis)){_WELL}(?: or \w+)?(?: (?:for|of) me)? to (?:{_SPEAK})\b",
-    rf"\bi (?:don't|do not) (?:think|believe|feel)(?: that)? (?:it's|it is|it would be|this is|that is) (?:\w+ )?(?:{_WELL}|a good idea)",
+    r"\bi(?:'m| am|'ll|'d| will| must| have to| need to|'ve)?(?: have to| going to| like to| prefer to| rather)? "
+    r"(?:decline|refuse|pass on this)\b",
+    rf"(?:\b(?:not|isn't|wouldn't be|never|hardly)(?: be)?(?: \w+)? |\b(?:in|un|ir|dis)){_WELL}(?: or \w+)?(?: (?:for|"
+    rf"of) me)? to (?:{_SPEAK})\b",
+    rf"\bi (?:don't|do not) (?:think|believe|feel)(?: that)? (?:it's|it is|it would be|this is|that is) (?:\w+ "
+    rf")?(?:{_WELL}|a good idea)",
     r"\b(?:against|violates?|outside(?: of)?|beyond|breaks?|contrary to|conflicts? with) (?:my|our|the|openai's) (?:\w+ ){0,2}"
-    r"(?:guidelines?|polic(?:y|ies)|principles|programming|rules|capabilit(?:y|ies)|abilit(?:y|ies)|scope|terms|instructions|values)",
+    r"(?:guidelines?|polic(?:y|ies)|principles|programming|rules|capabilit(?:y|ies)|abilit(?:y|ies)|scope|terms|"
+    r"instructions|values)",
     r"\b(?:that|this|it)(?: is|'s)(?: not)? (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?"
     r"(?:can|cannot|can't|will|won't|not|am not|unable)\b",
     r"\bnothing (?:that )?i can (?:describe|say|do|tell|answer)",
@@ -95,53 +109,67 @@ REFUSES: tuple[str, ...] = (
     + _PICTURE,
     r"\bno(?: \w+)? "
     + _PICTURE
-    + r" (?:was|were|is|has been|have been|seems to be|appears to be)?\s*(?:provided|attached|uploaded|shared|included|given|sent|supplied|"
+    + r" (?:was|were|is|has been|have been|seems to be|appears to be)?\s*(?:provided|attached|uploaded|shared|included|"
+    r"given|sent|supplied|"
     r"available|visible here|to (?:look|see|analy[sz]e|describe|go))",
-    r"^\W*(?:(?:since|as|because|it (?:seems|appears|looks like)(?: that| as if)?|but|but it seems(?: that)?|i'm afraid|unfortunately),? )?"
+    r"^\W*(?:(?:since|as|because|it (?:seems|appears|looks like)(?: that| as if)?|but|but it seems(?: that)?|i'm afraid|"
+    r"unfortunately),? )?"
     r"(?:there is|there's|there was|there are|i see) no (?:\w+ )?"
     + _PICTURE
-    + r"(?:\W*$|,| (?:here|in (?:your|the|this) (?:message|request|prompt|chat|conversation)|for me|that i|provided|attached|i can))",
+    + r"(?:\W*$|,| (?:here|in (?:your|the|this) (?:message|request|prompt|chat|conversation)|for me|that i|provided|"
+    r"attached|i can))",
     r"\b(?:the|your) "
     + _PICTURE
-    + r"(?: is missing| (?:did not|didn't|does not|doesn't|has not|hasn't|failed to|could not|couldn't|was not|wasn't|cannot|can't)(?: (?:be|been))?"
-    r" (?:load|come through|go through|upload|attach|display|open|show up|seem to|process|view|includ|shar|provid|receiv|access)\w*)\b",
-    r"\byou (?:did not|didn't|haven't|have not|forgot to|seem to have forgotten to) (?:\w+ )?(?:provide|attach|upload|include|share|send)",
+    + r"(?: is missing| (?:did not|didn't|does not|doesn't|has not|hasn't|failed to|could not|couldn't|was not|wasn't|"
+    r"cannot|can't)(?: (?:be|been))?"
+    r" (?:load|come through|go through|upload|attach|display|open|show up|seem to|process|view|includ|shar|provid|"
+    r"receiv|access)\w*)\b",
+    r"\byou (?:did not|didn't|haven't|have not|forgot to|seem to have forgotten to) (?:\w+ )?(?:provide|attach|upload|"
+    r"include|share|send)",
 )
 """A refusal in English: of help, of judging people, of looking at an image that is not there."""
 
 AS_MACHINE = (
-    r"\b(?:as an? |i(?:'m| am) (?:just |only |merely |simply )?an? )(?:ai|artificial intelligence|large language model|language model|"
+    r"\b(?:as an? |i(?:'m| am) (?:just |only |merely |simply )?an? )(?:ai|artificial intelligence|large language model|"
+    r"language model|"
     r"text-based|virtual assistant|chatbot|assistant that)\b"
 )
 APOLOGY = (
-    r"^\W*(?:i(?:'m| am) (?:\w+ )?sorry|(?:so |very |really )?sorry|i (?:\w+ )?apologi[sz]e|(?:my|many|please accept my) (?:sincere )?apologies|"
-    r"apologies|unfortunately|regrettably|i regret|i'm afraid|i am afraid)\b(?! (?:for the (?:confusion|earlier|mistake|error)|to say that|looking))"
+    r"^\W*(?:i(?:'m| am) (?:\w+ )?sorry|(?:so |very |really )?sorry|i (?:\w+ )?apologi[sz]e|(?:my|many|please accept "
+    r"my) (?:sincere )?apologies|"
+    r"apologies|unfortunately|regrettably|i regret|i'm afraid|i am afraid)\b(?! (?:for the (?:confusion|earlier|mistake|"
+    r"error)|to say that|looking))"
 )
 UNABLE = rf"\bi\b[^.]{{0,30}}?{_UNABLE}\b(?! (?:see|find|spot|make out|detect)\b)|\bsorry, (?:but )?no\b"
 """After an apology, any inability is a refusal."""
 
 IDLE = (
-    r"^\W*(?:hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|i know|no|yes|okay|ok|well|"
-    r"however|please|feel free|let me know|perhaps|maybe you|instead|if you|i'd be happy|i would be happy|i'm happy|i can help|i hope|"
+    r"^\W*(?:hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|i know|"
+    r"no|yes|okay|ok|well|"
+    r"however|please|feel free|let me know|perhaps|maybe you|instead|if you|i'd be happy|i would be happy|i'm happy|i "
+    r"can help|i hope|"
     r"kindly|good (?:morning|day)|great|happy to|is there|how (?:can|may) i)\b",
-    r"\b(?:privacy|private|consent|guidelines?|polic(?:y|ies)|respect\w*|harm\w*|illegal|unlawful|dangerous|offensive|unethical|inappropriate|"
+    r"\b(?:privacy|private|consent|guidelines?|polic(?:y|ies)|respect\w*|harm\w*|illegal|unlawful|dangerous|offensive|"
+    r"unethical|inappropriate|"
     r"misinformation|wrong information|untrue|untruthful|dishonest|safety|professional|doctor|physician|lawyer|"
     r"i (?:was|am|'m) (?:designed|trained|made|here)|my (?:purpose|role|training|knowledge)|text-based|"
     r"(?:your|the|this|another) (?:question|request)|upload|re-?upload|attach|try again|help you|assist you|happy to help|"
-    r"describe it to me|anything else|something else|other questions?|real people|individuals?|based on (?:their|a person's)|dignity|"
+    r"describe it to me|anything else|something else|other questions?|real people|individuals?|based on (?:their|a "
+    r"person's)|dignity|"
     r"stereotyp\w*|rights?|factual accuracy|accurate information)\b",
 )
 """What is no answer either: greetings, excuses, offers, advice to ask somebody else."""
 
 TURN = (
-    r"(?<=[^\s.!?])\s*[:;：；]\s?|,? (?=(?:but|however|although|though|yet|nevertheless|still)\b)|[，、]?(?=但是?|不过|不過|然而|可是|しかし|ただし)|"
+    r"(?<=[^\s.!?])\s*[:;：；]\s?|,? (?=(?:but|however|although|though|yet|nevertheless|still)\b)|"
+    r"[，、]?(?=但是?|不过|不過|然而|可是|しかし|ただし)|"
     r"(?=하지만|그러나)|,? (?=(?:pero|aber|jedoch|mais|cependant|mas|porém|ma|però|но|однако|tetapi|namun)\b)|(?=ولكن|لكن|लेकिन)"
 )
 """Where a sentence turns: what follows may be an answer."""
 
 
 class Language(NamedTuple):
-    """How a language apologises, says that it is unable, what it then does not do, that there is no image, and what is no answer."""
+    """How it apologises, says that it is unable, what it then does not do, that there is no image, and what is no answer."""
 
     sorry: str
     unable: str
@@ -173,74 +201,101 @@ LANGUAGES = (
         sorry="죄송|미안|유감|안타깝",
         unable="수 없|수가 없|어렵습니다|어려워|않겠|못합니다|못해|거절",
         help="도와|도움|답변|대답|답할|제공|처리|식별|설명|알려|응답|수행|말씀|지원|이미지를 볼|사진을 볼|확인해",
-        none="(?:이미지|사진)(?:가|이|는|은)? ?(?:없|보이지 않|첨부되지|제공되지|업로드되지)|(?:ai|인공지능|언어 모델)(?:로서|이므로|이기|라서)|적절하지 않",
+        none="(?:이미지|사진)(?:가|이|는|은)? ?(?:없|보이지 않|첨부되지|제공되지|업로드되지)|"
+        "(?:ai|인공지능|언어 모델)(?:로서|이므로|이기|라서)|적절하지 않",
         idle="주세요|주시|개인정보|감사|다른 질문|프라이버시|안녕",
     ),
     Language(
         sorry="lo siento|lo lamento|disculp|perdón|perdona|lamentablemente|desafortunadamente|me temo|mis disculpas",
-        unable=r"\bno (?:te |le |se |me |os )?(?:puedo|podré|podría|es posible|soy capaz|estoy (?:en condiciones|autorizad|capacitad)|siento cómod|voy a)|"
+        unable=r"\bno (?:te |le |se |me |os )?(?:puedo|podré|podría|es posible|soy capaz|estoy (?:en condiciones|"
+        r"autorizad|capacitad)|siento cómod|voy a)|"
         r"me es imposible|prefiero no|debo (?:rechazar|declinar)",
-        help=r"ayud|asist|respond|contest|proporcion|identific|ver (?:(?:la|las|el|esta|ninguna) )?(?:im[aá]gen|foto)|cumpl|ofrec|dar|decir|coment|describ|proces|hacer|"
+        help=r"ayud|asist|respond|contest|proporcion|identific|ver (?:(?:la|las|el|esta|ninguna) )?(?:im[aá]gen|foto)|"
+        r"cumpl|ofrec|dar|decir|coment|describ|proces|hacer|"
         r"hablar|acced|revelar|escrib|complac|continu|particip|atend|solicitud|opin|rechazar|declinar",
-        none=r"no (?:hay|veo|recib\w+|se (?:ha )?(?:adjunt|proporcion|incluy|sub)\w*) (?:ninguna |la )?(?:imagen|foto)\w*(?: adjunt\w+| proporcion\w+| que\b.*)?\W*$|"
+        none=r"no (?:hay|veo|recib\w+|se (?:ha )?(?:adjunt|proporcion|incluy|sub)\w*) (?:ninguna |la )?(?:imagen|"
+        r"foto)\w*(?: adjunt\w+| proporcion\w+| que\b.*)?\W*$|"
         r"(?:como|soy)(?: solo)?(?: una?)? (?:ia|inteligencia artificial|modelo de lenguaje|asistente virtual)\b|"
         r"no es (?:apropiado|ético|correcto|adecuado) \w+",
         idle=r"por favor|gracias|privacidad|puedes|si (?:tienes|necesitas|quieres)|hola|respet|otra pregunta",
     ),
     Language(
         sorry="désolée?|je m'excuse|excusez|pardon|malheureusement|je regrette|navrée?|toutes mes excuses",
-        unable=r"\bje ne (?:\w+ )?(?:peux|puis|pourrai|saurais|suis|vais|souhaite|veux)|je (?:refuse|dois (?:refuser|décliner))|impossible de",
-        help=r"aider|répondre|fourni|identifi|voir (?:l'|d'|les |la |cette )?(?:image|photo)|décri|traiter|comment|donner|dire|faire|accéder|satisfaire|écri|divulgu|"
+        unable=r"\bje ne (?:\w+ )?(?:peux|puis|pourrai|saurais|suis|vais|souhaite|veux)|je (?:refuse|dois (?:refuser|"
+        r"décliner))|impossible de",
+        help=r"aider|répondre|fourni|identifi|voir (?:l'|d'|les |la |cette )?(?:image|photo)|décri|traiter|comment|"
+        r"donner|dire|faire|accéder|satisfaire|écri|divulgu|"
         r"continu|assist|en mesure|capable|à l'aise|demande|refuser|décliner|autorisé",
-        none=r"il n'y a (?:pas d'|aucune )(?:image|photo)(?! de)|aucune (?:image|photo) (?:n'|ne)|en tant qu(?:e |')(?:ia|intelligence|modèle|assistant)|"
+        none=r"il n'y a (?:pas d'|aucune )(?:image|photo)(?! de)|aucune (?:image|photo) (?:n'|ne)|en tant qu(?:e |"
+        r"')(?:ia|intelligence|modèle|assistant)|"
         r"je (?:ne )?suis (?:qu')?une (?:ia|intelligence)|(?:n'est pas|serait pas) (?:approprié|éthique|convenable|correct) de",
         idle=r"veuillez|merci|s'il vous plaît|vie privée|pouvez-vous|si vous|bonjour|respect|n'hésitez",
     ),
     Language(
         sorry="tut mir (?:sehr )?leid|entschuldig|bedaure|leider|verzeih|ich bedauere",
-        unable=r"\b(?:ich|dabei|damit|hierbei)\b[^.]{0,20}?\b(?:kann|könnte|werde|darf|möchte|bin)\b[^.]{0,60}?\b(?:nicht|keine?\w*|außerstande)\b|"
-        r"\b(?:kann|werde|darf|möchte) ich[^.]{0,60}?\b(?:nicht|keine?\w*)\b|muss (?:ich )?[^.]{0,30}ablehnen|lehne ich|ich lehne",
-        help=r"helfen|beantwort|antworten|geben|machen|identifizier|beschreib|verarbeit|bild sehen|bilder sehen|sagen, wer|nennen|bearbeit|erfüll|"
-        r"unterstütz|behilflich|kommentier|öffnen|anzeig|schreib|erstell|ablehn|lehne|in der lage|nachkommen|auskunft|außerstande",
-        none=r"kein (?:bild|foto)(?: (?:vorhanden|angehängt|beigefügt|hochgeladen|da|zu sehen|erhalten))?\W*$|als (?:ki|künstliche|sprachmodell)|"
-        r"ich bin (?:nur |bloß )?(?:eine? )?(?:ki\b|sprachmodell|künstliche)|nicht (?:angemessen|ethisch|angebracht|richtig|in ordnung),? (?:\w+ ){0,8}zu",
+        unable=r"\b(?:ich|dabei|damit|hierbei)\b[^.]{0,20}?\b(?:kann|könnte|werde|darf|möchte|"
+        r"bin)\b[^.]{0,60}?\b(?:nicht|keine?\w*|außerstande)\b|"
+        r"\b(?:kann|werde|darf|möchte) ich[^.]{0,60}?\b(?:nicht|keine?\w*)\b|muss (?:ich )?[^.]{0,30}ablehnen|lehne ich|"
+        r"ich lehne",
+        help=r"helfen|beantwort|antworten|geben|machen|identifizier|beschreib|verarbeit|bild sehen|bilder sehen|sagen, "
+        r"wer|nennen|bearbeit|erfüll|"
+        r"unterstütz|behilflich|kommentier|öffnen|anzeig|schreib|erstell|ablehn|lehne|in der lage|nachkommen|auskunft|"
+        r"außerstande",
+        none=r"kein (?:bild|foto)(?: (?:vorhanden|angehängt|beigefügt|hochgeladen|da|zu sehen|erhalten))?\W*$|als (?:ki|"
+        r"künstliche|sprachmodell)|"
+        r"ich bin (?:nur |bloß )?(?:eine? )?(?:ki\b|sprachmodell|künstliche)|nicht (?:angemessen|ethisch|angebracht|"
+        r"richtig|in ordnung),? (?:\w+ ){0,8}zu",
         idle=r"bitte|danke|privatsphäre|datenschutz|wenn sie|wenn du|hallo|gern|andere frage|respekt",
     ),
     Language(
         sorry="desculp|lamento|sinto muito|infelizmente|perdão|peço desculpa",
-        unable=r"\bnão (?:te |lhe |me |o )?(?:posso|poderei|poderia|consigo|sou capaz|estou (?:autorizad|apt)|é possível|sinto|vou)|me é impossível|"
+        unable=r"\bnão (?:te |lhe |me |o )?(?:posso|poderei|poderia|consigo|sou capaz|estou (?:autorizad|apt)|é "
+        r"possível|sinto|vou)|me é impossível|"
         r"devo recusar|prefiro não",
-        help=r"ajud|auxili|respond|fornec|identific|ver (?:(?:a|as|esta|nenhuma) )?(?:imagem|imagens|foto)|cumpr|oferec|dar|dizer|coment|descrev|process|fazer|falar|acess|"
+        help=r"ajud|auxili|respond|fornec|identific|ver (?:(?:a|as|esta|nenhuma) )?(?:imagem|imagens|foto)|cumpr|oferec|"
+        r"dar|dizer|coment|descrev|process|fazer|falar|acess|"
         r"revel|escrev|atend|continu|particip|recus|confortável|à vontade|opin",
-        none=r"não (?:há|vejo|recebi|foi (?:anexad|enviad|fornecid)\w*) (?:nenhuma |a )?(?:imagem|foto)\w*(?: anexad\w*| fornecid\w*)?\W*$|"
-        r"(?:como|sou)(?: apenas)?(?: uma?)? (?:ia|inteligência artificial|modelo de linguagem)\b|não (?:é|seria) (?:apropriado|ético|adequado|correto)",
+        none=r"não (?:há|vejo|recebi|foi (?:anexad|enviad|fornecid)\w*) (?:nenhuma |a )?(?:imagem|foto)\w*(?: anexad\w*|"
+        r" fornecid\w*)?\W*$|"
+        r"(?:como|sou)(?: apenas)?(?: uma?)? (?:ia|inteligência artificial|modelo de linguagem)\b|não (?:é|seria) "
+        r"(?:apropriado|ético|adequado|correto)",
         idle=r"por favor|obrigad|privacidade|você (?:pode|poderia)|se (?:você|precisar|quiser)|olá|respeit",
     ),
     Language(
         sorry="mi dispiace|scus|purtroppo|spiacente|sono desolat",
-        unable=r"\bnon (?:ti |le |vi |mi )?(?:posso|potrò|potrei|sono in grado|è possibile|riesco a (?:vedere l|aiut|identif)|intendo|sento)|mi è impossibile|"
+        unable=r"\bnon (?:ti |le |vi |mi )?(?:posso|potrò|potrei|sono in grado|è possibile|riesco a (?:vedere l|aiut|"
+        r"identif)|intendo|sento)|mi è impossibile|"
         r"devo (?:rifiutare|declinare)|preferisco non",
-        help=r"aiut|assist|rispond|forn|identific|vedere (?:l'|le |la )?(?:immagin|foto)|soddisf|offr|dare|dire|comment|descriv|elabor|fare|parl|acced|rivel|"
+        help=r"aiut|assist|rispond|forn|identific|vedere (?:l'|le |la )?(?:immagin|foto)|soddisf|offr|dare|dire|comment|"
+        r"descriv|elabor|fare|parl|acced|rivel|"
         r"scriv|continu|partecip|rifiut|declin|richiesta|agio",
-        none=r"non (?:c'è|vedo|è stata (?:allegata|fornita|caricata)) (?:nessuna |alcuna )?(?:immagine|foto)\w*(?: allegat\w*)?\W*$|"
-        r"(?:come|sono)(?: solo)?(?: un'?a?)? ?(?:ia|intelligenza artificiale|modello linguistico)\b|non (?:è|sarebbe) (?:appropriato|etico|corretto|opportuno)",
+        none=r"non (?:c'è|vedo|è stata (?:allegata|fornita|caricata)) (?:nessuna |alcuna )?(?:immagine|foto)\w*(?: "
+        r"allegat\w*)?\W*$|"
+        r"(?:come|sono)(?: solo)?(?: un'?a?)? ?(?:ia|intelligenza artificiale|modello linguistico)\b|non (?:è|sarebbe) "
+        r"(?:appropriato|etico|corretto|opportuno)",
         idle=r"per favore|grazie|privacy|puoi|se (?:hai|vuoi|desideri)|ciao|rispett",
     ),
     Language(
         sorry="извин|к сожалению|прости|сожалею|прошу прощения|мне жаль",
-        unable=r"\bне (?:могу|смогу|в состоянии|буду|вправе|имею (?:права|возможности)|готов|хотел)|вынужден\w* отказать|отказываюсь|невозможно",
-        help=r"помо[чгщ]|ответ|отвеч|предостав|определить личность|опозна|идентифиц|описа|обработа|выполн|сказать, кто|коммент|обсужд|просм|"
+        unable=r"\bне (?:могу|смогу|в состоянии|буду|вправе|имею (?:права|возможности)|готов|хотел)|вынужден\w* "
+        r"отказать|отказываюсь|невозможно",
+        help=r"помо[чгщ]|ответ|отвеч|предостав|определить личность|опозна|идентифиц|описа|обработа|выполн|сказать, кто|"
+        r"коммент|обсужд|просм|"
         r"увидеть (?:изобр|карт|фото|это)|дать|писать|назвать|отказ|сделать|распозна",
-        none=r"(?:нет|не вижу|отсутствует|не (?:было )?(?:прикреплен|загружен|получил)\w*) (?:никакого )?(?:изображен|картинк|фото)\w*\W*$|"
-        r"изображение (?:не|отсутств)|(?:как|я)(?: всего лишь| просто)? (?:ии|искусственный интеллект|языковая модель)\b|не(?:этично|уместно|корректно)",
+        none=r"(?:нет|не вижу|отсутствует|не (?:было )?(?:прикреплен|загружен|получил)\w*) (?:никакого )?(?:изображен|"
+        r"картинк|фото)\w*\W*$|"
+        r"изображение (?:не|отсутств)|(?:как|я)(?: всего лишь| просто)? (?:ии|искусственный интеллект|языковая "
+        r"модель)\b|не(?:этично|уместно|корректно)",
         idle=r"пожалуйста|спасибо|конфиденциальн|если (?:вы|у вас)|здравств|могли бы|другой вопрос|уваж",
     ),
     Language(
         sorry="maaf|sayangnya|mohon maaf",
         unable=r"\b(?:saya )?(?:tidak|tak) (?:dapat|bisa|mampu|boleh|akan)|menolak",
-        help=r"membantu|menjawab|memberi|menyediakan|mengidentifikasi|melihat gambar|menjelaskan|memproses|melakukan|mengomentari|memenuhi|"
+        help=r"membantu|menjawab|memberi|menyediakan|mengidentifikasi|melihat gambar|menjelaskan|memproses|melakukan|"
+        r"mengomentari|memenuhi|"
         r"menolak|mengatakan|menulis|mengakses|melanjutkan",
-        none=r"tidak ada gambar(?: yang (?:dilampirkan|diberikan|diunggah))?\W*$|sebagai (?:ai|model bahasa|kecerdasan)|saya (?:hanya|adalah) (?:sebuah )?ai|"
+        none=r"tidak ada gambar(?: yang (?:dilampirkan|diberikan|diunggah))?\W*$|sebagai (?:ai|model bahasa|kecerdasan)|"
+        r"saya (?:hanya|adalah) (?:sebuah )?ai|"
         r"tidak (?:pantas|etis)",
         idle=r"silakan|terima kasih|privasi|jika anda|apakah|tolong",
     ),
@@ -254,8 +309,10 @@ LANGUAGES = (
     Language(
         sorry="آسف|عذر|أعتذر|اعتذر|للأسف|معذرة",
         unable="لا (?:أستطيع|استطيع|يمكنني|أقدر|يسعني)|لن (?:أستطيع|أتمكن|أقوم)|لست قادر|غير قادر|أرفض",
-        help="مساعد|الإجابة|الاجابة|إجابة|تقديم|تحديد|التعرف|رؤية|وصف|معالجة|التعليق|تنفيذ|تلبية|القيام|ذلك|هذا|كشف|إعطاء|أجيب|أساعد",
-        none="لا (?:توجد|يوجد|أرى) (?:أي )?صور|(?:لم يتم|لم تقم) (?:\\S+ )?(?:إرفاق|تحميل|تقديم)|(?:بصفتي|كوني|أنا مجرد) |(?:ليس|غير) (?:من )?(?:ال)?(?:لائق|مناسب|أخلاقي)",
+        help="مساعد|الإجابة|الاجابة|إجابة|تقديم|تحديد|التعرف|رؤية|وصف|معالجة|التعليق|تنفيذ|تلبية|القيام|ذلك|هذا|كشف|"
+        "إعطاء|أجيب|أساعد",
+        none="لا (?:توجد|يوجد|أرى) (?:أي )?صور|(?:لم يتم|لم تقم) (?:\\S+ )?(?:إرفاق|تحميل|تقديم)|(?:بصفتي|كوني|أنا "
+        "مجرد) |(?:ليس|غير) (?:من )?(?:ال)?(?:لائق|مناسب|أخلاقي)",
         idle="من فضلك|شكر|خصوصية|يرجى|إذا كان|مرحب",
     ),
 )
@@ -299,14 +356,16 @@ SAME_SPELLING = (
     (r"&", " and "),
     (r"\bper ?cent\b", "%"),
 )
-"""British and American spellings, short and long forms: what is replaced in a text in lower case, so that both come out the same."""
+"""British and American spellings, short and long forms: what is replaced in a text in lower case to make them one."""
 
 _COLOURS = "red|blue|green|yellow|orange|purple|pink|brown|black|white|gr[ae]y|silver|golden?|beige|violet|turquoise|colou?r\\w*"
 CUES = {
-    "attribute": rf"\b(?:{_COLOURS}|big|small|large|tiny|huge|tall|short|long|wide|narrow|thick|thin|round|square|oval|striped|spotted|plain|"
+    "attribute": rf"\b(?:{_COLOURS}|big|small|large|tiny|huge|tall|short|long|wide|narrow|thick|thin|round|square|oval|"
+    "striped|spotted|plain|"
     r"wooden|metal|steel|glass|plastic|stone|brick|leather|paper|copper|dark|bright|light|old|new|young)\b",
     "count": r"\d|\b(?:" + "|".join([*_NUMERALS[0].split(), "both", "pair", "couple", "dozen", "single", "several"]) + r")\b",
-    "position": r"\b(?:left|right|above|below|under\w*|over|behind|front|beside|besides|next to|near|between|inside|outside|top|bottom|corner|"
+    "position": r"\b(?:left|right|above|below|under\w*|over|behind|front|beside|besides|next to|near|between|inside|"
+    "outside|top|bottom|corner|"
     r"middle|cent(?:re|er)|background|foreground|on|in|at|along|across|against|around|opposite|facing)\b",
     "action": r"\b\w{3,}ing\b|\b\w{2,}s (?:a|an|the|his|her|its|their|to|at|in|on|up|down|into|from|with|towards?)\b",
     "text": r"\d|[\"“«]|\b(?:reads?|says?|written|label\w*|titled?|named?|word|sign|caption|headline)\b",

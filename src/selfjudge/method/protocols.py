@@ -70,7 +70,7 @@ class Protocol:
         return READERS[self.line](text, finish)
 
     def changed(self, *, samples: int | None = None, template: str | None = None, max_tokens: int | None = None) -> Protocol:
-        """This protocol with another number of samples, another prompt or longer replies, and named after a prompt that was changed.
+        """This protocol with another number of samples, another prompt or longer replies, named after a prompt that was changed.
 
         Several samples of a greedy judge would be the same one, so they are drawn as in Stage II.
         """

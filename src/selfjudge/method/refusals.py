@@ -1,7 +1,7 @@
 """Whether a response declines: some clause of it refuses, and none answers.
 
-An answer after an apology is an answer; a sign that is quoted or read out is no refusal; "I cannot tell which year" is what an image
-may deserve, and no refusal either.
+An answer after an apology is an answer; a sign that is quoted or read out is no refusal; "I cannot tell which year" is what an
+image may deserve, and no refusal either.
 """
 
 from __future__ import annotations

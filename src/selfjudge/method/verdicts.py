@@ -34,7 +34,10 @@ _QUOTED = re.compile(
     r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|„[^“”\n]{0,200}[“”]|«[^»\n]{0,200}»|「[^」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"
 )
 _IF = r"(?:if|when|should|wenn|falls|si|se|als|если|如果|若|もし)"
-_NOUN = r"(?:the |la |le |die |el |o |a )?(?:first|second|response|answer|assistant|antwort|respuesta|resposta|risposta|réponse|ответ|回答|答案|回复)"
+_NOUN = (
+    r"(?:the |la |le |die |el |o |a )?(?:first|second|response|answer|assistant|"
+    r"antwort|respuesta|resposta|risposta|réponse|ответ|回答|答案|回复)"
+)
 _RULE_AFTER = re.compile(rf"\W{{0,4}}{_IF} ?{_NOUN}", re.IGNORECASE)
 _RULE_BEFORE = re.compile(rf"\W{{0,4}}{_IF} ?{_NOUN}[^.!。]*$", re.IGNORECASE)
 _SIDES = re.compile(r"(?<![a-z])(?:a|b|first|second|one|two|1|2)(?![a-z])")
@@ -81,16 +84,15 @@ def _own_anchors(text: str) -> list[re.Match[str]]:
         return []
     quotes = [found.span() for found in _QUOTED.finditer(text)]
     starts = [start for start, _ in quotes]
-    last = anchors[-1].start()
     own = []
     for found in anchors:
         at = bisect_right(starts, found.start()) - 1
-        if at < 0 or quotes[at][1] < found.end() or not _is_quotation(text, quotes[at], found, last):
+        if at < 0 or quotes[at][1] < found.end() or not _is_quotation(text, quotes[at], found):
             own.append(found)
     return own
 
 
-def _is_quotation(text: str, quote: tuple[int, int], anchor: re.Match[str], last: int) -> bool:
+def _is_quotation(text: str, quote: tuple[int, int], anchor: re.Match[str]) -> bool:
     """Whether an anchor in quotation marks is a part of a sentence about somebody else's words, and not a verdict in quotes."""
     line_end = text.find("\n", quote[1], quote[1] + 200)
     rest = text[quote[1] : line_end if line_end >= 0 else quote[1] + 200]
