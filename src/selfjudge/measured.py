@@ -132,8 +132,9 @@ def _result(folder: Path) -> dict[str, Any]:
 def _figures_in_run(folder: Path, stored: Table, judged: Table) -> dict[str, Any]:
     """The figures of a run's judge, counted as the run counts them; it is called by its run and iteration."""
     whole = folder.resolve()
-    named = {"judge": f"{whole.parents[2].name}/{whole.parents[1].name}", "benchmark": whole.name, "protocol": STRICT.name}
-    return {**named, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), STRICT)}
+    named = {"judge": f"{whole.parents[2].name}/{whole.parents[1].name}", "benchmark": whole.name}
+    asked = {"protocol": STRICT.name, "protocol_version": STRICT.version}
+    return {**named, **asked, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), STRICT)}
 
 
 def _contents(stored: Table) -> dict[str, Content]:

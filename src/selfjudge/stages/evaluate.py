@@ -29,7 +29,7 @@ from ..tables import Row
 from ..types import BenchmarkItem, Order, PreferencePair, Problem, Verdict
 from .judge import judge
 
-VERSION = 2
+VERSION = 3
 
 
 def ask(

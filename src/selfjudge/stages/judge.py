@@ -19,7 +19,7 @@ from ..tables import Row
 from ..types import Comparison, Order, PreferencePair, Verdict, seed_of
 from .asking import ask
 
-VERSION = 1
+VERSION = 2
 
 _RIVALS = 5
 """Log-probabilities asked for at each token: enough to find the other symbol beside the one that was written. They are most of a
