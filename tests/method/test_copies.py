@@ -89,7 +89,7 @@ def test_what_the_original_has_around_it_stays():
         (KITE, f"Look {KITE}", "changed_at_both_ends"),
         ("Two dogs run on the beach", "Three dogs run on the sand", "changed_at_both_ends"),
         (KITE, KITE.replace("yellow", "**purple**"), "new_markdown"),
-        (KITE * 300, KITE * 300, "too_long"),
+        (KITE * 300, KITE * 300, "copy_too_long"),
     ],
 )
 def test_a_copy_that_is_of_no_use_has_a_reason(original: str, reply: str, reason: str):

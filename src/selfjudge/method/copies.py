@@ -17,7 +17,7 @@ from .alteration import JOINED, flaw, locate, words
 from .phrases import NUMERALS, SAME_SPELLING
 from .thinking import spoken
 
-MOST_EDITS, MOST_WORDS = 4, 10
+MOST_EDITS, MOST_WORDS = 4, 8
 """CHOSEN: places, and words on their larger side, in which a copy may differ. One fact takes several if words agree."""
 MOST_PIECES = 20
 """CHOSEN: lines and sentences that are taken away from around a copy."""
@@ -120,13 +120,13 @@ def _article(found: re.Match[str]) -> str:
 def rewritten(original: str, reply: str, finish: Finish) -> Copy | str:
     """The copy that a reply holds, or a reason.
 
-    Reasons: `altered_` and those of `flaw`; `too_long`, `unchanged`, `only_typography` (spelling, case, Markdown, punctuation),
+    Reasons: `altered_` and those of `flaw`; `copy_too_long`, `unchanged`, `only_typography` (spelling, case, Markdown, punctuation),
     `not_a_copy`, `too_many_edits`, `changed_at_both_ends` (or longer at one), `new_markdown`.
     """
     if (reason := flaw(reply, finish)) is not None:
         return f"altered_{reason}"
     if max(len(original), len(reply)) > LONGEST_TEXT:
-        return "too_long"
+        return "copy_too_long"
     copy = _unwrapped(original.strip(), _as_in(original, spoken(reply)))
     if copy == original.strip():
         return "unchanged"
