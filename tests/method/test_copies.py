@@ -78,6 +78,7 @@ def test_what_the_original_has_around_it_stays():
         ("It doesn't rain.", "It does not rain…", "only_typography"),
         ("A well-known bridge - of 10 %", "A well known bridge – of 10%", "only_typography"),
         ("Four swans & a boat", "4 swans and a boat", "only_typography"),
+        ("Zwölf Enten, ein Café", "12 Enten, ein Cafe", "only_typography"),
         ("* a cat\n* a dog", "- a cat\n- a dog", "only_typography"),
         (BICYCLES, BICYCLES.replace("，", ","), "only_typography"),
         (BICYCLES, BICYCLES.replace("三", "3"), "only_typography"),
@@ -105,6 +106,7 @@ def test_a_copy_that_is_of_no_use_has_a_reason(original: str, reply: str, reason
         ("The arrow points ← there.", "The arrow points → there."),
         ("It is not raining today.", "It is raining today."),
         ("Three cats sleep on their mats.", "One cat sleeps on its mat."),
+        ("यह एक पीला घर है।", "यह एक पीली घर है।"),
         ("Yes, the door is open.", "No, the door is closed."),
     ],
 )

@@ -105,6 +105,10 @@ I'm not able to discuss this topic.
 I do not have access to the image.
 I cannot view images directly.
 I cannot access the image you mention.
+I can't identify the man. However, I can describe what he is wearing if you like.
+I'm not able to give medical advice. Please see a doctor about the rash.
+I can't say who this is. I'd be happy to describe the scene instead.
+I can't answer that. It would not be respectful of their privacy.
 """
 
 ANSWERS = """\
@@ -183,6 +187,12 @@ It is important not to touch the plant, since it is poison ivy.
 I apologize in advance, this is a bit long. The chart rises from 3 to 7 between May and June.
 Regrettably, the last line is missing; the others read 12, 14 and 16.
 I don't think it's a dog; it looks like a fox.
+I can't identify the man. However, he wears a red coat.
+I cannot say who he is, but he is dressed like a doctor.
+I'm not allowed to name the player, but the shirt has a 6 on its back.
+I am not able to spot any error in the bill; the sum is right.
+I'm not a botanist, but this looks like a fern.
+I can't name the street. The building on the corner is a bakery with a blue door.
 I don't think it's right: the label says 12, not 13.
 While I can't tell you who he is, he wears a red cap and holds a trophy.
 I cannot provide the exact number, but there are roughly forty people.

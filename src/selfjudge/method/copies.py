@@ -120,8 +120,8 @@ def _article(found: re.Match[str]) -> str:
 def rewritten(original: str, reply: str, finish: Finish) -> Copy | str:
     """The copy that a reply holds, or a reason.
 
-    Reasons: `altered_` and those of `flaw`; `copy_too_long`, `unchanged`, `only_typography` (spelling, case, Markdown, punctuation),
-    `not_a_copy`, `too_many_edits`, `changed_at_both_ends` (or longer at one), `new_markdown`.
+    Reasons: `altered_` and those of `flaw`; `copy_too_long`, `unchanged`, `only_typography` (spelling, case, punctuation,
+    Markdown), `not_a_copy`, `too_many_edits`, `changed_at_both_ends` (or longer at one), `new_markdown`.
     """
     if (reason := flaw(reply, finish)) is not None:
         return f"altered_{reason}"
@@ -220,18 +220,28 @@ def _unquoted(original: str, copy: str) -> str:
 
 _LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•>]|\d[.)])\s", re.MULTILINE)
 _ESSENTIAL = re.compile(rf"(?<![\w.])[-+]?\d+(?:[.,:/]\d+)*|[{JOINED}]|[^\W{JOINED}]+(?:'\w+)*|[^\w\s]")
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, "‘’‚`´"), "'")
 _SPELLINGS = tuple((re.compile(old), new) for old, new in SAME_SPELLING)
 
 
+def _bald(text: str) -> str:
+    """The text in one form of each character, without the accents of Latin, Greek and Cyrillic letters."""
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+
+
+_NUMBERS = {_bald(word): digits for word, digits in NUMERALS.items()}
+
+
 def essence(text: str) -> str:
     """What a text says however it is typed: no case, spaces, punctuation, Markdown or articles; signs and numbers stay."""
-    text = unicodedata.normalize("NFKC", _LIST_MARK.sub(" ", text).translate(_DASHES)).casefold().translate(_DASHES)
+    text = _bald(_LIST_MARK.sub(" ", text).translate(_DASHES).casefold()).translate(_DASHES)
     for old, new in _SPELLINGS:
         text = old.sub(new, text)
-    said = (NUMERALS.get(piece, piece) for piece in _ESSENTIAL.findall(text) if piece not in ("a", "an", "the") and _says(piece))
+    said = (_NUMBERS.get(piece, piece) for piece in _ESSENTIAL.findall(text) if piece not in ("a", "an", "the") and _says(piece))
     return "".join(f"|{piece}|" if piece[-1].isdigit() else piece for piece in said)
 
 
 def _says(piece: str) -> bool:
-    return piece[-1].isalnum() or piece in "%°" or (piece not in "|~" and unicodedata.category(piece[0]) in ("Sc", "So", "Sm"))
+    category = unicodedata.category(piece[0])
+    return piece[-1].isalnum() or piece in "%°" or category[0] == "M" or (category in ("Sc", "So", "Sm") and piece not in "|~")

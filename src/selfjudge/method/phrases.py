@@ -144,19 +144,20 @@ UNABLE = rf"\bi\b[^.]{{0,30}}?{_UNABLE}\b(?! (?:see|find|spot|make out|detect)\b
 """After an apology, any inability is a refusal."""
 
 IDLE = (
-    r"^\W*(?:hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|i know|"
-    r"no|yes|okay|ok|well|"
-    r"however|please|feel free|let me know|perhaps|maybe you|instead|if you|i'd be happy|i would be happy|i'm happy|i "
-    r"can help|i hope|"
-    r"kindly|good (?:morning|day)|great|happy to|is there|how (?:can|may) i)\b",
-    r"\b(?:privacy|private|consent|guidelines?|polic(?:y|ies)|respect\w*|harm\w*|illegal|unlawful|dangerous|offensive|"
-    r"unethical|inappropriate|"
-    r"misinformation|wrong information|untrue|untruthful|dishonest|safety|professional|doctor|physician|lawyer|"
+    r"^\W*(?:hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|please|feel free|"
+    r"let me know|maybe you|if you|(?:instead,? )?i(?:'d| would) be happy|(?:instead,? )?i(?:'m| am) happy|"
+    r"(?:instead,? |but |however,? )*i can (?:help|describe|offer|tell you|provide|discuss|assist|try|only)|i hope|"
+    r"kindly|good (?:morning|day)|happy to|is there|how (?:can|may) i)\b|^\W*(?:no|yes|okay|ok|well|great)\W*$|"
+    r"^\W*it(?:'s| is) (?:\w+ )?(?:important|essential|crucial|best) (?:to|that)\b",
+    r"\b(?:privacy|consent|guidelines?|polic(?:y|ies)|respect(?:ful|ing)?(?= (?:for|of|the|their|other|people|dignity))|"
+    r"harmful|illegal|"
+    r"unlawful|unethical|inappropriate|misinformation|wrong information|untrue|untruthful|dishonest|"
+    r"(?:consult|see|ask|contact|speak (?:to|with)|seek|from) (?:\w+ ){0,3}(?:professional|doctor|physician|lawyer|expert)|"
     r"i (?:was|am|'m) (?:designed|trained|made|here)|my (?:purpose|role|training|knowledge)|text-based|"
-    r"(?:your|the|this|another) (?:question|request)|upload|re-?upload|attach|try again|help you|assist you|happy to help|"
-    r"describe it to me|anything else|something else|other questions?|real people|individuals?|based on (?:their|a "
-    r"person's)|dignity|"
-    r"stereotyp\w*|rights?|factual accuracy|accurate information)\b",
+    r"(?:your|the|this|another) (?:question|request)|(?:re-?)?upload|attach|try again|help you|assist you|"
+    r"describe it to me|anything else|something else|other questions?|real people|based on (?:their|a person's)|dignity|"
+    r"stereotyp\w*|"
+    r"factual accuracy|accurate information)\b",
 )
 """What is no answer either: greetings, excuses, offers, advice to ask somebody else."""
 
@@ -319,7 +320,8 @@ LANGUAGES = (
 """Chinese, Japanese, Korean, Spanish, French, German, Portuguese, Italian, Russian, Indonesian, Hindi and Arabic."""
 
 _NUMERALS = (
-    "zero one two three four five six seven eight nine ten eleven twelve",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty",
     "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
     "zéro un deux trois quatre cinq six sept huit neuf dix onze douze",
     "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce",
