@@ -113,7 +113,7 @@ def locate(original: str, altered: str) -> tuple[Edit, ...]:
     end = _common(before[start:][::-1], after[start:][::-1])
     before, after = before[start : len(before) - end], after[start : len(after) - end]
     counts = Counter(after)
-    if sum(counts[word] for word in before) > MOST_MATCHES:
+    if sum(times * counts[word] for word, times in Counter(before).items()) > MOST_MATCHES:
         return (Edit(before=" ".join(before), after=" ".join(after)),)
     blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     return tuple(Edit(before=" ".join(before[i:j]), after=" ".join(after[k:m])) for tag, i, j, k, m in blocks if tag != "equal")

@@ -102,8 +102,3 @@ def _table() -> dict[int, str]:
 def plain(text: str) -> str:
     """The text with each look-alike as the ASCII character that it passes for; as many characters as before."""
     return text if text.isascii() else text.translate(_table())
-
-
-def visible(text: str) -> str:
-    """The text without invisible characters; accents that are written on their own go as well."""
-    return text if text.isascii() else plain(text).replace(UNSEEN, "")
