@@ -200,7 +200,8 @@ def evaluate(
     ]
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, max_tokens=max_tokens, limit=limit)
-    place = RunFolder(folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-"))
+    root = folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-")
+    place = RunFolder(root, retry_failed=retry_failed)
     with interruptible():
         results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":

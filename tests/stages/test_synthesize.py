@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from selfjudge.chat import Completion, Request
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe import Synthesis
-from selfjudge.stages.synthesize import sample_responses
+from selfjudge.stages.synthesize import make_pairs, sample_responses
 from selfjudge.store import Table
 from selfjudge.tables import RESPONSES
-from selfjudge.types import Finish, Kind, Prompt
+from selfjudge.types import Alteration, Edit, Finish, Kind, Prompt
 
 RECIPE = Synthesis.model_validate({"closed": {"samples": 4, "threshold": 2}})
 
@@ -100,3 +102,36 @@ def test_originals_that_are_stored_are_followed_by_their_copies_after_a_kill(tmp
         table, _ = sampled(tmp_path, engine)
     assert len(table.rows()) == 6 + 5 + 3 * 4
     assert not {"p0.response", "p1.response"} & set(engine.asked)
+
+
+def answered(response: str, alteration: str) -> list[dict[str, Any]]:
+    said = {"response": response, "alteration": alteration}
+    return [
+        {"prompt_id": "p0", "role": role, "text": text, "finish": "stop", "instruction": "count", "sample": 0}
+        for role, text in said.items()
+    ]
+
+
+def test_a_named_phrase_makes_the_pair_and_what_was_thought_is_no_part_of_it():
+    rows = answered("<think>Two? Three.</think>\nThree boats lie on the beach.", "FROM: Three\nTO: Five")
+    (pair,), dropped = make_pairs(prompts()[:1], rows, recipe=RECIPE, seed=0)
+    assert (pair.chosen, pair.rejected) == ("Three boats lie on the beach.", "Five boats lie on the beach.")
+    assert pair.evidence == Alteration(instruction="count", edits=(Edit(before="Three", after="Five"),)) and dropped == []
+
+
+def test_the_papers_way_takes_a_whole_copy():
+    recipe = Synthesis.model_validate({"open": {"mode": "rewrite"}})
+    rows = answered("Three boats lie on the beach.", "Sure:\n\nFive boats lie on the beach.")
+    (pair,), _ = make_pairs(prompts()[:1], rows, recipe=recipe, seed=0)
+    assert pair.rejected == "Five boats lie on the beach." and "FROM" not in recipe.open.templates["count"]
+    assert make_pairs(prompts()[:1], rows, recipe=RECIPE, seed=0)[1][0]["reason"] == "no_replacement_named"
+
+
+def test_only_what_a_response_offers_is_asked_for(tmp_path: Path):
+    class Plain(Window):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+            for completion in super().generate(requests):
+                yield replace(completion, text="It is a heron." if ".response" in completion.key else "NONE")
+
+    table, _ = sampled(tmp_path, Plain())
+    assert {row["instruction"] for row in table.rows() if row["role"] == "alteration"} == {"identity"}
