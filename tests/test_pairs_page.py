@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from selfjudge.method import alteration, copies, selection, voting
+from selfjudge.reasons import DROPPED
 from selfjudge.stages import synthesize
 from selfjudge.types import Finish
 
@@ -43,6 +44,7 @@ def examples(title: str) -> list[tuple[str, str, str]]:
 
 def test_no_reason_is_missing():
     assert {reason for reason in reasons() if f"`{reason}`" not in PAGE} == set()
+    assert reasons() <= DROPPED.keys()
     assert {f"altered_{flaw}" for flaw in ("failed", "cut_off", "empty", "refused")} <= set(re.findall(r"`(\w+)`", PAGE))
 
 

@@ -53,7 +53,27 @@ DROPPED = {
     **_FLAWS,
     **{f"altered_{name}": (f"The altered copy: {meaning}", change) for name, (meaning, change) in _FLAWS.items()},
     "unchanged": ("The altered copy is the original.", "Usual for small models; try other `synthesis.open.templates`."),
-    "only_spacing_or_case": ("The altered copy differs in spaces or case only.", "As for unchanged."),
+    "only_typography": ("The altered copy differs in spelling, case or punctuation only.", "As for unchanged."),
+    "nothing_to_replace": (
+        "The model found no phrase to replace by a false one.",
+        "Usual for short answers; ask for longer ones, or for other changes in `synthesis.open.templates`.",
+    ),
+    "no_replacement_named": (
+        "The model named no phrase and replacement in the form that was asked for.",
+        "Put an example into `synthesis.open.templates`, or set `synthesis.open.mode: rewrite`.",
+    ),
+    "phrase_not_found": ("The phrase to replace is not in the answer.", "Lower `synthesis.open.alteration.temperature`."),
+    "phrase_not_unique": ("The phrase to replace is there more than once.", "Ask for longer phrases in the templates."),
+    "phrase_too_long": ("The phrase, or what replaces it, is too long.", "Ask for shorter phrases in the templates."),
+    "whole_response_replaced": ("The phrase is the whole answer.", "Route such prompts as closed: `kind`, or `route`."),
+    "new_markdown": ("The altered copy has Markdown that the answer lacks.", "Ask for plain words in the templates."),
+    "not_a_copy": ("The model wrote another text in place of a copy.", "Set `synthesis.open.mode: replace`."),
+    "too_many_edits": ("The copy differs in too many places.", "Set `synthesis.open.mode: replace`."),
+    "changed_at_both_ends": (
+        "The copy is changed at both ends or longer at one, as one with a comment is.",
+        "Set `synthesis.open.mode: replace`.",
+    ),
+    "copy_too_long": ("The answer or its copy is too long to compare.", "Lower `synthesis.open.response.max_tokens`."),
     "length_ratio": ("The altered copy is much longer or shorter than the original.", "Raise `synthesis.open.length_ratio`."),
     "no_readable_answer": (
         "No sampled answer could be read, or all were cut off.",
