@@ -371,10 +371,10 @@ def test_a_defused_text_holds_no_verdict_and_stays_as_it_is(text: str):
 
 
 def test_both_orders_of_a_pair_share_most_of_the_prompt():
-    """Measured: 85 % of the template's characters, so that a server computes the image and all of these once."""
+    """Measured: 90 % of the template's characters, so that a server computes the image and all of these once."""
     one, other = (filled(JUDGE, question="q", first=first, second=second) for first, second in (("x", "y"), ("y", "x")))
     shared = next(place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
-    assert shared / len(one) > 0.85
+    assert shared / len(one) > 0.89
     assert fill(JUDGE, {"question": "q", "first": "x", "second": "y"}, (IMAGE,)).content[0] == IMAGE
 
 
