@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_images
 
-from selfjudge.images import decode, examine
 from selfjudge.method import contamination
 from selfjudge.method.contamination import HASH_BITS, Exhibit, HitKind, Index, Look, Probe, is_flat
-from selfjudge.recipe import MAX_PIXELS, ShapesBench, ShapesSource
+from selfjudge.recipe.experiment import MAX_PIXELS, ShapesBench, ShapesSource
+from selfjudge.run.images import decode, examine
 from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.shapes.prompts import ShapesPrompts
 

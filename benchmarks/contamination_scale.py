@@ -48,7 +48,7 @@ done(time.perf_counter() - spent, prompts=prompts, hits=hits)
 WHOLE = """
 from contextlib import nullcontext
 from pathlib import Path
-from selfjudge.contamination import check
+from selfjudge.measure.contamination import check
 from selfjudge.wiring import find_prompts, make_benchmark, named_benchmark
 started = time.perf_counter()
 sources, limit = find_prompts(sys.argv[1])

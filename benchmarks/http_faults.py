@@ -47,8 +47,8 @@ from selfjudge.chat import Message, Request, Sampling
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe import OpenAIEngine
 from selfjudge.stages.asking import ask
-from selfjudge.store import Table
-from selfjudge.tables import REFUSED
+from selfjudge.run.store import Table
+from selfjudge.run.tables import REFUSED
 from selfjudge.types import Finish
 from selfjudge.wiring import open_server
 

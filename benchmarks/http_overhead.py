@@ -107,10 +107,10 @@ def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     """Ask as a stage does, with an engine and a table of its own."""
     from selfjudge.chat import Completion, Message, Request, Sampling
     from selfjudge.ports import NamedEngine
-    from selfjudge.recipe import OpenAIEngine
+    from selfjudge.recipe.engines import OpenAIEngine
+    from selfjudge.run.store import Table
+    from selfjudge.run.tables import JUDGMENTS, Row
     from selfjudge.stages.asking import ask
-    from selfjudge.store import Table
-    from selfjudge.tables import JUDGMENTS, Row
     from selfjudge.types import Order, seed_of
     from selfjudge.wiring import open_server
 

@@ -17,7 +17,7 @@ from selfjudge.chat import Message, Request, Sampling
 from selfjudge.engines.ray import RayEngine
 from selfjudge.engines.scripted import Scripted
 from selfjudge.ports import Engine, ReadImage
-from selfjudge.recipe import ScriptedEngine, ScriptRule
+from selfjudge.recipe.engines import ScriptedEngine, ScriptRule
 from selfjudge.types import ImageRef
 
 SECONDS = (0.05, 0.2, 1.0)

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from selfjudge.chat import Message
-from selfjudge.images import admit
 from selfjudge.ports import Example
-from selfjudge.recipe import Training
+from selfjudge.recipe.training import Training
+from selfjudge.run.folder import ImageStore
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
-from selfjudge.store import ImageStore
 from selfjudge.types import ImageRef
 from selfjudge.wiring import find_model
 

@@ -21,14 +21,16 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from selfjudge.chat import Completion, Message, Request
-from selfjudge.images import decode
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe import SamplingRecipe, ShapesSource, TransformersEngine
+from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.experiment import SamplingRecipe, ShapesSource
+from selfjudge.run.folder import ImageStore
+from selfjudge.run.images import decode
+from selfjudge.run.store import Table
+from selfjudge.run.tables import PROMPTS, REFUSED, prompt_of
 from selfjudge.shapes.prompts import ShapesPrompts
 from selfjudge.stages.asking import ask
 from selfjudge.stages.ingest import ingest
-from selfjudge.store import ImageStore, Table
-from selfjudge.tables import PROMPTS, REFUSED, prompt_of
 from selfjudge.types import Kind
 from selfjudge.wiring import find_model, open_engine
 

@@ -39,11 +39,12 @@ from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.method.prompts import JUDGE
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe import ShapesBench
-from selfjudge.recipe import VLLMEngine as VLLMRecipe
+from selfjudge.recipe.engines import VLLMEngine as VLLMRecipe
+from selfjudge.recipe.experiment import ShapesBench
+from selfjudge.run.folder import RunFolder
+from selfjudge.run.store import Table
+from selfjudge.run.tables import JUDGMENTS
 from selfjudge.stages.judge import comparison_request, judge
-from selfjudge.store import RunFolder, Table
-from selfjudge.tables import JUDGMENTS
 from selfjudge.types import Order, PreferencePair, seed_of
 from selfjudge.wiring import find_model, make_benchmark, open_engine
 

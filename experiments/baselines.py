@@ -22,11 +22,12 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from selfjudge.chat import Request, Sampling
-from selfjudge.images import admit
 from selfjudge.method.prompts import fill
 from selfjudge.method.protocols import STRICT
 from selfjudge.ports import Engine
-from selfjudge.recipe import ShapesBench, ShapesSource, TransformersEngine
+from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.experiment import ShapesBench, ShapesSource
+from selfjudge.run.images import admit
 from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.shapes.prompts import ShapesPrompts
 from selfjudge.shapes.questions import ask

@@ -20,10 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from selfjudge.chat import Message
-from selfjudge.images import admit
 from selfjudge.ports import Example, NamedEngine
-from selfjudge.recipe import Recipe, ShapesBench
-from selfjudge.recipe_file import load_recipe
+from selfjudge.recipe.experiment import Recipe, ShapesBench
+from selfjudge.recipe.file import load_recipe
+from selfjudge.run.folder import RunFolder
+from selfjudge.run.images import admit
+from selfjudge.run.store import Table
+from selfjudge.run.tables import JUDGMENTS
 from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -32,8 +35,6 @@ from selfjudge.shapes.scenes import Scene, draw_scene
 from selfjudge.shapes.truth import answer, caption, first_difference, join, slip, wrong_answer
 from selfjudge.shapes.wording import JUDGE_TEMPLATE, SLOTS, trace
 from selfjudge.stages import evaluate
-from selfjudge.store import RunFolder, Table
-from selfjudge.tables import JUDGMENTS
 from selfjudge.trainers.sft import SftTrainer
 from selfjudge.types import seed_of
 from selfjudge.wiring import find_model, open_engine

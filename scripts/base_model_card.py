@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from selfjudge.recipe import TransformersEngine
+from selfjudge.recipe.engines import TransformersEngine
 from selfjudge.shapes.skills import measure
 from selfjudge.wiring import open_engine
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from selfjudge.report.curve import learning_curve
-from selfjudge.summary import read
+from selfjudge.run.summary import read
 
 
 def main() -> None:

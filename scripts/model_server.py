@@ -24,8 +24,8 @@ from aiohttp import web
 
 from selfjudge.chat import Block, Completion, Message, Request, Sampling, Token
 from selfjudge.engines.local import TransformersEngine
-from selfjudge.images import BadImage, admit
-from selfjudge.recipe import MAX_PIXELS
+from selfjudge.recipe.experiment import MAX_PIXELS
+from selfjudge.run.images import BadImage, admit
 from selfjudge.types import Finish, ImageRef
 from selfjudge.wiring import find_model
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from selfjudge.loop import run
-from selfjudge.recipe import Recipe
-from selfjudge.recipe_file import load_recipe
-from selfjudge.store import RunFolder
+from selfjudge.recipe.experiment import Recipe
+from selfjudge.recipe.file import load_recipe
+from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import World, make_world
 
 ROOT = Path(__file__).parent.parent

@@ -13,8 +13,8 @@ import yaml
 
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge import Judge
-from selfjudge.lineage import licence_of, lineage
-from selfjudge.recipe import DatasetSource, FilesSource, ShapesSource
+from selfjudge.recipe.experiment import DatasetSource, FilesSource, ShapesSource
+from selfjudge.run.lineage import licence_of, lineage
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene

@@ -12,17 +12,18 @@ import pytest
 from rich.console import Console
 
 from runs import no_progress, run_recipe, scripted_recipe
-from selfjudge import tables
-from selfjudge.comparing import compare
-from selfjudge.disk import write_json
 from selfjudge.errors import InputError, RunError
-from selfjudge.evaluation import Asking, evaluate
-from selfjudge.measured import measurements
+from selfjudge.measure.compare import compare
+from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.measure.stored import measurements
 from selfjudge.method.protocols import STRICT
-from selfjudge.recipe import ShapesBench
+from selfjudge.recipe.experiment import ShapesBench
 from selfjudge.report.comparison import show
+from selfjudge.run import tables
+from selfjudge.run.disk import write_json
+from selfjudge.run.folder import RunFolder
+from selfjudge.run.store import Table
 from selfjudge.stages.evaluate import figures
-from selfjudge.store import RunFolder, Table
 from selfjudge.types import BenchmarkItem, Kind, Order, PreferencePair, Prompt
 
 RIGHT, WRONG, FIRST = "right", "wrong", "first"

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from runs import ROOT
-from selfjudge import doctor
-from selfjudge.doctor.conflicts import conflicts
-from selfjudge.doctor.installed import Environment, _torchvision_loads, other_environment, this_environment
-from selfjudge.doctor.machine import GPU, Machine
 from selfjudge.errors import InputError
-from selfjudge.footprint import footprint
-from selfjudge.recipe import Recipe, Training
-from selfjudge.recipe_file import load_recipe
+from selfjudge.forecast import doctor
+from selfjudge.forecast.doctor.conflicts import conflicts
+from selfjudge.forecast.doctor.installed import Environment, _torchvision_loads, other_environment, this_environment
+from selfjudge.forecast.doctor.machine import GPU, Machine
+from selfjudge.forecast.footprint import footprint
+from selfjudge.recipe.experiment import Recipe
+from selfjudge.recipe.file import load_recipe
+from selfjudge.recipe.training import Training
 from selfjudge.wiring import embedded_model
 
 BIG = GPU(name="big", total_gib=80.0, free_gib=79.0)
@@ -97,7 +98,7 @@ def test_nothing_heavy_is_imported():
     heavy = ("torch", "transformers", "ray", "aiohttp", "datasets", "vllm")
     probe = (
         "import sys; from pathlib import Path\n"
-        "from selfjudge.doctor import examine; from selfjudge.recipe_file import load_recipe\n"
+        "from selfjudge.forecast.doctor import examine; from selfjudge.recipe.file import load_recipe\n"
         f"examine(load_recipe(Path('recipes/scripted.yaml')), Path('runs')); print([m for m in {heavy} if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", probe], text=True, cwd=ROOT).strip() == "[]"

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from runs import ROOT, scripted_recipe
-from selfjudge.dry_run import foretell
 from selfjudge.errors import RunError
-from selfjudge.recipe_file import load_recipe
+from selfjudge.forecast.dry_run import foretell
+from selfjudge.recipe.file import load_recipe
 
 SHIPPED = [*sorted((ROOT / "recipes").glob("*.yaml")), ROOT / "src/selfjudge/shapes/demo.yaml"]
 

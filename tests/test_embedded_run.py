@@ -11,8 +11,8 @@ import pytest
 
 from killing import kill_at_random
 from runs import ROOT, digests, no_progress
-from selfjudge.evaluation import Asking, evaluate
-from selfjudge.store import RunFolder
+from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import named_benchmark
 
 COMMAND = (sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"))

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from runs import digests, no_progress
 from selfjudge.errors import RunError
-from selfjudge.evaluation import Asking, evaluate
-from selfjudge.recipe import PairsBench, ShapesBench
+from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.recipe.experiment import PairsBench, ShapesBench
 from selfjudge.report.figures import show_measured
-from selfjudge.store import RunFolder
+from selfjudge.run.folder import RunFolder
 
 SHAPES = ShapesBench(name="shapes-bench", pairs=300, seed=5)
 

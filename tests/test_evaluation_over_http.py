@@ -18,8 +18,8 @@ import pytest
 
 from engines.serving import Asked, refusal, serving
 from runs import ROOT
-from selfjudge.disk import read_json
-from selfjudge.store import CARD
+from selfjudge.run.disk import read_json
+from selfjudge.run.folder import CARD
 from selfjudge.wiring import find_model
 
 ITEMS = 1_000

@@ -18,12 +18,12 @@ from runs import digests, no_progress, scripted_recipe
 from selfjudge.chat import Completion, Request
 from selfjudge.cli import app
 from selfjudge.errors import RunError
-from selfjudge.evaluation import Asking, evaluate
-from selfjudge.failures import told, too_many
 from selfjudge.loop import run
+from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.ports import Advance, Engine, Fit
-from selfjudge.recipe import ShapesBench
-from selfjudge.store import RunFolder
+from selfjudge.recipe.experiment import ShapesBench
+from selfjudge.run.failures import told, too_many
+from selfjudge.run.folder import RunFolder
 from selfjudge.trainers.scripted import Scripted
 from selfjudge.types import Finish, content_id
 from selfjudge.wiring import make_world
@@ -168,9 +168,9 @@ def test_a_base_that_was_changed_is_still_an_error(tmp_path: Path):
 
 
 def test_a_measurement_asks_again_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import selfjudge.evaluation
+    import selfjudge.measure.evaluate
 
-    opened, asked = selfjudge.evaluation.open_baseline, Counter[str]()
+    opened, asked = selfjudge.measure.evaluate.open_baseline, Counter[str]()
     fails: list[Fails] = [some]
 
     def moody(name: str) -> Engine:
@@ -181,7 +181,7 @@ def test_a_measurement_asks_again_what_failed(tmp_path: Path, monkeypatch: pytes
         asking = Asking(samples=samples)
         return evaluate("longer", benches, place, asking=asking, base_url=None, progress=no_progress)[0]
 
-    monkeypatch.setattr(selfjudge.evaluation, "open_baseline", moody)
+    monkeypatch.setattr(selfjudge.measure.evaluate, "open_baseline", moody)
     failures = measured()["failures"]
     assert failures["requests"] == 200 and failures["failed"] > 0.02
     assert failures["reasons"] == {"a bad moment": round(failures["failed"] * 200)}

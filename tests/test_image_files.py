@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from selfjudge import image_files
-from selfjudge.image_files import BadImage, locate, read
+from selfjudge.run import image_files
+from selfjudge.run.image_files import BadImage, locate, read
 
 
 def refusal(name: str, folder: Path, **options: bool) -> BadImage:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfjudge.images import BYTES_PER_PIXEL
+from selfjudge.run.images import BYTES_PER_PIXEL
 
 SIDE = 1_500
 PIXELS = SIDE * SIDE

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfjudge import images
 from selfjudge.errors import SelfjudgeError
-from selfjudge.images import BadImage, admit, decode, encode, examine
 from selfjudge.method.contamination import alike
+from selfjudge.run import images
+from selfjudge.run.images import BadImage, admit, decode, encode, examine
 
 LIMIT = 10_000
 
@@ -183,7 +183,7 @@ def test_heic_is_named_with_the_remedy():
 
 
 def test_pillows_own_limit_is_neither_changed_nor_needed(monkeypatch: pytest.MonkeyPatch):
-    code = "import PIL.Image as I; n = I.MAX_IMAGE_PIXELS; import selfjudge, selfjudge.judge, selfjudge.images as s, sys; "
+    code = "import PIL.Image as I; n = I.MAX_IMAGE_PIXELS; import selfjudge, selfjudge.judge, selfjudge.run.images as s, sys; "
     code += "s.admit(sys.stdin.buffer.read(), max_pixels=10**6); assert I.MAX_IMAGE_PIXELS == n"
     subprocess.run([sys.executable, "-c", code], check=True, input=encoded(colours(), "PNG"))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)

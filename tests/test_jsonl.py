@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from selfjudge.cli import app
 from selfjudge.errors import SelfjudgeError
-from selfjudge.jsonl import json_lines
+from selfjudge.run.jsonl import json_lines
 
 RECIPE = "model: shapes\nprompts:\n  - {{kind: files, path: {0}}}\ntraining: {{kind: scripted}}\n"
 PAIRS = "model: shapes\nprompts: [{{kind: shapes}}]\nevaluation: {{benchmarks: [{{name: pairs, path: {0}}}]}}\n"

@@ -96,7 +96,7 @@ def test_references_beside_the_prompts_change_nothing(tmp_path: Path):
 
 
 def test_a_prompt_has_no_place_for_an_answer():
-    from selfjudge.tables import PAIRS, PROMPTS
+    from selfjudge.run.tables import PAIRS, PROMPTS
 
     for kind in (PROMPTS, PAIRS):
         assert not {"reference", "answer", "label", "truth", "ground_truth"} & set(kind.schema.names)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selfjudge.method import alteration, copies, selection, voting
-from selfjudge.reasons import DROPPED
+from selfjudge.run.reasons import DROPPED
 from selfjudge.stages import synthesize
 from selfjudge.types import Finish
 

@@ -13,8 +13,8 @@ import pytest
 
 from runs import ROOT, no_progress, run_recipe, scripted_recipe
 from selfjudge.errors import InputError
-from selfjudge.planning import plan
-from selfjudge.recipe_file import load_recipe
+from selfjudge.forecast.plan import plan
+from selfjudge.recipe.file import load_recipe
 
 
 def test_a_plan_foretells_what_a_run_then_takes(tmp_path: Path):

@@ -12,9 +12,9 @@ from PIL import Image
 
 from runs import run_recipe
 from selfjudge.errors import RunError
-from selfjudge.recipe_file import load_recipe
-from selfjudge.store import Table
-from selfjudge.tables import PROMPTS, REFUSED
+from selfjudge.recipe.file import load_recipe
+from selfjudge.run.store import Table
+from selfjudge.run.tables import PROMPTS, REFUSED
 
 ROWS, BAD = 6, {"prompt": "p", "image": 7}
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from runs import ROOT, digests, no_progress
-from selfjudge import evaluation
 from selfjudge.chat import Completion, Request, Token
 from selfjudge.errors import InputError
-from selfjudge.evaluation import Asking, Contestant, evaluate, rescore
-from selfjudge.store import RunFolder
+from selfjudge.measure import evaluate as evaluation
+from selfjudge.measure.evaluate import Asking, Contestant, evaluate, rescore
+from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish
 from selfjudge.wiring import named_benchmark
 

@@ -16,10 +16,10 @@ import yaml
 from hub_uploads import DROP, TOKEN, Hub, Repo, taking_uploads
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import PublishError, RecipeError
-from selfjudge.hub import HuggingFaceHub
-from selfjudge.publishing import Publisher
-from selfjudge.recipe import Push
-from selfjudge.store import RunFolder
+from selfjudge.hub.client import HuggingFaceHub
+from selfjudge.hub.publishing import Publisher
+from selfjudge.recipe.experiment import Push
+from selfjudge.run.folder import RunFolder
 
 JUDGES, PAIRS = "models/me/judge", "datasets/me/judge-pairs"
 PUSH = "push=me/judge"

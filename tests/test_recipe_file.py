@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from selfjudge.errors import RecipeError
-from selfjudge.recipe import Recipe
-from selfjudge.recipe_file import load_recipe
+from selfjudge.recipe.experiment import Recipe
+from selfjudge.recipe.file import load_recipe
 
 MINIMAL = "model: shapes\nprompts: [{kind: shapes}]\n"
 SHIPPED = [*sorted(Path("recipes").glob("*.yaml")), Path("src/selfjudge/shapes/demo.yaml")]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from selfjudge.disk import difference, is_disk_full, write_whole
 from selfjudge.errors import RunError
-from selfjudge.journal import BadRow, Growing
-from selfjudge.store import ImageStore, JudgeFolder, RunFolder, Table
-from selfjudge.tables import REFUSED, RESPONSES
+from selfjudge.run.disk import difference, is_disk_full, write_whole
+from selfjudge.run.folder import ImageStore, JudgeFolder, RunFolder
+from selfjudge.run.journal import BadRow, Growing
+from selfjudge.run.store import Table
+from selfjudge.run.tables import REFUSED, RESPONSES
 from selfjudge.types import ImageRef
 
 DIES = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

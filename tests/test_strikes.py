@@ -10,9 +10,9 @@ import pytest
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.errors import EngineError
 from selfjudge.ports import NamedEngine
+from selfjudge.run.store import Table
+from selfjudge.run.tables import REFUSED, Row
 from selfjudge.stages.asking import ask
-from selfjudge.store import Table
-from selfjudge.tables import REFUSED, Row
 from selfjudge.types import Finish
 
 

@@ -6,19 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selfjudge import tables
-from selfjudge.types import (
-    Alteration,
-    BenchmarkItem,
-    Edit,
-    Evidence,
-    ImageRef,
-    Judgment,
-    Kind,
-    PreferencePair,
-    Prompt,
-    Vote,
-)
+from selfjudge.run import tables
+from selfjudge.types import Alteration, BenchmarkItem, Edit, Evidence, ImageRef, Judgment, Kind, PreferencePair, Prompt, Vote
 
 IMAGE = ImageRef(sha256="0" * 64, media_type="image/png", width=3, height=2)
 PROMPT = Prompt(id="p", text="what?", images=(IMAGE, IMAGE), kind=Kind.CLOSED, kind_rule="row", source="f:1")

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from selfjudge.cli import app
+from selfjudge.cli.terminal import console, log_plainly, plain, progress, say
 from selfjudge.report import comparison, contamination, diagnosis, dry_run, figures, iterations, plan
-from selfjudge.terminal import console, log_plainly, plain, progress, say
 
 NAME = "[/x] [bold]n[/bold] :smile: \x1b[2J\x1b]0;t\x07\x9b1A\r\u202e\ud83d"
 SHOWN = "[/x] [bold]n[/bold] :smile: [2J]0;t1A\\ud83d"

@@ -10,10 +10,10 @@ from asked import CONCURRENCY, prompts
 
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe import OpenAIEngine
+from selfjudge.recipe.engines import OpenAIEngine
+from selfjudge.run.store import Table
+from selfjudge.run.tables import JUDGMENTS, Row
 from selfjudge.stages.asking import ask
-from selfjudge.store import Table
-from selfjudge.tables import JUDGMENTS, Row
 from selfjudge.types import Order
 from selfjudge.wiring import open_server
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .cards import judging_of
 from .chat import Completion, Sampling
 from .errors import EngineError, InputError
-from .image_files import BadImage, locate
-from .images import admit, encode
 from .method.protocols import STRICT
 from .method.verdicts import probability
 from .ports import Engine
-from .recipe import MAX_PIXELS, Judging, TransformersEngine
+from .recipe.engines import TransformersEngine
+from .recipe.experiment import MAX_PIXELS, Judging
+from .run.cards import judging_of
+from .run.image_files import BadImage, locate
+from .run.images import admit, encode
 from .stages.judge import comparison_request
 from .types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
 from .wiring import find_model, open_engine

@@ -12,21 +12,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import summary, tables
-from .cards import write_cards
-from .disk import read_json, write_json
-from .failures import Retry
-from .lineage import contents, lineage
+from .hub.publishing import Publisher
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
-from .publishing import Publisher
-from .recipe import Recipe, lasting
+from .recipe.experiment import Recipe, lasting
+from .run import summary, tables
+from .run.cards import write_cards
+from .run.disk import read_json, write_json
+from .run.failures import Retry
+from .run.folder import JudgeFolder, RunFolder, fingerprint
+from .run.lineage import contents, lineage
+from .run.store import Table
+from .run.tables import Row
 from .stages import contamination, evaluate, ingest, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
 from .stages.probe import Probe
-from .store import JudgeFolder, RunFolder, Table, fingerprint
-from .tables import Row
 from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import OneEngine, World
 

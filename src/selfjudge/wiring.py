@@ -12,25 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError, failed_import
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
-from .recipe import (
+from .recipe.engines import Engine as EngineRecipe
+from .recipe.engines import OpenAIEngine, RayEngine, TransformersEngine, VLLMEngine
+from .recipe.experiment import (
     EMBEDDED_MODEL,
     MAX_PIXELS,
     Bench,
     DatasetSource,
     FilesSource,
-    OpenAIEngine,
     PairsBench,
     PublicBench,
-    RayEngine,
     Recipe,
     ShapesBench,
     Source,
-    TransformersEngine,
-    VLLMEngine,
 )
-from .recipe import Engine as EngineRecipe
-from .recipe_file import load_recipe
-from .store import ImageStore, RunFolder, fingerprint
+from .recipe.file import load_recipe
+from .run.folder import ImageStore, RunFolder, fingerprint
 from .types import ImageRef
 
 if TYPE_CHECKING:
@@ -52,7 +49,7 @@ _TRAINERS = {
     "accelerate": "trainers.launched:AccelerateTrainer",
     "ray": "trainers.ray:RayTrainer",
 }
-_HUBS = {"huggingface": "hub:HuggingFaceHub"}
+_HUBS = {"huggingface": "hub.client:HuggingFaceHub"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",

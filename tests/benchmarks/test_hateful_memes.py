@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lookalikes import as_image, drawn, make_sources, one_of_each, saved, write_release
-from selfjudge.benchmarks.hateful_memes import SUBSET, open_memes, release_row
-from selfjudge.benchmarks.mmrb_prepare import Plan, prepare
-from selfjudge.benchmarks.mmrb_sources import REQUESTS
+from selfjudge.benchmarks.mmrb.hateful_memes import SUBSET, open_memes, release_row
+from selfjudge.benchmarks.mmrb.prepare import Plan, prepare
+from selfjudge.benchmarks.mmrb.sources import REQUESTS
 from selfjudge.errors import InputError, RunError
 
 

@@ -22,10 +22,10 @@ from PIL import Image
 
 from hub_standin import COMMIT, serving
 from lookalikes import GROUPS, as_image, drawn, make_sources, one_of_each, put_on_hub, released, saved, write_release
-from selfjudge.benchmarks.mmrb_ledger import Built, Ledger
-from selfjudge.benchmarks.mmrb_prepare import Plan, prepare
-from selfjudge.benchmarks.mmrb_rows import Library, Opened
-from selfjudge.benchmarks.mmrb_sources import PAIRS_REPOSITORY, REQUESTS, SOURCES
+from selfjudge.benchmarks.mmrb.ledger import Built, Ledger
+from selfjudge.benchmarks.mmrb.prepare import Plan, prepare
+from selfjudge.benchmarks.mmrb.rows import Library, Opened
+from selfjudge.benchmarks.mmrb.sources import PAIRS_REPOSITORY, REQUESTS, SOURCES
 from selfjudge.errors import InputError, RunError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selfjudge.benchmarks.mmrb_sources import (
+from selfjudge.benchmarks.mmrb.sources import (
     KNOWN_GROUPS,
     KNOWN_PARTS,
     KNOWN_ROWS,

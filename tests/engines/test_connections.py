@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from engines.asking import answers, echo, free_port, numbered, opened
 from engines.serving import serving, silent
 from selfjudge.errors import EngineError
-from selfjudge.recipe import OpenAIEngine as OpenAIRecipe
+from selfjudge.recipe.engines import OpenAIEngine as OpenAIRecipe
 from selfjudge.types import Finish
 
 

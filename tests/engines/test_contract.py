@@ -32,13 +32,13 @@ from engines.clusters import Nodes, nodes
 from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from selfjudge.chat import Block, Message, Request, Sampling
 from selfjudge.errors import SelfjudgeError
-from selfjudge.images import admit
 from selfjudge.ports import Engine
-from selfjudge.recipe import OpenAIEngine, RayEngine, ScriptedEngine, ScriptRule, TransformersEngine, VLLMEngine
+from selfjudge.recipe.engines import OpenAIEngine, RayEngine, ScriptedEngine, ScriptRule, TransformersEngine, VLLMEngine
+from selfjudge.run.folder import RunFolder
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene
-from selfjudge.store import RunFolder
 from selfjudge.types import Finish, ImageRef
 from selfjudge.wiring import find_model, open_baseline, open_engine
 

@@ -15,7 +15,7 @@ from transformers import AutoProcessor
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.local import SeededNoise, TransformersEngine
 from selfjudge.errors import EngineError
-from selfjudge.images import admit
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene, draw_scene

@@ -22,9 +22,9 @@ from engines.serving import Asked, refusal, reply, serving, silent
 from selfjudge.chat import Completion, Request, Sampling
 from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
-from selfjudge.images import admit
 from selfjudge.method.verdicts import probability
-from selfjudge.recipe import OpenAIEngine as OpenAIRecipe
+from selfjudge.recipe.engines import OpenAIEngine as OpenAIRecipe
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene

@@ -17,8 +17,8 @@ from engines.serving import Asked, closed, dripping, endless, half, raw, refusal
 from selfjudge.chat import Completion, Request
 from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
-from selfjudge.recipe import OpenAIEngine as OpenAIRecipe
-from selfjudge.strikes import unbroken
+from selfjudge.method.strikes import unbroken
+from selfjudge.recipe.engines import OpenAIEngine as OpenAIRecipe
 from selfjudge.types import Finish
 
 KEY = "sk-test-a-key-nobody-may-see"

@@ -25,9 +25,9 @@ from selfjudge.engines import client, openai
 from selfjudge.errors import EngineError
 from selfjudge.method.verdicts import probability
 from selfjudge.ports import NamedEngine
+from selfjudge.run.store import Table
+from selfjudge.run.tables import REFUSED, Row
 from selfjudge.stages.asking import ask
-from selfjudge.store import Table
-from selfjudge.tables import REFUSED, Row
 from selfjudge.types import Finish
 
 KEY = "sk-Test/a&key+nobody=may-see"

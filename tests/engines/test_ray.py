@@ -15,11 +15,11 @@ from engines.clusters import Mortal, Nodes, nodes, on, replica_processes
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.scripted import Scripted
 from selfjudge.errors import EngineError
-from selfjudge.images import admit
 from selfjudge.ports import Engine, ReadImage
-from selfjudge.recipe import RayEngine as RayRecipe
-from selfjudge.recipe import ScriptedEngine, ScriptRule
-from selfjudge.recipe import TransformersEngine as TransformersRecipe
+from selfjudge.recipe.engines import RayEngine as RayRecipe
+from selfjudge.recipe.engines import ScriptedEngine, ScriptRule
+from selfjudge.recipe.engines import TransformersEngine as TransformersRecipe
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene

@@ -17,15 +17,15 @@ from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from runs import ROOT
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.vllm import VLLMEngine
-from selfjudge.images import admit
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
-from selfjudge.recipe import TransformersEngine
-from selfjudge.recipe import VLLMEngine as VLLMRecipe
+from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.engines import VLLMEngine as VLLMRecipe
+from selfjudge.run.folder import RunFolder
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene, draw_scene
-from selfjudge.store import RunFolder
 from selfjudge.types import Finish, ImageRef
 from selfjudge.wiring import find_model, open_engine
 

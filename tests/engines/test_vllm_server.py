@@ -22,7 +22,7 @@ from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.engines.vllm_command import Launch
 from selfjudge.engines.vllm_server import VLLMServer
 from selfjudge.errors import EngineError
-from selfjudge.store import ImageStore
+from selfjudge.run.folder import ImageStore
 from selfjudge.types import Finish, ImageRef
 
 KEY = "sk-test-a-key-nobody-may-see"

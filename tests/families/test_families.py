@@ -21,7 +21,7 @@ from selfjudge.chat import Completion
 from selfjudge.judge import Judge
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
-from selfjudge.tables import Row
+from selfjudge.run.tables import Row
 from selfjudge.types import Finish, ImageRef
 
 

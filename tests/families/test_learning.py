@@ -9,7 +9,7 @@ import pytest
 from families.tiny import IMAGES, OTHER, TALL, WIDE, families, folder
 from selfjudge.chat import Message
 from selfjudge.ports import Example, Fit
-from selfjudge.recipe import Training
+from selfjudge.recipe.training import Training
 from selfjudge.trainers.sft import SftTrainer
 from trainers.fitting import weights
 

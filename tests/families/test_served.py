@@ -20,9 +20,9 @@ from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
-from selfjudge.recipe import VLLMEngine
+from selfjudge.recipe.engines import VLLMEngine
+from selfjudge.run.folder import RunFolder
 from selfjudge.stages.probe import requests
-from selfjudge.store import RunFolder
 from selfjudge.types import ImageRef, Kind, Order, PreferencePair, Prompt
 from selfjudge.wiring import open_engine
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from runs import ROOT
 from selfjudge.chat import Block, Completion, Message, Request, Sampling
-from selfjudge.images import admit
 from selfjudge.ports import Engine
-from selfjudge.recipe import TransformersEngine
+from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.run.images import admit
 from selfjudge.types import ImageRef
 from selfjudge.wiring import open_engine
 

@@ -11,10 +11,12 @@ from trl import SFTTrainer
 
 from families.tiny import IMAGES, TALL, WIDE
 from runs import no_progress
-from selfjudge.recipe import Judging, Training
+from selfjudge.recipe.experiment import Judging
+from selfjudge.recipe.training import Training
+from selfjudge.run.folder import JudgeFolder
+from selfjudge.run.store import Table
+from selfjudge.run.tables import DROPPED, Row
 from selfjudge.stages.train import train
-from selfjudge.store import JudgeFolder, Table
-from selfjudge.tables import DROPPED, Row
 from selfjudge.trainers.sft import SftTrainer
 from selfjudge.types import ImageRef
 

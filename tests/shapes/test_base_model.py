@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from selfjudge.recipe import TransformersEngine
-from selfjudge.recipe_file import load_recipe
+from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.file import load_recipe
 from selfjudge.shapes.base_model import _Codec
 from selfjudge.shapes.checkpoint import make_processor
 from selfjudge.shapes.lessons import draw_lesson

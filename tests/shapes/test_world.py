@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import selfjudge
 from runs import no_progress
-from selfjudge.recipe import ShapesBench, ShapesSource
+from selfjudge.recipe.experiment import ShapesBench, ShapesSource
 from selfjudge.shapes.benchmark import DIMENSIONS, ShapesBenchmark
 from selfjudge.shapes.drawing import SIDE, digit_scans, draw
 from selfjudge.shapes.lessons import draw_lesson

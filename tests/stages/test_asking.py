@@ -11,9 +11,9 @@ import pytest
 
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.ports import NamedEngine, blocks
+from selfjudge.run.store import Table
+from selfjudge.run.tables import REFUSED, Row
 from selfjudge.stages.asking import ask
-from selfjudge.store import Table
-from selfjudge.tables import REFUSED, Row
 from selfjudge.types import Finish
 
 SAMPLING = Sampling(temperature=0, max_tokens=1)

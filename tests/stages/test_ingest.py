@@ -14,13 +14,14 @@ from PIL import Image
 
 from runs import no_progress
 from selfjudge.method.contamination import Index
-from selfjudge.recipe import FilesSource, PairsBench
+from selfjudge.recipe.experiment import FilesSource, PairsBench
+from selfjudge.run.folder import ImageStore
+from selfjudge.run.store import Table
+from selfjudge.run.tables import PROMPTS, REFUSED
 from selfjudge.sources.files import FilePrompts
 from selfjudge.sources.pairs import PairsBenchmark
 from selfjudge.stages import contamination
 from selfjudge.stages.ingest import ingest
-from selfjudge.store import ImageStore, Table
-from selfjudge.tables import PROMPTS, REFUSED
 
 IDENTITY = {"stage": "ingest"}
 

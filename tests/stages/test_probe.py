@@ -14,9 +14,9 @@ import pytest
 
 from runs import run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request, Token
-from selfjudge.disk import write_json
 from selfjudge.errors import EngineError
 from selfjudge.ports import Advance, Engine, Fit
+from selfjudge.run.disk import write_json
 from selfjudge.trainers.scripted import Scripted as ScriptedTrainer
 from selfjudge.types import Finish
 from selfjudge.wiring import World

@@ -9,10 +9,10 @@ from typing import Any
 
 from selfjudge.chat import Completion, Request
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe import Synthesis
+from selfjudge.recipe.experiment import Synthesis
+from selfjudge.run.store import Table
+from selfjudge.run.tables import RESPONSES
 from selfjudge.stages.synthesize import make_pairs, sample_responses
-from selfjudge.store import Table
-from selfjudge.tables import RESPONSES
 from selfjudge.types import Alteration, Edit, Finish, Kind, Prompt
 
 RECIPE = Synthesis.model_validate({"closed": {"samples": 4, "threshold": 2}})

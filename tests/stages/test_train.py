@@ -12,8 +12,8 @@ import pytest
 from runs import run_recipe, scripted_recipe
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Advance, Example, Fit
-from selfjudge.store import Table
-from selfjudge.tables import DROPPED
+from selfjudge.run.store import Table
+from selfjudge.run.tables import DROPPED
 from selfjudge.trainers.scripted import Scripted
 from selfjudge.wiring import World
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from selfjudge.disk import is_disk_full
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Example, Fit
-from selfjudge.recipe import Training
-from selfjudge.store import ImageStore
+from selfjudge.recipe.training import Training
+from selfjudge.run.disk import is_disk_full
+from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.launched import AccelerateTrainer
 from selfjudge.trainers.sft import SftTrainer
 from trainers.fitting import IMAGES, MODEL, REFS, example

@@ -10,9 +10,9 @@ from typing import Any
 from safetensors.torch import load_file
 
 from selfjudge.chat import Message
-from selfjudge.images import admit
 from selfjudge.ports import Example, Fit
-from selfjudge.recipe import Training
+from selfjudge.recipe.training import Training
+from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene

@@ -10,7 +10,7 @@ import pytest
 from trl import SFTTrainer
 
 from selfjudge.errors import TrainerError
-from selfjudge.recipe import Training
+from selfjudge.recipe.training import Training
 from selfjudge.trainers import checkpoints
 from selfjudge.trainers.sft import SftTrainer
 from trainers.children import EVERY_STEP, started, train, train_without_room

@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoProcessor
 
 from families.tiny import IMAGES, TALL, WIDE, folder
-from selfjudge.images import decode
+from selfjudge.run.images import decode
 from selfjudge.trainers.cross_attention import collator_for
 from selfjudge.types import ImageRef
 

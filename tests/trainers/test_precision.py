@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from selfjudge.engines.local import TransformersEngine
-from selfjudge.recipe import Training
+from selfjudge.recipe.training import Training
 from trainers.fitting import MODEL, fit, weights
 
 PAPER = {"learning_rate": 1e-5, "epochs": 4}

@@ -10,8 +10,8 @@ import pytest
 from engines.clusters import nodes
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Fit
-from selfjudge.recipe import Training
-from selfjudge.store import ImageStore
+from selfjudge.recipe.training import Training
+from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.ray import RayTrainer
 from trainers.fitting import IMAGES, MODEL, REFS, example, fit
 

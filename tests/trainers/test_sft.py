@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import Idefics3ForConditionalGeneration
 
 from selfjudge.errors import TrainerError
-from selfjudge.recipe import Training
+from selfjudge.recipe.training import Training
 from selfjudge.trainers.sft import tracker
 from trainers.fitting import MODEL, digest, fit
 

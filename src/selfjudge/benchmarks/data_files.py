@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..disk import sha256_of
 from ..errors import InputError
-from ..jsonl import json_lines, regular
+from ..run.disk import sha256_of
+from ..run.jsonl import json_lines, regular
 from .catalogue import MANIFEST, manifest_of
 
 Row = dict[str, Any]

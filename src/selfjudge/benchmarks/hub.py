@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..disk import is_disk_full
 from ..errors import InputError, RunError, SelfjudgeError, failed_import
+from ..run.disk import is_disk_full
 from .catalogue import Entry, manifest_of
 from .prepared import finish, held, is_whole, reopen
 

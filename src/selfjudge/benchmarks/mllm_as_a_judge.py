@@ -13,7 +13,7 @@ from ..chat import Sampling
 from ..errors import InputError
 from ..method.metrics import share
 from ..method.protocols import STRICT, Protocol
-from ..tables import Row
+from ..run.tables import Row
 from ..types import Order, Problem
 from . import data_files
 from .data_files import DataFiles

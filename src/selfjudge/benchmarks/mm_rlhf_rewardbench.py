@@ -14,7 +14,7 @@ from typing import Any
 
 from ..method.metrics import macro
 from ..method.protocols import STRICT
-from ..tables import Row
+from ..run.tables import Row
 from ..types import Order, Verdict
 from . import data_files
 from .data_files import DataFiles

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..jsonl import regular
 from ..method.metrics import share
 from ..method.protocols import STRICT
 from ..method.verdicts import parse
-from ..tables import Row
+from ..run.jsonl import regular
+from ..run.tables import Row
 from ..types import Order, Verdict
 from . import data_files
 from .data_files import DataFiles, find_data

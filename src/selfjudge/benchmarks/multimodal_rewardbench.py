@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..method.metrics import macro, share
 from ..method.protocols import PAPER, STRICT, Protocol
 from ..method.verdicts import parse
-from ..tables import Row
+from ..run.tables import Row
 from ..types import BenchmarkItem, Order, Problem, Verdict
 from . import data_files
 from .data_files import DataFiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from ..images import decode
+from ..run.images import decode
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}

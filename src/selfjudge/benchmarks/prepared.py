@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..disk import sha256_of, write_json, writing
 from ..errors import RunError
+from ..run.disk import sha256_of, write_json, writing
 from .catalogue import MANIFEST, manifest_of
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..image_files import locate
-from ..images import BadImage, admit
 from ..method.kinds import route
 from ..method.oddities import contradictory, oddities
 from ..method.protocols import Protocol
 from ..ports import BenchmarkData, Progress, PutImage, blocks
-from ..recipe import MAX_PIXELS, PublicBench
-from ..tables import Row
+from ..recipe.experiment import MAX_PIXELS, PublicBench
+from ..run.image_files import locate
+from ..run.images import BadImage, admit
+from ..run.tables import Row
 from ..types import BenchmarkItem, ImageRef, Order, PreferencePair, Prompt, content_id
 from .catalogue import entry_of, folder_of
 from .data_files import DataFiles, find_data

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..jsonl import json_lines
+from ..run.jsonl import json_lines
 
 
 class Malformed(Exception):

@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..method.metrics import macro, share
 from ..method.overall_judgment import official, robust
 from ..method.protocols import PAPER, STRICT, Protocol
-from ..tables import Row
+from ..run.tables import Row
 from ..types import BenchmarkItem, Order, Verdict
 from . import data_files
 from .data_files import DataFiles

@@ -16,21 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-)
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.utils.logging import disable_progress_bar
 
 from ..chat import Completion, Request, Sampling, Token
 from ..errors import TORCHVISION_CURE, EngineError, root_cause
-from ..images import decode
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
+from ..run.images import decode
 from ..types import Finish
 
 log = logging.getLogger(__name__)

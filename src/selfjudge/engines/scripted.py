@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from ..chat import Completion, Request
-from ..recipe import ScriptedEngine
+from ..recipe.engines import ScriptedEngine
 from ..types import Finish
 
 

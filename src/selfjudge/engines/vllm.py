@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..chat import Completion, Request
 from ..errors import EngineError
-from ..store import ImageStore
-from ..strikes import unbroken
+from ..method.strikes import unbroken
+from ..run.folder import ImageStore
 from .openai import OpenAIEngine
 from .spread import Spread
 from .vllm_command import Launch, gpu_groups, visible_gpus

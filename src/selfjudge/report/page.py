@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from ..disk import write_whole
-from ..reasons import DROPPED, explained
-from ..store import ImageStore
-from ..tables import Row, images_of
+from ..run.disk import write_whole
+from ..run.folder import ImageStore
+from ..run.reasons import DROPPED, explained
+from ..run.tables import Row, images_of
 from ..types import storable
 from .curve import learning_curve
 

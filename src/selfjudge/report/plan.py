@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..reasons import refused_lines
+from ..run.reasons import refused_lines
 from .figures import cell
 
 if TYPE_CHECKING:

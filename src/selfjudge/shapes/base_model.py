@@ -19,8 +19,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Idefics3ForConditionalGeneration, Idefics3Processor
 
-from ..disk import write_json
-from ..store import CARD
+from ..run.disk import write_json
+from ..run.folder import CARD
 from .checkpoint import END, START, make_model, make_processor
 from .drawing import draw
 from .lessons import Lesson, draw_lesson

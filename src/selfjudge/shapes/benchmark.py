@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..images import admit
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
-from ..recipe import ShapesBench
+from ..recipe.experiment import ShapesBench
+from ..run.images import admit
 from ..types import BenchmarkItem, ImageRef, Kind, PreferencePair, Prompt, seed_of
 from .drawing import draw
 from .prompts import png

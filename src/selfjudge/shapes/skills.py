@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from ..chat import Message, Request, Sampling
-from ..images import admit
 from ..ports import Engine
+from ..run.images import admit
 from ..types import ImageRef
 from .drawing import draw
 from .prompts import png

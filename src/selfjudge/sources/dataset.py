@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..ports import RawPrompt
-from ..recipe import DatasetSource
+from ..recipe.experiment import DatasetSource
 from .rows import COLUMNS, raw_prompt
 
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InputError
-from ..jsonl import json_lines, regular
-from ..lineage import SUFFIXES, prompt_files
 from ..ports import RawPrompt
-from ..recipe import FilesSource
+from ..recipe.experiment import FilesSource
+from ..run.jsonl import json_lines, regular
+from ..run.lineage import SUFFIXES, prompt_files
 from .rows import COLUMNS, raw_prompt
 
 

@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..disk import sha256_of
 from ..errors import InputError
-from ..images import BadImage, admit
-from ..jsonl import json_lines
 from ..method.kinds import route
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
-from ..recipe import MAX_PIXELS, PairsBench
+from ..recipe.experiment import MAX_PIXELS, PairsBench
+from ..run.disk import sha256_of
+from ..run.images import BadImage, admit
+from ..run.jsonl import json_lines
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
 from .rows import raw_prompt, unicode
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ..image_files import BadImage, locate
 from ..ports import RawPrompt
+from ..run.image_files import BadImage, locate
 from ..types import Kind
 
 COLUMNS = ("prompt", "conversations", "image", "images", "kind", "id")

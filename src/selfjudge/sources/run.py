@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..ports import RawPrompt
-from ..store import RunFolder
-from ..tables import PROMPTS, images_of
+from ..run.folder import RunFolder
+from ..run.tables import PROMPTS, images_of
 from ..types import Kind
 
 _ROWS = 256

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..chat import Completion, Request
-from ..journal import BadRow
+from ..method.strikes import unbroken
 from ..ports import Advance, Engine, NamedEngine, blocks
-from ..store import Table
-from ..strikes import unbroken
-from ..tables import Row
+from ..run.journal import BadRow
+from ..run.store import Table
+from ..run.tables import Row
 from ..types import Finish, storable
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from ..images import examine
 from ..method.contamination import Exhibit, Hit, Index, Look
 from ..ports import Benchmark, Progress, PutImage
-from ..recipe import MAX_PIXELS
+from ..recipe.experiment import MAX_PIXELS
+from ..run.images import examine
 from ..types import ImageRef, Prompt
 
 _THREADS = 8

@@ -24,8 +24,8 @@ from ..method.metrics import (
 )
 from ..method.protocols import Protocol
 from ..ports import NamedEngine, Progress
-from ..store import Table
-from ..tables import Row
+from ..run.store import Table
+from ..run.tables import Row
 from ..types import BenchmarkItem, Order, PreferencePair, Problem, Verdict
 from .judge import judge
 

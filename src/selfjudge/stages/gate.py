@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from ..chat import Completion, Request
-from ..disk import read_json, write_json
 from ..errors import EngineError, SelfjudgeError, TrainerError
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
-from ..store import Table
-from ..tables import Row, pair_of
+from ..run.disk import read_json, write_json
+from ..run.store import Table
+from ..run.tables import Row, pair_of
 from ..types import Finish, Order, PreferencePair, Verdict, content_id, seed_of
 from .judge import comparison_request
 

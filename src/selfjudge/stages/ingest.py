@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ..images import BadImage, admit
-from ..images import examine as look_at
-from ..journal import BadRow
 from ..method.contamination import Index, Look, Probe
 from ..method.kinds import route
 from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
-from ..store import ImageStore, Table
-from ..tables import Row, prompt_to_row
+from ..run.folder import ImageStore
+from ..run.images import BadImage, admit
+from ..run.images import examine as look_at
+from ..run.journal import BadRow
+from ..run.store import Table
+from ..run.tables import Row, prompt_to_row
 from ..types import ImageRef, Prompt, content_id, storable
 from .contamination import describe
 

@@ -14,8 +14,8 @@ from ..method.prompts import fill
 from ..method.protocols import ANCHORS, Protocol
 from ..method.verdicts import probability
 from ..ports import NamedEngine, Progress
-from ..store import Table
-from ..tables import Row
+from ..run.store import Table
+from ..run.tables import Row
 from ..types import Comparison, Order, PreferencePair, Verdict, seed_of
 from .asking import ask
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..chat import Completion, Request
-from ..disk import read_json, write_json
 from ..errors import EngineError
 from ..method.agreement import STILL, TOLERANCE, Distance, Fault, Replies, distance, fault
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
+from ..run.disk import read_json, write_json
 from ..types import Finish, Order, PreferencePair, content_id
 from .judge import comparison_request
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ..method.selection import Rule
 from ..method.selection import select as decide
-from ..store import Table
-from ..tables import Row
+from ..run.store import Table
+from ..run.tables import Row
 from ..types import Judgment, PreferencePair
 from .synthesize import drop
 

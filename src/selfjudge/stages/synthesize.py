@@ -19,9 +19,9 @@ from ..method.prompts import fill
 from ..method.thinking import spoken
 from ..method.voting import Elected, elect
 from ..ports import NamedEngine, Progress
-from ..recipe import ClosedRecipe, OpenRecipe, Synthesis
-from ..store import Table
-from ..tables import Row
+from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
+from ..run.store import Table
+from ..run.tables import Row
 from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, seed_of
 from .asking import ask
 

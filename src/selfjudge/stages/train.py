@@ -10,13 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..disk import read_json, write_json, writing
 from ..errors import TrainerError
 from ..method.prompts import fill
 from ..ports import Advance, Example, Fit, Progress, Trainer
-from ..recipe import Judging, Training
-from ..store import CARD, README, JudgeFolder, Table
-from ..tables import Row, images_of
+from ..recipe.experiment import Judging
+from ..recipe.training import Training
+from ..run.disk import read_json, write_json, writing
+from ..run.folder import CARD, README, JudgeFolder
+from ..run.store import Table
+from ..run.tables import Row, images_of
 from .synthesize import drop
 
 VERSION = 1

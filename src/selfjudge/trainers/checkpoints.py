@@ -13,7 +13,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from ..disk import write_whole
+from ..run.disk import write_whole
 
 _MARK = "complete"
 _NAMES = "checkpoint-*"

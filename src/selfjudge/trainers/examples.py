@@ -20,9 +20,9 @@ from transformers import AutoProcessor
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from ..chat import Message
-from ..images import decode
 from ..ports import Advance, Example, ReadImage
 from ..processors import control_tokens, plain
+from ..run.images import decode
 from .cross_attention import collator_for
 from .plan import Plan
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..chat import Message
-from ..disk import read_json, write_json, write_whole
 from ..errors import TrainerError
 from ..ports import Advance, Example, Fit
-from ..recipe import Training
+from ..recipe.training import Training
+from ..run.disk import read_json, write_json, write_whole
 from ..types import ImageRef
 from .sft import Task
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ..errors import TrainerError
 from ..ports import Advance, Example, Fit
-from ..recipe import Training
-from ..store import ImageStore
+from ..recipe.training import Training
+from ..run.folder import ImageStore
 from .job import Job, Outcome
 from .sft import Task, measure, prepared, translated
 

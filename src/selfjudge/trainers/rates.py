@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..recipe import Training
+from ..recipe.training import Training
 
 
 def factor(recipe: Training, steps: int) -> Callable[[int], float]:

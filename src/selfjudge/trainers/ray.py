@@ -14,8 +14,8 @@ from typing import Any
 from ..errors import TrainerError
 from ..ports import Advance, Fit
 from ..ray_cluster import Cluster, quietly
-from ..recipe import Training
-from ..store import ImageStore
+from ..recipe.training import Training
+from ..run.folder import ImageStore
 from .job import Job, Outcome
 from .launched import Launched
 

@@ -27,7 +27,7 @@ from trl import SFTConfig, SFTTrainer
 
 from ..errors import SelfjudgeError, TrainerError, failed_import
 from ..ports import Advance, Example, Fit, ReadImage
-from ..recipe import Training
+from ..recipe.training import Training
 from . import checkpoints, rates, weights
 from .examples import Examples
 from .plan import Plan, Shape

@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from ..disk import read_json, write_json
-from ..recipe import Lora, Training
+from ..recipe.training import Lora, Training
+from ..run.disk import read_json, write_json
 
 ADAPTER = "adapter"
 """What LoRA learned, as peft loads it over the model that training started from: a folder in the judge's."""

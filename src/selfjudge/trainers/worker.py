@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import SelfjudgeError
-from ..store import ImageStore
+from ..run.folder import ImageStore
 from .job import Job, Outcome
 from .sft import learn, prepared, translated
 

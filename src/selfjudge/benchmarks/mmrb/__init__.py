@@ -1,0 +1,1 @@
+"""Assembling Multimodal RewardBench from the data sets that it is made of."""

@@ -1,0 +1,87 @@
+"""What a person at a terminal sees: lines, tables, and how far work is that takes a while.
+
+All that is printed goes through here, where no text acts: it is no markup, and control characters are taken out. Names, paths and
+answers come from files, models and servers of others.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..types import storable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..ports import Advance
+
+_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but for tabs and ends of lines, and marks that turn the direction of writing."""
+
+
+def plain(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return storable(_ACTING.sub("", text))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line on stdout or stderr."""
+    typer.echo(plain(text), err=err)
+
+
+def console(*, err: bool = False) -> Console:
+    """Where tables go: as wide as the terminal, or wide enough for a file."""
+    from rich.console import Console
+    from rich.text import Text
+
+    class Plain(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(plain(text), **options)
+
+    wide = None if (sys.stderr if err else sys.stdout).isatty() else 120
+    return Plain(stderr=err, width=wide, markup=False, highlight=False, emoji=False)
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record))
+
+
+def log_plainly() -> None:
+    """Have warnings printed as lines are."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Plain())
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Work that the same command goes on with after an interrupt."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("\ninterrupted: the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Advance]:
+    """A bar on stderr, for a stage of so many things."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<24}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(err=True)) as bar:
+        task = bar.add_task(plain(label), total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,109 @@
+"""How much memory a model takes, by rules rough enough to be counted without loading it. Sizes are in bytes.
+
+- Weights: what the headers of the safetensors files list, in the type they will be loaded in.
+- Keys and values: per token 2 x layers x key-value heads x head width, for every request of a batch with 2,048 tokens of prompt
+  (an image is a few hundred to two thousand) and the longest reply that the recipe allows. Engines with paged memory (vLLM) take
+  what is left, and need room for one such request.
+- Activations and the rest: a fifth of the weights and 1 GiB.
+- Training: weights, gradients and two moments, each in float32: 16 bytes a parameter, and 8 with `precision: bf16`; without
+  activations, which gradient checkpointing keeps small, and autocast's copies of weights in use. With LoRA the weights alone, in
+  bfloat16 on a GPU, and a quarter more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share.
+- On disk: a judge is as wide as its weights in training; a checkpoint holds the moments, too, and the one before goes after it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..recipe.training import Training
+
+PROMPT_TOKENS = 2_048
+TRAINING_BYTES = {"mixed": 16, "bf16": 8}
+"""A parameter: weight, gradient and two moments."""
+_LONGEST_HEADER = 100 * 2**20
+_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
+_LOADED = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """A model as far as memory goes. `stored` is the size of its weights on disk."""
+
+    parameters: int
+    stored: int
+    kv_bytes_per_token: int
+    """In two-byte numbers; 0 where the configuration does not tell."""
+    kind: str
+
+    def weights(self, dtype: str) -> int:
+        """Loaded in this type; `auto` is the checkpoint's own."""
+        return self.parameters * _LOADED[dtype] if dtype in _LOADED else self.stored
+
+    def cache(self, requests: int, reply_tokens: int, dtype: str) -> int:
+        """Keys and values of so many requests at once."""
+        wide = 2 if dtype == "float32" else 1
+        return wide * self.kv_bytes_per_token * requests * (PROMPT_TOKENS + reply_tokens)
+
+    def rest(self, dtype: str) -> int:
+        """Activations, buffers and the runtime's own."""
+        return self.weights(dtype) // 5 + 2**30
+
+    def training(self, recipe: Training, *, gpu: bool) -> int:
+        """In each process that trains."""
+        whole = self.parameters * TRAINING_BYTES[recipe.precision]
+        if recipe.lora is not None:
+            whole = self.weights("bfloat16" if gpu or recipe.precision == "bf16" else "float32") * 5 // 4
+        return whole // (recipe.processes if recipe.accelerate_config is not None else 1)
+
+    def judge(self, recipe: Training) -> int:
+        """A judge on disk."""
+        if recipe.kind == "scripted":
+            return self.stored
+        return self.weights("bfloat16" if recipe.precision == "bf16" and recipe.lora is None else "float32")
+
+    def checkpoints(self, recipe: Training) -> int:
+        """What training writes besides the judge, at most: two checkpoints for a moment. LoRA's hold its matrices alone."""
+        return 0 if recipe.kind == "scripted" or recipe.lora is not None else 2 * 3 * self.judge(recipe)
+
+
+def footprint(model: Path) -> Footprint:
+    """Of a model folder. Raises InputError where there are no weights or no configuration in it."""
+    try:
+        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        sizes = [_listed(path) for path in sorted(model.glob("*.safetensors"))]
+    except (OSError, ValueError, struct.error) as error:
+        raise InputError(f"{model} is no model folder: {error}", hint="It needs config.json, weights and a processor.") from error
+    if not sizes:
+        raise InputError(f"{model} holds no safetensors weights", hint="Was the checkpoint copied whole?")
+    parameters, stored = (sum(column) for column in zip(*sizes, strict=True))
+    kind = str(config.get("model_type", ""))
+    return Footprint(parameters=parameters, stored=stored, kv_bytes_per_token=_per_token(config), kind=kind)
+
+
+def _listed(path: Path) -> tuple[int, int]:
+    """Parameters and bytes of one file, by its header."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"{path.name} is no safetensors file")
+        header: dict[str, Any] = json.loads(file.read(length))
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    counts = [(math.prod(entry["shape"]), _TYPES.get(entry["dtype"], 2)) for entry in tensors]
+    return sum(count for count, _ in counts), sum(count * width for count, width in counts)
+
+
+def _per_token(config: dict[str, Any]) -> int:
+    """Of the language model: a vision tower keeps no keys and values from token to token."""
+    text = config.get("text_config") or config
+    layers, heads = text.get("num_hidden_layers"), text.get("num_attention_heads")
+    if not layers or not heads:
+        return 0
+    shared = text.get("num_key_value_heads") or heads
+    width = text.get("head_dim") or text.get("hidden_size", 0) // heads
+    return int(2 * layers * shared * width * 2)

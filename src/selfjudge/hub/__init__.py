@@ -1,0 +1,1 @@
+"""The Hugging Face hub: one client, and publishing."""

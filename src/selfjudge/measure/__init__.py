@@ -1,0 +1,1 @@
+"""How good a judge is: measuring, comparing measurements, and contamination."""

@@ -1,0 +1,168 @@
+"""Measurements on disk: the figures of a judge on a benchmark, and whether it was right about each item.
+
+Two kinds of folder hold one: what `evaluate` writes (items, judgments and `result.json` together), and
+`iteration-K/benchmarks/NAME` of a run, whose items lie at the top of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ..errors import RunError
+from ..method.metrics import majority
+from ..method.protocols import STRICT
+from ..run import tables
+from ..run.disk import read_json
+from ..run.store import Manifest, Table
+from ..stages import evaluate
+from ..types import Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What an item is besides its id, which stands for the prompt and both responses but not for which is better."""
+
+    chosen: str
+    dimension: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One judge on one benchmark. Ties, where neither response is better, are none of its items.
+
+    protocol   its name, with the number of samples and the version where these are not one
+    digest     that of the items' content, wherever they lie
+    rights     for each item, whether most replies of either order name the better response; one value where one order was asked
+    """
+
+    folder: Path
+    judge: str
+    benchmark: str
+    protocol: str
+    digest: str
+    figures: Mapping[str, Any]
+    items: Mapping[str, Content]
+    rights: Mapping[str, tuple[bool, ...]]
+
+
+def measurements(path: Path) -> list[Measurement]:
+    """All measurements in a folder: one, or one for each folder in it, by name. Raises RunError when there is none."""
+    found = [path] if _is_measurement(path) else [folder for folder in _below(path) if _is_measurement(folder)]
+    if not found:
+        raise RunError(
+            f"{path} holds no measurement of a judge",
+            hint="Name a folder that `selfjudge evaluate` wrote, or `iteration-K/benchmarks` of a run.",
+        )
+    return [_read(folder) for folder in found]
+
+
+def _below(path: Path) -> list[Path]:
+    return sorted(path.glob("*/")) + sorted(path.glob("benchmarks/*/"))
+
+
+def _is_measurement(folder: Path) -> bool:
+    """Whether a judge is measured here, finished or not. A run keeps items where nobody is asked about them."""
+    if folder.resolve().parent.name != "benchmarks":
+        return (folder / "items.parquet").exists()
+    asked = any((folder / name).exists() for name in ("judgments.parquet", ".judgments.parts"))
+    return asked and _place_of_items(folder) is not None
+
+
+def _place_of_items(folder: Path) -> Path | None:
+    """Where the items lie: here, or at the top of the run that this folder belongs to."""
+    whole = folder.resolve()
+    run = whole.parents[2] / "benchmarks" / whole.name if len(whole.parents) > 2 else whole
+    return next((place for place in (folder, run) if (place / "items.parquet").exists()), None)
+
+
+def _read(folder: Path) -> Measurement:
+    place = _place_of_items(folder) or folder
+    stored, judged = _sealed(place, tables.ITEMS), _sealed(folder, tables.JUDGMENTS)
+    items = _contents(stored)
+    result = _result(folder) if place == folder else _figures_in_run(folder, stored, judged)
+    return Measurement(
+        folder=folder,
+        judge=str(result["judge"]),
+        benchmark=str(result["benchmark"]),
+        protocol=_protocol(result),
+        digest=_digest(items),
+        figures=result,
+        items=items,
+        rights=_rights(judged, items, both=result.get("orders", "both") == "both"),
+    )
+
+
+def _protocol(result: Mapping[str, Any]) -> str:
+    samples, version = result.get("samples", 1), result.get("protocol_version", 1)
+    more = [f"{samples} samples"] * (samples != 1) + [f"version {version}"] * (version != 1)
+    return ", ".join([str(result["protocol"]), *more])
+
+
+def _sealed(folder: Path, kind: tables.TableKind) -> Table:
+    """A table that is whole. Raises RunError when it is not, or is damaged."""
+    manifest = folder / f"{kind.name}.manifest.json"
+    if manifest.exists() and (table := Table(folder, kind, Manifest.read(manifest).identity)).sealed:
+        return table
+    raise _unfinished(folder)
+
+
+def _unfinished(folder: Path) -> RunError:
+    return RunError(f"{folder} holds an unfinished measurement", hint="Run the command that makes it again: it goes on there.")
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    """What `evaluate` reported, written last."""
+    if not (folder / "result.json").exists():
+        raise _unfinished(folder)
+    hint = "Delete it and run `selfjudge evaluate` again: nothing is asked twice."
+    result: dict[str, Any] = read_json(folder / "result.json", "judge", "benchmark", "protocol", hint=hint)
+    return result
+
+
+def _figures_in_run(folder: Path, stored: Table, judged: Table) -> dict[str, Any]:
+    """The figures of a run's judge, counted as the run counts them; it is called by its run and iteration."""
+    whole = folder.resolve()
+    named = {"judge": f"{whole.parents[2].name}/{whole.parents[1].name}", "benchmark": whole.name}
+    asked = {"protocol": STRICT.name, "protocol_version": STRICT.version}
+    return {**named, **asked, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), STRICT)}
+
+
+def _contents(stored: Table) -> dict[str, Content]:
+    known_ties = "tie" in pq.read_schema(stored.path).names  # older tables have none
+    ties = stored.column("tie") if known_ties else repeat(False, stored.manifest.rows)
+    columns = (stored.column(name) for name in ("id", "chosen", "dimension", "group"))
+    return {
+        identity: Content(chosen=chosen, dimension=dimension, group=group)
+        for tie, identity, chosen, dimension, group in zip(ties, *columns, strict=True)
+        if not tie
+    }
+
+
+def _digest(items: Mapping[str, Content]) -> str:
+    """SHA-256 of the items, by id. Not that of the file, which also knows where a prompt came from."""
+    digest = hashlib.sha256()
+    for identity, item in sorted(items.items(), key=lambda entry: entry[0]):
+        line = json.dumps((identity, item.chosen, item.dimension, item.group))
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _rights(judged: Table, items: Mapping[str, Content], *, both: bool) -> dict[str, tuple[bool, ...]]:
+    """Whether most replies are right: those of each order for itself, or all replies to an item."""
+    asked: tuple[Order | None, ...] = tuple(Order) if both else (None,)
+    votes: defaultdict[tuple[str, Order | None], list[bool | None]] = defaultdict(list)
+    columns = (judged.column(name) for name in ("pair_id", "order", "verdict"))
+    for identity, name, verdict in zip(*columns, strict=True):
+        order = Order(name)
+        votes[identity, order if both else None].append(None if verdict is None else verdict == order.chosen)
+    return {identity: tuple(majority(votes[identity, order]) is True for order in asked) for identity in items}

@@ -1,0 +1,1 @@
+"""Recipes: what a run does, and the files they are read from."""

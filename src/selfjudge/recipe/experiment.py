@@ -1,0 +1,375 @@
+"""The recipe: everything that decides what a run does. Read at the edge, frozen, never changed afterwards.
+
+Defaults are the paper's values where they are known (arXiv 2512.05145), and our choice where they are not; the comment at a
+field says which: STATED and REPORTED are the paper's, CHOSEN is ours. A key that no field has is answered with the nearest
+one that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ..chat import Sampling
+from ..method.alteration import Mode, default_templates
+from ..method.prompts import JUDGE, placeholders
+from ..method.protocols import STRICT, Protocol
+from ..method.selection import Keep, Rule
+from ..method.voting import Negative
+from ..types import Kind, content_id
+from .engines import Engine, OpenAIEngine, RayEngine, TransformersEngine, VLLMEngine
+from .section import Section
+from .training import Training
+
+MAX_PIXELS = 100_000_000
+"""An image with more is not decoded."""
+
+HUB_NAME = r"[\w.-]+/[\w.-]+"
+"""How the hub names what it has: owner and name."""
+
+VLLM_HOTTEST = 2.0
+
+EMBEDDED_MODEL = "shapes"
+"""The model name that stands for the tiny VLM shipped with the package."""
+
+
+class SamplingRecipe(Section):
+    """How text is sampled."""
+
+    temperature: float = Field(0.6, ge=0)
+    """REPORTED. 0 is greedy."""
+    top_p: float = Field(0.9, gt=0, le=1)
+    """REPORTED. 1 is off."""
+    top_k: int = Field(50, ge=0)
+    """REPORTED. 0 is off."""
+    max_tokens: int = Field(1024, ge=1)
+    """CHOSEN. A reply that is longer counts as cut off."""
+
+    def sampling(self, *, logprobs: int = 0) -> Sampling:
+        return Sampling(**self.model_dump(), logprobs=logprobs)
+
+
+class FilesSource(Section):
+    """Prompts from JSONL or Parquet files of one's own."""
+
+    kind: Literal["files"]
+    path: Path
+    """A file, or a folder of them. Columns: `prompt`, `image` (path, bytes or Hugging Face Image), and `kind` if known."""
+    limit: int | None = Field(None, ge=1)
+    """Take this many rows, in the order of the file."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+    allow_outside: bool = False
+    """Also read images outside of the file's folder. Only for data you trust: it may name any image of yours."""
+
+
+class DatasetSource(Section):
+    """Prompts from a Hugging Face data set. LLaVA-OneVision's rows (`image`, `conversations`) are understood."""
+
+    kind: Literal["dataset"]
+    path: str
+    """A name on the hub, or a folder written by `save_to_disk` or holding data files."""
+    config: str | None = None
+    split: str = "train"
+    limit: int | None = Field(None, ge=1)
+    """Take this many rows, in the order of the data set."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+    allow_outside: bool = False
+    """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
+
+
+class ShapesSource(Section):
+    """Prompts about drawn scenes of the embedded world."""
+
+    kind: Literal["shapes"]
+    limit: int = Field(1_000, ge=1)
+    """How many prompts to draw; a quarter of them are open."""
+    seed: int = 0
+
+
+Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
+
+
+class OpenRecipe(Section):
+    """Open prompts: the model's own answer against a copy with a deliberate error (STATED)."""
+
+    mode: Mode = "replace"
+    """CHOSEN: the model names one phrase and a false one in its place, and the copy is made of these. `rewrite`: it writes the
+    whole copy (REPORTED)."""
+    response: SamplingRecipe = SamplingRecipe()
+    alteration: SamplingRecipe = SamplingRecipe()
+    model: Literal["base", "judge"] = "base"
+    """REPORTED: the same model writes and alters. Whether base or current judge is CHOSEN."""
+    templates: dict[str, str] = Field(
+        default_factory=lambda earlier: default_templates(earlier.get("mode", "replace")), min_length=1
+    )
+    """Requests for one error, by name, as `mode` wants them; drawn by seed among those that a response offers. Several variants:
+    REPORTED; wording: CHOSEN. Placeholders: {images} {question} {response}."""
+    length_ratio: float | None = Field(None, gt=1)
+    """CHOSEN: no limit. Drop a copy that is longer or shorter than its original by more than this factor."""
+
+    @field_validator("templates")
+    @classmethod
+    def _fill_response(cls, templates: dict[str, str]) -> dict[str, str]:
+        for template in templates.values():
+            check_placeholders(template, needed={"response"}, allowed={"images", "question", "response"})
+        return templates
+
+
+class ClosedRecipe(Section):
+    """Closed prompts: the majority of the sampled answers against another one (STATED)."""
+
+    sampling: SamplingRecipe = SamplingRecipe()
+    samples: int = Field(16, ge=2)
+    """REPORTED."""
+    threshold: int = Field(5, ge=1)
+    """REPORTED: votes that the majority needs."""
+    model: Literal["base", "judge"] = "base"
+    """REPORTED (weak): the base model samples, not the evolving judge."""
+    negative: Negative = "any_sample"
+    """STATED as random; uniform over samples is CHOSEN. Others: any_answer, most_voted."""
+
+
+class Synthesis(Section):
+    """Stage I: preference pairs."""
+
+    open: OpenRecipe = OpenRecipe()
+    closed: ClosedRecipe = ClosedRecipe()
+    labels: Literal["synthetic", "coin"] = "synthetic"
+    """The control of an experiment: `coin` calls a random side of each pair the chosen one, so no label says which is better."""
+
+
+class Judging(Section):
+    """Stage II: the judge's replies."""
+
+    template: str = JUDGE
+    """CHOSEN wording. Placeholders: {images} {question} {first} {second}."""
+    sampling: SamplingRecipe = SamplingRecipe()
+    """CHOSEN: as in Stage I."""
+    samples: int = Field(1, ge=1)
+    """CHOSEN: replies per order."""
+
+    @field_validator("template")
+    @classmethod
+    def _fill_both(cls, template: str) -> str:
+        check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
+        return template
+
+    @property
+    def protocol(self) -> Protocol:
+        """Stage II as a protocol."""
+        return replace(STRICT, template=self.template, sampling=self.sampling.sampling(), samples=self.samples)
+
+
+class Selection(Section):
+    """Stage II: which traces teach."""
+
+    both_orders: bool = True
+    """REPORTED: the judge must be right in both orders. False asks for one order only (an ablation)."""
+    evidence: bool = False
+    """Ours, not the paper's: keep a trace only if it names what Stage I changed."""
+    keep: Keep = "one"
+    """CHOSEN: traces kept per order, `one` or `all` that are right."""
+
+    def rule(self) -> Rule:
+        return Rule(**self.model_dump())
+
+
+class EarlyStop(Section):
+    """Stop when pairs that are never trained on show no progress. Never looks at a benchmark."""
+
+    held_out: float = Field(0.1, gt=0, lt=1)
+    """Share of the prompts whose pairs are kept for this."""
+    patience: int = Field(1, ge=1)
+    """Iterations without progress before the run stops; its judge is then the best one so far."""
+    min_gain: float = Field(0.0, ge=0)
+    """What counts as progress, in pair accuracy."""
+
+
+class Loop(Section):
+    """The iterations."""
+
+    iterations: int = Field(4, ge=1)
+    """REPORTED. A finished run goes on when this is raised."""
+    prompts: Literal["same", "fresh"] = "same"
+    """CHOSEN: the same prompts, sampled anew. `fresh` gives each iteration prompts of its own."""
+    prompts_per_iteration: int | None = Field(None, ge=1)
+    """How many prompts an iteration takes when they are `fresh`."""
+    stop: EarlyStop | None = None
+    """CHOSEN: a fixed number of iterations."""
+
+    @model_validator(mode="after")
+    def _counted_when_fresh(self) -> Loop:
+        if (self.prompts == "fresh") != (self.prompts_per_iteration is not None):
+            raise ValueError("prompts_per_iteration goes with `prompts: fresh`, and with nothing else")
+        return self
+
+
+class ShapesBench(Section):
+    """The embedded world's benchmark, drawn from held-out scenes and digits."""
+
+    name: Literal["shapes-bench"]
+    pairs: int = Field(1_000, ge=1)
+    seed: int = 0
+
+
+class PairsBench(Section):
+    """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
+
+    name: Literal["pairs"]
+    path: Path
+    """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
+    allow_outside: bool = False
+    """Also read images that lie outside of the file's folder."""
+
+
+class PublicBench(Section):
+    """Somebody else's benchmark. Used for measuring only."""
+
+    name: Literal[
+        "vl-rewardbench",
+        "multimodal-rewardbench",
+        "mm-rlhf-rewardbench",
+        "mmrb2",
+        "mllm-as-a-judge",
+        "rewardbench",
+        "judgebench",
+    ]
+    path: str | None = None
+    """A file, a folder, or a data set on the hub; where it is published when this is left out."""
+    revision: str | None = None
+    """The hub's commit or tag. Whatever is read is recorded with its commit and checksum."""
+    allow_missing: bool = False
+    """Leave rows out whose image is missing, and count them; otherwise they are an error."""
+    allow_outside: bool = False
+    """Also read images that lie outside of the data's folder."""
+    exclude: tuple[str, ...] = ()
+    """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
+
+
+Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]
+
+
+class Evaluation(Section):
+    """Which benchmarks every judge is measured on, the base included."""
+
+    benchmarks: tuple[Bench, ...] = ()
+    sampling: SamplingRecipe = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0)
+    """CHOSEN: greedy."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _once_each(cls, benchmarks: tuple[Bench, ...]) -> tuple[Bench, ...]:
+        if len({benchmark.name for benchmark in benchmarks}) < len(benchmarks):
+            raise ValueError("a benchmark is named twice")
+        return benchmarks
+
+
+class Push(Section):
+    """Where on the Hugging Face hub judges and their pairs are published. `push: user/name` means `push: {to: user/name}`."""
+
+    to: str = Field(pattern=rf"^{HUB_NAME}$")
+    """The repository of the judges, one tag for each iteration; that of the pairs has `-pairs` at the end of its name."""
+    private: bool = True
+    """CHOSEN: nobody else sees what is pushed. Only a new repository is made so; an old one stays as it is."""
+    images: bool = True
+    """CHOSEN: the pairs are pushed with their images, whose licences are those of their sources."""
+
+
+def _with_place(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: str = "run"
+    seed: int = 0
+    """Every random choice of the run is drawn from this and from what it is for."""
+    model: str
+    """The base model: a folder, a name on the hub, or `shapes` for the one shipped with the package."""
+    prompts: tuple[Source, ...] = Field(min_length=1)
+    """Where prompts come from; several sources are taken one after the other."""
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
+    """An image with more pixels is dropped before it is decoded."""
+    exclude: tuple[Bench, ...] = ()
+    """Prompts that show what these benchmarks show are refused as `contaminated`. Labels of a benchmark are not looked at."""
+    synthesis: Synthesis = Synthesis()
+    judging: Judging = Judging()
+    selection: Selection = Selection()
+    training: Training = Training()
+    loop: Loop = Loop()
+    evaluation: Evaluation = Evaluation()
+    engine: Engine = TransformersEngine()
+    push: Annotated[Push | None, BeforeValidator(_with_place)] = None
+    """CHOSEN: nothing is published. May be set, changed or removed in the folder of a run."""
+
+    @field_validator("engine")
+    @classmethod
+    def _temperatures_it_takes(cls, engine: Engine, info: ValidationInfo) -> Engine:
+        hottest = max(_temperatures(info.data), default=0.0)
+        if isinstance(engine, VLLMEngine) and hottest > VLLM_HOTTEST:
+            raise ValueError(f"vLLM samples at temperatures up to {VLLM_HOTTEST:g}, and this recipe has {hottest:g}")
+        return engine
+
+    @field_validator("engine")
+    @classmethod
+    def _a_server_that_can_change_its_model(cls, engine: Engine, info: ValidationInfo) -> Engine:
+        server = engine.replica if isinstance(engine, RayEngine) else engine
+        training = info.data.get("training")
+        if isinstance(server, OpenAIEngine) and server.served_model and training is not None and training.kind != "scripted":
+            raise PydanticCustomError(
+                "one_served_model",
+                "the server's one model, {model}, would answer for every judge that this run trains",
+                {"model": repr(server.served_model), "hint": _MANAGED},
+            )
+        return engine
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole recipe, defaults included, as JSON-able values; without `exclude` and `push` where they are empty."""
+        # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
+        return self.model_dump(mode="json", exclude={name for name in ("exclude", "push") if not getattr(self, name)})
+
+    @property
+    def digest(self) -> str:
+        return content_id("recipe", self.as_json())
+
+
+def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
+    loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
+    return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
+
+
+_MANAGED = (
+    "Use engine.kind vllm, whose servers get each new judge, or transformers; "
+    "a run that trains nothing (training.kind: scripted) may ask one model all the time."
+)
+
+
+def _temperatures(sections: dict[str, Any]) -> Iterator[float]:
+    """All temperatures of a recipe's sections."""
+    for section in sections.values():
+        if isinstance(section, SamplingRecipe):
+            yield section.temperature
+        elif isinstance(section, Section):
+            yield from _temperatures(dict(section))
+
+
+def check_placeholders(template: str, *, needed: set[str], allowed: set[str]) -> None:
+    """Raise ValueError unless a template has the placeholders it needs and no unknown one."""
+    found = placeholders(template)
+    if missing := sorted(needed - found):
+        raise ValueError(f"the template lacks {_braced(missing)}")
+    if unknown := sorted(found - allowed):
+        raise ValueError(f"the template has {_braced(unknown)}; known are {_braced(sorted(allowed))}")
+
+
+def _braced(names: list[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in names)

@@ -1,0 +1,239 @@
+"""Recipe files: YAML and `--set a.b=c` become a `Recipe`, or an error that says where and what to do.
+
+Relative paths in a recipe are relative to the file's folder, those given by `--set` to the current one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ..errors import RecipeError
+from ..run.jsonl import regular
+from .engines import Engine, VLLMEngine
+from .experiment import Bench, Recipe, Source, check_placeholders
+from .training import Training
+
+Place = tuple[str | int, ...]
+"""A path of keys and list indices into a recipe."""
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file with overrides `a.b=c` applied; values are read as YAML. Raises RecipeError."""
+    try:
+        text = regular(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"cannot read the recipe {path}: {error}", hint="Name a YAML file; `recipes/` holds examples."
+        ) from error
+    values, lines = _parse(text, path)
+    sources = {place: f"{path}:{line}" for place, line in lines.items()}
+    overridden = [_override(values, override) for override in overrides]
+    sources |= {place: f"--set {override}" for place, override in zip(overridden, overrides, strict=True)}
+    recipe = _validate(values, sources, path)
+    return _anchored(recipe, path.parent, overridden)
+
+
+def read_template(path: Path) -> str:
+    """A judge's prompt from a file, with the placeholders {first} and {second}, {question} and {images}. Raises RecipeError."""
+    try:
+        template = regular(path).read_text(encoding="utf-8")
+        check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the prompt {path}: {error}", hint="Name a text file.") from error
+    except ValueError as error:
+        raise RecipeError(f"{path}: {error}", hint="Write {first} and {second} where the two responses stand.") from error
+    return template
+
+
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise RecipeError(
+            f"{place}: not valid YAML: {getattr(error, 'problem', error)}", hint="Mind the indentation and the colons."
+        ) from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys to values", hint="Start from a file in `recipes/`.")
+    lines: dict[Place, int] = {}
+    for found, line in _lines(node, ()):
+        if found in lines:
+            raise RecipeError(
+                f"{path}:{line}: `{_dotted(found)}` is set twice",
+                hint=f"It is set in line {lines[found]} already; keep one.",
+            )
+        lines[found] = line
+    return values, lines
+
+
+def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*place, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*place, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*place, index), value.start_mark.line + 1
+            yield from _lines(value, (*place, index))
+
+
+def _override(values: dict[str, Any], override: str) -> Place:
+    """Set one value in place; the path of what was set."""
+    key, equals, text = override.partition("=")
+    parts: Place = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
+    if not equals or "" in parts:
+        raise RecipeError(f"--set {override}: not of the form a.b=c", hint="For example --set loop.iterations=2")
+    target: Any = values
+    try:
+        for part, following in pairwise(parts):
+            if isinstance(target, dict):
+                target = target.setdefault(part, [] if isinstance(following, int) else {})
+            else:
+                target = target[part]
+        if isinstance(target, dict | list):
+            target[parts[-1]] = yaml.safe_load(text)  # type: ignore[index]
+            return parts
+    except (LookupError, TypeError, yaml.YAMLError):
+        pass
+    raise RecipeError(
+        f"--set {override}: there is no such place in the recipe", hint="Lists count from 0: --set prompts.0.limit=10"
+    )
+
+
+def _validate(values: dict[str, Any], sources: dict[Place, str], path: Path) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as invalid:
+        error = invalid.errors()[0]
+        place = _real_place(values, error["loc"])
+        where = _nearest(place, sources) or str(path)
+        message, hint = _explain(error, place, more=len(invalid.errors()) - 1)
+        raise RecipeError(f"{where}: {message}", hint=hint) from invalid
+
+
+def _nearest(place: Place, sources: dict[Place, str]) -> str | None:
+    """Where a place was set: itself, or something in it, or what it is a part of."""
+    for size in range(len(place), 0, -1):
+        for known, source in reversed(sources.items()):
+            if known[:size] == place[:size]:
+                return source
+    return None
+
+
+def _real_place(values: Any, loc: tuple[str | int, ...]) -> Place:
+    """The path of an error without the union tags that pydantic puts into it."""
+    place: list[str | int] = []
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
+            values = values[part]  # type: ignore[index]
+            place.append(part)
+        elif last and not (isinstance(values, dict) and part in (values.get("kind"), values.get("name"))):
+            place.append(part)
+    return tuple(place)
+
+
+def _explain(error: Any, place: Place, *, more: int) -> tuple[str, str]:
+    name = f"`{_dotted(place)}`"
+    others = f" ({more} more after this one)" if more else ""
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(error["loc"])
+        nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)
+        return f"unknown key {name}{others}", f"Did you mean `{nearest[0]}`? Known here: {', '.join(known)}."
+    if error["type"] == "missing":
+        return f"{name} is missing{others}", "Every recipe needs it; see `recipes/` for an example."
+    text = error["msg"].removeprefix("Value error, ")
+    hint = error.get("ctx", {}).get("hint") or f"It is {error['input']!r} now."
+    return f"{name}: {text[0].lower()}{text[1:]}{others}", hint
+
+
+def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that a recipe has at a place; `loc` holds the tags that tell the members of a union apart."""
+    models: list[type[BaseModel]] = [Recipe]
+    for part in loc[:-1]:
+        tagged = [m for m in models if part in _tags(m)]
+        fields = [m.model_fields[part] for m in models if part in m.model_fields] if isinstance(part, str) else []
+        if fields:
+            models = [m for field in fields for m in _models(field.annotation)]
+        elif tagged:
+            models = tagged
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get("kind") or model.model_fields.get("name")
+    return get_args(field.annotation) if field else ()
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place)
+
+
+def _anchored(recipe: Recipe, folder: Path, overridden: Sequence[Place]) -> Recipe:
+    """The recipe with the paths of its files made absolute, and its model too where that is a folder.
+
+    They start at `folder`, the recipe's, and those that were given by `--set` at the current one.
+    """
+
+    def start(*place: str | int) -> Path:
+        return Path.cwd() if any(place[: len(changed)] == changed for changed in overridden) else folder
+
+    prompts = tuple(_anchored_source(source, start("prompts", n, "path")) for n, source in enumerate(recipe.prompts))
+    exclude = tuple(_anchored_bench(bench, start("exclude", n, "path")) for n, bench in enumerate(recipe.exclude))
+    benchmarks = tuple(
+        _anchored_bench(bench, start("evaluation", "benchmarks", n, "path"))
+        for n, bench in enumerate(recipe.evaluation.benchmarks)
+    )
+    model = start("model") / recipe.model
+    return recipe.model_copy(
+        update={
+            "prompts": prompts,
+            "exclude": exclude,
+            "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
+            "model": str(model.resolve()) if model.is_dir() else recipe.model,
+            "training": _anchored_training(recipe.training, start("training", "accelerate_config")),
+            "engine": _anchored_engine(recipe.engine, start("engine", "python")),
+        }
+    )
+
+
+def _anchored_source(source: Source, folder: Path) -> Source:
+    """A source with the path of its files made absolute; a name on the hub stays one."""
+    if source.kind == "shapes" or (source.kind == "dataset" and not (folder / source.path).exists()):
+        return source
+    return source.model_copy(update={"path": type(source.path)((folder / source.path).resolve())})
+
+
+def _anchored_bench(bench: Bench, folder: Path) -> Bench:
+    """A benchmark with the path of its own file made absolute; a name on the hub stays one."""
+    if bench.name == "shapes-bench" or bench.path is None or (bench.name != "pairs" and not (folder / bench.path).exists()):
+        return bench
+    return bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
+
+
+def _anchored_training(training: Training, folder: Path) -> Training:
+    """The section with an absolute path of its launcher's file."""
+    config = training.accelerate_config
+    return training if config is None else training.model_copy(update={"accelerate_config": (folder / config).resolve()})
+
+
+def _anchored_engine(engine: Engine, folder: Path) -> Engine:
+    """The engine with an absolute path of its interpreter, whose link is kept: a virtual environment is known by it."""
+    if not isinstance(engine, VLLMEngine) or engine.python is None:
+        return engine
+    return engine.model_copy(update={"python": (folder / engine.python.expanduser()).absolute()})

@@ -1,0 +1,125 @@
+"""The two cards of a judge folder: `selfjudge.json` for programs, `README.md` for people. Both say the same.
+
+They are written when their facts are known, which is after the judge was measured, and are no part of what is sealed. They hold
+no time, no path and no host name, so that the same recipe and seed give the same cards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import InputError, RunError
+from ..recipe.experiment import EMBEDDED_MODEL, HUB_NAME, Judging, Recipe
+from ..report.card import judge_card
+from .disk import read_json, write_json, write_whole
+from .folder import CARD, README, JudgeFolder
+from .lineage import licence_of
+
+_FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
+
+
+def write_cards(
+    judge: Path, recipe: Recipe, *, digest: str, base: Path, entries: Sequence[dict[str, Any]], sources: list[dict[str, Any]]
+) -> None:
+    """Write the cards of the judge of the last of `entries`, unless they stand there already. `digest` is the recipe's."""
+    facts = {
+        **_trained(judge, recipe),
+        **_origin(recipe, digest, base),
+        "iteration": entries[-1]["iteration"],
+        "trained": recipe.training.kind != "scripted" and entries[-1]["training"]["steps"] > 0,
+        "selection": recipe.selection.model_dump(mode="json"),
+        "data": {"sources": sources, "iterations": [_yield(entry) for entry in entries[1:]]},
+        "metrics": _metrics(entries[-1]),
+        "metrics_of_base": _metrics(entries[0]),
+        "served": entries[-1]["probe"] is not None,
+        "serve": _serving(judge, recipe, entries[-1]["iteration"]),
+    }
+    facts = json.loads(json.dumps(facts))  # as it will be read
+    if _card(judge) != facts:
+        write_json(judge / CARD, facts)
+    text = judge_card(facts)
+    if not (judge / README).exists() or (judge / README).read_text(encoding="utf-8") != text:
+        write_whole(judge / README, text.encode())
+
+
+def _trained(judge: Path, recipe: Recipe) -> dict[str, Any]:
+    """What the card says since the judge was trained; where it is gone or damaged, what the recipe and the manifest say."""
+    if (card := _card(judge)) is None:
+        manifest = JudgeFolder(judge.parent, {}).report
+        training = {name: manifest[name] for name in ("examples", "steps", "loss", "dropped") if name in manifest}
+        judging = recipe.judging.model_dump(mode="json")
+        return {"judging": judging, "training": training, "versions": manifest.get("versions")}
+    return {name: card[name] for name in _SINCE_TRAINING}
+
+
+_SINCE_TRAINING = ("judging", "training", "versions")
+
+
+def _card(judge: Path) -> dict[str, Any] | None:
+    try:
+        card: dict[str, Any] = read_json(judge / CARD, *_SINCE_TRAINING)
+    except RunError:
+        return None
+    return card
+
+
+def judging_of(model: Path) -> Judging | None:
+    """How a judge was trained to be asked; None for a model that is none. Raises InputError where its card is damaged."""
+    if not (model / CARD).exists():
+        return None
+    try:
+        return Judging(**read_json(model / CARD, "judging")["judging"])
+    except (RunError, TypeError, ValidationError) as error:
+        raise InputError(
+            f"{model / CARD} does not say how the judge is asked: {error}",
+            hint="Run its recipe again, which writes the file anew, or get the judge again.",
+        ) from error
+
+
+def _origin(recipe: Recipe, digest: str, base: Path) -> dict[str, Any]:
+    """What the judge was made of. A folder is called by its name alone: where it lies is nobody's business."""
+    on_hub = recipe.model if re.fullmatch(HUB_NAME, recipe.model) and not Path(recipe.model).is_dir() else None
+    embedded = recipe.model == EMBEDDED_MODEL
+    name = on_hub or ("the embedded model of selfjudge" if embedded else Path(recipe.model).name)
+    return {
+        "name": recipe.name,
+        "base": {"name": name, "hub": on_hub, "licence": licence_of(base / README)},
+        "recipe": digest,
+        "embedded": embedded,
+    }
+
+
+def _yield(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("iteration", "pairs", "kept", "traces")}
+
+
+def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: {key: found.get(key) for key in _FIGURES} for name, found in entry["benchmarks"].items()}
+
+
+def _serving(judge: Path, recipe: Recipe, number: int) -> dict[str, str]:
+    """How to ask the judge: the command of a server, and Python."""
+    revision = f"iteration-{number}"
+    place = recipe.push.to if recipe.push is not None else f"RUN/{revision}/judge"
+    config = read_json(judge / "config.json") if (judge / "config.json").exists() else {}
+    words = ["vllm serve", place]
+    if recipe.push is not None:
+        words += ["--revision", revision]
+    if (dtype := config.get("dtype") or (config.get("text_config") or {}).get("dtype")) is not None:
+        words += ["--dtype", dtype]
+    if (length := getattr(recipe.engine, "max_model_len", None)) is not None:
+        words += ["--max-model-len", str(length)]
+    words += ["--generation-config vllm --served-model-name", f"{recipe.name}-{number}"]
+    at = f', revision="{revision}"' if recipe.push is not None else ""
+    return {
+        "vllm": "" if config.get("model_type") == "mllama" else " ".join(words),
+        "python": f'from selfjudge import Judge\n\njudge = Judge.load("{place}"{at})\n'
+        'said = judge.compare("photo.jpg", "How many people are on the bridge?", "three", "four")\n'
+        "print(said.preference, said.probability, said.traces)",
+    }

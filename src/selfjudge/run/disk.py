@@ -1,0 +1,107 @@
+"""Files that are whole or not there, errors of the disk in words, and where two pieces of JSON differ."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_TEXTS = (
+    *("No space left on device", "os error 28", "Disk quota exceeded", "File too large"),
+    *("PytorchStreamWriter failed writing file", "inline_container.cc"),
+)
+"""As native libraries and `shutil` put it, who pass no number on; the last two are `torch.save`'s."""
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it arose from, says that there is no space left to write."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(text in str(error) for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translate what goes wrong while writing to a path into RunError."""
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error):
+            raise RunError(
+                f"no space left while writing {path}",
+                hint="Free some space and run the same command again: what is finished stays, and the run goes on from there.",
+            ) from error
+        if isinstance(error, OSError):
+            raise RunError(f"cannot write {path}: {error.strerror or error}", hint="Check the folder's permissions.") from error
+        raise
+
+
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file so that its name only ever stands for the whole of it. `durable` also survives a loss of power."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # a writer's own
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode("utf-8", "backslashreplace"))  # half an emoji is an escape of JSON, too
+
+
+_ANEW = "Delete the file and run again; it is made anew."
+
+
+def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> Any:
+    """A JSON file of the run: an object with the keys `needed`, or a list. RunError when it is damaged."""
+    try:
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, of):
+            raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
+        if missing := [key for key in needed if key not in value]:
+            raise ValueError(f"`{missing[0]}` is missing")
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"cannot read {path}: {error}", hint=hint) from error
+    return value
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def difference(ours: Any, theirs: Any, place: str = "") -> str | None:
+    """The first place where two JSON-able values differ, as `a.b: 1 here, 2 there`; None when they are equal."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for key in [*ours, *(k for k in theirs if k not in ours)]:
+            found = difference(ours.get(key), theirs.get(key), f"{place}.{key}" if place else str(key))
+            if found is not None:
+                return found
+        return None
+    return None if ours == theirs else f"`{place}` is {_short(theirs)} there and {_short(ours)} here"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."

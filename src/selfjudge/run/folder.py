@@ -1,0 +1,204 @@
+"""The run folder: the recipe that made it, its judges, and images by content. Its tables are in `store`."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+from ..types import ImageRef
+from .disk import difference, read_json, write_json, write_whole, writing
+from .replaced import Replaced
+from .store import Identity, is_outdated, note_replaced
+
+_SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+_WHOLE = 64 * 2**20
+
+
+class ImageStore:
+    """Images of a run by content: each once, as `ab/abcd….png`. What is read is checked against its hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, ref: ImageRef) -> Path:
+        return self.folder / ref.sha256[:2] / f"{ref.sha256}.{_SUFFIXES[ref.media_type]}"
+
+    def put(self, ref: ImageRef, data: bytes) -> None:
+        if not self.path(ref).exists():
+            write_whole(self.path(ref), data, durable=False)
+
+    def get(self, ref: ImageRef) -> bytes:
+        """The bytes of an image. Raises RunError when they are gone or damaged."""
+        try:
+            data = self.path(ref).read_bytes()
+        except OSError as error:
+            raise RunError(f"an image of the run is gone: {self.path(ref)}", hint="Use a new folder (--dir).") from error
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise RunError(
+                f"an image of the run is damaged: {self.path(ref)}",
+                hint="Delete it together with `prompts/` and run again.",
+            )
+        return data
+
+
+CARD, README = "selfjudge.json", "README.md"
+"""In a model folder: how a judge is asked and where it came from, for programs and for people. They may be written later."""
+
+
+def fingerprint(folder: Path) -> str:
+    """A digest of a model folder: every file's name and content, its cards aside; of files over 64 MiB the size and both ends."""
+    digest = hashlib.sha256()
+    cards = (folder / CARD, folder / README)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".") and p not in cards):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)} {size}".encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                digest.update(file.read())
+            else:
+                digest.update(file.read(_WHOLE // 64))
+                file.seek(-_WHOLE // 64, os.SEEK_END)
+                digest.update(file.read())
+    return digest.hexdigest()
+
+
+class JudgeFolder:
+    """The model folder of one iteration's judge, with a manifest beside it that is written last."""
+
+    def __init__(self, folder: Path, identity: Identity, replaced: Replaced | None = None) -> None:
+        self.path = folder / "judge"
+        self.manifest_path = folder / "judge.manifest.json"
+        self.built = folder / ".judge.building"
+        """Where the judge is built, and stays until it is sealed."""
+        self._work = folder / ".judge.work"
+        self.identity = json.loads(json.dumps(identity))
+        self._replaced = replaced
+        self._started = time.monotonic()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the judge is whole, as a table is. Raises RunError when it was trained on something else, or is damaged."""
+        if not self.manifest_path.exists():
+            return False
+        manifest = self.report
+        if is_outdated(self.path, self.identity, manifest["identity"], self._replaced):
+            return False
+        if not self.path.is_dir() or fingerprint(self.path) != manifest["sha256"]:
+            raise RunError(
+                f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it trained again."
+            )
+        shutil.rmtree(self._work, ignore_errors=True)
+        return True
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The manifest: what training reported, its seconds, and the judge's digest."""
+        report: dict[str, Any] = read_json(self.manifest_path, "identity", "sha256", "seconds")
+        return report
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """An empty folder to build the judge in."""
+        self._started = time.monotonic()
+        for leftover in (self.built, self.path):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with writing(self.built):
+            self.built.mkdir(parents=True)
+            yield self.built
+
+    def workplace(self) -> Path:
+        """A folder for what must outlive a kill until the judge is sealed. What another judge left there is removed."""
+        note = self._work / "identity.json"
+        if not note.exists() or read_json(note) != self.identity:
+            shutil.rmtree(self._work, ignore_errors=True)
+            write_json(note, self.identity)
+        return self._work
+
+    def abandon(self) -> None:
+        """Remove what was to outlive a kill: it led to a judge that must not be used."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def seal(self, report: Mapping[str, Any]) -> None:
+        """Give the built folder its name and write the manifest."""
+        with writing(self.path):
+            self.built.replace(self.path)
+        manifest = {
+            **report,
+            "sha256": fingerprint(self.path),
+            "identity": self.identity,
+            "seconds": round(time.monotonic() - self._started, 3),
+            "selfjudge": version("selfjudge"),
+        }
+        note_replaced(self.manifest_path, self._replaced)
+        write_json(self.manifest_path, manifest)
+        shutil.rmtree(self._work, ignore_errors=True)
+
+
+class RunFolder:
+    """A run on disk. Open it with `claim`, which makes sure that it belongs to this recipe and to this process alone."""
+
+    def __init__(self, root: Path, *, retry_failed: bool = False) -> None:
+        self.root = root
+        self.retry_failed = retry_failed
+        """Whether requests that failed before are asked again."""
+        self.images = ImageStore(root / "images")
+        self.replaced = Replaced(root / "replaced.json")
+
+    def iteration(self, number: int) -> Path:
+        return self.root / f"iteration-{number}"
+
+    @property
+    def finished(self) -> int:
+        """The last iteration in a row that has its judge."""
+        number = 0
+        while (self.iteration(number + 1) / "judge.manifest.json").exists():
+            number += 1
+        return number
+
+    @contextmanager
+    def claim(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[None]:
+        """Hold the folder for this process and this recipe.
+
+        Raises RunError when another process holds it, or when it was made by a recipe that differs in more than what
+        `changeable` removes; the error names the field that differs.
+        """
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("a")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"{self.root} is in use by another process", hint="Wait for it, or use another folder (--dir)."
+                ) from error
+            self.check(recipe, changeable)
+            write_json(self.root / "recipe.json", recipe)
+            yield
+
+    def check(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Raises RunError when the folder was made by a recipe that differs in more than what `changeable` removes."""
+        path = self.root / "recipe.json"
+        if path.exists():
+            known = read_json(path, hint="Put back a copy of the file, or use another folder (--dir).")
+            found = difference(changeable(dict(recipe)), changeable(known))
+            if found is not None:
+                raise RunError(
+                    f"{self.root} was made by another recipe: {found}",
+                    hint="Use another folder (--dir), or delete this one.",
+                )
+        elif any(self.root.glob("iteration-*")):
+            raise RunError(
+                f"{self.root} holds a run but no recipe.json", hint="Put back a copy of that file, or use another folder (--dir)."
+            )

@@ -1,0 +1,268 @@
+"""Images at the door of a run: what is admitted, and in which form every engine will see it.
+
+A plain picture (8-bit RGB or grey, one frame, upright; JPEG, PNG or WebP) is kept byte for byte. Anything else that can be
+shown is kept as what it shows: the first frame of an animation, turned upright, on white where it is transparent, CMYK as RGB,
+16 bits as 8. So no two engines can disagree about the pixels. Hostile and broken files are refused before they are decoded.
+`examine` also says how an admitted image looks, so that copies of it can be found.
+
+Memory: all threads together decode at most IN_FLIGHT pixels at a time, or one larger image, and an image takes at most
+BYTES_PER_PIXEL bytes a pixel beside its file of at most MAX_BYTES. Nothing of Pillow's that belongs to the whole process is set.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import io
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Condition
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import SelfjudgeError
+from ..method.contamination import THUMBNAIL, Look
+from ..recipe.experiment import MAX_PIXELS
+from ..types import ImageRef
+from .image_files import MAX_BYTES, read
+from .image_files import BadImage as BadImage
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+"""The only decoders that see foreign bytes, by Pillow's names; its EPS decoder would run PostScript."""
+
+IN_FLIGHT = MAX_PIXELS
+BYTES_PER_PIXEL = 32
+"""Measured for the worst format and mode by `tests/test_image_memory.py`."""
+
+_LARGE = 2_000_000
+"""Pixels. The memory of a larger image is given back to the system at once: glibc would keep it for the thread that freed it."""
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+_PLAIN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+_JPEGS = ("JPEG", "MPO")
+_ORIENTATION = 0x0112
+_JPEG_QUALITY = 95
+_TILE = 512
+"""Side, in pixels, of the squares in which an image is converted and hashed."""
+_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+Made = TypeVar("Made")
+
+
+def admit(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes]:
+    """The reference and the bytes under which an image enters a run. Raises BadImage."""
+    ref, kept, _ = _refusing(lambda: _admitted(image, max_pixels, lambda _sha256, _picture: None))
+    return ref, kept
+
+
+def examine(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes, Look]:
+    """As `admit`, and how the image looks. Raises BadImage, and SelfjudgeError when ImageHash is not installed."""
+    return _refusing(lambda: _admitted(image, max_pixels, _look))
+
+
+def encode(image: Any) -> bytes:
+    """A PIL image or an array, converted as `admit` converts files, as the bytes of a file. Raises BadImage."""
+    from PIL import Image
+
+    return _refusing(lambda: _shown(image if isinstance(image, Image.Image) else Image.fromarray(image))[0])
+
+
+def decode(data: bytes) -> Image.Image:
+    """An admitted image as RGB pixels. Raises BadImage."""
+    with _open(data) as image:
+        return image.convert("RGB")
+
+
+class _Room:
+    """Pixels that threads may decode at the same time. An image larger than the room has it alone."""
+
+    def __init__(self, pixels: int) -> None:
+        self._size = self._free = pixels
+        self._changed = Condition()
+
+    @contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        taken = min(pixels, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= taken)
+            self._free -= taken
+        try:
+            yield
+        finally:
+            if pixels > _LARGE and _trim is not None:
+                _trim(0)
+            with self._changed:
+                self._free += taken
+                self._changed.notify_all()
+
+
+_room = _Room(IN_FLIGHT)
+
+
+def _admitted(source: bytes | Path, max_pixels: int, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+    """The reference and the bytes of an admitted image, and what `look` makes of it. Raises BadImage."""
+    data = source if isinstance(source, bytes) else read(source)
+    if len(data) > MAX_BYTES:
+        raise BadImage("too_many_bytes", f"{len(data)} bytes; at most {MAX_BYTES}")
+    picture = _open(data)
+    pixels = picture.width * picture.height
+    if pixels > max_pixels:
+        raise BadImage("too_many_pixels", f"{picture.width} x {picture.height} pixels; at most {max_pixels}")
+    with _room.of(pixels), _short_of_memory(pixels):
+        return _kept(picture, data, look)
+
+
+def _kept(picture: Image.Image, data: bytes, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+    """As `_admitted`, of a picture whose header was read. Its pixels are freed."""
+    kept, media_type = data, _PLAIN.get(str(picture.format), "")
+    with closing(picture):
+        _load(picture)
+        if not _is_plain(picture):
+            kept, media_type = _shown(picture)
+            picture.close()
+            picture = _open(kept)
+        digest = hashlib.sha256(kept).hexdigest()
+        ref = ImageRef(sha256=digest, media_type=media_type, width=picture.width, height=picture.height)
+        return ref, kept, look(digest, picture)
+
+
+@contextmanager
+def _short_of_memory(pixels: int) -> Iterator[None]:
+    """Raise MemoryError for whatever a decoder raises where there is no memory for so many pixels."""
+    try:
+        yield
+    except Exception:
+        bytearray(pixels * BYTES_PER_PIXEL)
+        raise
+
+
+def _refusing(work: Callable[[], Made]) -> Made:
+    """What `work` returns; what it raises as a BadImage, but for a shortage of memory, which is no fault of the image."""
+    from PIL import Image
+
+    try:
+        return work()
+    except BadImage as bad:
+        reason, detail = bad.reason, str(bad)
+    except (SelfjudgeError, MemoryError):
+        raise
+    except Exception as error:  # a decoder may raise anything when a file is hostile
+        detail = str(error) or type(error).__name__
+        bomb = isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning)  # by this process's own limit
+        reason = "too_many_pixels" if bomb else "truncated" if "truncated" in detail.lower() else "unreadable"
+    raise BadImage(reason, detail)  # a new one: what was caught holds on to the file and its pixels
+
+
+def _open(data: bytes) -> Image.Image:
+    """The picture in a file of one of FORMATS, its header read and nothing decoded. Raises BadImage.
+
+    `Image.open` does the same, but also applies a limit that belongs to the whole process; ours is `max_pixels`.
+    """
+    from PIL import Image
+
+    Image.init()
+    for name in FORMATS:
+        factory, accepts = Image.OPEN.get(name, (None, None))
+        try:
+            if factory is not None and accepts is not None and accepts(data[:16]) is True:
+                return factory(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # what a decoder raises for the file of another
+            continue
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        raise BadImage("not_an_image", "a HEIC photograph, which is not read: convert it to JPEG")
+    raise BadImage("not_an_image", f"none of the formats that are read: {', '.join(FORMATS)}")
+
+
+def _load(picture: Image.Image) -> None:
+    """Decode a picture. TIFF's decoder applies the process's limit once more, unless it finds room for its pixels."""
+    from PIL import Image
+
+    if picture.format == "TIFF":
+        picture.im = Image.new(picture.mode, getattr(picture, "_tile_size", picture.size)).im
+    picture.load()
+
+
+def _look(sha256: str, image: Image.Image) -> Look:
+    """How an admitted picture looks: 8-bit RGB or grey."""
+    from PIL import Image
+
+    try:
+        import imagehash
+    except ImportError as error:
+        raise SelfjudgeError(
+            "looking for contamination needs a package that is not installed: ImageHash",
+            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
+        ) from error
+    pixels = hashlib.sha256(f"{image.width} {image.height} ".encode())
+    for _, tile in _tiles(image):
+        pixels.update(tile.convert("RGB").tobytes())
+    thumbnail = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).convert("RGB").tobytes()
+    return Look(sha256=sha256, pixels=pixels.hexdigest(), phash=int(str(imagehash.phash(image)), 16), thumbnail=thumbnail)
+
+
+def _is_plain(image: Image.Image) -> bool:
+    return image.format in _PLAIN and getattr(image, "n_frames", 1) == 1 and _shows_itself(image)
+
+
+def _shows_itself(image: Image.Image) -> bool:
+    """Whether its pixels are what it shows: 8-bit RGB or grey, opaque and upright."""
+    opaque = image.mode in ("RGB", "L") and "transparency" not in image.info
+    return opaque and image.getexif().get(_ORIENTATION, 1) == 1
+
+
+def _shown(image: Image.Image) -> tuple[bytes, str]:
+    """What a picture shows, encoded anew, and the media type. A JPEG stays one where its pixels change; the rest becomes PNG."""
+    from PIL import ImageOps
+
+    name = "JPEG" if image.format in _JPEGS and not _is_plain(image) else "PNG"
+    if not _shows_itself(image):
+        image = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
+    if not _shows_itself(image):
+        image = _to_rgb(image)
+    out = io.BytesIO()
+    options: dict[str, Any] = {"quality": _JPEG_QUALITY} if name == "JPEG" else {}
+    image.save(out, name, icc_profile=None, **options)
+    return out.getvalue(), _PLAIN[name]
+
+
+def _tiles(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
+    """An image in squares, row by row, each with its place in pixels (left, top, right, bottom)."""
+    for top in range(0, image.height, _TILE):
+        for left in range(0, image.width, _TILE):
+            box = (left, top, min(left + _TILE, image.width), min(top + _TILE, image.height))
+            yield box, image.crop(box)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """The colours of one frame as 8-bit RGB, on white. Floats are scaled by their maximum, or by 1 where that is greater."""
+    from PIL import Image
+
+    deep = image.mode.startswith("I") or image.mode == "F"
+    full = max(float(image.getextrema()[1]), 1.0) if image.mode == "F" else 65535.0  # type: ignore[arg-type]  # one band
+    rgb = Image.new("RGB", image.size)
+    for box, tile in _tiles(image):
+        rgb.paste(_eight_bits(tile, full) if deep else _on_white(tile), box)
+    return rgb
+
+
+def _eight_bits(tile: Image.Image, full: float) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(tile, dtype=np.float64)
+    if not np.isfinite(pixels).all():
+        raise BadImage("unreadable", "some of its pixels are infinite or not a number")
+    return Image.fromarray(np.clip(pixels * 255 / full, 0, 255).round().astype(np.uint8))
+
+
+def _on_white(tile: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if tile.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in tile.info:
+        layer = tile.convert("RGBA")
+        tile = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return tile.convert("RGB")

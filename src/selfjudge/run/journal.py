@@ -1,0 +1,245 @@
+"""The rows of a table that still grows. A row that the table cannot hold is refused before it is written anywhere.
+
+Rows are written as parts, each whole or not at all. Those in no part yet stand in a journal, one line each, so that a killed
+process loses none. A part or a line that is damaged is left out with a warning: its rows are missing, and are made again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import RunError
+from .disk import write_whole, writing
+from .tables import Row, TableKind
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"\d{8,}\.(parquet|jsonl)")
+_UNFIT = (ValueError, TypeError, OverflowError, pa.ArrowException)
+"""What pyarrow and json raise for a value that a column cannot hold."""
+
+
+class BadRow(RunError):
+    """A row that its table cannot hold."""
+
+
+class Growing:
+    """The parts and the journal of one table."""
+
+    FLUSH_ROWS = 4096
+    FLUSH_SECONDS = 5.0
+
+    def __init__(self, folder: Path, kind: TableKind) -> None:
+        self.folder = folder
+        self._kind = kind
+        self._row_type = pa.struct(list(kind.schema))
+        self._required = [field.name for field in kind.schema if not field.nullable]
+        self._pending: list[Row] = []
+        self._number = -1
+        """Of the last part that was begun; -1 until the folder was looked at."""
+        self._journal: BinaryIO | None = None
+        self._writing: Future[None] | None = None
+        """The rows before them on their way to the disk, while more are added."""
+        self._since = time.monotonic()
+
+    def append(self, row: Row) -> None:
+        """Add a row. It survives the death of this process at once, a loss of power soon after FLUSH_SECONDS or FLUSH_ROWS.
+
+        Raises BadRow.
+        """
+        line = self._line(row)
+        with writing(self.folder):
+            if self._journal is None:
+                self._begin()
+                self._journal = self._part("jsonl").open("ab")
+            self._journal.write(line)
+            self._journal.flush()
+        self._pending.append(row)
+        if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
+            self._hand_over()
+
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Write rows as one part. Raises BadRow."""
+        for row in rows:
+            self._line(row)
+        self._hand_over()
+        self._settle()
+        if rows:
+            self._begin()
+            self._pending = list(rows)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the rows added since the last time as one part, and wait until all are safe."""
+        self._hand_over()
+        self._settle()
+
+    def parts(self) -> list[pa.Table]:
+        """All rows that are safely stored. The metadata of a part has the `seconds` that its rows took."""
+        self._settle()
+        return [self._read(path) for path in self._found("parquet")]
+
+    def keys(self) -> set[str]:
+        """Keys of all rows that are safely stored."""
+        self._settle()
+        found = (pq.read_table(path, columns=[self._kind.key])[0] for path in self._found("parquet"))
+        return {key for column in found for key in column.to_pylist()}
+
+    def take(self, rows: pa.Table, seconds: float) -> None:
+        """Begin with the rows of a table that was whole, which took so many seconds."""
+        self.clear()
+        self._store(self.folder / f"{0:08d}.parquet", rows, seconds)
+
+    def forget(self, which: pc.Expression) -> int:
+        """Remove rows; how many there were."""
+        self._settle()
+        count = 0
+        for path in self._found("parquet"):
+            part = self._read(path)
+            kept = part.filter(~which)
+            if gone := len(part) - len(kept):
+                count += gone
+                self._store(path, kept, float(part.schema.metadata[b"seconds"]))
+        return count
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        for path in (*self._found("jsonl"), *self._found("parquet")):
+            path.unlink()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _line(self, row: Row) -> bytes:
+        """The row as a line of the journal. Raises BadRow unless the table can hold it."""
+        try:
+            if missing := [name for name in self._required if row.get(name) is None]:
+                raise ValueError(f"`{missing[0]}` is missing")
+            pa.array([row], self._row_type)
+            return json.dumps(row).encode() + b"\n"
+        except _UNFIT as error:
+            hint = "What was stored before it is safe. Please report this."
+            raise BadRow(f"a row cannot be stored in {self._kind.name}: {self._fault(row) or error}", hint=hint) from error
+
+    def _fault(self, row: Row) -> str | None:
+        """The first column that cannot hold its value, and why."""
+        for field in self._kind.schema:
+            try:
+                pa.array([row.get(field.name)], field.type)
+                json.dumps(row.get(field.name))
+            except _UNFIT as error:
+                return f"`{field.name}`: {error}"
+        return None
+
+    def _begin(self) -> None:
+        """Choose the next part."""
+        self._recover()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._number += 1
+
+    def _hand_over(self) -> None:
+        """Write the rows added since the last time as one part, in a thread: a disk may take long, and replies are waiting."""
+        self._finish()
+        if self._pending:
+            if self._journal is not None:
+                with suppress(OSError):  # what a full disk did not take will be in the part
+                    self._journal.close()
+            thread = ThreadPoolExecutor(1)
+            seconds = time.monotonic() - self._since
+            self._writing = thread.submit(self._write, self._part("parquet"), self._pending, seconds)
+            thread.shutdown(wait=False)
+            self._pending, self._journal = [], None
+        self._since = time.monotonic()
+
+    def _write(self, part: Path, rows: Sequence[Row], seconds: float) -> None:
+        self._store(part, pa.Table.from_pylist(rows, schema=self._kind.schema), seconds)
+        part.with_suffix(".jsonl").unlink(missing_ok=True)
+
+    def _store(self, part: Path, rows: pa.Table, seconds: float) -> None:
+        table = rows.replace_schema_metadata({b"seconds": repr(seconds).encode()})
+        write_whole(part, parquet(table, write_page_checksum=True))
+
+    def _read(self, part: Path) -> pa.Table:
+        """A part. Raises ValueError or OSError where it is damaged."""
+        table = pq.read_table(part, page_checksum_verification=True)
+        if not table.schema.equals(self._kind.schema) or b"seconds" not in (table.schema.metadata or {}):
+            raise ValueError("it holds other columns")
+        return table
+
+    def _finish(self) -> None:
+        """Wait for the part that is being written. Its rows stay in the journal when that failed."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _settle(self) -> None:
+        """Let all rows but the pending ones stand in parts."""
+        self._finish()
+        if self._journal is None:
+            self._recover()
+
+    def _recover(self) -> None:
+        """Turn the journals of a killed process into parts. Beside its part one is done with."""
+        if self._pending or self._writing is not None:
+            return
+        if self._number < 0:
+            for part in self._found("parquet"):
+                self._drop_if_damaged(part)
+        for journal in self._found("jsonl"):
+            part = journal.with_suffix(".parquet")
+            if not part.exists() and (rows := self._salvaged(journal)):
+                self._write(part, rows, 0.0)
+            journal.unlink(missing_ok=True)
+        self._number = max([self._number, *(int(path.stem) for path in self._found("parquet"))])
+
+    def _drop_if_damaged(self, part: Path) -> None:
+        try:
+            self._read(part)
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise RunError(f"cannot read {part}: {error.strerror}", hint="Check the disk and the permissions.") from error
+            log.warning("%s is damaged and was removed; its rows are made again", part)
+            part.unlink()
+
+    def _salvaged(self, journal: Path) -> list[Row]:
+        """The rows of a journal, each once."""
+        lines = [line for line in journal.read_bytes().split(b"\n") if line]
+        rows: dict[str, Row] = {}
+        lost = 0
+        for line in lines:
+            try:
+                row = json.loads(line)
+                self._line(row)
+                rows[row[self._kind.key]] = row
+            except (*_UNFIT, AttributeError, RecursionError, BadRow):
+                lost += 1
+        if lost:
+            log.warning("%s: %d of %d lines are damaged and were left out; their rows are made again", journal, lost, len(lines))
+        return list(rows.values())
+
+    def _part(self, suffix: str) -> Path:
+        return self.folder / f"{self._number:08d}.{suffix}"
+
+    def _found(self, suffix: str) -> list[Path]:
+        return sorted(path for path in self.folder.glob(f"*.{suffix}") if _NAME.fullmatch(path.name))
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    """A table as a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", **options)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data

@@ -1,0 +1,161 @@
+"""The summary of a run: what stands in `summary.json`, read off the sealed tables and manifests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+from ..recipe.experiment import EarlyStop, Loop, Recipe
+from ..types import Kind
+from .disk import read_json
+from .failures import Failures, failures
+from .folder import JudgeFolder
+from .lineage import place_of
+from .reasons import nothing_usable, refusals
+from .store import Table
+from .tables import RESPONSES
+
+
+def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
+    """The run as a whole. Raises InputError where not one prompt can be used."""
+    why = refusals(refused.rows(), partial(place_of, recipe.prompts))
+    if not prompts.manifest.rows:
+        raise nothing_usable(why)
+    return {
+        "name": recipe.name,
+        "recipe": recipe.digest,
+        "seed": recipe.seed,
+        "model": recipe.model,
+        "prompts": {
+            "total": prompts.manifest.rows,
+            **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
+            "refused": {entry["reason"]: entry["count"] for entry in sorted(why, key=lambda entry: entry["reason"])},
+        },
+        "refused": why,
+    }
+
+
+def best_iteration(entries: Sequence[dict[str, Any]], stop: EarlyStop | None) -> int:
+    """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
+    if stop is None:
+        return len(entries) - 1
+    best, record = 0, -1.0
+    for entry in entries:
+        score = (entry["held_out"] or {}).get("pair_accuracy")
+        if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
+            best, record = entry["iteration"], score
+    return best
+
+
+def stopped(loop: Loop, done: int, best: int, *, finished: int, more: bool) -> str | None:
+    """Why a run is over after so many iterations, or None. `finished` lie in its folder; `more` prompts are left or not."""
+    if done >= max(loop.iterations, finished):
+        return "all iterations are done"
+    if loop.stop is not None and done - best >= loop.stop.patience:
+        return f"no progress on held-out pairs since iteration {best}"
+    return None if more else "no fresh prompts are left"
+
+
+def base_entry(
+    benchmarks: dict[str, Any], measured: Sequence[Table], held_out: dict[str, Any] | None, watched: Sequence[Table]
+) -> dict[str, Any]:
+    """Iteration 0: the base model's figures on benchmarks and its score on held-out pairs, each with the replies behind it."""
+    return {
+        "iteration": 0,
+        "pairs": None,
+        "kept": None,
+        "yield": None,
+        "traces": None,
+        "dropped": None,
+        "training": None,
+        "gate": None,
+        "probe": None,
+        "held_out": held_out,
+        "benchmarks": benchmarks,
+        "seconds": {"evaluate": _seconds(measured)},
+        "tokens": {"evaluate": _tokens(measured)},
+        "failures": _failures([*measured, *watched]),
+    }
+
+
+def entry(
+    number: int,
+    *,
+    responses: Table,
+    pairs: Table,
+    dropped: Table,
+    judgments: Table,
+    selected: Table,
+    judge: JudgeFolder,
+    gate: dict[str, Any] | None,
+    probe: dict[str, Any] | None,
+    benchmarks: dict[str, Any],
+    held_out: dict[str, Any] | None,
+    measured: Sequence[Table],
+    watched: Sequence[Table],
+) -> dict[str, Any]:
+    """One iteration. `yield` is kept pairs over pairs; None where there were no pairs. `probe` is that of a served judge."""
+    made = pairs.manifest.rows
+    kept = len(set(selected.column("pair_id")))
+    report = judge.report
+    return {
+        "iteration": number,
+        "pairs": made,
+        "kept": kept,
+        "yield": kept / made if made else None,
+        "traces": selected.manifest.rows,
+        "dropped": dict(sorted(Counter(dropped.column("reason")).items())),
+        "training": {name: report[name] for name in ("examples", "steps", "loss")},
+        "gate": gate,
+        "probe": probe,
+        "held_out": held_out,
+        "benchmarks": benchmarks,
+        "seconds": {
+            "synthesize": _seconds([responses]),
+            "judge": _seconds([judgments]),
+            "train": report["seconds"],
+            "evaluate": _seconds(measured),
+        },
+        "tokens": {
+            "synthesize": _tokens([responses]),
+            "judge": _tokens([judgments]),
+            "evaluate": _tokens(measured),
+        },
+        "failures": _failures([responses, judgments, *measured, *watched]),
+    }
+
+
+def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
+    """What failed or was cut off, by stage."""
+    return {_stage(table): failures(table) for table in asked}
+
+
+def _stage(table: Table) -> str:
+    if table.kind is RESPONSES:
+        return "synthesize"
+    place = table.path.parent.name
+    return "judge" if place.startswith("iteration-") else f"evaluate {place}"
+
+
+def _seconds(tables: Sequence[Table]) -> float:
+    return round(sum(table.manifest.seconds for table in tables), 3)
+
+
+def _tokens(tables: Sequence[Table]) -> dict[str, int]:
+    return {name: sum(sum(table.column(f"{name}_tokens")) for table in tables) for name in ("prompt", "completion")}
+
+
+def read(root: Path) -> dict[str, Any]:
+    """The summary of a run folder. Raises RunError when there is none."""
+    if not (root / "summary.json").exists():
+        raise RunError(f"{root} holds no summary.json", hint="Name the folder of a run that has finished its first measurement.")
+    value: dict[str, Any] = read_json(
+        root / "summary.json",
+        *("name", "prompts", "stopped", "final_judge", "iterations"),
+        hint="Delete the file and give the command of the run again: it makes it anew.",
+    )
+    return value
