@@ -1,56 +1,177 @@
-"""Whether an instruction is open or closed, by its wording alone. The rule that decided is recorded with the prompt.
+"""Whether an instruction is open or closed, by what it asks. The rule that decided is recorded with the prompt.
 
-In this order: it asks for a short form of answer (`short_answer`), it lists options (`options`), it is a yes/no question
-(`yes_no`), it asks how many (`count`), it asks for one thing in at most 20 words (`short_question`); else it is open
-(`open`). A data set that knows better says so in a `kind` column.
+In this order: it asks for a short form of answer (`short_answer`), it lists options (`options`), it leaves a blank (`blank`),
+one of its requests is for a text (`open`), it is a yes/no question (`yes_no`), it asks how many (`count`), it asks for one
+thing (`short_question`, `short_request`); else it is open (`open`). A data set that knows better says so in a `kind` column.
 """
 
 from __future__ import annotations
 
-import re
+from functools import cache, lru_cache
+
+import regex
 
 from ..types import Kind
+from .languages import Languages, language, phrases, table, words
 
-_SHORT_ANSWER = re.compile(
-    r"single word|one word|short phrase|short answer|few words|(?:option|choice)(?:'s|’s)? letter|only the letter"
-    r"|letter (?:of|from)|yes or no|true or false|just the (?:number|answer|name)|only the (?:number|answer|name)",
-    re.IGNORECASE,
-)
-_OPTION = re.compile(r"^\s*\(?([A-H])[.):]\s*(\S.*?)\s*$", re.MULTILINE)
-_WORDY = re.compile(r"\b(?:describe|explain|why|discuss|elaborate|in detail|caption|story|summari[sz]e|write)\b", re.IGNORECASE)
-_YES_NO = re.compile(r"(?:is|are|was|were|does|do|did|can|could|has|have|will|would|should)\b", re.IGNORECASE)
-_COUNT = re.compile(r"\bhow many\b|\bnumber of\b|\bcount the\b", re.IGNORECASE)
-_ONE_THING = re.compile(
-    r"(?:what|which) (?:colou?r|shape|size|time|year|number|letter|word|day|kind|type|brand|name|animal|sport|country"
-    r"|digit|option|of)\b|(?:where|who|when|which|whose)\b|how (?:old|tall|long|far|much|big)\b"
-    r"|what (?:is|are) (?:the|this|that)\b",
-    re.IGNORECASE,
-)
+_EXAMINED = 3_000
+"""Characters of a long instruction that are examined: half of them its beginning, half its end."""
+_LONGEST = 70
+"""Words of a request that can still ask for one thing."""
+
+_OPTION_LINE = regex.compile(r"^[ \t]*+\(?([A-Ja-j])[.):、．,]\)?[ \t]*+(\S[^\n]*)$", regex.MULTILINE)
+_OPTION_INSIDE = regex.compile(r"(?<![\w'])(?:\(([A-Ja-j])\)|([A-J])[.):、．](?=\s*[^\s.]))\s*")
+_OPTION_END = regex.compile(r"\n|[.?!]\s+(?=\p{Lu})")
+_BLANK = regex.compile(r"_{2,}|(?<=[\w,:]\s{0,2})[(（]\s*_*\s*[)）]|\[\s*\]|\.{4,}|…{2,}|□")
+_SENTENCE = regex.compile(r"(?<=[?？!！。])\s*|(?<=\.)\s+(?=[\p{L}¿])|\n+|[;；]\s*")
+_CLAUSE = regex.compile(r"[,，、:：(（]\s*|\s(?=(?:and|but|or|then)\s)")
+_QUOTED = regex.compile(r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|「[^」\n]{1,200}」|«[^»\n]{1,200}»")
+_PREPOSITION = r"(?:(?:in|on|at|for|from|of|to|by|with|under|during|until|since|into|auf|an|von|aus|bei|mit|zu|um|für|unter|de|d|à|dans|en|sur|pour|avec|a|con|para|por|di|da|su|per|op|van|met|voor|на|в|во|с|из|к|о|по|у|для|i|på|från|av|w|na|z|do)\s+)?"
+
+
+def examined(instruction: str) -> str:
+    """The beginning and the end of an instruction, so that none takes long."""
+    half = _EXAMINED // 2
+    return (instruction if len(instruction) <= _EXAMINED else f"{instruction[:half]}\n{instruction[-half:]}").strip()
+
+
+@lru_cache(1024)
+def _options(instruction: str) -> tuple[tuple[str, str], ...]:
+    text = examined(instruction)
+    lines = [(found[1], found[2].strip()) for found in _OPTION_LINE.finditer(text)]
+    for listed in (lines, _options_inside(text)):
+        letters = "".join(letter for letter, _ in listed).upper()
+        start = letters.rfind("AB")
+        if start >= 0 and "ABCDEFGHIJ".startswith(letters[start:]) and all(option for _, option in listed[start:]):
+            return tuple((letter.upper(), option) for letter, option in listed[start:])
+    return ()
+
+
+def _options_inside(text: str) -> list[tuple[str, str]]:
+    """Options one behind the other in a line, each up to the next."""
+    found = list(_OPTION_INSIDE.finditer(text))
+    ends = [following.start() for following in found[1:]] + [len(text)]
+    texts = (text[one.end() : end] for one, end in zip(found, ends, strict=False))
+    return [(one[1] or one[2], _OPTION_END.split(said)[0].strip(" ,;")) for one, said in zip(found, texts, strict=True)]
 
 
 def options(instruction: str) -> dict[str, str]:
-    """The options that an instruction lists, letter to text; empty unless A and B are among them."""
-    found = dict(_OPTION.findall(instruction))
-    return found if {"A", "B"} <= found.keys() else {}
+    """The options that an instruction lists, letter to text; empty unless they begin with A and B. A dialogue lists none."""
+    return dict(_options(instruction))
+
+
+@lru_cache(64)
+def _pattern(name: str, languages: Languages, shape: str) -> regex.Pattern[str]:
+    return regex.compile(shape.replace("PHRASES", phrases(name, languages) or r"(?!)"), regex.IGNORECASE | regex.MULTILINE)
+
+
+def _heads(name: str, languages: Languages) -> regex.Pattern[str]:
+    """A phrase of a table at the head of a clause, and as a whole word where words are spaced."""
+    return _pattern(name, languages, r"\W*(?:PHRASES)(?!\w(?<![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Devanagari}\p{Thai}]))")
+
+
+@cache
+def _courtesy(where: str, shape: str) -> regex.Pattern[str]:
+    return regex.compile(shape.replace("PHRASES", table("politeness")[where]), regex.IGNORECASE)
+
+
+def languages_of(instruction: str) -> Languages:
+    """The language of an instruction, and English, in which any may be answered."""
+    own = language(instruction)
+    return (own,) if own == "en" else (own, "en")
 
 
 def is_count(instruction: str) -> bool:
     """Whether an instruction asks how many there are of something."""
-    return bool(_COUNT.search(instruction))
+    return bool(_pattern("how_many", languages_of(instruction), r"(?<!\w)(?:PHRASES)").search(examined(instruction)))
 
 
+def is_yes_no(instruction: str) -> bool:
+    """Whether an instruction is a question that yes or no answers."""
+    languages = languages_of(instruction)
+    asked = [request for request in _requests(examined(instruction)) if not _short_form(request, languages)]
+    return any(_kind_of(request, languages) == "yes_no" for request in asked[-2:])
+
+
+def _short_form(text: str, languages: Languages) -> bool:
+    return bool(_pattern("short_form", languages, r"(?:PHRASES)").search(text))
+
+
+@lru_cache(4096)
 def route(instruction: str) -> tuple[Kind, str]:
     """The kind of an instruction and the name of the rule that decided."""
-    text = instruction.strip()
-    if _SHORT_ANSWER.search(text):
+    text = examined(instruction)
+    languages = languages_of(text)
+    requests = _requests(_QUOTED.sub("“”", text))
+    rules = [_kind_of(request, languages) for request in requests]
+    formed = [_short_form(request, languages) and rule != "open" for request, rule in zip(requests, rules, strict=True)]
+    if any(formed):
         return Kind.CLOSED, "short_answer"
-    if options(text):
+    if options(text) and not (rules and rules[0] == "open" and regex.search(r"^\s*A:", text, regex.MULTILINE)):
         return Kind.CLOSED, "options"
-    if text.endswith("?") and not _WORDY.search(text):
-        if _YES_NO.match(text):
-            return Kind.CLOSED, "yes_no"
-        if is_count(text):
-            return Kind.CLOSED, "count"
-        if _ONE_THING.search(text) and len(text.split()) <= 20:
-            return Kind.CLOSED, "short_question"
+    if "open" in rules:
+        return Kind.OPEN, "open"
+    if _BLANK.search(text):
+        return Kind.CLOSED, "blank"
+    for rule in ("count", "yes_no", "short_question", "short_request"):
+        if rule in rules:
+            return Kind.CLOSED, rule
     return Kind.OPEN, "open"
+
+
+def _requests(text: str) -> list[str]:
+    """The sentences of an instruction, without courtesies."""
+    bare = (_courtesy("after", r"(?<![,.!\s])[,.!\s]*+(?:PHRASES)\W*+$").sub("", sentence.strip()) for sentence in _SENTENCE.split(text))
+    return [sentence for sentence in bare if regex.search(r"\w", sentence)]
+
+
+def _kind_of(request: str, languages: Languages) -> str | None:
+    """The rule for one sentence: `open`, one of the closed rules, or None when it asks nothing."""
+    before = _courtesy("before", r"^\W*(?:(?:PHRASES)\b[ ,]*)+(?=\S)")
+    can_you = _courtesy("can_you", r"^\W*(?:PHRASES)\s+(?=\S)")
+    clauses = [clause.strip() for clause in [request, *_CLAUSE.split(request)] if clause and clause.strip()]
+    clauses = [before.sub("", clause, count=1) for clause in clauses]
+    asked_kindly = [can_you.match(clause) is not None for clause in clauses]
+    clauses = [can_you.sub("", clause, count=1) for clause in clauses]
+    if _open(clauses, languages):
+        return "open"
+    if asked_kindly[0] and not _closed_head(clauses[0], languages):
+        return "open"
+    if len(request.split()) > _LONGEST:
+        return None
+    return _closed(request, clauses, languages)
+
+
+def _open(clauses: list[str], languages: Languages) -> bool:
+    heads = [_heads("open_request", languages), _heads("open_question", languages)]
+    return any(head.match(clause) for clause in clauses for head in heads) and not _closed_head(clauses[0], languages)
+
+
+def _closed_head(clause: str, languages: Languages) -> bool:
+    spared = _heads("closed_request", languages).match(clause)
+    return bool(spared) and not _heads("open_request", languages).match(clause)
+
+
+def _closed(request: str, clauses: list[str], languages: Languages) -> str | None:
+    marked = regex.search(r"[?？؟]", request) is not None
+    auxiliary = {word for code in languages for word in words("auxiliary", (code,))}
+    whether = _pattern("whether", languages, r"(?:PHRASES)").search(request)
+    asks = [_asks(clause, languages) for clause in clauses]
+    if _pattern("how_many", languages, r"(?<!\w)(?:PHRASES)").search(request):
+        return "count"
+    first = [regex.match(r"\W*([\w']+)", clause.casefold()) for clause in clauses]
+    if any(found and found[1] in auxiliary for found in first[: 1 if asks[0] else None]):
+        return "yes_no"
+    if any(asks):
+        return "short_question"
+    if whether or (marked and not _heads("closed_request", languages).match(clauses[0])):
+        return "yes_no"
+    return "short_request" if _heads("closed_request", languages).match(clauses[0]) else None
+
+
+def _asks(clause: str, languages: Languages) -> bool:
+    """Whether a clause begins with a word that asks for one thing or, in a script without word order for it, holds one."""
+    if languages[0] in ("zh", "ja", "ko", "hi", "ar", "th"):
+        return any(word in clause for word in words("asking", languages[:1]))
+    found = regex.match(rf"\W*{_PREPOSITION}(?:all\s+|exactly\s+)?([\w']+)", clause.casefold().replace("’", "'"))
+    return bool(found) and found[1].replace("'s", "") in words("asking", languages) | {"whats"}

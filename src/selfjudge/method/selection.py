@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..types import Alteration, Edit, Evidence, Judgment, Order, PreferencePair, Vote
 from .alteration import words
-from .voting import NUMBER_WORDS
+NUMBER_WORDS={}
 
 Keep = Literal["one", "all"]
 

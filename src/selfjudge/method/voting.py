@@ -7,95 +7,13 @@ number of samples and the dropped ties follow the paper as far as it is known (a
 from __future__ import annotations
 
 import random
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..types import Vote
-from .kinds import is_count, options
-
-_SMALL = (
-    "zero one two three four five six seven eight nine ten "
-    "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-NUMBER_WORDS: dict[str, int] = {
-    **{word: value for value, word in enumerate(_SMALL.split())},
-    **{word: 10 * value for value, word in enumerate(_TENS.split(), start=2)},
-    **{f"{ten}-{one}": 10 * i + j for i, ten in enumerate(_TENS.split(), 2) for j, one in enumerate(_SMALL.split()[1:10], 1)},
-    "none": 0,
-    "a dozen": 12,
-}
-
-_MARKUP = re.compile(r"[*_`#\"“”]+")
-_ANSWER_IS = re.compile(r".*\banswer(?:\s+is)?\s*[:=]?\s+", re.IGNORECASE | re.DOTALL)
-_LEAD_IN = re.compile(r"^(?:there (?:is|are)|i (?:can )?(?:see|count)|it is|it['’]s|this is|that is|they are)\s+", re.IGNORECASE)
-_CLAUSE_END = re.compile(
-    r"\n|;|[.!?](?=\s|$)|,?\s+(?:because|since|as (?:the|it|there)|which)\b|\s+[-–—]\s+|,\s+(?=\w+ing\b)", re.IGNORECASE
-)
-_LETTER = re.compile(r"^(?:option|choice)?\s*\(?([A-H])\)?(?:[.):]|$)", re.IGNORECASE)
-_YES_NO = re.compile(
-    r"^(yes|yeah|yep|no|nope)(?:$|[\s,.:!-]+(?:there|it|the|this|that|they|he|she|i|we|you|a|an)\b|[,.:!-])",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-
-
-def normalise(answer: str, instruction: str = "") -> str | None:
-    """One form for all spellings of an answer, or None when nothing is left to compare.
-
-    Numbers and number words become digits, an option its letter (the text of an option too, where the instruction lists
-    them), `Yes, there is` becomes `yes`; markup, case, articles, outer punctuation and a trailing explanation go. Where the
-    instruction asks how many, the first number of the answer is the answer.
-    """
-    text = _MARKUP.sub("", unicodedata.normalize("NFKC", answer)).strip()
-    text = _ANSWER_IS.sub("", text).strip() or text
-    if (letter := _option(text, instruction)) is not None:
-        return letter
-    if (word := _YES_NO.match(text)) is not None:
-        return "yes" if word[1].lower().startswith("y") else "no"
-    clause = _LEAD_IN.sub("", _CLAUSE_END.split(text, maxsplit=1)[0].strip())
-    clause = _without_articles(clause)
-    if is_count(instruction) and (number := _first_number(clause)) is not None:
-        return number
-    return _number(clause) or clause or None
-
-
-def _option(text: str, instruction: str) -> str | None:
-    """The letter of an option, when the answer is a letter or the text of one of the options listed."""
-    listed = options(instruction)
-    found = _LETTER.match(text)
-    if found is not None and (not listed or found[1].upper() in listed):
-        return found[1].upper()
-    plain = _without_articles(_CLAUSE_END.split(text, maxsplit=1)[0])
-    return next((letter for letter, option in listed.items() if plain and _without_articles(option) == plain), None)
-
-
-def _without_articles(text: str) -> str:
-    text = re.sub(r"^(?:(?!-\d)\W)+|[^\w%°]+$", "", text.casefold())
-    return " ".join(word for word in text.split() if word not in ("a", "an", "the"))
-
-
-def _number(text: str) -> str | None:
-    """Canonical digits of a text that is a number and nothing else: `1,000`, `3.0` and `twenty one` are 1000, 3 and 21."""
-    joined = re.sub(r"\s+", "-", text)
-    if joined in NUMBER_WORDS:
-        return str(NUMBER_WORDS[joined])
-    if _NUMBER.fullmatch(text):
-        value = float(text.replace(",", ""))
-        return str(int(value)) if value.is_integer() else repr(value)
-    return None
-
-
-def _first_number(text: str) -> str | None:
-    for word in text.split():
-        if (number := _number(word.strip(".,:;()"))) is not None:
-            return number
-    return None
-
+from .answers import normalise
 
 Negative = Literal["any_sample", "any_answer", "most_voted"]
 """Which answer loses: a random sample outside the majority, a random other answer, or the most voted other answer."""

@@ -1,0 +1,78 @@
+"""An answer as plain text: without reasoning, control tokens, markup and typesetting, and as long as is examined.
+
+What marks the answer itself (`\\boxed{}`, `<answer>`) becomes an answer line of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HEAD, TAIL = 500, 1_500
+"""Characters of a long answer that are examined: how it begins, and how it ends."""
+
+_THOUGHT = re.compile(r"</(?:think|thinking|thought|reasoning)>|◁/think▷", re.IGNORECASE)
+_THINKING = re.compile(r"<(?:think|thinking|thought|reasoning)>|◁think▷", re.IGNORECASE)
+_TOKENS = re.compile(r"</?s>|<\|[^|<>]{1,40}\|>|<(?:end_of_turn|eos|pad|unk|end_of_utterance)>|\[/?INST\]|<｜[^｜<>]{1,40}｜>")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0f]")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_VULGAR = re.compile("(?<=\\d)(?=[¼½¾⅐-⅞])")
+_DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": "/", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"'})
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_ANSWER_TAG = re.compile(r"<answer>([^<]{1,500})</answer>", re.IGNORECASE)
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|\\[dt]?frac(\d)(\d)")
+_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|operatorname|textit|mbox|bf|rm)\s*\{([^{}]*)\}")
+_SIGNS = {
+    r"\%": "%", r"\$": "$", r"\degree": "°", r"^\circ": "°", r"^{\circ}": "°", r"\circ": "°", r"\times": "×", r"\cdot": "·",
+    r"\div": "÷", r"\pi": "π", r"\approx": "≈", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\pm": "±",
+    r"\,": " ", r"\;": " ", r"\!": "", r"\ ": " ", r"\quad": " ", r"\left": "", r"\right": "", r"\&": "&", r"\#": "#",
+}  # fmt: skip
+_SIGN = re.compile("|".join(re.escape(sign) + ("(?![a-zA-Z])" if sign[-1].isalpha() else "") for sign in _SIGNS))
+_MATHS = re.compile(r"\\[()\[\]]|\$\$|\$(?=\S)([^$\n]{0,200}?\S)\$(?!\d)")
+_ONE_LETTER = re.compile(r"\$\s?(\w)\s?\$")
+_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|code|div|li|ul|ol|h[1-6]|sub|sup)\b[^<>]{0,100}>", re.IGNORECASE)
+_MARKDOWN = re.compile(r"\*+|`+|~~|(?<![^\W_])_+(?=\S)|(?<=\S)_+(?![^\W_])|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+", re.MULTILINE)
+_INCH = re.compile(r"(?<=\d)\s?(?:\"|''|″)(?!\w)")
+_FOOT = re.compile(r"(?<=\d)\s?['′](?!\w{2})")
+
+
+def spoken(text: str) -> str:
+    """What was said after thinking; empty when the text never leaves its thinking block."""
+    *_, last = _THOUGHT.split(text)
+    opened = _THINKING.search(last)
+    return last[: opened.start()] if opened else last
+
+
+def examined(text: str) -> str:
+    """The head and the tail of a long text, so that no text takes long."""
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+
+
+def clean(text: str) -> str:
+    """The answer as plain text."""
+    text = examined(spoken(text))
+    text = _INVISIBLE.sub("", _TOKENS.sub(" ", text))
+    text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), _VULGAR.sub(" ", text))
+    text = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    text = _ANSWER_TAG.sub(r"\nAnswer: \1\n", text)
+    if "\\" in text or "$" in text:
+        text = _typeset(text)
+    return _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
+
+
+def _typeset(text: str) -> str:
+    """LaTeX as plain text. A dollar sign before a number is money, not mathematics."""
+    text = _SIGN.sub(lambda found: _SIGNS[found[0]], text)
+    for _ in range(3):
+        text = _FRACTION.sub(lambda found: f"{found[1] or found[3]}/{found[2] or found[4]}", _WRAPPED.sub(r"\1", text))
+    text = _BOXED.sub(r"\nAnswer: \1\n", text)
+    return _MATHS.sub(lambda found: found[1] or " ", _ONE_LETTER.sub(r" \1 ", text))
+
+
+def _marked_lengths(text: str) -> str:
+    """Inches and feet by their names where their marks cannot be quotation marks."""
+    if text.count('"') % 2:
+        text = _INCH.sub(" inch", text, count=1)
+    if text.count("'") % 2 or " inch" in text:
+        text = _FOOT.sub(" foot ", text, count=1)
+    return text

@@ -1,0 +1,81 @@
+"""The option that an answer chooses: by its letter, its text, or both, in prose too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import regex
+
+from ..languages import tokens
+from .question import Question
+
+_SOLE = regex.compile(r"\W*(?:option|choice|answer)?\W*([A-J])\W*", regex.IGNORECASE)
+_LEADING = regex.compile(
+    r"\W{0,3}(?:(?:option|choice|letter)\s+)?(?:\(([A-Ja-j])\)|([A-Ja-j])[).:\]、．]|([A-J])\s*(?=[,(（–—=-]|\s(?:because|as|since|is|for|due|and not)\b|\n|$))",
+    regex.IGNORECASE,
+)
+_NAMED = regex.compile(
+    r"(?:option|choice|answer|letter|alternative|选项|答案|应?选择?|正解|选的是|opción|opção|opzione|option|antwort|réponse|respuesta|вариант|ответ|optie|विकल्प|الخيار|보기)"
+    r"(?:\s+(?:is|would be|must be|should be|to \w+ \w+|to choose is|es|est|ist|é|è|являет?ся))?\s*[:：]?\s*(?:是|为|は)?\s*(?:option\s+)?[(（'\"\[]?([A-J])(?![\w'])"
+    r"|\b(?:choose|chose|pick|picked|select|selected|selecting|go with|going with|opt for|say|mark|wähle|choisis|elijo|escolho|scelgo)\s+(?:option\s+|answer\s+|for\s+)?\(?([A-J])(?!\w)(?!\s+[a-z])"
+    r"|(?<!\w)\(?([A-J])\)?\s+(?:is|would be|seems|must be|should be)\s+(?:the\s+)?(?:correct|right|best|answer|most|true|it\b)"
+    r"|(?<!\w)(?:is|be|therefore|thus|hence|so|:|=)\s*[,:]?\s*\(?([A-J])\)?\s*[.!]?\s*(?:$|\n)"
+    r"|\(([A-J])\)",
+    regex.IGNORECASE,
+)
+_NEGATED = regex.compile(r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)(?=\s*(?:,|but|$|\.|;|rather|sondern))")
+_STANDING = regex.compile(r"(?<![\w'])([B-HJ]|A(?!\s+[a-z])|I(?!\s+[a-z']|'))(?![\w'])")
+
+
+def letter(text: str, question: Question, last: str, form: Callable[[str], str | None]) -> str | None:
+    """The letter of the option that a text chooses, or None. `last` is what it concludes with; `form` reads free phrases."""
+    listed = dict(question.options)
+    if (found := _SOLE.fullmatch(text)) and found[1].upper() in listed:
+        return found[1].upper()
+    text = _NEGATED.sub(" ", text)
+    chosen = _as_text(text, listed, form)
+    if chosen is None and (found := _LEADING.match(text)):
+        chosen = _known(found, listed)
+    if chosen is None and (named := [_known(found, listed) for found in _NAMED.finditer(text) if _written(found)]):
+        chosen = named[-1]
+    if chosen is None:
+        chosen = _mentioned(last, listed) or _mentioned(text, listed)
+    if chosen is None and len({*(standing := _STANDING.findall(last))}) >= 1 and standing[-1] in listed:
+        chosen = standing[-1]
+    return chosen
+
+
+def _written(found: regex.Match[str]) -> bool:
+    """Whether a letter is written as one: a capital, or one in brackets."""
+    said = next(group for group in found.groups() if group)
+    return bool(said.isupper()) or f"({said})" in found[0]
+
+
+def _known(found: regex.Match[str], listed: dict[str, str]) -> str | None:
+    said = next((group.upper() for group in found.groups() if group), "")
+    return said if said in listed else None
+
+
+def _as_text(text: str, listed: dict[str, str], form: Callable[[str], str | None]) -> str | None:
+    """The letter of the option whose text is the whole answer."""
+    if len(text) > 200:
+        return None
+    plain = {letter: _plain(option) for letter, option in listed.items()}
+    said = _plain(text)
+    exact = [letter for letter, option in plain.items() if option and option == said]
+    if len(exact) != 1 and (read := form(text)) is not None:
+        exact = [letter for letter, option in listed.items() if form(option) == read]
+    return exact[0] if len(exact) == 1 else None
+
+
+def _plain(text: str) -> str:
+    return " ".join(word for word in (token.casefold() for token in tokens(text)) if word not in ("the", "an"))
+
+
+def _mentioned(text: str, listed: dict[str, str]) -> str | None:
+    """The letter of the only option whose text stands in a text; an option inside a longer one that stands there does not count."""
+    said = f" {_plain(text)} "
+    standing = {letter: f" {_plain(option)} " for letter, option in listed.items() if _plain(option)}
+    standing = {letter: option for letter, option in standing.items() if option in said}
+    outer = [one for one, option in standing.items() if not any(option != other and option in other for other in standing.values())]
+    return outer[0] if len(outer) == 1 else None

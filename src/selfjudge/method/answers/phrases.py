@@ -1,0 +1,103 @@
+"""Free phrases in one form: without what they repeat of the question, case, articles, quotes, hyphens and order of a list."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import regex
+
+from ..languages import Languages, phrases, values, words
+from .question import Question
+
+_INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
+_TOKEN = regex.compile(r"[\p{Han}]|[\p{Hiragana}]+|[\p{Katakana}ー]+|[^\s\p{Han}\p{Hiragana}\p{Katakana}]+")
+_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’「」『』.।؟"
+_ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
+
+
+def form(text: str, question: Question) -> str | None:
+    """A phrase as it is compared, or None when it has no word. What repeats the question is left out at both ends."""
+    parts = [part for part in _split(_initials(text), question.languages) if regex.search(r"[\w%°]", part)]
+    if not parts:
+        return None
+    bare = [_bare(part, question) for part in parts]
+    items = [item for item in bare if item] or [_spelled(_words(part), question) for part in parts]
+    if not question.ordered and not all(regex.fullmatch(r"[\d.\s-]+", item) for item in items):
+        items = sorted(dict.fromkeys(items))
+    return ", ".join(item for item in items if item) or None
+
+
+def stripped(text: str, question: Question) -> str:
+    """A sentence without what it repeats of the question, as it is written otherwise."""
+    return " ".join(_answering(_words(text), question)) or text
+
+
+def _split(text: str, languages: Languages) -> list[str]:
+    return [part for piece in _ITEM.split(text) for part in _joint(languages).split(piece)]
+
+
+@lru_cache(64)
+def _joint(languages: Languages) -> regex.Pattern[str]:
+    joint = phrases("and", languages)
+    return regex.compile(rf"(?:^|\s+)(?:{joint})\s+|(?<=\p{{Han}})(?:{phrases('and', ('zh', 'ja'))})(?=\p{{Han}})", regex.IGNORECASE)
+
+
+def _initials(text: str) -> str:
+    """Initials and abbreviated names as one word: `J. K. Millard` as `J.K. Millard`, `U.S. Army` as `US Army`."""
+    return _INITIALS.sub(lambda found: f"{_run(found[0])} ", text)
+
+
+def _run(initials: str) -> str:
+    letters = regex.sub(r"[.\s\u00a0]", "", initials)
+    return f"{letters}." if len(letters) == 1 else letters
+
+
+def _words(text: str) -> list[str]:
+    """The words of a phrase without outer punctuation; a lone initial keeps its full stop, so that it is no article."""
+    spaced = regex.sub(r"(?<=\p{L})[-‐](?=\p{L})", " ", text)
+    found = (word if regex.fullmatch(r"\p{L}\.", word) else word.strip(_OUTER) if not regex.match(r"[-.]\d", word) else word.rstrip(_OUTER) for word in _TOKEN.findall(spaced))
+    return [regex.sub(r"['’]s$", "", word) if regex.search(r"\w['’]s$", word) else word for word in found if word]
+
+
+def _bare(part: str, question: Question) -> str:
+    said = _answering(_words(part), question)
+    return _spelled(said[:-1] if len(said) > 1 and said[-1].casefold() in ("one", "ones") else said, question)
+
+
+def _answering(said: list[str], question: Question) -> list[str]:
+    """The words that answer: what only repeats the question, or talks about the picture, is off both ends."""
+    start, end = 0, len(said)
+    for index, word in enumerate(said[:-1]):
+        if word.casefold() in words("copula", question.languages) and _subject(said[start:index], question) and not all(_idle(other, question) for other in said[index:]):
+            start = index + 1
+            break
+    while start < end and _idle(said[start], question):
+        start += 1
+    behind = words("preposition", question.languages)
+    while end > start:
+        if _idle(said[end - 1], question) or (end < len(said) and said[end - 1].casefold() in behind):
+            end -= 1
+        else:
+            break
+    return said[start:end]
+
+
+def _subject(said: list[str], question: Question) -> bool:
+    return bool(said) and any(question.stem(word) in question.content for word in said)
+
+
+def _idle(word: str, question: Question) -> bool:
+    folded = word.casefold()
+    if folded in words("light", question.languages) or folded in words("talk", question.languages):
+        return True
+    return question.stem(word) in question.stems and not any(c.isdigit() for c in word)
+
+
+def _spelled(said: list[str], question: Question) -> str:
+    short = values("abbreviation", ("spelled",))
+    kept = (word.casefold() for word in said)
+    plain = [short.get(word.rstrip("."), word) for word in kept if word not in words("light", question.languages[:1])]
+    if question.languages[0] == "ko":
+        plain = [question.stem(word) for word in plain]
+    spaceless = question.languages[0] in ("zh", "ja")
+    return ("" if spaceless else " ").join(word for word in plain if word) or " ".join(said).casefold()

@@ -1,0 +1,80 @@
+"""Yes, no, and cannot tell, in all their wordings."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import regex
+
+from ..languages import Languages, phrases, tokens, words
+from .question import Question
+
+CANNOT_TELL = "cannot tell"
+_SPACELESS = ("zh", "ja", "th")
+
+
+@lru_cache(64)
+def _first(languages: Languages, table: str, *, bare: bool) -> regex.Pattern[str]:
+    """A word of a table at the beginning: as the whole answer or before a comma, or simply as a word where `bare` says so."""
+    listed = "|".join(sorted(map(regex.escape, words(table, languages)), key=len, reverse=True))
+    own = languages[0] in _SPACELESS
+    end = r"" if bare and own else r"(?![\w'])(?!\.?\s*\d)" if bare else r"(?:\W*$|[,.!:;，。！、](?!\s*\d)|\s+[-–—]\s)"
+    return regex.compile(rf"\W*(?:{listed}){end}", regex.IGNORECASE)
+
+
+@lru_cache(64)
+def _denied(languages: Languages) -> regex.Pattern[str]:
+    listed = "|".join(sorted(map(regex.escape, words("negation", languages) | words("no", languages)), key=len, reverse=True))
+    return regex.compile(listed if languages[0] in (*_SPACELESS, "ko") else rf"(?<!\w)(?:{listed})(?!\w)|n't\b", regex.IGNORECASE)
+
+
+@lru_cache(64)
+def _abstention(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(rf"(?<!\w)(?:{phrases('abstention', languages)})", regex.IGNORECASE)
+
+
+def said_first(text: str, languages: Languages, *, asked: bool) -> str | None:
+    """`yes` or `no` when an answer begins with it. Where it was not asked, only what stands alone or before a comma counts."""
+    yes, no = (_first(languages, table, bare=asked).match(text) for table in ("yes", "no"))
+    if yes and no:
+        return "yes" if len(yes[0]) > len(no[0]) else "no"
+    return "yes" if yes else "no" if no else None
+
+
+def abstains(sentence: str, languages: Languages) -> bool:
+    """Whether a sentence says that one cannot tell."""
+    return len(sentence) < 400 and _abstention(languages).search(sentence) is not None
+
+
+_UNDECIDED = regex.compile(
+    r"(?:can ?not|can't|could not|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient)",
+    regex.IGNORECASE,
+)
+
+
+def polarity(sentences: list[str], question: Question) -> str | None:
+    """Whether an answer in sentences affirms or denies what was asked; None when it speaks of something else."""
+    for sentence in sentences:
+        if (said := said_first(sentence, question.languages, asked=True)) is not None:
+            return said
+    for sentence in sentences:
+        if _UNDECIDED.search(sentence) and abstains(sentence, question.languages):
+            return CANNOT_TELL
+        if _about(sentence, question):
+            return "no" if _denied(question.languages).search(sentence) else "yes"
+    return CANNOT_TELL if any(abstains(sentence, question.languages) for sentence in sentences) else None
+
+
+def _about(sentence: str, question: Question) -> bool:
+    """Whether a sentence takes up all that the question says, its subject possibly as a pronoun; or that there is its first thing."""
+    said = {question.stem(word) for word in tokens(sentence)}
+    missing = [one for one in question.content if one not in said]
+    if not question.content:
+        return False
+    there = regex.match(r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b", sentence, regex.I)
+    if there and question.content[0] in said:
+        return True
+    if _denied(question.languages).search(sentence) and question.content[0] in said and len(missing) < len(question.content):
+        return True
+    pronoun = regex.search(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", sentence, regex.I)
+    return not missing or (pronoun is not None and missing == [question.content[0]])

@@ -1,0 +1,224 @@
+"""Quantities in one form: numbers with units and currencies, per cent, fractions, ranges, bounds, times and dates.
+
+Names of units, currencies and months in each language come from the CLDR (babel), read backwards. A form is short and plain:
+`7 centimeter`, `5 USD`, `12 %`, `10-15`, `> 20`, `3:15 pm`, `1987-06-05`.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+
+import regex
+
+from ..languages import Languages
+from .numbers import NUMERAL, parse, show
+
+_UNITS = (
+    "angle-degree angle-radian angle-arc-minute area-square-kilometer area-hectare area-square-meter area-square-centimeter"
+    " area-square-mile area-acre area-square-foot area-square-inch concentr-percent concentr-permille"
+    " digital-terabyte digital-gigabyte digital-megabyte digital-kilobyte digital-byte digital-bit duration-century"
+    " duration-decade duration-year duration-month duration-week duration-day duration-hour duration-minute duration-second"
+    " duration-millisecond electric-ampere electric-milliampere electric-ohm electric-volt energy-kilocalorie energy-calorie"
+    " energy-kilojoule energy-joule energy-kilowatt-hour force-newton frequency-gigahertz frequency-megahertz"
+    " frequency-kilohertz frequency-hertz graphics-pixel graphics-megapixel length-kilometer length-meter length-centimeter"
+    " length-millimeter length-micrometer length-nanometer length-mile length-yard length-foot length-inch length-light-year"
+    " length-nautical-mile light-lux mass-tonne mass-kilogram mass-gram mass-milligram mass-microgram mass-ton mass-pound"
+    " mass-ounce mass-carat power-gigawatt power-megawatt power-kilowatt power-watt power-horsepower pressure-bar"
+    " pressure-pascal pressure-hectopascal pressure-kilopascal pressure-pound-force-per-square-inch speed-kilometer-per-hour"
+    " speed-meter-per-second speed-mile-per-hour speed-knot temperature-celsius temperature-fahrenheit temperature-kelvin"
+    " volume-cubic-kilometer volume-cubic-meter volume-cubic-centimeter volume-cubic-foot volume-cubic-inch volume-hectoliter"
+    " volume-liter volume-deciliter volume-centiliter volume-milliliter volume-gallon volume-quart volume-pint volume-cup"
+    " volume-fluid-ounce volume-tablespoon volume-teaspoon"
+).split()
+_FURTHER = {
+    "percent": "%", "m": "meter", "mm^2": "square-millimeter", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
+    "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram", "gms": "gram", "gm": "gram",
+    "hr": "hour", "hrs": "hour", "h": "hour", "sec": "second", "secs": "second", "s": "second", "min": "minute", "mins": "minute",
+    "ml": "milliliter", "l": "liter", "yrs": "year", "yr": "year", "lbs": "pound", "km/h": "kilometer-per-hour",
+    "kph": "kilometer-per-hour", "kmh": "kilometer-per-hour", "celsius": "celsius", "centigrade": "celsius", "c": "celsius",
+    "fahrenheit": "fahrenheit", "f": "fahrenheit", "°c": "celsius", "°f": "fahrenheit", "years old": "year",
+    "year old": "year", "years of age": "year", "cm^2": "square-centimeter", "m^2": "square-meter", "m^3": "cubic-meter",
+    "cm^3": "cubic-centimeter", "km^2": "square-kilometer", "square units": "", "units": "", "unit": "", "个": "", "只": "",
+    "人": "", "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
+}  # fmt: skip
+_REGIONS = {"en": ("en", "en_GB"), "pt": ("pt", "pt_PT"), "zh": ("zh", "zh_Hant")}
+_CURRENCIES = "USD EUR GBP JPY CNY INR KRW RUB BRL CHF SEK NOK DKK PLN TRY THB VND ILS UAH CAD AUD MXN".split()
+_CURRENCY_WORDS = {
+    "$": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD", "us$": "USD", "€": "EUR", "euro": "EUR", "euros": "EUR",
+    "£": "GBP", "pounds sterling": "GBP", "¥": "JPY", "yen": "JPY", "円": "JPY", "元": "CNY", "块": "CNY", "yuan": "CNY",
+    "rmb": "CNY", "₹": "INR", "rs": "INR", "rupee": "INR", "rupees": "INR", "₩": "KRW", "won": "KRW", "원": "KRW",
+    "₽": "RUB", "ruble": "RUB", "rubles": "RUB", "рублей": "RUB", "рубля": "RUB", "рубль": "RUB", "руб": "RUB",
+    "r$": "BRL", "kr": "SEK", "kronor": "SEK", "franken": "CHF", "cents": "cent", "cent": "cent", "¢": "cent",
+}  # fmt: skip
+_TO = r"(?:-|–|—|~|to|through|until|up to|bis|à|a|al|até|tot|до|至|到|から|以?上)"
+_BOUNDS = {
+    ">": r">|more than|over|above|greater than|mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
+    "<": r"<|less than|fewer than|under|below|weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
+    "≥": r"≥|>=|at least|minimum of|mindestens|au moins|al menos|pelo menos|almeno|minstens|не менее|至少",
+    "≤": r"≤|<=|at most|up to|no more than|maximum of|höchstens|au plus|como máximo|no máximo|al massimo|hoogstens|не более|至多|最多",
+}
+_BOUND = {sign: regex.compile(rf"(?<!\p{{L}})(?:{form})\s*(?=[\d.,$€£¥₹-])", regex.IGNORECASE) for sign, form in _BOUNDS.items()}
+_AMPM = r"(?:\s*([ap])\.?\s?m\b\.?)"
+_CLOCK = regex.compile(rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I)
+_SAID_CLOCK = regex.compile(
+    r"(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
+    r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})(?:\s*o'?clock)?",
+    regex.IGNORECASE,
+)
+_RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})\s*{_TO}\s*(?P<high>{NUMERAL.pattern})", regex.I)
+_RATIO = regex.compile(r"(\d+)\s*/\s*(\d+)")
+_MIXED = regex.compile(r"(\d+)\s+(\d)/(\d{1,2})")
+
+
+@lru_cache(64)
+def _units(languages: Languages) -> dict[str, str]:
+    """Every spelling of a unit or currency in these languages, folded, to its name."""
+    from babel import Locale
+    from babel.numbers import get_currency_name
+    from babel.units import format_unit
+
+    known: dict[str, str] = {}
+    for locale in (place for code in languages for place in _REGIONS.get(code, (code,))):
+        for unit in _UNITS:
+            name = unit.partition("-")[2].replace("percent", "%")
+            for length in ("long", "short", "narrow"):
+                for amount in (1, 2, 5):
+                    shown = format_unit(amount, unit, length, locale=locale)
+                    known.setdefault(_folded(regex.sub(r"[\d٠-٩०-९]", "", shown)), name)
+        for code in _CURRENCIES:
+            for amount in (1, 2, 5):
+                known.setdefault(_folded(get_currency_name(code, amount, locale=locale)), code)
+            known.setdefault(_folded(Locale.parse(locale).currency_symbols.get(code, code)), code)
+            known.setdefault(code.casefold(), code)
+    known.pop("", None)
+    return known | _FURTHER | _CURRENCY_WORDS
+
+
+def _folded(text: str) -> str:
+    return regex.sub(r"\s+", " ", text.casefold()).strip(" .\u200f\u200e\u2068\u2069")
+
+
+@lru_cache(64)
+def _months(languages: Languages) -> dict[str, int]:
+    from babel import Locale
+
+    known = {}
+    for code in languages:
+        names = Locale(code).months
+        for context in ("format", "stand-alone"):
+            for width in ("wide", "abbreviated"):
+                known |= {_folded(name): number for number, name in names[context][width].items()}
+    return {name: number for name, number in known.items() if regex.search(r"\p{L}{3}", name)} | {"sept": 9}
+
+
+@lru_cache(64)
+def _date(languages: Languages) -> regex.Pattern[str]:
+    month = "|".join(sorted(map(regex.escape, _months(languages)), key=len, reverse=True))
+    day, year = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|ª|\.)?", r"(?:\s*,?\s*(?:of |de |del )?(?P<year>\d{4}))?"
+    return regex.compile(
+        rf"(?:the )?{day}\s*(?:of |de |do )?(?P<month>{month})\.?{year}|(?P<month>{month})\.?\s*{day}{year}"
+        rf"|(?P<month>{month})\.?,?\s+(?:of |de )?(?P<year>\d{{4}})"
+        r"|(?P<year>\d{4})[-/.](?P<number>\d{1,2})[-/.](?P<day>\d{1,2})"
+        r"|(?:(?P<year>\d{4})\s*[年년]\s*)?(?P<number>\d{1,2})\s*[月월]\s*(?P<day>\d{1,2})\s*[日号일]",
+        regex.IGNORECASE,
+    )
+
+
+def unit_of(word: str, languages: Languages) -> str | None:
+    """The name of a unit or currency by any of its spellings; the empty text for a word that only counts."""
+    return _units(languages).get(_folded(word))
+
+
+def dates(text: str, languages: Languages) -> str | None:
+    """A text that is a date and nothing else, as year, month and day, as far as they are given."""
+    found = _date(languages).fullmatch(text.strip(" .,"))
+    if not found:
+        return None
+    named = found.groupdict()
+    month = named["number"] or _months(languages)[_folded(named["month"])]
+    parts = (named["year"] or "", f"{int(month):02}", f"{int(named['day']):02}" if named["day"] else "")
+    return "-".join(part for part in parts if part) if parts[2] or parts[0] else None
+
+
+def times(text: str) -> str | None:
+    """A text that is a time of day and nothing else, its number words in digits already."""
+    text = text.strip(" .,")
+    if found := _CLOCK.fullmatch(text):
+        minute = found[2] or found[5] or "00"
+        half = found[3] or found[4]
+        return f"{int(found[1])}:{minute}" + (f" {half.lower()}m" if half else "")
+    if found := _SAID_CLOCK.fullmatch(text):
+        if found["hour"]:
+            return f"{int(found['hour'])}:{30 if found['half'] else int(found['minute'] or 0):02}"
+        minutes, hour = int(Fraction(found["part"]) * (60 if "." in found["part"] else 1)), int(found["of"])
+        if found["way"] in ("past", "after", "nach"):
+            return f"{hour}:{minutes:02}"
+        return f"{(hour - 2) % 12 + 1}:{60 - minutes:02}" if 0 < minutes < 60 else None
+    return None
+
+
+def with_bounds(text: str) -> str:
+    """A text in which bounds of numbers are signs: `at least 4` as `≥ 4`."""
+    for sign, bound in _BOUND.items():
+        text = bound.sub(f"{sign} ", text)
+    return text
+
+
+def quantity(text: str, languages: Languages) -> str | None:
+    """The form of a text that is one quantity and nothing else, its number words in digits already."""
+    text = text.strip(" ,;").rstrip(".")
+    if found := _RANGE.match(text):
+        low, high = (_value(found[side], languages) for side in ("low", "high"))
+        unit = _rest(text[found.end() :], languages)
+        return None if unit is None or not low or not high else f"{low}-{high}{unit}"
+    text = with_bounds(text)
+    if text[:1] in _BOUND:
+        number = _single(text[1:], languages)
+        return number and f"{text[0]} {number}"
+    return _single(text, languages)
+
+
+def _single(text: str, languages: Languages) -> str | None:
+    sign = "-" if regex.match(r"\s*(?:-|minus\b)", text, regex.I) else ""
+    text = regex.sub(r"^\s*(?:[-+±]|minus\b|plus\b)\s*", "", text, flags=regex.I)
+    before, text = _leading_currency(text, languages)
+    if before is not None:
+        sign, text = sign or ("-" if text.startswith("-") else ""), text.removeprefix("-")
+    if found := _MIXED.match(text):
+        value = Fraction(int(found[1])) + (Fraction(int(found[2]), int(found[3])) if int(found[3]) else 0)
+    elif (found := _RATIO.match(text)) and int(found[2]):
+        value = Fraction(int(found[1]), int(found[2]))
+    elif found := NUMERAL.match(text):
+        parsed = parse(found[0], languages)
+        if parsed is None:
+            return found[0] if not text[found.end() :].strip() and not sign else None
+        value = parsed
+    else:
+        return None
+    rest = _rest(text[found.end() :], languages)
+    return None if rest is None else f"{sign if value else ''}{show(value)}{before or rest}"
+
+
+def _leading_currency(text: str, languages: Languages) -> tuple[str | None, str]:
+    found = regex.match(r"(?:\p{Lu}{1,3}\s?)?\p{Sc}|\p{Lu}{3}(?=\s?\d)|rs\.?(?=\s?\d)", text, regex.I)
+    code = unit_of(found[0], languages) if found else None
+    return (f" {code}", text[found.end() :].strip()) if found and code else (None, text)
+
+
+def _value(numeral: str, languages: Languages) -> str | None:
+    value = parse(numeral, languages)
+    return None if value is None else show(value)
+
+
+def _rest(text: str, languages: Languages) -> str | None:
+    """What stands behind a number, as a unit with a space before it; None when it is no unit. Feet may be followed by inches."""
+    text = text.strip()
+    if not text:
+        return ""
+    if (found := regex.match(r"([^\d]+?)\s*(\d.*)", text)) and unit_of(found[1], languages) and (more := _single(found[2], languages)):
+        return f" {unit_of(found[1], languages)} {more}"
+    unit = unit_of(text.replace(".", ""), languages)
+    if unit is None:
+        unit = unit_of(text, languages)
+    return None if unit is None else f" {unit}".rstrip()

@@ -1,0 +1,96 @@
+"""What an instruction wants for an answer: what its answers are read against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import regex
+
+from ..kinds import examined, is_count, is_yes_no, languages_of, options
+from ..languages import Languages, phrases, stem, tokens, words
+from .quantities import unit_of
+
+_SHARE = regex.compile(r"\b(?:share|fraction|proportion|portion|probability|part of|ratio|anteil|bruchteil|fracci[oó]n|fração|frazione)\b", regex.I)
+_AGE = regex.compile(r"\b(?:ages?|old|years?)\b", regex.I)
+_ANGLE = regex.compile(r"\bangles?\b|∠|\\angle|°|\bdegrees?\b|\bwinkel\b|\bángulo\b", regex.I)
+_MONEY = regex.compile(r"\b(?:prices?|costs?|pay|paid|fare|fee|charge|how much (?:is|are|was|were|do|does)|salary|money|revenue)\b", regex.I)
+_TIME = regex.compile(r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة", regex.I)
+_ORDERED = regex.compile(r"\b(?:order|left to right|right to left|top to bottom|first to last|sequence|rank|clockwise)\b", regex.I)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is known of a question before its answers are read."""
+
+    languages: Languages
+    options: tuple[tuple[str, str], ...]
+    yes_no: bool
+    count: bool
+    quantity: bool
+    share: bool
+    ordered: bool
+    money: bool
+    time: bool
+    stems: frozenset[str]
+    """Stems of its words, which an answer may repeat; the alternatives it offers (`red or blue`) are none of them."""
+    content: tuple[str, ...]
+    """Stems of the words that say what is asked about, in order."""
+    units: frozenset[str]
+    """Units that the question names, so that an answer need not."""
+
+    def stem(self, word: str) -> str:
+        return stem(word, self.languages[0])
+
+    def light(self, word: str) -> bool:
+        """Whether a word says nothing of what is in the picture."""
+        return word.casefold() in words("light", self.languages)
+
+
+@lru_cache(1024)
+def asked(instruction: str) -> Question:
+    """What an instruction asks for, by its wording."""
+    text, languages = examined(instruction), languages_of(instruction)
+    listed = tuple(options(instruction).items())
+    question = text.partition(listed[0][1])[0] if listed else text
+    said = [stem(word, languages[0]) for word in tokens(question)]
+    alternatives = _alternatives(languages).findall(question)
+    offered = {stem(w, languages[0]) for pair in alternatives for one in pair for w in tokens(one)}
+    idle = words("light", languages) | words("talk", languages) | words("asking", languages) | words("preposition", languages)
+    idle |= words("auxiliary", languages) | {"any", "some", "there", "many", "much", "which"}
+    content = [s for word, s in zip(tokens(question), said, strict=True) if word.casefold() not in idle]
+    return Question(
+        languages=languages,
+        options=listed,
+        yes_no=is_yes_no(question) and not alternatives,
+        count=is_count(question),
+        quantity=is_count(question) or bool(_wants_quantity(languages).search(question)),
+        share=bool(_SHARE.search(question)),
+        money=bool(_MONEY.search(question)),
+        time=bool(_TIME.search(question)),
+        ordered=bool(_ORDERED.search(question)),
+        stems=frozenset(said) - offered,
+        content=tuple(dict.fromkeys(content)),
+        units=_units(question, languages),
+    )
+
+
+@lru_cache(64)
+def _alternatives(languages: Languages) -> regex.Pattern[str]:
+    """Two things between which a question lets choose, up to two words each."""
+    joint = phrases("or", languages)
+    return regex.compile(rf"(?<!\S)([\w'-]+(?: [\w'-]+)?),? (?:{joint}) (?:an? |the )?([\w'-]+(?: [\w'-]+)?)", regex.IGNORECASE)
+
+
+@lru_cache(64)
+def _wants_quantity(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(rf"(?<!\w)(?:{phrases('quantity', languages)})", regex.IGNORECASE)
+
+
+def _units(question: str, languages: Languages) -> frozenset[str]:
+    named = {unit_of(word, languages) for word in regex.findall(r"\p{Sc}|°\w?|%|\p{L}{2,}(?: per \p{L}+)?|(?<=\()\s*\p{L}", question)}
+    if _AGE.search(question):
+        named.add("year")
+    if _ANGLE.search(question):
+        named.add("degree")
+    return frozenset(unit for unit in named if unit)

@@ -1,0 +1,107 @@
+"""The sentences of an answer: where they end, which of them only announce or take leave, and which holds the answer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import regex
+
+from ..languages import Languages, phrases, tokens, words
+from .question import Question
+
+_END = regex.compile(r"\n+|[。！？।؟](?=.)|[.!?][\"')\]]*(?=\s)(?!\s*$)")
+_MOST, _LONGEST = 10, 400
+"""Sentences that are examined at each end of an answer, and characters of a sentence, half of them at each end."""
+_LAST_WORD = regex.compile(r"([\p{L}\p{M}.]+)$")
+_BULLET = regex.compile(r"^[ \t]*(?:[-•·–]|\d{1,2}[.)])[ \t]+(?=\S)(.*)$", regex.MULTILINE)
+
+
+def sentences(text: str) -> list[str]:
+    """A text in sentences. Initials and abbreviations end none; a list in bullets is one, its items joined by semicolons."""
+    parts, start = [], 0
+    text = _joined_list(text)
+    for found in _END.finditer(text):
+        if found[0].startswith(".") and _abbreviated(text[start : found.start()], text[found.end() : found.end() + 9].lstrip()[:1]):
+            continue
+        parts.append(text[start : found.end()])
+        start = found.end()
+    said = [part.strip() for part in (*parts, text[start:]) if regex.search(r"\w", part)]
+    return [_shortened(part) for part in (said if len(said) <= 2 * _MOST else said[:_MOST] + said[-_MOST:])]
+
+
+def _shortened(sentence: str) -> str:
+    half = _LONGEST // 2
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} {sentence[-half:]}"
+
+
+def _joined_list(text: str) -> str:
+    lines = text.split("\n")
+    items = [_BULLET.fullmatch(line) for line in lines if line.strip()]
+    if len(items) > 1 and all(items):
+        return "; ".join(item[1].strip(" ;,") for item in items if item)
+    return text
+
+
+def _abbreviated(before: str, following: str) -> bool:
+    found = _LAST_WORD.search(before[-20:])
+    word = found[1].casefold() if found else ""
+    if len(word) == 1 and (following.isalpha() or following.isdigit()):
+        return before[-1:].isupper() and not regex.search(r"(?:option|choice|answer|is|letter)\W+\w$", before, regex.I)
+    if "." in word:
+        return following.isalpha()
+    return word in words("abbreviation", ("name",)) and following.isupper() or word in words("abbreviation", ("number",)) and following.isdigit()
+
+
+@lru_cache(64)
+def _preamble(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(rf"^\W*(?:{phrases('preamble', languages)})\s*(?:[,:!，：、！.]\s*|$|(?<=\p{{Han}}|\p{{Hangul}}))", regex.IGNORECASE)
+
+
+def without_courtesies(parts: list[str], languages: Languages) -> list[str]:
+    """Sentences without those that only announce the answer or take leave, and without such openings; all where none is left."""
+    preamble = _preamble(languages)
+    bare = [preamble.sub("", part, count=1) for part in parts]
+    return [part for part in bare if regex.search(r"\w", part)] or parts
+
+
+@lru_cache(64)
+def _answer_line(languages: Languages) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
+    word, joint = phrases("answer", languages), phrases("answer_is", languages)
+    line = rf"(?:^|(?<=[.!?。]\s)|(?<=[。]))[^\w\n]{{0,6}}(?:[\p{{L}}']+,? ){{0,4}}?(?:{word})\s*(?:(?:{joint})\s*)?[:：=]\s*+(?:is\s)?(\S[^\n]*)"
+    prose = rf"(?<!\p{{L}}(?<![\p{{Han}}]))(?:{word})(?: to (?:the|this|your) question)?(?: here| then)?\s*(?:{joint})(?!\p{{L}}(?<![\p{{Han}}]))\s*[:：]?\s*+(?:that )?(\S[^\n]*)"
+    return regex.compile(line, regex.IGNORECASE | regex.MULTILINE), regex.compile(prose, regex.IGNORECASE)
+
+
+def answer_line(text: str, languages: Languages) -> str | None:
+    """What stands behind the last `Answer:` or, where there is none, behind the last `the answer is`, to the end of its line."""
+    line, prose = _answer_line(languages)
+    if found := line.findall(text):
+        return found[-1].strip()
+    told = without_courtesies(sentences(text), languages)
+    said = [sentences(rest)[0] for part in told for rest in prose.findall(part) if sentences(rest)]
+    return said[-1] if said and not regex.match(r"(?:not|no longer|unlikely)\b", said[-1], regex.I) else None
+
+
+def telling(parts: list[str], question: Question) -> str:
+    """The sentence that holds the answer: a short first one, otherwise the first that says most of what was asked about."""
+    if len(parts) == 1 or len(tokens(parts[0])) <= 3 or not question.content:
+        return parts[0]
+    told = [len({question.stem(word) for word in tokens(part)} & set(question.content)) for part in parts]
+    return parts[told.index(max(told))]
+
+
+@lru_cache(64)
+def _cut(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(
+        rf",?(?:\s+|(?<=\p{{Han}}))(?:{phrases('cut', languages)})|\s+[-–—]\s+(?=(?:\S+\s+){{0,4}}?(?:is|are|has|have|was|it)\s)"
+        rf"|,\s+(?=(?:with|wearing|holding|sitting|standing|located|it|there|he|she|they|this|that)\s+\S+\s+\S)|;\s+(?=(?:\S+\s+){{4}})",
+        regex.IGNORECASE,
+    )
+
+
+def clause(sentence: str, languages: Languages) -> str:
+    """A sentence without the reason or aside that follows its answer, and without what stands in brackets behind it."""
+    head = _cut(languages).split(sentence, maxsplit=1)[0].strip(" ,，").rstrip("。. ")
+    head = head if regex.search(r"\w", head) else sentence
+    bare = regex.sub(r"(?<=\S)\s*[(（][^()（）]*[)）]\s*\.?$", "", head)
+    return bare if regex.search(r"\w", bare) else head

@@ -1,0 +1,109 @@
+"""Words of the major languages, from `words.toml`: tables by name, and the language of a text.
+
+A table of words becomes a set, a table of phrases a pattern, both for the languages at hand. A text is in the language of its
+script or, in the Latin script, of most of its function words; English where nothing else is known.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import regex
+
+Languages = tuple[str, ...]
+"""Codes of ISO 639-1, the most likely first."""
+
+_SCRIPTS = {
+    "ja": regex.compile(r"[\p{Hiragana}\p{Katakana}]"),
+    "zh": regex.compile(r"\p{Han}"),
+    "ko": regex.compile(r"\p{Hangul}"),
+    "hi": regex.compile(r"\p{Devanagari}"),
+    "ar": regex.compile(r"\p{Arabic}"),
+    "ru": regex.compile(r"\p{Cyrillic}"),
+    "th": regex.compile(r"\p{Thai}"),
+}
+_WORD = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
+_EXAMINED = 2_000
+"""Characters that are looked at to know a language."""
+
+
+@cache
+def _tables() -> dict[str, dict[str, str]]:
+    return tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
+
+
+@cache
+def table(name: str) -> dict[str, str]:
+    """A table as it is written, by language or by what its entries are for."""
+    return _tables()[name]
+
+
+@lru_cache(256)
+def words(name: str, languages: Languages = ()) -> frozenset[str]:
+    """The words of a table in these languages, or in all of them."""
+    rows = table(name)
+    return frozenset(word for code in languages or tuple(rows) for word in rows.get(code, "").split())
+
+
+@lru_cache(256)
+def phrases(name: str, languages: Languages = ()) -> str:
+    """The phrases of a table in these languages, or in all of them, as one alternative of a regular expression."""
+    rows = table(name)
+    return "|".join(rows[code] for code in languages or tuple(rows) if code in rows)
+
+
+@lru_cache(256)
+def values(name: str, languages: Languages) -> dict[str, str]:
+    """A table of `word=value` entries in these languages."""
+    entries = (entry for code in languages for entry in table(name).get(code, "").split("|") if entry)
+    return {word: value for word, _, value in (entry.partition("=") for entry in entries)}
+
+
+_STEMMERS = {
+    "en": "english", "de": "german", "fr": "french", "es": "spanish", "pt": "portuguese", "it": "italian", "nl": "dutch",
+    "ru": "russian", "sv": "swedish", "pl": "polish", "tr": "turkish", "id": "indonesian", "hi": "hindi", "ar": "arabic",
+}  # fmt: skip
+_KOREAN_ENDING = regex.compile(r"(?<=\p{Hangul})(?:입니다|이에요|예요|이다|에서|에게|으로|은|는|이|가|을|를|에|의|로|도)$")
+
+
+@cache
+def _stemmer(code: str) -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer(_STEMMERS[code])
+
+
+@lru_cache(16_384)
+def stem(word: str, code: str) -> str:
+    """A word of a language without case and inflection, as far as its stemmer (Snowball) knows them."""
+    word = word.casefold()
+    if code == "ko":
+        return _KOREAN_ENDING.sub("", word)
+    return str(_stemmer(code).stemWord(word)) if code in _STEMMERS and len(word) < 40 else word
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text by the word breaks of Unicode: marks stay with their letters, ideographs stand alone."""
+    return _WORD.findall(text)
+
+
+@lru_cache(1024)
+def language(text: str) -> str:
+    """The language of a text, as far as its script and its function words tell."""
+    text = text[:_EXAMINED]
+    letters = sum(map(str.isalpha, text))
+    for code, script in _SCRIPTS.items():
+        if len(script.findall(text)) > 0.15 * letters:
+            return code
+    said = Counter(word.casefold() for word in tokens(text))
+    scores = {code: sum(said[word] for word in words("light", (code,)) | words("asking", (code,))) for code in _latin()}
+    return max(scores, key=lambda code: (scores[code], code == "en"))
+
+
+@cache
+def _latin() -> tuple[str, ...]:
+    return tuple(code for code in table("light") if code not in _SCRIPTS)
