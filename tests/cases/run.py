@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from selfjudge.method import alteration, copies, kinds, overall_judgment, prompts, selection, verdicts, voting
-from selfjudge.types import Alteration, Finish, Verdict, Vote
+from selfjudge.types import Alteration, Finish, Kind, PreferencePair, Prompt, Verdict, Vote
 
 Case = dict[str, Any]
+RULES = voting.Election(threshold=5, alternative="any_sample")
 
 
 def route(case: Case) -> Case:
@@ -32,10 +33,7 @@ def same_answer(case: Case) -> Case:
 
 def vote(case: Case) -> Case:
     samples, instruction = case["samples"], case["instruction"]
-    drawn = [
-        voting.elect(samples, instruction=instruction, threshold=5, negative="any_sample", rng=random.Random(seed))
-        for seed in range(300)
-    ]
+    drawn = [voting.elect(samples, instruction=instruction, rules=RULES, rng=random.Random(seed)) for seed in range(300)]
     if isinstance(drawn[0], str):
         return {"outcome": drawn[0], "majority": [], "_rejected": []}
     forms = [voting.normalise(text, instruction) for text in samples]
@@ -71,14 +69,27 @@ def refusal(case: Case) -> Case:
 
 
 def evidence(case: Case) -> Case:
-    if case["kind"] == "edit":
-        edits = alteration.locate(case["original"], case["altered"])
-        return {"names": selection.names(case["trace"], Alteration(instruction="", edits=edits)), "_edits": edits}
+    pair = edited(case) if case["kind"] == "edit" else voted(case)
+    return {"names": pair is not None and selection.names(case["trace"], pair), "_evidence": pair and pair.evidence}
+
+
+def edited(case: Case) -> PreferencePair:
+    edits = alteration.locate(case["original"], case["altered"])
+    return _pair("", case["original"], case["altered"], Alteration(instruction="", edits=edits))
+
+
+def voted(case: Case) -> PreferencePair | None:
     answers = [voting.normalise(case[side], case["instruction"]) or "" for side in ("majority", "alternative")]
     if not all(answers):
-        return {"names": False, "_forms": answers}
-    elected = Vote(counts=tuple((answer, 5) for answer in answers), majority=answers[0], alternative=answers[1])
-    return {"names": selection.names(case["trace"], elected), "_forms": answers}
+        return None
+    counts = tuple((answer, 5) for answer in answers)
+    elected = Vote(counts=counts, majority=answers[0], alternative=answers[1])
+    return _pair(case["instruction"], case["majority"], case["alternative"], elected)
+
+
+def _pair(instruction: str, chosen: str, rejected: str, known: Alteration | Vote) -> PreferencePair:
+    prompt = Prompt(id="p", text=instruction, images=(), kind=Kind.OPEN, kind_rule="case", source="case")
+    return PreferencePair(id="pair", prompt=prompt, chosen=chosen, rejected=rejected, evidence=known)
 
 
 def defuse(case: Case) -> Case:

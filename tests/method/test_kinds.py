@@ -21,7 +21,7 @@ from selfjudge.types import Kind
         ("How many people are there?", Kind.CLOSED, "count"),
         ("What color is the car?", Kind.CLOSED, "short_question"),
         ("Where is the cat?", Kind.CLOSED, "short_question"),
-        ("Where " + "very " * 20 + "is the cat?", Kind.OPEN, "open"),
+        ("Where " + "very " * 80 + "is the cat?", Kind.OPEN, "open"),
     ],
 )
 def test_an_instruction_is_routed_by_its_wording(instruction: str, kind: Kind, rule: str):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfjudge.method.selection import Rule, names, select
-from selfjudge.types import Alteration, Edit, Evidence, Judgment, Kind, Order, PreferencePair, Problem, Prompt, Verdict, Vote
+from selfjudge.method.selection import Rule, select
+from selfjudge.types import Alteration, Edit, Judgment, Kind, Order, PreferencePair, Problem, Prompt, Verdict, Vote
 
 PROMPT = Prompt(id="p", text="describe", images=(), kind=Kind.OPEN, kind_rule="test", source="test")
 RED_BLUE = Alteration(instruction="color", edits=(Edit(before="red", after="blue"),))
@@ -65,6 +65,12 @@ def test_the_evidence_rule_drops_a_right_verdict_that_names_nothing():
     assert len(select(PAIR, judged(True, True), Rule(evidence=True))) == 2
 
 
+def test_signed_evidence_asks_that_the_image_agrees_with_the_side_of_the_verdict():
+    seen, unseen = f"{NAMED} I see a red ball.", f"{NAMED} I see a blue ball."
+    assert len(select(PAIR, judged(True, True, trace=seen), Rule(evidence="signed"))) == 2
+    assert select(PAIR, judged(True, True, trace=unseen), Rule(evidence="signed")) == "evidence_not_named"
+
+
 def test_the_evidence_rule_passes_over_a_pair_without_evidence():
     pair = PreferencePair(id="pair", prompt=PROMPT, chosen="x", rejected="y", evidence=None)
     assert len(select(pair, judged(True, True, trace="so"), Rule(evidence=True))) == 2
@@ -86,43 +92,6 @@ def test_kept_traces_are_right_balanced_and_name_their_evidence(replies: list, e
         assert len({j.verdict for j in kept}) == 2
         assert not evidence or all(j.trace == NAMED for j in kept)
         assert keep == "all" or len(kept) == 2
-
-
-@pytest.mark.parametrize(
-    ("trace", "edits", "named"),
-    [
-        ("Response A calls the ball red while B calls it Blue.", (("red", "blue"),), True),
-        ("A is wrong about the colour.", (("red", "blue"),), False),
-        ("A says red.", (("red", "blue"),), False),
-        ("I see two balls, B claims 3.", (("2", "three"),), True),
-        ("B claims a reddish tone, not blue", (("red", "blue"),), False),
-        ("on the left side of the table, not on its right side", (("left side", "right side"),), True),
-        ("the left, said B, and its right side", (("left side", "right side"),), False),
-        ("A adds a dog.", (("", "dog"),), True),
-        ("A adds a cat.", (("", "dog"),), False),
-        ("A leaves out the dog", (("the dog", ""),), True),
-        ("anything", ((".", "!"),), False),
-        ("one is green, the other red or blue", (("x", "y"), ("red", "blue")), True),
-        ("nothing", (), False),
-    ],
-)
-def test_a_trace_names_an_edit_when_it_holds_both_sides_in_any_prose(trace: str, edits: tuple, named: bool):
-    evidence = Alteration(instruction="i", edits=tuple(Edit(before=b, after=a) for b, a in edits))
-    assert names(trace, evidence) is named
-
-
-@pytest.mark.parametrize(
-    ("trace", "named"),
-    [
-        ("A says two, B says three. I count two.", True),
-        ("A says 2 and B says 3", True),
-        ("A says two.", False),
-        ("twofold, threefold", False),
-    ],
-)
-def test_a_trace_names_a_vote_when_it_holds_both_answers(trace: str, named: bool):
-    vote: Evidence = Vote(counts=(("2", 9), ("3", 7)), majority="2", alternative="3")
-    assert names(trace, vote) is named
 
 
 def test_the_verdict_of_an_order_names_the_place_of_the_chosen_response():

@@ -67,7 +67,9 @@ def _pattern(name: str, languages: Languages, shape: str) -> regex.Pattern[str]:
 
 def _heads(name: str, languages: Languages) -> regex.Pattern[str]:
     """A phrase of a table at the head of a clause, and as a whole word where words are spaced."""
-    return _pattern(name, languages, r"\W*(?:PHRASES)(?!\w(?<![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Devanagari}\p{Thai}]))")
+    return _pattern(
+        name, languages, r"\W*(?:PHRASES)(?!\w(?<![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Devanagari}\p{Thai}]))"
+    )
 
 
 @cache
@@ -121,7 +123,10 @@ def route(instruction: str) -> tuple[Kind, str]:
 
 def _requests(text: str) -> list[str]:
     """The sentences of an instruction, without courtesies."""
-    bare = (_courtesy("after", r"(?<![,.!\s])[,.!\s]*+(?:PHRASES)\W*+$").sub("", sentence.strip()) for sentence in _SENTENCE.split(text))
+    bare = (
+        _courtesy("after", r"(?<![,.!\s])[,.!\s]*+(?:PHRASES)\W*+$").sub("", sentence.strip())
+        for sentence in _SENTENCE.split(text)
+    )
     return [sentence for sentence in bare if regex.search(r"\w", sentence)]
 
 

@@ -6,15 +6,16 @@ so that `[[A]]` and `[[B]]` balance by construction. With the evidence rule a tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..types import Alteration, Edit, Evidence, Judgment, Order, PreferencePair, Vote
-from .alteration import words
-NUMBER_WORDS={}
+from ..types import Judgment, Order, PreferencePair
+from .evidence import names, signed
 
 Keep = Literal["one", "all"]
+EvidenceRule = bool | Literal["signed"]
+"""Whether a trace must name what differs, or also (`signed`) say that the image agrees with the side of its verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,12 @@ class Rule:
     """What selection asks for. The paper: both orders, no evidence, one trace an order."""
 
     both_orders: bool = True
-    evidence: bool = False
+    evidence: EvidenceRule = False
     keep: Keep = "one"
+
+    def accepts(self) -> Callable[[str, PreferencePair], bool]:
+        """What the evidence rule asks of a trace."""
+        return signed if self.evidence == "signed" else names
 
 
 def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> tuple[Judgment, ...] | str:
@@ -36,8 +41,8 @@ def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> t
     if reason := _failure(judgments, right, rule):
         return reason
     if rule.evidence and pair.evidence is not None:
-        evidence = pair.evidence
-        right = {order: [j for j in kept if names(j.trace, evidence)] for order, kept in right.items()}
+        accepts = rule.accepts()
+        right = {order: [j for j in kept if accepts(j.trace, pair)] for order, kept in right.items()}
         if _failure(judgments, right, rule):
             return "evidence_not_named"
     kept = [right[order] for order in Order if rule.both_orders or right[order]]
@@ -59,33 +64,4 @@ def _failure(judgments: Sequence[Judgment], right: dict[Order, list[Judgment]], 
     return "wrong_in_one_order" if orders_right else "wrong_in_both_orders"
 
 
-def names(trace: str, evidence: Evidence) -> bool:
-    """Whether a trace names what Stage I recorded: one located edit, or both answers. Uses no label and no truth.
-
-    An edit is named when the trace holds the words before and the words after it (the one side that there is, for an
-    insertion or a deletion); a vote, when it holds both normalised answers. Words are compared without case, as whole words
-    and in sequence; number words count as their digits, so `two balls` names `2 balls`. Only content decides: articles and
-    punctuation are passed over.
-    """
-    said = _content(trace)
-    if isinstance(evidence, Vote):
-        return all(_holds(said, _content(answer)) for answer in (evidence.majority, evidence.alternative))
-    return any(_names_edit(said, edit) for edit in evidence.edits)
-
-
-def _names_edit(said: list[str], edit: Edit) -> bool:
-    sides = [side for side in (_content(edit.before), _content(edit.after)) if side]
-    return bool(sides) and all(_holds(said, side) for side in sides)
-
-
-def _content(text: str) -> list[str]:
-    plain = (word.casefold() for word in words(text) if any(c.isalnum() for c in word))
-    return [str(NUMBER_WORDS.get(word, word)) for word in plain if word not in ("a", "an", "the")]
-
-
-def _holds(said: list[str], wanted: list[str]) -> bool:
-    size = len(wanted)
-    return size > 0 and any(said[i : i + size] == wanted for i in range(len(said) - size + 1))
-
-
-__all__ = ["Alteration", "Keep", "Rule", "names", "select"]
+__all__ = ["EvidenceRule", "Keep", "Rule", "names", "select", "signed"]

@@ -1,22 +1,33 @@
-"""Stage I, closed prompts: bring sampled answers to one form, count votes, and draw the pair.
+"""Stage I, closed prompts: ask for an answer that can be compared, count votes over its forms, and draw the pair.
 
-Votes are counted over normalised answers; the texts of the pair are samples as the model wrote them. The threshold, the
-number of samples and the dropped ties follow the paper as far as it is known (arXiv 2512.05145, stage I).
+Votes are counted over normalised answers (`answers`); the texts of the pair are samples as the model wrote them. The threshold,
+the number of samples and the dropped ties follow the paper as far as it is known (arXiv 2512.05145, stage I).
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..types import Vote
-from .answers import normalise
+from .answers import CANNOT_TELL, normalise
 
-Negative = Literal["any_sample", "any_answer", "most_voted"]
-"""Which answer loses: a random sample outside the majority, a random other answer, or the most voted other answer."""
+ANSWER = """\
+{images}
+{question}
+
+Reason first if the request needs it. Then end with a last line that gives your answer in a few words, in this form:
+Answer: (the answer)
+"""
+"""The request for a sample: answers that end in a line of one form can be compared whatever stands before it."""
+
+Alternative = Literal["typed", "any_sample", "any_answer", "most_voted"]
+"""Which answer loses: a random sample outside the majority, of its type (`typed`) or of any (`any_sample`), a random other
+answer, or the most voted other answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +39,31 @@ class Elected:
     vote: Vote
 
 
-def elect(samples: Sequence[str], *, instruction: str, threshold: int, negative: Negative, rng: random.Random) -> Elected | str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Election:
+    """The rules of a vote: what the majority needs, and which answer it beats."""
+
+    threshold: int = 5
+    lead: int = 1
+    alternative: Alternative = "typed"
+
+
+def elect(samples: Sequence[str], *, instruction: str, rules: Election, rng: random.Random) -> Elected | str:
     """The pair that sampled answers make, or the reason why they make none.
 
-    Reasons: `no_readable_answer`, `tie` for the most votes, `no_majority` (fewer than `threshold` votes), `unanimous`. The
-    chosen text is a random sample of the majority.
+    Reasons: `no_readable_answer`, `tie` for the most votes, `no_majority` (fewer than `threshold` votes), `unanimous`,
+    `small_lead`, `no_alternative_of_its_type`. The chosen text is a random sample of the majority.
     """
     ballots = [(normalise(text, instruction), text) for text in samples]
     readable = [(answer, text) for answer, text in ballots if answer is not None]
-    if not readable:
-        return "no_readable_answer"
     counts = tuple(sorted(Counter(answer for answer, _ in readable).items(), key=lambda item: (-item[1], item[0])))
-    majority, votes = counts[0]
-    if len(counts) > 1 and counts[1][1] == votes:
-        return "tie"
-    if votes < threshold:
-        return "no_majority"
-    if len(counts) == 1:
-        return "unanimous"
-    alternative = _alternative(counts, readable, negative, rng)
+    if reason := _undecided(counts, rules):
+        return reason
+    majority = counts[0][0]
+    others = [answer for answer, _ in readable if answer != majority]
+    alternative = _alternative(majority, others, rules.alternative, rng)
+    if alternative is None:
+        return "no_alternative_of_its_type"
     return Elected(
         chosen=rng.choice([text for answer, text in readable if answer == majority]),
         rejected=rng.choice([text for answer, text in readable if answer == alternative]),
@@ -54,11 +71,41 @@ def elect(samples: Sequence[str], *, instruction: str, threshold: int, negative:
     )
 
 
-def _alternative(
-    counts: tuple[tuple[str, int], ...], readable: list[tuple[str, str]], negative: Negative, rng: random.Random
-) -> str:
-    if negative == "most_voted":
-        return counts[1][0]
-    if negative == "any_answer":
-        return rng.choice([answer for answer, _ in counts[1:]])
-    return rng.choice([answer for answer, _ in readable if answer != counts[0][0]])
+def _undecided(counts: Sequence[tuple[str, int]], rules: Election) -> str | None:
+    """Why votes, most first, elect nothing."""
+    if not counts:
+        return "no_readable_answer"
+    votes, second = counts[0][1], counts[1][1] if len(counts) > 1 else 0
+    if votes == second:
+        return "tie"
+    if votes < rules.threshold:
+        return "no_majority"
+    if not second:
+        return "unanimous"
+    return "small_lead" if votes - second < rules.lead else None
+
+
+def _alternative(majority: str, others: Sequence[str], rule: Alternative, rng: random.Random) -> str | None:
+    """The answer that loses, out of all other ballots; None when none is of the majority's type."""
+    counted = Counter(others)
+    if rule == "most_voted":
+        return min(counted, key=lambda answer: (-counted[answer], answer))
+    if rule == "any_answer":
+        return rng.choice(sorted(counted, key=lambda answer: (-counted[answer], answer)))
+    if rule == "typed":
+        others = [answer for answer in others if type_of(answer) == type_of(majority)]
+    return rng.choice(others) if others else None
+
+
+_NUMBER = re.compile(r"[<>≤≥]?\s?-?\d")
+
+
+def type_of(answer: str) -> str:
+    """What an answer is, by its form: `letter`, `yes_no`, `number`, `cannot_tell` or `phrase`."""
+    if re.fullmatch("[A-J]", answer):
+        return "letter"
+    if answer in ("yes", "no"):
+        return "yes_no"
+    if answer == CANNOT_TELL:
+        return "cannot_tell"
+    return "number" if _NUMBER.match(answer) else "phrase"

@@ -19,8 +19,8 @@ from ..chat import Sampling
 from ..method.alteration import Mode, default_templates
 from ..method.prompts import JUDGE, placeholders
 from ..method.protocols import STRICT, Protocol
-from ..method.selection import Keep, Rule
-from ..method.voting import Negative
+from ..method.selection import EvidenceRule, Keep, Rule
+from ..method.voting import ANSWER, Alternative, Election
 from ..types import Kind, content_id
 from .engines import Engine, OpenAIEngine, RayEngine, TransformersEngine, VLLMEngine
 from .section import Section
@@ -128,12 +128,26 @@ class ClosedRecipe(Section):
     sampling: SamplingRecipe = SamplingRecipe()
     samples: int = Field(16, ge=2)
     """REPORTED."""
+    template: str = ANSWER
+    """CHOSEN: an answer line can be compared, prose hardly. The paper's bare question: `{images}\n{question}`."""
     threshold: int = Field(5, ge=1)
     """REPORTED: votes that the majority needs."""
+    lead: int = Field(1, ge=1)
+    """CHOSEN: votes by which the majority must lead the runner-up."""
     model: Literal["base", "judge"] = "base"
     """REPORTED (weak): the base model samples, not the evolving judge."""
-    negative: Negative = "any_sample"
-    """STATED as random; uniform over samples is CHOSEN. Others: any_answer, most_voted."""
+    alternative: Alternative = "typed"
+    """STATED as random; uniform over the samples of the majority's type (letter, number, yes or no, phrase) is CHOSEN, so that
+    form alone gives nothing away. Others: any_sample (of any type), any_answer, most_voted."""
+
+    @field_validator("template")
+    @classmethod
+    def _fill_question(cls, template: str) -> str:
+        check_placeholders(template, needed={"question"}, allowed={"images", "question"})
+        return template
+
+    def election(self) -> Election:
+        return Election(threshold=self.threshold, lead=self.lead, alternative=self.alternative)
 
 
 class Synthesis(Section):
@@ -172,8 +186,9 @@ class Selection(Section):
 
     both_orders: bool = True
     """REPORTED: the judge must be right in both orders. False asks for one order only (an ablation)."""
-    evidence: bool = False
-    """Ours, not the paper's: keep a trace only if it names what Stage I changed."""
+    evidence: EvidenceRule = False
+    """Ours, not the paper's: keep a trace only if it names what Stage I changed; `signed`: and says that the image agrees with
+    the side of its verdict."""
     keep: Keep = "one"
     """CHOSEN: traces kept per order, `one` or `all` that are right."""
 

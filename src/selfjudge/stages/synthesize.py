@@ -116,7 +116,7 @@ def _alterations(prompts: Sequence[Prompt], originals: dict[str, str], recipe: O
 
 def _samples(prompts: Sequence[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
     for prompt in prompts:
-        message = _instruction(prompt)
+        message = fill(recipe.template, {"question": prompt.text}, prompt.images)
         for number in range(recipe.samples):
             yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, recipe.sampling.sampling(), seed)
 
@@ -197,8 +197,7 @@ def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed
     elected = elect(
         readable,
         instruction=prompt.text,
-        threshold=recipe.threshold,
-        negative=recipe.negative,
+        rules=recipe.election(),
         rng=random.Random(seed_of(seed, "election", prompt.id)),
     )
     return _pair(prompt, elected.chosen, elected.rejected, elected.vote) if isinstance(elected, Elected) else elected

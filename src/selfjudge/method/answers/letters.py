@@ -23,7 +23,9 @@ _NAMED = regex.compile(
     r"|\(([A-J])\)",
     regex.IGNORECASE,
 )
-_NEGATED = regex.compile(r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)(?=\s*(?:,|but|$|\.|;|rather|sondern))")
+_NEGATED = regex.compile(
+    r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)(?=\s*(?:,|but|$|\.|;|rather|sondern))"
+)
 _STANDING = regex.compile(r"(?<![\w'])([B-HJ]|A(?!\s+[a-z])|I(?!\s+[a-z']|'))(?![\w'])")
 
 
@@ -77,5 +79,7 @@ def _mentioned(text: str, listed: dict[str, str]) -> str | None:
     said = f" {_plain(text)} "
     standing = {letter: f" {_plain(option)} " for letter, option in listed.items() if _plain(option)}
     standing = {letter: option for letter, option in standing.items() if option in said}
-    outer = [one for one, option in standing.items() if not any(option != other and option in other for other in standing.values())]
+    outer = [
+        one for one, option in standing.items() if not any(option != other and option in other for other in standing.values())
+    ]
     return outer[0] if len(outer) == 1 else None

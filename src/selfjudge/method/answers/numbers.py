@@ -81,8 +81,17 @@ def _words(languages: Languages) -> dict[str, Fraction]:
     return {word: value for code in reversed(languages) for word, value in _spoken(code).items()}
 
 
+_GAP = regex.compile(r"[\s\-\u00ad]+")
+
+
 def _folded(text: str) -> str:
-    return regex.sub(r"[\s\-\u00ad]+", " ", text.casefold()).strip()
+    return _GAP.sub(" ", text.casefold()).strip()
+
+
+@lru_cache(64)
+def _starts(languages: Languages) -> frozenset[str]:
+    """First words of numbers."""
+    return frozenset(word.partition(" ")[0] for word in _words(languages))
 
 
 def _han(numeral: str) -> int | None:
@@ -142,6 +151,9 @@ _Known = tuple[dict[str, Fraction], dict[str, int], frozenset[str], Languages]
 def _number_at(text: str, spans: list[tuple[int, int]], index: int, known: _Known) -> tuple[Fraction | None, int]:
     """The number that begins with a word, and the index of the word behind it. Digits count when a scale follows them."""
     table_of, scales, shy, languages = known
+    first = text[slice(*spans[index])].casefold()
+    if first.partition("-")[0] not in _starts(languages) and not first[0].isdigit():
+        return None, index
     value, after = _below_thousand(text, spans, index, table_of, shy)
     if value is None and (digits := NUMERAL.match(text, spans[index][0])):
         value, after = parse(digits[0], languages), index + 1
@@ -155,7 +167,11 @@ def _number_at(text: str, spans: list[tuple[int, int]], index: int, known: _Know
         value, after = value * scale, after + 1
         joint = after + (after < len(spans) and _word(text, spans, after) in ("and", "und", "y", "e", "et"))
         more, behind = _below_thousand(text, spans, joint, table_of, shy) if joint < len(spans) else (None, joint)
-        if more is not None and more < scale and (behind >= len(spans) or _glued(text, spans, behind) not in scales or more < 1000):
+        if (
+            more is not None
+            and more < scale
+            and (behind >= len(spans) or _glued(text, spans, behind) not in scales or more < 1000)
+        ):
             further = scales.get(_glued(text, spans, behind)) if behind < len(spans) else None
             if further and further < scale:
                 value, after = value + more * further, behind + 1

@@ -39,7 +39,9 @@ def _split(text: str, languages: Languages) -> list[str]:
 @lru_cache(64)
 def _joint(languages: Languages) -> regex.Pattern[str]:
     joint = phrases("and", languages)
-    return regex.compile(rf"(?:^|\s+)(?:{joint})\s+|(?<=\p{{Han}})(?:{phrases('and', ('zh', 'ja'))})(?=\p{{Han}})", regex.IGNORECASE)
+    return regex.compile(
+        rf"(?:^|\s+)(?:{joint})\s+|(?<=\p{{Han}})(?:{phrases('and', ('zh', 'ja'))})(?=\p{{Han}})", regex.IGNORECASE
+    )
 
 
 def _initials(text: str) -> str:
@@ -55,7 +57,14 @@ def _run(initials: str) -> str:
 def _words(text: str) -> list[str]:
     """The words of a phrase without outer punctuation; a lone initial keeps its full stop, so that it is no article."""
     spaced = regex.sub(r"(?<=\p{L})[-‐](?=\p{L})", " ", text)
-    found = (word if regex.fullmatch(r"\p{L}\.", word) else word.strip(_OUTER) if not regex.match(r"[-.]\d", word) else word.rstrip(_OUTER) for word in _TOKEN.findall(spaced))
+    found = (
+        word
+        if regex.fullmatch(r"\p{L}\.", word)
+        else word.strip(_OUTER)
+        if not regex.match(r"[-.]\d", word)
+        else word.rstrip(_OUTER)
+        for word in _TOKEN.findall(spaced)
+    )
     return [regex.sub(r"['’]s$", "", word) if regex.search(r"\w['’]s$", word) else word for word in found if word]
 
 
@@ -68,7 +77,11 @@ def _answering(said: list[str], question: Question) -> list[str]:
     """The words that answer: what only repeats the question, or talks about the picture, is off both ends."""
     start, end = 0, len(said)
     for index, word in enumerate(said[:-1]):
-        if word.casefold() in words("copula", question.languages) and _subject(said[start:index], question) and not all(_idle(other, question) for other in said[index:]):
+        if (
+            word.casefold() in words("copula", question.languages)
+            and _subject(said[start:index], question)
+            and not all(_idle(other, question) for other in said[index:])
+        ):
             start = index + 1
             break
     while start < end and _idle(said[start], question):

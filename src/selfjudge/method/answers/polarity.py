@@ -46,6 +46,11 @@ def abstains(sentence: str, languages: Languages) -> bool:
     return len(sentence) < 400 and _abstention(languages).search(sentence) is not None
 
 
+def denies(sentence: str, languages: Languages) -> bool:
+    """Whether a sentence denies something."""
+    return _denied(languages).search(sentence) is not None
+
+
 _UNDECIDED = regex.compile(
     r"(?:can ?not|can't|could not|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient)",
     regex.IGNORECASE,
@@ -61,7 +66,7 @@ def polarity(sentences: list[str], question: Question) -> str | None:
         if _UNDECIDED.search(sentence) and abstains(sentence, question.languages):
             return CANNOT_TELL
         if _about(sentence, question):
-            return "no" if _denied(question.languages).search(sentence) else "yes"
+            return "no" if denies(sentence, question.languages) else "yes"
     return CANNOT_TELL if any(abstains(sentence, question.languages) for sentence in sentences) else None
 
 
@@ -71,10 +76,14 @@ def _about(sentence: str, question: Question) -> bool:
     missing = [one for one in question.content if one not in said]
     if not question.content:
         return False
-    there = regex.match(r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b", sentence, regex.I)
+    there = regex.match(
+        r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
+        sentence,
+        regex.I,
+    )
     if there and question.content[0] in said:
         return True
-    if _denied(question.languages).search(sentence) and question.content[0] in said and len(missing) < len(question.content):
+    if denies(sentence, question.languages) and question.content[0] in said and len(missing) < len(question.content):
         return True
     pronoun = regex.search(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", sentence, regex.I)
     return not missing or (pronoun is not None and missing == [question.content[0]])

@@ -14,23 +14,7 @@ import regex
 from ..languages import Languages
 from .numbers import NUMERAL, parse, show
 
-_UNITS = (
-    "angle-degree angle-radian angle-arc-minute area-square-kilometer area-hectare area-square-meter area-square-centimeter"
-    " area-square-mile area-acre area-square-foot area-square-inch concentr-percent concentr-permille"
-    " digital-terabyte digital-gigabyte digital-megabyte digital-kilobyte digital-byte digital-bit duration-century"
-    " duration-decade duration-year duration-month duration-week duration-day duration-hour duration-minute duration-second"
-    " duration-millisecond electric-ampere electric-milliampere electric-ohm electric-volt energy-kilocalorie energy-calorie"
-    " energy-kilojoule energy-joule energy-kilowatt-hour force-newton frequency-gigahertz frequency-megahertz"
-    " frequency-kilohertz frequency-hertz graphics-pixel graphics-megapixel length-kilometer length-meter length-centimeter"
-    " length-millimeter length-micrometer length-nanometer length-mile length-yard length-foot length-inch length-light-year"
-    " length-nautical-mile light-lux mass-tonne mass-kilogram mass-gram mass-milligram mass-microgram mass-ton mass-pound"
-    " mass-ounce mass-carat power-gigawatt power-megawatt power-kilowatt power-watt power-horsepower pressure-bar"
-    " pressure-pascal pressure-hectopascal pressure-kilopascal pressure-pound-force-per-square-inch speed-kilometer-per-hour"
-    " speed-meter-per-second speed-mile-per-hour speed-knot temperature-celsius temperature-fahrenheit temperature-kelvin"
-    " volume-cubic-kilometer volume-cubic-meter volume-cubic-centimeter volume-cubic-foot volume-cubic-inch volume-hectoliter"
-    " volume-liter volume-deciliter volume-centiliter volume-milliliter volume-gallon volume-quart volume-pint volume-cup"
-    " volume-fluid-ounce volume-tablespoon volume-teaspoon"
-).split()
+_UNITS = ["angle-degree", "angle-radian", "angle-arc-minute", "area-square-kilometer", "area-hectare", "area-square-meter", "area-square-centimeter", "area-square-mile", "area-acre", "area-square-foot", "area-square-inch", "concentr-percent", "concentr-permille", "digital-terabyte", "digital-gigabyte", "digital-megabyte", "digital-kilobyte", "digital-byte", "digital-bit", "duration-century", "duration-decade", "duration-year", "duration-month", "duration-week", "duration-day", "duration-hour", "duration-minute", "duration-second", "duration-millisecond", "electric-ampere", "electric-milliampere", "electric-ohm", "electric-volt", "energy-kilocalorie", "energy-calorie", "energy-kilojoule", "energy-joule", "energy-kilowatt-hour", "force-newton", "frequency-gigahertz", "frequency-megahertz", "frequency-kilohertz", "frequency-hertz", "graphics-pixel", "graphics-megapixel", "length-kilometer", "length-meter", "length-centimeter", "length-millimeter", "length-micrometer", "length-nanometer", "length-mile", "length-yard", "length-foot", "length-inch", "length-light-year", "length-nautical-mile", "light-lux", "mass-tonne", "mass-kilogram", "mass-gram", "mass-milligram", "mass-microgram", "mass-ton", "mass-pound", "mass-ounce", "mass-carat", "power-gigawatt", "power-megawatt", "power-kilowatt", "power-watt", "power-horsepower", "pressure-bar", "pressure-pascal", "pressure-hectopascal", "pressure-kilopascal", "pressure-pound-force-per-square-inch", "speed-kilometer-per-hour", "speed-meter-per-second", "speed-mile-per-hour", "speed-knot", "temperature-celsius", "temperature-fahrenheit", "temperature-kelvin", "volume-cubic-kilometer", "volume-cubic-meter", "volume-cubic-centimeter", "volume-cubic-foot", "volume-cubic-inch", "volume-hectoliter", "volume-liter", "volume-deciliter", "volume-centiliter", "volume-milliliter", "volume-gallon", "volume-quart", "volume-pint", "volume-cup", "volume-fluid-ounce", "volume-tablespoon", "volume-teaspoon"]
 _FURTHER = {
     "percent": "%", "m": "meter", "mm^2": "square-millimeter", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
     "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram", "gms": "gram", "gm": "gram",
@@ -43,7 +27,7 @@ _FURTHER = {
     "人": "", "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
 }  # fmt: skip
 _REGIONS = {"en": ("en", "en_GB"), "pt": ("pt", "pt_PT"), "zh": ("zh", "zh_Hant")}
-_CURRENCIES = "USD EUR GBP JPY CNY INR KRW RUB BRL CHF SEK NOK DKK PLN TRY THB VND ILS UAH CAD AUD MXN".split()
+_CURRENCIES = ["USD", "EUR", "GBP", "JPY", "CNY", "INR", "KRW", "RUB", "BRL", "CHF", "SEK", "NOK", "DKK", "PLN", "TRY", "THB", "VND", "ILS", "UAH", "CAD", "AUD", "MXN"]
 _CURRENCY_WORDS = {
     "$": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD", "us$": "USD", "€": "EUR", "euro": "EUR", "euros": "EUR",
     "£": "GBP", "pounds sterling": "GBP", "¥": "JPY", "yen": "JPY", "円": "JPY", "元": "CNY", "块": "CNY", "yuan": "CNY",
@@ -60,7 +44,9 @@ _BOUNDS = {
 }
 _BOUND = {sign: regex.compile(rf"(?<!\p{{L}})(?:{form})\s*(?=[\d.,$€£¥₹-])", regex.IGNORECASE) for sign, form in _BOUNDS.items()}
 _AMPM = r"(?:\s*([ap])\.?\s?m\b\.?)"
-_CLOCK = regex.compile(rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I)
+_CLOCK = regex.compile(
+    rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I
+)
 _SAID_CLOCK = regex.compile(
     r"(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
     r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})(?:\s*o'?clock)?",
@@ -128,6 +114,11 @@ def _date(languages: Languages) -> regex.Pattern[str]:
 def unit_of(word: str, languages: Languages) -> str | None:
     """The name of a unit or currency by any of its spellings; the empty text for a word that only counts."""
     return _units(languages).get(_folded(word))
+
+
+def currency(word: str) -> str | None:
+    """The code of a currency by its sign or its everyday name."""
+    return "GBP" if word in ("pound", "pounds") else _CURRENCY_WORDS.get(word)
 
 
 def dates(text: str, languages: Languages) -> str | None:
@@ -216,7 +207,11 @@ def _rest(text: str, languages: Languages) -> str | None:
     text = text.strip()
     if not text:
         return ""
-    if (found := regex.match(r"([^\d]+?)\s*(\d.*)", text)) and unit_of(found[1], languages) and (more := _single(found[2], languages)):
+    if (
+        (found := regex.match(r"([^\d]+?)\s*(\d.*)", text))
+        and unit_of(found[1], languages)
+        and (more := _single(found[2], languages))
+    ):
         return f" {unit_of(found[1], languages)} {more}"
     unit = unit_of(text.replace(".", ""), languages)
     if unit is None:

@@ -11,12 +11,21 @@ from ..kinds import examined, is_count, is_yes_no, languages_of, options
 from ..languages import Languages, phrases, stem, tokens, words
 from .quantities import unit_of
 
-_SHARE = regex.compile(r"\b(?:share|fraction|proportion|portion|probability|part of|ratio|anteil|bruchteil|fracci[oó]n|fração|frazione)\b", regex.I)
+_SHARE = regex.compile(
+    r"\b(?:share|fraction|proportion|portion|probability|part of|ratio|anteil|bruchteil|fracci[oó]n|fração|frazione)\b", regex.I
+)
 _AGE = regex.compile(r"\b(?:ages?|old|years?)\b", regex.I)
 _ANGLE = regex.compile(r"\bangles?\b|∠|\\angle|°|\bdegrees?\b|\bwinkel\b|\bángulo\b", regex.I)
-_MONEY = regex.compile(r"\b(?:prices?|costs?|pay|paid|fare|fee|charge|how much (?:is|are|was|were|do|does)|salary|money|revenue)\b", regex.I)
-_TIME = regex.compile(r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة", regex.I)
-_ORDERED = regex.compile(r"\b(?:order|left to right|right to left|top to bottom|first to last|sequence|rank|clockwise)\b", regex.I)
+_MONEY = regex.compile(
+    r"\b(?:prices?|costs?|pay|paid|fare|fee|charge|how much (?:is|are|was|were|do|does)|salary|money|revenue)\b", regex.I
+)
+_TIME = regex.compile(
+    r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة",
+    regex.I,
+)
+_ORDERED = regex.compile(
+    r"\b(?:order|left to right|right to left|top to bottom|first to last|sequence|rank|clockwise)\b", regex.I
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +97,9 @@ def _wants_quantity(languages: Languages) -> regex.Pattern[str]:
 
 
 def _units(question: str, languages: Languages) -> frozenset[str]:
-    named = {unit_of(word, languages) for word in regex.findall(r"\p{Sc}|°\w?|%|\p{L}{2,}(?: per \p{L}+)?|(?<=\()\s*\p{L}", question)}
+    named = {
+        unit_of(word, languages) for word in regex.findall(r"\p{Sc}|°\w?|%|\p{L}{2,}(?: per \p{L}+)?|(?<=\()\s*\p{L}", question)
+    }
     if _AGE.search(question):
         named.add("year")
     if _ANGLE.search(question):

@@ -16,7 +16,7 @@ from .quantities import dates, quantity, times, with_bounds
 from .question import Question, asked
 from .sentences import answer_line, clause, sentences, telling, without_courtesies
 
-_LONE_LETTER = regex.compile(r"\W*\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\)\s.*|([A-J])\s*\([^()]*\)")
+_LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\)\s.*|([A-J])\s*\([^()]*\)")
 
 
 def normalise(answer: str, instruction: str = "") -> str | None:
@@ -28,7 +28,7 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     question = asked(instruction)
     text = clean(answer)
     if not instruction:
-        question = _unasked(language(text))
+        question = _unasked("en" if text.isascii() and len(text) < 60 else language(text))
     line = answer_line(text, question.languages)
     said = line if line is not None and regex.search(r"\w", line) else text
     parts = without_courtesies(sentences(said), question.languages)
@@ -41,7 +41,9 @@ def normalise(answer: str, instruction: str = "") -> str | None:
 def _unasked(code: str) -> Question:
     """No question, in the language of the answer."""
     nothing = asked("")
-    return type(nothing)(**{name: getattr(nothing, name) for name in nothing.__slots__} | {"languages": tuple({code: 0, "en": 0})})
+    return type(nothing)(
+        **{name: getattr(nothing, name) for name in nothing.__slots__} | {"languages": tuple({code: 0, "en": 0})}
+    )
 
 
 def _read(said: str, parts: list[str], question: Question) -> str | None:
@@ -132,15 +134,23 @@ def _number(parts: list[str], question: Question) -> str | None:
 
 def _none(sentence: str, question: Question) -> bool:
     """Whether a sentence denies that there is any."""
-    return regex.search(r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有|いません|ありません|없습니다|нет)(?!\w(?<!\p{Han}))", sentence, regex.I) is not None and not regex.search(r"\d", in_digits(sentence, question.languages, ambiguous=False))
+    return regex.search(
+        r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有|いません|ありません|없습니다|нет)(?!\w(?<!\p{Han}))",
+        sentence,
+        regex.I,
+    ) is not None and not regex.search(r"\d", in_digits(sentence, question.languages, ambiguous=False))
 
 
-_NUMBER_WITH_UNIT = regex.compile(rf"(?:[<>≤≥]\s*+)?(?:(?<![\d\p{{L}}])-\s?)?\p{{Sc}}?\s?{NUMERAL.pattern}(?:\s*(?:/|to|-|–)\s*{NUMERAL.pattern})?\s*(?:[°%]\s?[CF]?\b|\p{{Sc}}|[\p{{L}}^/\d]+)?")
+_NUMBER_WITH_UNIT = regex.compile(
+    rf"(?:[<>≤≥]\s*+)?(?:(?<![\d\p{{L}}])-\s?)?\p{{Sc}}?\s?{NUMERAL.pattern}(?:\s*(?:/|to|-|–)\s*{NUMERAL.pattern})?\s*(?:[°%]\s?[CF]?\b|\p{{Sc}}|[\p{{L}}^/\d]+)?"
+)
 
 
 def _single(text: str, question: Question, *, first: bool, sole: bool = False) -> str | None:
     """The first or the last number of a text, with its unit; None when `sole` asks for one and there are others."""
-    found = [read for match in _NUMBER_WITH_UNIT.finditer(with_bounds(text)) if (read := _with_unit(match[0], question)) is not None]
+    found = [
+        read for match in _NUMBER_WITH_UNIT.finditer(with_bounds(text)) if (read := _with_unit(match[0], question)) is not None
+    ]
     if not found or (sole and len({*found}) > 1):
         return None
     return found[0] if first else found[-1]

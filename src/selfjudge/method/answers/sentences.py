@@ -21,7 +21,9 @@ def sentences(text: str) -> list[str]:
     parts, start = [], 0
     text = _joined_list(text)
     for found in _END.finditer(text):
-        if found[0].startswith(".") and _abbreviated(text[start : found.start()], text[found.end() : found.end() + 9].lstrip()[:1]):
+        if found[0].startswith(".") and _abbreviated(
+            text[start : found.start()], text[found.end() : found.end() + 9].lstrip()[:1]
+        ):
             continue
         parts.append(text[start : found.end()])
         start = found.end()
@@ -49,12 +51,19 @@ def _abbreviated(before: str, following: str) -> bool:
         return before[-1:].isupper() and not regex.search(r"(?:option|choice|answer|is|letter)\W+\w$", before, regex.I)
     if "." in word:
         return following.isalpha()
-    return word in words("abbreviation", ("name",)) and following.isupper() or word in words("abbreviation", ("number",)) and following.isdigit()
+    return (
+        (word in words("abbreviation", ("name",))
+        and following.isupper())
+        or (word in words("abbreviation", ("number",))
+        and following.isdigit())
+    )
 
 
 @lru_cache(64)
 def _preamble(languages: Languages) -> regex.Pattern[str]:
-    return regex.compile(rf"^\W*(?:{phrases('preamble', languages)})\s*(?:[,:!，：、！.]\s*|$|(?<=\p{{Han}}|\p{{Hangul}}))", regex.IGNORECASE)
+    return regex.compile(
+        rf"^\W*(?:{phrases('preamble', languages)})\s*(?:[,:!，：、！.]\s*|$|(?<=\p{{Han}}|\p{{Hangul}}))", regex.IGNORECASE
+    )
 
 
 def without_courtesies(parts: list[str], languages: Languages) -> list[str]:

@@ -1,0 +1,236 @@
+"""Whether a trace names what Stage I knows of a pair, and which side it says the image agrees with. No label, no truth.
+
+Compared are the content words in which the two sides differ, by their stems, in any order and script: half of each side's
+(at least one), or of the one side that there is. Number words count as digits, an option's text as its letter. What a trace
+says of the responses themselves, and its verdict, name nothing. A word that a trace also uses for itself (`one`, `left`)
+counts only beside a word of what the pair is about, or where the trace reports what a response says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import regex
+
+from ..types import Edit, Evidence, PreferencePair, Vote
+from .answers.numbers import in_digits
+from .answers.polarity import CANNOT_TELL, abstains, denies
+from .answers.quantities import currency
+from .kinds import options
+from .languages import Languages, language, phrases, stem, words
+
+_EXAMINED = 6_000
+"""Characters of a long trace that are examined, half of them at each end."""
+_VERDICT = regex.compile(r"\[{1,2}\s*[A-Z]\s*\]{1,2}")
+_LABEL = regex.compile(
+    r"(?<!\w)(?:response|answer|assistant|candidate|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|回答|응답|답변|उत्तर)\s*\(?[AB12]\)?(?![A-Za-z\d])",
+    regex.I,
+)
+_BARE_LABEL = regex.compile(
+    r"(?<![\w(])[AB](?=\s+(?:says|has|counts|claims|calls|reads|sees|is right|is wrong|gives|takes|speaks|picks|leaves|adds)\b)"
+)
+_LETTER = regex.compile(
+    r"\(([A-J])\)|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)|answers?(?: with| is)?|says|选项?|选择)\s*:?\s*([A-J])(?![\w'])|(?<![\w'])([C-HJ])(?![\w'])",
+    regex.I,
+)
+_TOKEN = regex.compile(r"\p{Sc}|[+%°]|-(?=\s|$|[.,])|[\p{Han}]|(?:(?!\p{Han})[\p{L}\p{M}])+|\d[\d.,]*")
+_SENTENCE = regex.compile(r"(?<=[.!?。！？;])\s+|(?<=[。！？])|\n+")
+_SIGNS = {"+": "plus", "-": "minus", "percent": "%", "degrees": "°"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of what differs: the stems that name it, or the answer that it is."""
+
+    stems: tuple[str, ...]
+    letter: str | None = None
+    answer: str | None = None
+
+
+def names(trace: str, pair: PreferencePair) -> bool:
+    """Whether a trace names one located edit, or both answers of a vote."""
+    if pair.evidence is None:
+        return False
+    said = _said(trace, _languages(pair), _context(pair))
+    return any(all(_named(side, said) for side in sides) for sides in _sides(pair))
+
+
+def signed(trace: str, pair: PreferencePair) -> bool:
+    """Whether a trace names what differs and says of the chosen side that the image agrees with it."""
+    return names(trace, pair) and agrees(trace, pair) is True
+
+
+def agrees(trace: str, pair: PreferencePair) -> bool | None:
+    """Whether the image agrees with the chosen side, as the trace concludes; None when it says of neither, or of both.
+
+    The last sentence decides that speaks of one side only, and not as what a response says. Denied, it speaks for the other.
+    """
+    languages, context = _languages(pair), _context(pair)
+    for sentence in reversed(_sentences(trace)):
+        if _LABEL.search(sentence) or _BARE_LABEL.search(sentence) or _reported(sentence):
+            continue
+        said = _said(sentence, languages, context)
+        for sides in _sides(pair):
+            told = [_named(side, said) for side in sides]
+            if len(sides) == 2 and told[0] != told[1]:
+                return told[0] != denies(sentence, languages)
+            if len(sides) == 1 and told[0]:
+                return bool(_only_chosen(pair)) != denies(sentence, languages)
+    return None
+
+
+def _only_chosen(pair: PreferencePair) -> bool:
+    return not isinstance(pair.evidence, Vote) and any(
+        edit.before and not edit.after for edit in pair.evidence.edits if pair.evidence
+    )
+
+
+_REPORTED = regex.compile(
+    r"\b(?:one|other|first|second|both|they|responses?|answers?)\b(?:\s+\S+){0,3}?\s+(?:says?|calls?|claims?|states?|reads?|counts?|speaks?|differ|disagree)\b|\?\s*$",
+    regex.I,
+)
+
+
+def _reported(sentence: str) -> bool:
+    return _REPORTED.search(sentence) is not None
+
+
+def _languages(pair: PreferencePair) -> Languages:
+    own = language(f"{pair.chosen} {pair.rejected} {pair.prompt.text}"[:2_000])
+    return (own,) if own == "en" else (own, "en")
+
+
+def _sides(pair: PreferencePair) -> list[tuple[_Side, ...]]:
+    """For each thing that differs its two sides, or the one that there is."""
+    languages = _languages(pair)
+    if isinstance(pair.evidence, Vote):
+        return [_answers(pair.evidence, options(pair.prompt.text), languages)]
+    edits = pair.evidence.edits if pair.evidence else ()
+    return [sides for edit in edits if (sides := _edited(edit, languages))]
+
+
+def _edited(edit: Edit, languages: Languages) -> tuple[_Side, ...]:
+    before, after = (_content(side, languages) for side in (edit.before, edit.after))
+    only = (_differing(before, after, languages), _differing(after, before, languages))
+    return tuple(_Side(stems) for stems in only if stems)
+
+
+def _answers(vote: Vote, listed: dict[str, str], languages: Languages) -> tuple[_Side, ...]:
+    answers = (vote.majority, vote.alternative)
+    contents = [_content(listed.get(answer, answer), languages) for answer in answers]
+    letters = [answer if regex.fullmatch("[A-J]", answer) else None for answer in answers]
+    return tuple(
+        _Side(_differing(mine, other, languages) if listed or not letter else (), letter, answer)
+        for mine, other, letter, answer in zip(contents, reversed(contents), letters, answers, strict=True)
+    )
+
+
+def _differing(mine: list[str], other: list[str], languages: Languages) -> tuple[str, ...]:
+    """The stems that only one side has; function words only where it has no others."""
+    own = tuple(dict.fromkeys(word for word in mine if word not in other))
+    content = tuple(word for word in own if word not in _idle(languages))
+    return content or own
+
+
+@lru_cache(64)
+def _idle(languages: Languages) -> frozenset[str]:
+    return frozenset(stem(w, languages[0]) for table in ("light", "preposition") for w in words(table, languages))
+
+
+@lru_cache(64)
+def _generic(languages: Languages) -> frozenset[str]:
+    return _idle(languages) | {stem(word, languages[0]) for word in words("generic", languages)}
+
+
+def _content(text: str, languages: Languages) -> list[str]:
+    """The words of a text as stems, its numbers as digits, its signs by their names."""
+    digits = in_digits(text, languages, ambiguous=True)
+    return [_canonical(word, languages) for word in _TOKEN.findall(digits) if word not in ("a", "an", "the", "A", "An", "The")]
+
+
+def _canonical(word: str, languages: Languages) -> str:
+    if word[0].isdigit():
+        return word.rstrip(".,:/").replace(",", "")
+    folded = word.casefold()
+    return _SIGNS.get(folded) or currency(folded) or stem(folded, languages[0])
+
+
+@lru_cache(256)
+def _context(pair: PreferencePair) -> frozenset[str]:
+    """Stems of what the pair is about: content words that both responses share, and those of the request."""
+    languages = _languages(pair)
+    chosen, rejected, request = (
+        set(_content(text[:_EXAMINED], languages)) for text in (pair.chosen, pair.rejected, pair.prompt.text)
+    )
+    about = (chosen & rejected) | (request if isinstance(pair.evidence, Vote) else set())
+    return frozenset(word for word in about - _generic(languages) if not word[0].isdigit())
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a trace says: its stems, the answers' letters in it, and its sentences for the answers that are no words."""
+
+    stems: frozenset[str]
+    letters: frozenset[str]
+    sentences: tuple[str, ...]
+    languages: Languages
+    context: frozenset[str]
+
+
+def _sentences(trace: str) -> list[str]:
+    half = _EXAMINED // 2
+    text = trace if len(trace) <= _EXAMINED else f"{trace[:half]}\n{trace[-half:]}"
+    return [part for part in _SENTENCE.split(_VERDICT.sub(" ", text)) if part.strip()]
+
+
+@lru_cache(256)
+def _said(trace: str, languages: Languages, context: frozenset[str]) -> _Said:
+    sentences = _sentences(trace)
+    letters = {
+        group.upper()
+        for part in sentences
+        for found in _LETTER.finditer(_LABEL.sub(" ", part))
+        for group in found.groups()
+        if group
+    }
+    stems = {word for part in sentences for word in _counting(part, languages, context)}
+    return _Said(frozenset(stems), frozenset(letters), tuple(sentences), languages, context)
+
+
+def _counting(sentence: str, languages: Languages, context: frozenset[str]) -> set[str]:
+    """The stems of a sentence that can be meant of the image."""
+    own = regex.compile(rf"\b(?:{phrases('own', languages) or '(?!)'})", regex.IGNORECASE)
+    bare = _LABEL.sub(" ", _BARE_LABEL.sub(" ", regex.sub(rf"{_LABEL.pattern}\s*:", " says ", sentence, flags=regex.I)))
+    whole = _content(bare, languages)
+    meant = _content(own.sub(" ", bare), languages)
+    generic, report = _generic(languages), {stem(word, languages[0]) for word in words("report", languages)}
+    beside = any(word in context for word in whole)
+    counting = {word for word in whole if word not in generic and not _small(word)}
+    shy = meant if beside else [word for i, word in enumerate(whole) if report & set(whole[max(0, i - 2) : i])]
+    return counting | {word for word in shy if word in generic or _small(word)}
+
+
+def _small(word: str) -> bool:
+    return len(word) == 1 and word.isdigit()
+
+
+def _named(side: _Side, said: _Said) -> bool:
+    if side.letter and side.letter in said.letters:
+        return True
+    if side.answer == CANNOT_TELL:
+        return any(abstains(sentence, said.languages) for sentence in said.sentences)
+    if side.answer in ("yes", "no") and _takes(side.answer, said):
+        return True
+    found = sum(word in said.stems for word in side.stems)
+    return found >= max(1, len(side.stems) // 2)
+
+
+def _takes(answer: str, said: _Said) -> bool:
+    """Whether a sentence about the matter affirms it, or denies it."""
+    about = [sentence for sentence in said.sentences if said.context & set(_content(sentence, said.languages))]
+    denied = [denies(sentence, said.languages) for sentence in about]
+    return any(denied) if answer == "no" else bool(about)
+
+
+__all__ = ["Evidence", "agrees", "names", "signed"]

@@ -1,0 +1,79 @@
+"""A trace names what differs in its own words; what it says of the responses and of its verdict names nothing."""
+
+import pytest
+
+from selfjudge.method.alteration import locate
+from selfjudge.method.evidence import agrees, names
+from selfjudge.method.voting import normalise
+from selfjudge.types import Alteration, Kind, PreferencePair, Prompt, Vote
+
+TOOL = "Which instrument is the woman playing?\nA. harp\nB. viola\nC. banjo\nD. flute"
+
+
+def pair_of(chosen: str, rejected: str, question: str = "") -> PreferencePair:
+    prompt = Prompt(id="p", text=question, images=(), kind=Kind.OPEN, kind_rule="test", source="test")
+    known: Alteration | Vote = Alteration(instruction="i", edits=locate(chosen, rejected))
+    if question:
+        majority, alternative = (normalise(answer, question) or "" for answer in (chosen, rejected))
+        known = Vote(counts=((majority, 9), (alternative, 7)), majority=majority, alternative=alternative)
+    return PreferencePair(id="pair", prompt=prompt, chosen=chosen, rejected=rejected, evidence=known)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "trace", "named"),
+    [
+        ("A red ball.", "A blue ball.", "Response A calls the ball red while B calls it Blue.", True),
+        ("A red ball.", "A blue ball.", "A is wrong about the colour.", False),
+        ("A red ball.", "A blue ball.", "A says red.", False),
+        ("Two cups.", "Three cups.", "I see 2 cups, Response B claims three.", True),
+        (
+            "The door on the left is open.",
+            "The door on the right is open.",
+            "Response A is right, nothing is left to say.",
+            False,
+        ),
+        ("The door on the left is open.", "The door on the right is open.", "Is the left door open or the right one?", True),
+        ("A dog sleeps.", "A brown dog sleeps.", "Response B adds that the dog is brown.", True),
+        ("She carries a basket.", "She drops a basket.", "In one she is carrying the basket, in the other dropping it.", True),
+        ("The flag costs $9.", "The flag costs £9.", "Nine dollars or nine pounds? I see a dollar sign.", True),
+        ("Une porte rouge.", "Une porte verte.", "L'une dit que la porte est rouge, l'autre qu'elle est verte.", True),
+        ("桌上有三本书。", "桌上有五本书。", "一个说三本，另一个说五本。", True),
+        ("same.", "same!", "anything", False),
+        ("same", "same", "nothing", False),
+    ],
+)
+def test_an_edit_is_named_by_the_words_that_differ(chosen: str, rejected: str, trace: str, named: bool):
+    assert names(f"{trace}\n[[A]]", pair_of(chosen, rejected)) is named
+
+
+@pytest.mark.parametrize(
+    ("question", "chosen", "rejected", "trace", "named"),
+    [
+        ("How many geese?", "two", "3", "A says two, B says three. I count two.", True),
+        ("How many geese?", "two", "3", "A says two.", False),
+        ("How many geese?", "two", "3", "The two responses differ in three places.", False),
+        ("How many geese?", "two", "3", "twofold, threefold", False),
+        (TOOL, "A", "C", "Response A takes option A, Response B option C.", True),
+        (TOOL, "A", "C", "Is it a harp or a banjo? It has many strings.", True),
+        (TOOL, "C", "B", "It must be C. Response B does not convince me.", False),
+        (TOOL, "C", "A", "I see what fits C, and a good reason for it.", False),
+        ("Is the bakery closed?", "Yes", "No", "One says yes and the other no.", True),
+        ("Is the bakery closed?", "Yes", "No", "There is no doubt. Yes, I looked.", False),
+        ("Who painted it?", "Unknown", "Harlan", "Response B gives Harlan, A that it cannot be determined.", True),
+    ],
+)
+def test_a_vote_is_named_by_both_answers(question: str, chosen: str, rejected: str, trace: str, named: bool):
+    assert names(f"{trace}\n[[B]]", pair_of(chosen, rejected, question)) is named
+
+
+@pytest.mark.parametrize(
+    ("trace", "side"),
+    [
+        ("Response A says red, Response B blue. The ball in the image is red.", True),
+        ("Response A says red, Response B blue. I see a blue ball.", False),
+        ("Red or blue? There is no blue ball.", True),
+        ("One says red, the other says blue.", None),
+    ],
+)
+def test_the_last_sentence_about_the_image_says_with_which_side_it_agrees(trace: str, side: bool | None):
+    assert agrees(f"{trace}\n[[A]]", pair_of("A red ball.", "A blue ball.")) is side
