@@ -399,11 +399,34 @@ def test_every_text_equals_itself_and_has_a_form_or_none(text: str, question: st
 
 
 LONG = {
-    "prose": "the answer is that the boat is green and ", "spaces": " ", "digits": "1", "commas": "1,", "dashes": "-", "lines": "\n",
-    "brackets": "(", "boxed": "\\boxed{", "dollars": "$ ", "quotes": '"', "ideographs": "图中有一只狗", "kana": "あ", "numbers": "twenty one ",
-    "stars": "*", "thoughts": "<think>", "letters": "A. ", "options": "(A) x ", "dots": ".", "initials": "J. K. ", "Hindi": "नहीं ",
-    "denials": "cannot ", "bounds": "more than ", "sums": "= ", "pleas": "can you please ", "labels": "Response A: ", "empty": "answer is ",
-}  # fmt: skip
+    "prose": "the answer is that the boat is green and ",
+    "spaces": " ",
+    "digits": "1",
+    "commas": "1,",
+    "dashes": "-",
+    "lines": "\n",
+    "sums": "= ",
+    "brackets": "(",
+    "boxed": "\\boxed{",
+    "dollars": "$ ",
+    "quotes": '"',
+    "ideographs": "图中有一只狗",
+    "kana": "あ",
+    "numbers": "twenty one ",
+    "stars": "*",
+    "thoughts": "<think>",
+    "letters": "A. ",
+    "options": "(A) x ",
+    "dots": ".",
+    "initials": "J. K. ",
+    "Hindi": "नहीं ",
+    "denials": "cannot ",
+    "bounds": "more than ",
+    "sums": "= ",
+    "pleas": "can you please ",
+    "labels": "Response A: ",
+    "empty": "answer is ",
+}
 MUCH_WORK = 0.05
 """Seconds of processor time for a text of 100 kB."""
 

@@ -13,6 +13,7 @@ _END = regex.compile(r"\n+|[。！？।؟](?=.)|[.!?][\"')\]]*(?=\s)(?!\s*$)")
 _MOST, _LONGEST = 10, 400
 """Sentences that are examined at each end of an answer, and characters of a sentence, half of them at each end."""
 _LAST_WORD = regex.compile(r"([\p{L}\p{M}.]+)$")
+_OPTION_BEFORE = regex.compile(r"(?:option|choice|answer|is|letter)\W+\w$", regex.IGNORECASE)
 _BULLET = regex.compile(r"^[ \t]*(?:[-•·–]|\d{1,2}[.)])[ \t]+(?=\S)(.*)$", regex.MULTILINE)
 
 
@@ -45,18 +46,16 @@ def _joined_list(text: str) -> str:
 
 
 def _abbreviated(before: str, following: str) -> bool:
-    found = _LAST_WORD.search(before[-20:])
-    word = found[1].casefold() if found else ""
-    if len(word) == 1 and (following.isalpha() or following.isdigit()):
-        return before[-1:].isupper() and not regex.search(r"(?:option|choice|answer|is|letter)\W+\w$", before, regex.I)
+    """Whether a full stop behind these words, before this character, ends an abbreviation or an initial only."""
+    found = _LAST_WORD.search(before)
+    word = found[1] if found else ""
+    named, numbered = following.isupper() or before.islower(), following.isdigit()
+    if len(word) == 1 and following.isalnum():
+        return (word.isupper() or before.islower()) and not _OPTION_BEFORE.search(before)
     if "." in word:
         return following.isalpha()
-    return (
-        (word in words("abbreviation", ("name",))
-        and following.isupper())
-        or (word in words("abbreviation", ("number",))
-        and following.isdigit())
-    )
+    listed = word.casefold()
+    return (named and listed in words("abbreviation", ("name",))) or (numbered and listed in words("abbreviation", ("number",)))
 
 
 @lru_cache(64)
