@@ -25,6 +25,7 @@ from statistics import NormalDist
 from typing import Any
 
 from selfjudge.method.alteration import locate
+from selfjudge.method.answers import CANNOT_TELL
 from selfjudge.method.evidence import names
 from selfjudge.method.kinds import route
 from selfjudge.method.voting import Elected, Election, elect, normalise
@@ -84,7 +85,11 @@ def routing(data: Path) -> None:
         report(f"{name}, routed open", (route(row["text"])[0] is Kind.OPEN or note(name, row["text"]) for row in rows), ">= 93 %")
     for field in ("question", "query"):
         asked = {row[field] for outputs in mathvista(data) for row in outputs.values()}
-        report(f"MathVista {field}, routed closed", (route(text)[0] is Kind.CLOSED or note(text) for text in sorted(asked)), ">= 92 %")
+        report(
+            f"MathVista {field}, routed closed",
+            (route(text)[0] is Kind.CLOSED or note(text) for text in sorted(asked)),
+            ">= 92 %",
+        )
 
 
 def mathvista(data: Path) -> list[dict[str, Row]]:
@@ -100,21 +105,31 @@ def extracted(row: Row) -> str | None:
     if row["question_type"] == "multi_choice":
         form = normalise(said, row["query"]) if said else None
         return form if form is not None and re.fullmatch("[A-J]", form) else None
-    return normalise(said, row["query"]) if re.fullmatch(r"-?[\d,]*\.?\d+%?", said) else None
+    return value(normalise(said, row["query"])) if re.fullmatch(r"-?[\d,]*\.?\d+%?", said) else None
+
+
+def value(form: str | None) -> str | None:
+    """A quantity without its unit, which extractions leave out."""
+    return re.sub(r"(?<=\d) [^\d\s]+$", "", form) if form else form
 
 
 def reading(data: Path) -> None:
     found: dict[str, list[bool]] = {"multi_choice": [], "free_form": []}
     merged: dict[str, list[bool]] = {"multi_choice": [], "free_form": []}
-    models = mathvista(data)
+    models, declined = mathvista(data), 0
     for key in models[0]:
         rows = [model[key] for model in models if key in model and model[key].get("response")]
-        known = [(row, form, normalise(row["response"], row["query"])) for row in rows if (form := extracted(row)) is not None]
+        known = [
+            (row, form, value(normalise(row["response"], row["query"]))) for row in rows if (form := extracted(row)) is not None
+        ]
+        declined += sum(ours in (None, CANNOT_TELL) for _, _, ours in known)
+        known = [one for one in known if one[2] not in (None, CANNOT_TELL)]
         for row, form, ours in known:
             found[row["question_type"]].append(ours == form or note(row["question_type"], form, ours, row["response"][-200:]))
         for (row, one, ours), (_, other, theirs) in combinations(known, 2):
             if one != other:
                 merged[row["question_type"]].append(ours is not None and ours == theirs)
+    print(f"MathVista: {declined:,} answers decline (GPT-4 extracts an A or a 0 all the same) and are left out")
     report("MathVista choices found", found["multi_choice"], ">= 90 %")
     report("MathVista numbers found", found["free_form"], ">= 88 %")
     report("MathVista false merges, choices", merged["multi_choice"], "<= 1.5 %")
@@ -124,7 +139,12 @@ def reading(data: Path) -> None:
 def voting(data: Path) -> None:
     """The answers of all models as if they were sampled from one."""
     models = mathvista(data)
-    for kind, rule in (("multi_choice", "typed"), ("free_form", "typed"), ("multi_choice", "any_sample"), ("free_form", "any_sample")):
+    for kind, rule in (
+        ("multi_choice", "typed"),
+        ("free_form", "typed"),
+        ("multi_choice", "any_sample"),
+        ("free_form", "any_sample"),
+    ):
         same, asked = [], 0
         for key, question in models[0].items():
             if question["question_type"] != kind:
@@ -143,15 +163,29 @@ def voting(data: Path) -> None:
 def letters(data: Path) -> None:
     for path in sorted((data / "MMMU" / "mmmu-pro" / "output").glob("gpt-4o*.jsonl")):
         rows = [(row, re.findall(r"Answer:\s*\W*([A-J])\b", str(row["response"]))) for row in lines(path)]
-        right = (normalise(row["response"]) == said[-1] or note(said[-1], normalise(row["response"]), row["response"][-120:]) for row, said in rows if said)
+        right = (
+            normalise(row["response"]) == said[-1] or note(said[-1], normalise(row["response"]), row["response"][-120:])
+            for row, said in rows
+            if said
+        )
         report(f"MMMU-Pro {path.stem}: the letter of the answer line", right)
 
 
 def explaining(data: Path) -> None:
-    pairs = [made for path in sorted((data / "DeFacto" / "data").glob("*.jsonl")) for row in lines(path) if (made := corrected(row))]
+    pairs = [
+        made for path in sorted((data / "DeFacto" / "data").glob("*.jsonl")) for row in lines(path) if (made := corrected(row))
+    ]
     following = [trace for _, trace in pairs[1:] + pairs[:1]]
-    report("DeFacto: the right explanation accepted", (names(trace, pair) or note(pair.evidence, trace) for pair, trace in pairs), ">= 75 %")
-    report("DeFacto: another pair's explanation accepted", (names(other, pair) for (pair, _), other in zip(pairs, following, strict=True)), "<= 1 %")
+    report(
+        "DeFacto: the right explanation accepted",
+        (names(trace, pair) or note(pair.evidence, trace) for pair, trace in pairs),
+        ">= 75 %",
+    )
+    report(
+        "DeFacto: another pair's explanation accepted",
+        (names(other, pair) for (pair, _), other in zip(pairs, following, strict=True)),
+        "<= 1 %",
+    )
     copied = (names(f"Response A: {pair.chosen}\nResponse B: {pair.rejected}", pair) for pair, _ in pairs)
     report("DeFacto: a trace that only repeats both accepted", copied)
 

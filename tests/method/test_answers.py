@@ -405,7 +405,6 @@ LONG = {
     "commas": "1,",
     "dashes": "-",
     "lines": "\n",
-    "sums": "= ",
     "brackets": "(",
     "boxed": "\\boxed{",
     "dollars": "$ ",

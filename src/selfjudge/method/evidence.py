@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import regex
 
-from ..types import Edit, Evidence, PreferencePair, Vote
+from ..types import Alteration, Edit, PreferencePair, Vote
 from .answers.numbers import in_digits
 from .answers.polarity import CANNOT_TELL, abstains, denies
 from .answers.quantities import currency
@@ -31,8 +31,9 @@ _BARE_LABEL = regex.compile(
     r"(?<![\w(])[AB](?=\s+(?:says|has|counts|claims|calls|reads|sees|is right|is wrong|gives|takes|speaks|picks|leaves|adds)\b)"
 )
 _LETTER = regex.compile(
-    r"\(([A-J])\)|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)|answers?(?: with| is)?|says|选项?|选择)\s*:?\s*([A-J])(?![\w'])|(?<![\w'])([C-HJ])(?![\w'])",
-    regex.I,
+    r"\(([A-J])\)|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)|answers?(?: with| is)?|says|选项?|选择)"
+    r"\s*:?\s*([A-J])(?![\w'])|(?<![\w'])([C-HJ])(?![\w'])",
+    regex.IGNORECASE,
 )
 _TOKEN = regex.compile(r"\p{Sc}|[+%°]|-(?=\s|$|[.,])|[\p{Han}]|(?:(?!\p{Han})[\p{L}\p{M}])+|\d[\d.,]*")
 _SENTENCE = regex.compile(r"(?<=[.!?。！？;])\s+|(?<=[。！？])|\n+")
@@ -53,7 +54,7 @@ def names(trace: str, pair: PreferencePair) -> bool:
     if pair.evidence is None:
         return False
     said = _said(trace, _languages(pair), _context(pair))
-    return any(all(_named(side, said) for side in sides) for sides in _sides(pair))
+    return any(all(_named(side, said) for side in sides) or _mostly(sides, said) for sides in _sides(pair))
 
 
 def signed(trace: str, pair: PreferencePair) -> bool:
@@ -76,14 +77,13 @@ def agrees(trace: str, pair: PreferencePair) -> bool | None:
             if len(sides) == 2 and told[0] != told[1]:
                 return told[0] != denies(sentence, languages)
             if len(sides) == 1 and told[0]:
-                return bool(_only_chosen(pair)) != denies(sentence, languages)
+                return _only_chosen(pair) != denies(sentence, languages)
     return None
 
 
 def _only_chosen(pair: PreferencePair) -> bool:
-    return not isinstance(pair.evidence, Vote) and any(
-        edit.before and not edit.after for edit in pair.evidence.edits if pair.evidence
-    )
+    """Whether the one side that there is stands in the chosen response."""
+    return isinstance(pair.evidence, Alteration) and any(edit.before and not edit.after for edit in pair.evidence.edits)
 
 
 _REPORTED = regex.compile(
@@ -106,14 +106,15 @@ def _sides(pair: PreferencePair) -> list[tuple[_Side, ...]]:
     languages = _languages(pair)
     if isinstance(pair.evidence, Vote):
         return [_answers(pair.evidence, options(pair.prompt.text), languages)]
-    edits = pair.evidence.edits if pair.evidence else ()
+    edits = pair.evidence.edits if pair.evidence is not None else ()
     return [sides for edit in edits if (sides := _edited(edit, languages))]
 
 
 def _edited(edit: Edit, languages: Languages) -> tuple[_Side, ...]:
     before, after = (_content(side, languages) for side in (edit.before, edit.after))
-    only = (_differing(before, after, languages), _differing(after, before, languages))
-    return tuple(_Side(stems) for stems in only if stems)
+    only = [stems for stems in (_differing(before, after, languages), _differing(after, before, languages)) if stems]
+    telling = [stems for stems in only if not _light(languages).issuperset(stems)]
+    return tuple(_Side(stems) for stems in telling or only)
 
 
 def _answers(vote: Vote, listed: dict[str, str], languages: Languages) -> tuple[_Side, ...]:
@@ -134,8 +135,13 @@ def _differing(mine: list[str], other: list[str], languages: Languages) -> tuple
 
 
 @lru_cache(64)
+def _light(languages: Languages) -> frozenset[str]:
+    return frozenset(stem(word, languages[0]) for word in words("light", languages))
+
+
+@lru_cache(64)
 def _idle(languages: Languages) -> frozenset[str]:
-    return frozenset(stem(w, languages[0]) for table in ("light", "preposition") for w in words(table, languages))
+    return _light(languages) | {stem(word, languages[0]) for word in words("preposition", languages)}
 
 
 @lru_cache(64)
@@ -226,6 +232,18 @@ def _named(side: _Side, said: _Said) -> bool:
     return found >= max(1, len(side.stems) // 2)
 
 
+_LONG = 4
+"""Differing words of a long edit, of which people quote one side and describe the other."""
+
+
+def _mostly(sides: tuple[_Side, ...], said: _Said) -> bool:
+    """Whether two thirds of one side of a long edit are named, and more than one word."""
+    if sum(len(side.stems) for side in sides) < _LONG or any(side.answer for side in sides):
+        return False
+    named = [(sum(word in said.stems for word in side.stems), len(side.stems)) for side in sides]
+    return any(found >= 2 and 3 * found >= 2 * size for found, size in named)
+
+
 def _takes(answer: str, said: _Said) -> bool:
     """Whether a sentence about the matter affirms it, or denies it."""
     about = [sentence for sentence in said.sentences if said.context & set(_content(sentence, said.languages))]
@@ -233,4 +251,4 @@ def _takes(answer: str, said: _Said) -> bool:
     return any(denied) if answer == "no" else bool(about)
 
 
-__all__ = ["Evidence", "agrees", "names", "signed"]
+__all__ = ["agrees", "names", "signed"]

@@ -14,8 +14,8 @@ import regex
 from ..types import Kind
 from .languages import Languages, language, phrases, table, words
 
-_EXAMINED = 3_000
-"""Characters of a long instruction that are examined: half of them its beginning, half its end."""
+_HEAD, _TAIL = 1_000, 2_500
+"""Characters of a long instruction that are examined: its beginning, and its end."""
 _LONGEST = 70
 """Words of a request that can still ask for one thing."""
 
@@ -26,13 +26,13 @@ _BLANK = regex.compile(r"_{2,}|(?<=[\w,:]\s{0,2})[(（]\s*_*\s*[)）]|\[\s*\]|\.
 _SENTENCE = regex.compile(r"(?<=[?？!！。])\s*|(?<=\.)\s+(?=[\p{L}¿])|\n+|[;；]\s*")
 _CLAUSE = regex.compile(r"[,，、:：(（]\s*|\s(?=(?:and|but|or|then)\s)")
 _QUOTED = regex.compile(r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|「[^」\n]{1,200}」|«[^»\n]{1,200}»")
-_PREPOSITION = r"(?:(?:in|on|at|for|from|of|to|by|with|under|during|until|since|into|auf|an|von|aus|bei|mit|zu|um|für|unter|de|d|à|dans|en|sur|pour|avec|a|con|para|por|di|da|su|per|op|van|met|voor|на|в|во|с|из|к|о|по|у|для|i|på|från|av|w|na|z|do)\s+)?"
 
 
 def examined(instruction: str) -> str:
     """The beginning and the end of an instruction, so that none takes long."""
-    half = _EXAMINED // 2
-    return (instruction if len(instruction) <= _EXAMINED else f"{instruction[:half]}\n{instruction[-half:]}").strip()
+    if len(instruction) > _HEAD + _TAIL:
+        instruction = f"{instruction[:_HEAD]}\n{instruction[-_TAIL:]}"
+    return instruction.strip()
 
 
 @lru_cache(1024)
@@ -91,11 +91,12 @@ def is_count(instruction: str) -> bool:
 def is_yes_no(instruction: str) -> bool:
     """Whether an instruction is a question that yes or no answers."""
     languages = languages_of(instruction)
-    asked = [request for request in _requests(examined(instruction)) if not _short_form(request, languages)]
+    asked = [request for request in _requests(examined(instruction)) if not short_form(request, languages)]
     return any(_kind_of(request, languages) == "yes_no" for request in asked[-2:])
 
 
-def _short_form(text: str, languages: Languages) -> bool:
+def short_form(text: str, languages: Languages) -> bool:
+    """Whether a sentence asks for a short form of answer."""
     return bool(_pattern("short_form", languages, r"(?:PHRASES)").search(text))
 
 
@@ -106,7 +107,7 @@ def route(instruction: str) -> tuple[Kind, str]:
     languages = languages_of(text)
     requests = _requests(_QUOTED.sub("“”", text))
     rules = [_kind_of(request, languages) for request in requests]
-    formed = [_short_form(request, languages) and rule != "open" for request, rule in zip(requests, rules, strict=True)]
+    formed = [short_form(request, languages) and rule != "open" for request, rule in zip(requests, rules, strict=True)]
     if any(formed):
         return Kind.CLOSED, "short_answer"
     if options(text) and not (rules and rules[0] == "open" and regex.search(r"^\s*A:", text, regex.MULTILINE)):
@@ -178,5 +179,6 @@ def _asks(clause: str, languages: Languages) -> bool:
     """Whether a clause begins with a word that asks for one thing or, in a script without word order for it, holds one."""
     if languages[0] in ("zh", "ja", "ko", "hi", "ar", "th"):
         return any(word in clause for word in words("asking", languages[:1]))
-    found = regex.match(rf"\W*{_PREPOSITION}(?:all\s+|exactly\s+)?([\w']+)", clause.casefold().replace("’", "'"))
+    before = "|".join(words("preposition", languages))
+    found = regex.match(rf"\W*(?:(?:{before})\s+)?(?:all\s+|exactly\s+)?([\w']+)", clause.casefold().replace("’", "'"))
     return bool(found) and found[1].replace("'s", "") in words("asking", languages) | {"whats"}

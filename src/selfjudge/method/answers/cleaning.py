@@ -14,6 +14,7 @@ HEAD, TAIL = 500, 1_500
 _THOUGHT = re.compile(r"</(?:think|thinking|thought|reasoning)>|◁/think▷", re.IGNORECASE)
 _THINKING = re.compile(r"<(?:think|thinking|thought|reasoning)>|◁think▷", re.IGNORECASE)
 _TOKENS = re.compile(r"</?s>|<\|[^|<>]{1,40}\|>|<(?:end_of_turn|eos|pad|unk|end_of_utterance)>|\[/?INST\]|<｜[^｜<>]{1,40}｜>")
+_RUNAWAY = re.compile(r"(?<=\S)\n+(?:Question|Hint|Human|USER|### ?(?:Human|User|Instruction))\s*:")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0f]")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile("(?<=\\d)(?=[¼½¾⅐-⅞])")
@@ -28,6 +29,7 @@ _SIGNS = {
     r"\,": " ", r"\;": " ", r"\!": "", r"\ ": " ", r"\quad": " ", r"\left": "", r"\right": "", r"\&": "&", r"\#": "#",
 }  # fmt: skip
 _SIGN = re.compile("|".join(re.escape(sign) + ("(?![a-zA-Z])" if sign[-1].isalpha() else "") for sign in _SIGNS))
+_COMMAND = re.compile(r"\\(?:mathrm|vec|mathbf|displaystyle|bullet|widehat|overline)(?![a-zA-Z])")
 _MATHS = re.compile(r"\\[()\[\]]|\$\$|\$(?=\S)([^$\n]{0,200}?\S)\$(?!\d)")
 _ONE_LETTER = re.compile(r"\$\s?(\w)\s?\$")
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|code|div|li|ul|ol|h[1-6]|sub|sup)\b[^<>]{0,100}>", re.IGNORECASE)
@@ -49,8 +51,8 @@ def examined(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """The answer as plain text."""
-    text = examined(spoken(text))
+    """The answer as plain text, up to where a model that does not stop asks itself the next question."""
+    text = examined(_RUNAWAY.split(spoken(text), maxsplit=1)[0])
     text = _INVISIBLE.sub("", _TOKENS.sub(" ", text))
     text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), _VULGAR.sub(" ", text))
     text = unicodedata.normalize("NFKC", text).translate(_DASHES)
@@ -65,6 +67,7 @@ def _typeset(text: str) -> str:
     text = _SIGN.sub(lambda found: _SIGNS[found[0]], text)
     for _ in range(3):
         text = _FRACTION.sub(lambda found: f"{found[1] or found[3]}/{found[2] or found[4]}", _WRAPPED.sub(r"\1", text))
+    text = _COMMAND.sub("", text.replace("~", " ")) if "\\" in text else text
     text = _BOXED.sub(r"\nAnswer: \1\n", text)
     return _MATHS.sub(lambda found: found[1] or " ", _ONE_LETTER.sub(r" \1 ", text))
 

@@ -11,20 +11,29 @@ from .question import Question
 
 _SOLE = regex.compile(r"\W*(?:option|choice|answer)?\W*([A-J])\W*", regex.IGNORECASE)
 _LEADING = regex.compile(
-    r"\W{0,3}(?:(?:option|choice|letter)\s+)?(?:\(([A-Ja-j])\)|([A-Ja-j])[).:\]、．]|([A-J])\s*(?=[,(（–—=-]|\s(?:because|as|since|is|for|due|and not)\b|\n|$))",
+    r"\W{0,3}(?:(?:option|choice|letter)\s+)?(?:\(([A-Ja-j])\)|([A-Ja-j])[).:\]、．]"
+    r"|([A-J])\s*(?=[,(（–—=-]|\s(?:because|as|since|is|for|due|and not)\b|\n|$))",
     regex.IGNORECASE,
 )
+_WORD = (
+    "option|choice|answer|letter|alternative|选项|答案|应?选择?|正解|选的是|opción|opção|opzione|antwort|réponse|respuesta|вариант"
+    "|ответ|optie|विकल्प|الخيار|보기"
+)
+_JOINT = r"is|would be|must be|should be|to \w+ \w+|to choose is|es|est|ist|é|è|являет?ся"
+_CHOOSE = (
+    r"choose|chose|pick|picked|select|selected|selecting|go with|going with|opt for|say|mark|wähle|choisis|elijo|escolho|scelgo"
+)
 _NAMED = regex.compile(
-    r"(?:option|choice|answer|letter|alternative|选项|答案|应?选择?|正解|选的是|opción|opção|opzione|option|antwort|réponse|respuesta|вариант|ответ|optie|विकल्प|الخيار|보기)"
-    r"(?:\s+(?:is|would be|must be|should be|to \w+ \w+|to choose is|es|est|ist|é|è|являет?ся))?\s*[:：]?\s*(?:是|为|は)?\s*(?:option\s+)?[(（'\"\[]?([A-J])(?![\w'])"
-    r"|\b(?:choose|chose|pick|picked|select|selected|selecting|go with|going with|opt for|say|mark|wähle|choisis|elijo|escolho|scelgo)\s+(?:option\s+|answer\s+|for\s+)?\(?([A-J])(?!\w)(?!\s+[a-z])"
+    rf"(?:{_WORD})(?:\s+(?:{_JOINT}))?\s*[:：]?\s*(?:是|为|は)?\s*(?:option\s+)?[(（'\"\[]?([A-J])(?![\w'])"
+    rf"|\b(?:{_CHOOSE})\s+(?:option\s+|answer\s+|for\s+)?\(?([A-J])(?!\w)(?!\s+[a-z])"
     r"|(?<!\w)\(?([A-J])\)?\s+(?:is|would be|seems|must be|should be)\s+(?:the\s+)?(?:correct|right|best|answer|most|true|it\b)"
     r"|(?<!\w)(?:is|be|therefore|thus|hence|so|:|=)\s*[,:]?\s*\(?([A-J])\)?\s*[.!]?\s*(?:$|\n)"
     r"|\(([A-J])\)",
     regex.IGNORECASE,
 )
 _NEGATED = regex.compile(
-    r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)(?=\s*(?:,|but|$|\.|;|rather|sondern))"
+    r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
+    r"(?=\s*(?:,|but|$|\.|;|rather|sondern))"
 )
 _STANDING = regex.compile(r"(?<![\w'])([B-HJ]|A(?!\s+[a-z])|I(?!\s+[a-z']|'))(?![\w'])")
 
@@ -42,9 +51,14 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
         chosen = named[-1]
     if chosen is None:
         chosen = _mentioned(last, listed) or _mentioned(text, listed)
-    if chosen is None and len({*(standing := _STANDING.findall(last))}) >= 1 and standing[-1] in listed:
+    if chosen is None and (standing := _STANDING.findall(last)) and standing[-1] in listed:
         chosen = standing[-1]
     return chosen
+
+
+def names_letter(text: str, listed: dict[str, str]) -> bool:
+    """Whether a text names an option as its answer, by the letter."""
+    return any(_written(found) and _known(found, listed) for found in _NAMED.finditer(text)) or bool(_LEADING.match(text))
 
 
 def _written(found: regex.Match[str]) -> bool:

@@ -36,15 +36,13 @@ def parse(digits: str, languages: Languages = ("en",)) -> Fraction | None:
     """The value of a number in digits with its separators; None for what is a name made of digits."""
     plain = regex.sub(r"[\u00a0\u202f' ]", "", digits)
     comma_decimals = languages[0] in _COMMA_DECIMALS
-    for mark, other, decimal in ((",", ".", comma_decimals), (".", ",", not comma_decimals)):
-        if mark in plain and other in plain:
-            mark, other = sorted((mark, other), key=plain.rindex)
-            plain = plain.replace(mark, "").replace(other, ".")
-        elif mark in plain:
-            groups = regex.fullmatch(rf"[1-9]\d{{0,2}}(?:\{mark}\d{{2,3}})*\{mark}\d{{3}}", plain)
-            thousands = bool(groups) and (plain.count(mark) > 1 or not decimal)
-            plain = plain.replace(mark, "" if thousands else ".")
-            break
+    marks = sorted((mark for mark in ",." if mark in plain), key=plain.rindex)
+    if len(marks) == 2:
+        plain = plain.replace(marks[0], "").replace(marks[1], ".")
+    elif marks:
+        groups = regex.fullmatch(rf"[1-9]\d{{0,2}}(?:\{marks[0]}\d{{2,3}})*\{marks[0]}\d{{3}}", plain)
+        thousands = groups and (plain.count(marks[0]) > 1 or (marks[0] == ".") is comma_decimals)
+        plain = plain.replace(marks[0], "" if thousands else ".")
     if plain.count(".") > 1 or regex.match(r"0\d", plain):
         return None
     return Fraction(plain)

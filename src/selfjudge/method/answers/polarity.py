@@ -52,9 +52,15 @@ def denies(sentence: str, languages: Languages) -> bool:
 
 
 _UNDECIDED = regex.compile(
-    r"(?:can ?not|can't|could not|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient)",
+    r"can ?not|can't|could not|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)"
+    r"|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient",
     regex.IGNORECASE,
 )
+
+
+def undecided(sentence: str, languages: Languages) -> bool:
+    """Whether a sentence says that it cannot be told, rather than that something is not so."""
+    return _UNDECIDED.search(sentence) is not None and abstains(sentence, languages)
 
 
 def polarity(sentences: list[str], question: Question) -> str | None:
@@ -63,11 +69,18 @@ def polarity(sentences: list[str], question: Question) -> str | None:
         if (said := said_first(sentence, question.languages, asked=True)) is not None:
             return said
     for sentence in sentences:
-        if _UNDECIDED.search(sentence) and abstains(sentence, question.languages):
+        if undecided(sentence, question.languages):
             return CANNOT_TELL
         if _about(sentence, question):
             return "no" if denies(sentence, question.languages) else "yes"
     return CANNOT_TELL if any(abstains(sentence, question.languages) for sentence in sentences) else None
+
+
+_THERE = regex.compile(
+    r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
+    regex.IGNORECASE,
+)
+_PRONOUN = regex.compile(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", regex.IGNORECASE)
 
 
 def _about(sentence: str, question: Question) -> bool:
@@ -76,14 +89,10 @@ def _about(sentence: str, question: Question) -> bool:
     missing = [one for one in question.content if one not in said]
     if not question.content:
         return False
-    there = regex.match(
-        r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
-        sentence,
-        regex.I,
-    )
+    there = _THERE.match(sentence)
     if there and question.content[0] in said:
         return True
     if denies(sentence, question.languages) and question.content[0] in said and len(missing) < len(question.content):
         return True
-    pronoun = regex.search(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", sentence, regex.I)
+    pronoun = _PRONOUN.search(sentence)
     return not missing or (pronoun is not None and missing == [question.content[0]])

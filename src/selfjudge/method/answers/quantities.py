@@ -173,8 +173,10 @@ _CLOCK = regex.compile(
     rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I
 )
 _SAID_CLOCK = regex.compile(
-    r"(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
-    r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})(?:\s*o'?clock)?",
+    r"(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?"
+    r"(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
+    r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})"
+    r"(?:\s*o'?clock)?",
     regex.IGNORECASE,
 )
 _RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})\s*{_TO}\s*(?P<high>{NUMERAL.pattern})", regex.I)
@@ -214,7 +216,7 @@ def _folded(text: str) -> str:
 def _months(languages: Languages) -> dict[str, int]:
     from babel import Locale
 
-    known = {}
+    known: dict[str, int] = {}
     for code in languages:
         names = Locale(code).months
         for context in ("format", "stand-alone"):

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import regex
 
-from ..kinds import examined, is_count, is_yes_no, languages_of, options
+from ..kinds import examined, is_count, is_yes_no, languages_of, options, short_form
 from ..languages import Languages, phrases, stem, tokens, words
+from .numbers import in_digits
 from .quantities import unit_of
 
 _SHARE = regex.compile(
@@ -23,6 +24,15 @@ _TIME = regex.compile(
     r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة",
     regex.I,
 )
+_QUESTION = regex.compile(
+    r"(?:^|\n)\s*(?:Question|Q|Frage|Pregunta|Pergunta|Domanda|Вопрос|问题|問題|질문|प्रश्न|السؤال)\s*[:：]", regex.I
+)
+_NUMERIC = regex.compile(
+    r"requiring an? (?:integer|float|decimal)|answer (?:is|as) an? (?:integer|decimal|number)|(?:integer|number|digits?) only",
+    regex.I,
+)
+_FRAME = regex.compile(r"\W*(?:choices|options|answers?|solution|alternatives)?\W*\(?A?\)?\W*", regex.I)
+_HINT = regex.compile(r"\n+|(?<=[.?!。？！])\s+")
 _ORDERED = regex.compile(
     r"\b(?:order|left to right|right to left|top to bottom|first to last|sequence|rank|clockwise)\b", regex.I
 )
@@ -37,6 +47,8 @@ class Question:
     yes_no: bool
     count: bool
     quantity: bool
+    numbers: frozenset[str]
+    """Numbers that it holds itself, which an answer may repeat."""
     share: bool
     ordered: bool
     money: bool
@@ -61,7 +73,7 @@ def asked(instruction: str) -> Question:
     """What an instruction asks for, by its wording."""
     text, languages = examined(instruction), languages_of(instruction)
     listed = tuple(options(instruction).items())
-    question = text.partition(listed[0][1])[0] if listed else text
+    question = _asking(text.partition(listed[0][1])[0] if listed else text, languages)
     said = [stem(word, languages[0]) for word in tokens(question)]
     alternatives = _alternatives(languages).findall(question)
     offered = {stem(w, languages[0]) for pair in alternatives for one in pair for w in tokens(one)}
@@ -73,7 +85,8 @@ def asked(instruction: str) -> Question:
         options=listed,
         yes_no=is_yes_no(question) and not alternatives,
         count=is_count(question),
-        quantity=is_count(question) or bool(_wants_quantity(languages).search(question)),
+        quantity=is_count(question) or bool(_wants_quantity(languages).search(question)) or bool(_NUMERIC.search(text)),
+        numbers=frozenset(regex.findall(r"\d+(?:\.\d+)?", in_digits(question, languages, ambiguous=False))),
         share=bool(_SHARE.search(question)),
         money=bool(_MONEY.search(question)),
         time=bool(_TIME.search(question)),
@@ -89,6 +102,13 @@ def _alternatives(languages: Languages) -> regex.Pattern[str]:
     """Two things between which a question lets choose, up to two words each."""
     joint = phrases("or", languages)
     return regex.compile(rf"(?<!\S)([\w'-]+(?: [\w'-]+)?),? (?:{joint}) (?:an? |the )?([\w'-]+(?: [\w'-]+)?)", regex.IGNORECASE)
+
+
+def _asking(text: str, languages: Languages) -> str:
+    """The question of an instruction: what stands behind the last `Question:`, without hints and wishes for a form of answer."""
+    said = _QUESTION.split(text)[-1]
+    kept = [part for part in _HINT.split(said) if not short_form(part, languages) and not _FRAME.fullmatch(part)]
+    return "\n".join(part for part in kept if part.strip()) or said
 
 
 @lru_cache(64)

@@ -6,17 +6,17 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import language, phrases, words
+from ..languages import Languages, language, phrases, words
 from .cleaning import clean
-from .letters import letter
+from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
 from .phrases import form, stripped
-from .polarity import CANNOT_TELL, abstains, polarity, said_first
+from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
 from .quantities import dates, quantity, times, with_bounds
 from .question import Question, asked
 from .sentences import answer_line, clause, sentences, telling, without_courtesies
 
-_LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\)\s.*|([A-J])\s*\([^()]*\)")
+_LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\).*|([A-J])\s*\([^()]*\)")
 
 
 def normalise(answer: str, instruction: str = "") -> str | None:
@@ -61,11 +61,10 @@ def _read(said: str, parts: list[str], question: Question) -> str | None:
 
 def _option(said: str, parts: list[str], question: Question) -> str | None:
     whole = {option.casefold().strip(" ."): one for one, option in question.options}
+    if any(undecided(part, question.languages) for part in parts) and not names_letter(said, dict(question.options)):
+        return CANNOT_TELL
     if {"yes", "no"} <= whole.keys() and (answer := polarity(parts, question)) in whole:
         return whole[answer]
-    if abstains(parts[0], question.languages) and len(parts) == 1 and not regex.search(r"\([A-J]\)", said):
-        chosen = letter(said, question, parts[-1], lambda text: None)
-        return chosen or CANNOT_TELL
     chosen = letter(said, question, parts[-1], lambda text: _phrase(text, question))
     return chosen or letter(parts[0], question, parts[0], lambda text: _phrase(text, question))
 
@@ -119,41 +118,61 @@ def _number(parts: list[str], question: Question) -> str | None:
     digits = [in_digits(part, question.languages, ambiguous=True) for part in parts]
     if question.count and _none(parts[0], question):
         return "0"
+    total = _total(question.languages)
     for text in reversed(digits):
-        if "=" in text and (number := _single(text.rpartition("=")[2], question, first=True)):
-            return number
-    total = regex.compile(rf"(?<!\w)(?:{phrases('total', question.languages)})(?!\w(?<!\p{{Han}}))", regex.IGNORECASE)
-    for text in reversed(digits):
-        if total.search(text) and (number := _single(text, question, first=False)):
-            return number
+        if total.search(text) and (numbers := _numbers(text, question)):
+            return _sole(text, question) or numbers[-1]
+        if "=" in text and (numbers := _numbers(text.rpartition("=")[2], question)):
+            return numbers[0]
     numbered = [text for text in digits if NUMERAL.search(text)]
     if not numbered:
         return None
-    return _single(telling(numbered, question), question, first=False, sole=True)
+    for text in (telling(numbered, question), numbered[-1], numbered[0]):
+        if (number := _sole(text, question)) is not None:
+            return number
+    return None
+
+
+@lru_cache(64)
+def _total(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(rf"(?<!\w)(?:{phrases('total', languages)})(?!\w(?<!\p{{Han}}))", regex.IGNORECASE)
+
+
+def _sole(text: str, question: Question) -> str | None:
+    """The only number of a sentence that the question does not hold itself, or the only one behind its verb."""
+    found = [one for one in _numbers(text, question) if one not in question.numbers] or _numbers(text, question)
+    if len({*found}) > 1:
+        found = _numbers(_VERB.split(text)[-1], question)
+    return found[0] if len({*found}) == 1 else None
+
+
+_NONE = regex.compile(
+    r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有|いません|ありません|없습니다|нет)"
+    r"(?!\w(?<!\p{Han}))",
+    regex.IGNORECASE,
+)
 
 
 def _none(sentence: str, question: Question) -> bool:
     """Whether a sentence denies that there is any."""
-    return regex.search(
-        r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有|いません|ありません|없습니다|нет)(?!\w(?<!\p{Han}))",
-        sentence,
-        regex.I,
-    ) is not None and not regex.search(r"\d", in_digits(sentence, question.languages, ambiguous=False))
+    if not _NONE.search(sentence):
+        return False
+    return not regex.search(r"\d", in_digits(sentence, question.languages, ambiguous=False))
 
 
 _NUMBER_WITH_UNIT = regex.compile(
-    rf"(?:[<>≤≥]\s*+)?(?:(?<![\d\p{{L}}])-\s?)?\p{{Sc}}?\s?{NUMERAL.pattern}(?:\s*(?:/|to|-|–)\s*{NUMERAL.pattern})?\s*(?:[°%]\s?[CF]?\b|\p{{Sc}}|[\p{{L}}^/\d]+)?"
+    rf"(?:[<>≤≥]\s*+)?(?:(?<![\d\p{{L}}])-\s?)?\p{{Sc}}?\s?{NUMERAL.pattern}(?:\s*(?:/|to|-|–)\s*{NUMERAL.pattern})?"
+    r"\s*(?:[°%]\s?[CF]?\b|\p{Sc}|(?!in\b)[\p{L}^/\d]+)?"
 )
 
 
-def _single(text: str, question: Question, *, first: bool, sole: bool = False) -> str | None:
-    """The first or the last number of a text, with its unit; None when `sole` asks for one and there are others."""
-    found = [
-        read for match in _NUMBER_WITH_UNIT.finditer(with_bounds(text)) if (read := _with_unit(match[0], question)) is not None
-    ]
-    if not found or (sole and len({*found}) > 1):
-        return None
-    return found[0] if first else found[-1]
+_VERB = regex.compile(r"\s(?:is|are|was|were|equals?|makes?|be|ist|sind|est|sont|es|son|é|são|è|sono|zijn)\s|[=:≈]")
+
+
+def _numbers(text: str, question: Question) -> list[str]:
+    """The numbers of a text, with their units."""
+    found = _NUMBER_WITH_UNIT.finditer(with_bounds(text))
+    return [read for match in found if (read := _with_unit(match[0], question)) is not None]
 
 
 def _with_unit(text: str, question: Question) -> str | None:

@@ -75,8 +75,15 @@ def without_courtesies(parts: list[str], languages: Languages) -> list[str]:
 @lru_cache(64)
 def _answer_line(languages: Languages) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
     word, joint = phrases("answer", languages), phrases("answer_is", languages)
-    line = rf"(?:^|(?<=[.!?。]\s)|(?<=[。]))[^\w\n]{{0,6}}(?:[\p{{L}}']+,? ){{0,4}}?(?:{word})\s*(?:(?:{joint})\s*)?[:：=]\s*+(?:is\s)?(\S[^\n]*)"
-    prose = rf"(?<!\p{{L}}(?<![\p{{Han}}]))(?:{word})(?: to (?:the|this|your) question)?(?: here| then)?\s*(?:{joint})(?!\p{{L}}(?<![\p{{Han}}]))\s*[:：]?\s*+(?:that )?(\S[^\n]*)"
+    whole = r"(?!\p{L}(?<![\p{Han}]))"
+    line = (
+        rf"(?:^|(?<=[.!?。]\s)|(?<=[。]))[^\w\n]{{0,6}}(?:[\p{{L}}']+,? ){{0,4}}?(?:{word})\s*(?:(?:{joint})\s*)?"
+        r"[:：=]\s*+(?:is\s)?(\S[^\n]*)"
+    )
+    prose = (
+        rf"(?<!\p{{L}}(?<![\p{{Han}}]))(?:{word})(?: to (?:the|this|your) question)?(?: here| then)?\s*(?:{joint}){whole}"
+        r"\s*[:：]?\s*+(?:that )?(\S[^\n]*)"
+    )
     return regex.compile(line, regex.IGNORECASE | regex.MULTILINE), regex.compile(prose, regex.IGNORECASE)
 
 
@@ -84,7 +91,7 @@ def answer_line(text: str, languages: Languages) -> str | None:
     """What stands behind the last `Answer:` or, where there is none, behind the last `the answer is`, to the end of its line."""
     line, prose = _answer_line(languages)
     if found := line.findall(text):
-        return found[-1].strip()
+        return answer_line(found[-1], languages) or str(found[-1].strip())
     told = without_courtesies(sentences(text), languages)
     said = [sentences(rest)[0] for part in told for rest in prose.findall(part) if sentences(rest)]
     return said[-1] if said and not regex.match(r"(?:not|no longer|unlikely)\b", said[-1], regex.I) else None
