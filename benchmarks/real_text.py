@@ -8,7 +8,8 @@ DIR holds clones of public repositories under the names on the left, at the comm
     DeFacto     github.com/microsoft/DeFacto      a7e70a2   data/: people's corrections of summaries, with explanations
 
 Nothing of it is shipped. Prints shares with their 95 % Wilson intervals and numbers of items. The extraction is GPT-4's, whose
-own errors count as ours. Of DeFacto only items are used whose id has an even SHA-256; the others are for checking.
+own errors count as ours, unless what it extracts does not stand in the response at all. Of DeFacto only items are used whose
+id has an even SHA-256; the others are for checking.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 from selfjudge.method.alteration import locate
 from selfjudge.method.answers import CANNOT_TELL
 from selfjudge.method.evidence import names
-from selfjudge.method.kinds import route
+from selfjudge.method.kinds import options, route
 from selfjudge.method.voting import Elected, Election, elect, normalise
 from selfjudge.types import Alteration, Kind, PreferencePair, Prompt
 
@@ -100,12 +101,15 @@ def mathvista(data: Path) -> list[dict[str, Row]]:
 
 
 def extracted(row: Row) -> str | None:
-    """GPT-4's extraction in our form, where it is an answer at all."""
-    said = str(row.get("extraction") or "").strip()
+    """GPT-4's extraction in our form; None where it is no answer, or a guess that does not stand in the response."""
+    said, response = str(row.get("extraction") or "").strip(), row["response"].casefold()
+    form = normalise(said, row["query"]) if said else None
     if row["question_type"] == "multi_choice":
-        form = normalise(said, row["query"]) if said else None
-        return form if form is not None and re.fullmatch("[A-J]", form) else None
-    return value(normalise(said, row["query"])) if re.fullmatch(r"-?[\d,]*\.?\d+%?", said) else None
+        option = options(row["query"]).get(form or "", "").casefold()
+        stands = option in ("yes", "no") or option in response or re.search(rf"\b{re.escape(form or '')}\b", response, re.IGNORECASE)
+        return form if option and stands else None
+    stands = re.fullmatch(r"-?[\d,]*\.?\d+%?", said) and said.strip("-%") in response
+    return value(form) if stands else None
 
 
 def value(form: str | None) -> str | None:

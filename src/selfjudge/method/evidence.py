@@ -31,7 +31,8 @@ _BARE_LABEL = regex.compile(
     r"(?<![\w(])[AB](?=\s+(?:says|has|counts|claims|calls|reads|sees|is right|is wrong|gives|takes|speaks|picks|leaves|adds)\b)"
 )
 _LETTER = regex.compile(
-    r"\(([A-J])\)|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)|answers?(?: with| is)?|says|选项?|选择)"
+    r"\(([A-J])\)|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)"
+    r"|answers?(?: with| is)?|says|选项?|选择)"
     r"\s*:?\s*([A-J])(?![\w'])|(?<![\w'])([C-HJ])(?![\w'])",
     regex.IGNORECASE,
 )

@@ -16,6 +16,8 @@ from .languages import Languages, language, phrases, table, words
 
 _HEAD, _TAIL = 1_000, 2_500
 """Characters of a long instruction that are examined: its beginning, and its end."""
+_MOST = 10
+"""Sentences that are examined at each end."""
 _LONGEST = 70
 """Words of a request that can still ask for one thing."""
 
@@ -123,11 +125,10 @@ def route(instruction: str) -> tuple[Kind, str]:
 
 
 def _requests(text: str) -> list[str]:
-    """The sentences of an instruction, without courtesies."""
-    bare = (
-        _courtesy("after", r"(?<![,.!\s])[,.!\s]*+(?:PHRASES)\W*+$").sub("", sentence.strip())
-        for sentence in _SENTENCE.split(text)
-    )
+    """The sentences of an instruction, without courtesies; of very many the first and the last."""
+    parts = [part.strip() for part in _SENTENCE.split(text) if part.strip()]
+    parts = parts if len(parts) <= 2 * _MOST else parts[:_MOST] + parts[-_MOST:]
+    bare = (_courtesy("after", r"(?<![,.!\s])[,.!\s]*+(?:PHRASES)\W*+$").sub("", part) for part in parts)
     return [sentence for sentence in bare if regex.search(r"\w", sentence)]
 
 
@@ -181,4 +182,4 @@ def _asks(clause: str, languages: Languages) -> bool:
         return any(word in clause for word in words("asking", languages[:1]))
     before = "|".join(words("preposition", languages))
     found = regex.match(rf"\W*(?:(?:{before})\s+)?(?:all\s+|exactly\s+)?([\w']+)", clause.casefold().replace("’", "'"))
-    return bool(found) and found[1].replace("'s", "") in words("asking", languages) | {"whats"}
+    return found is not None and found[1].replace("'s", "") in words("asking", languages) | {"whats"}

@@ -33,6 +33,7 @@ def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
         "prompts": {
             "total": prompts.manifest.rows,
             **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
+            "rules": dict(sorted(Counter(prompts.column("kind_rule")).items())),
             "refused": {entry["reason"]: entry["count"] for entry in sorted(why, key=lambda entry: entry["reason"])},
         },
         "refused": why,

@@ -44,11 +44,13 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
     if (found := _SOLE.fullmatch(text)) and found[1].upper() in listed:
         return found[1].upper()
     text = _NEGATED.sub(" ", text)
-    chosen = _as_text(text, listed, form)
-    if chosen is None and (found := _LEADING.match(text)):
-        chosen = _known(found, listed)
+    leading = _LEADING.match(text)
+    chosen = _known(leading, listed) if leading and (leading[1] or leading[2]) else None
     if chosen is None and (named := [_known(found, listed) for found in _NAMED.finditer(text) if _written(found)]):
         chosen = named[-1]
+    chosen = chosen or _as_text(text, listed, form)
+    if chosen is None and leading:
+        chosen = _known(leading, listed)
     if chosen is None:
         chosen = _mentioned(last, listed) or _mentioned(text, listed)
     if chosen is None and (standing := _STANDING.findall(last)) and standing[-1] in listed:
@@ -89,7 +91,7 @@ def _plain(text: str) -> str:
 
 
 def _mentioned(text: str, listed: dict[str, str]) -> str | None:
-    """The letter of the only option whose text stands in a text; an option inside a longer one that stands there does not count."""
+    """The letter of the only option whose text stands in a text, not counting one inside a longer one that stands there."""
     said = f" {_plain(text)} "
     standing = {letter: f" {_plain(option)} " for letter, option in listed.items() if _plain(option)}
     standing = {letter: option for letter, option in standing.items() if option in said}

@@ -52,7 +52,7 @@ def denies(sentence: str, languages: Languages) -> bool:
 
 
 _UNDECIDED = regex.compile(
-    r"can ?not|can't|could not|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)"
+    r"can ?not|can't|could not|not have enough|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)"
     r"|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient",
     regex.IGNORECASE,
 )
@@ -65,6 +65,7 @@ def undecided(sentence: str, languages: Languages) -> bool:
 
 def polarity(sentences: list[str], question: Question) -> str | None:
     """Whether an answer in sentences affirms or denies what was asked; None when it speaks of something else."""
+    sentences = [sentence for sentence in sentences if not sentence.endswith(("?", "？"))]
     for sentence in sentences:
         if (said := said_first(sentence, question.languages, asked=True)) is not None:
             return said
@@ -84,7 +85,7 @@ _PRONOUN = regex.compile(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|i
 
 
 def _about(sentence: str, question: Question) -> bool:
-    """Whether a sentence takes up all that the question says, its subject possibly as a pronoun; or that there is its first thing."""
+    """Whether a sentence takes up what the question says, its subject possibly as a pronoun, or that there is its first thing."""
     said = {question.stem(word) for word in tokens(sentence)}
     missing = [one for one in question.content if one not in said]
     if not question.content:

@@ -118,7 +118,8 @@ _UNITS = [
     "volume-teaspoon",
 ]
 _FURTHER = {
-    "percent": "%", "m": "meter", "mm^2": "square-millimeter", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
+    "percent": "%", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
+    "m": "meter", "mm^2": "square-millimeter",
     "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram", "gms": "gram", "gm": "gram",
     "hr": "hour", "hrs": "hour", "h": "hour", "sec": "second", "secs": "second", "s": "second", "min": "minute", "mins": "minute",
     "ml": "milliliter", "l": "liter", "yrs": "year", "yr": "year", "lbs": "pound", "km/h": "kilometer-per-hour",
@@ -165,7 +166,7 @@ _BOUNDS = {
     ">": r">|more than|over|above|greater than|mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
     "<": r"<|less than|fewer than|under|below|weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
     "≥": r"≥|>=|at least|minimum of|mindestens|au moins|al menos|pelo menos|almeno|minstens|не менее|至少",
-    "≤": r"≤|<=|at most|up to|no more than|maximum of|höchstens|au plus|como máximo|no máximo|al massimo|hoogstens|не более|至多|最多",
+    "≤": r"≤|<=|at most|up to|maximum of|höchstens|au plus|como máximo|no máximo|al massimo|hoogstens|не более|至多|最多",
 }
 _BOUND = {sign: regex.compile(rf"(?<!\p{{L}})(?:{form})\s*(?=[\d.,$€£¥₹-])", regex.IGNORECASE) for sign, form in _BOUNDS.items()}
 _AMPM = r"(?:\s*([ap])\.?\s?m\b\.?)"
@@ -228,7 +229,8 @@ def _months(languages: Languages) -> dict[str, int]:
 @lru_cache(64)
 def _date(languages: Languages) -> regex.Pattern[str]:
     month = "|".join(sorted(map(regex.escape, _months(languages)), key=len, reverse=True))
-    day, year = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|ª|\.)?", r"(?:\s*,?\s*(?:of |de |del )?(?P<year>\d{4}))?"
+    day = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|ª|\.)?"
+    year = r"(?:\s*,?\s*(?:of |de |del )?(?P<year>\d{4}))?"
     return regex.compile(
         rf"(?:the )?{day}\s*(?:of |de |do )?(?P<month>{month})\.?{year}|(?P<month>{month})\.?\s*{day}{year}"
         rf"|(?P<month>{month})\.?,?\s+(?:of |de )?(?P<year>\d{{4}})"

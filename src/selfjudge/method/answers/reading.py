@@ -147,7 +147,8 @@ def _sole(text: str, question: Question) -> str | None:
 
 
 _NONE = regex.compile(
-    r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有|いません|ありません|없습니다|нет)"
+    r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有"
+    r"|いません|ありません|없습니다|нет)"
     r"(?!\w(?<!\p{Han}))",
     regex.IGNORECASE,
 )

@@ -12,8 +12,7 @@ from .question import Question
 _END = regex.compile(r"\n+|[。！？।؟](?=.)|[.!?][\"')\]]*(?=\s)(?!\s*$)")
 _MOST, _LONGEST = 10, 400
 """Sentences that are examined at each end of an answer, and characters of a sentence, half of them at each end."""
-_LAST_WORD = regex.compile(r"([\p{L}\p{M}.]+)$")
-_OPTION_BEFORE = regex.compile(r"(?:option|choice|answer|is|letter)\W+\w$", regex.IGNORECASE)
+_BEFORE_OPTION = ("option", "choice", "answer", "is", "letter")
 _BULLET = regex.compile(r"^[ \t]*(?:[-•·–]|\d{1,2}[.)])[ \t]+(?=\S)(.*)$", regex.MULTILINE)
 
 
@@ -47,11 +46,12 @@ def _joined_list(text: str) -> str:
 
 def _abbreviated(before: str, following: str) -> bool:
     """Whether a full stop behind these words, before this character, ends an abbreviation or an initial only."""
-    found = _LAST_WORD.search(before)
-    word = found[1] if found else ""
+    *earlier, word = before.split() or [""]
+    word = word.lstrip("\"'([«“")
     named, numbered = following.isupper() or before.islower(), following.isdigit()
     if len(word) == 1 and following.isalnum():
-        return (word.isupper() or before.islower()) and not _OPTION_BEFORE.search(before)
+        option = bool(earlier) and earlier[-1].strip(":,(").casefold() in _BEFORE_OPTION
+        return (word.isupper() or before.islower()) and not option
     if "." in word:
         return following.isalpha()
     listed = word.casefold()
