@@ -106,7 +106,9 @@ def extracted(row: Row) -> str | None:
     form = normalise(said, row["query"]) if said else None
     if row["question_type"] == "multi_choice":
         option = options(row["query"]).get(form or "", "").casefold()
-        stands = option in ("yes", "no") or option in response or re.search(rf"\b{re.escape(form or '')}\b", response, re.IGNORECASE)
+        stands = (
+            option in ("yes", "no") or option in response or re.search(rf"\b{re.escape(form or '')}\b", response, re.IGNORECASE)
+        )
         return form if option and stands else None
     stands = re.fullmatch(r"-?[\d,]*\.?\d+%?", said) and said.strip("-%") in response
     return value(form) if stands else None

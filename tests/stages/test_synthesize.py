@@ -135,3 +135,21 @@ def test_only_what_a_response_offers_is_asked_for(tmp_path: Path):
 
     table, _ = sampled(tmp_path, Plain())
     assert {row["instruction"] for row in table.rows() if row["role"] == "alteration"} == {"identity"}
+
+
+class Listener(Window):
+    """Notes the texts that it was asked for."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            self.asked.append("".join(block for block in request.messages[0].content if isinstance(block, str)))
+            yield answer(request)
+
+
+def test_closed_prompts_ask_for_an_answer_line_and_the_bare_question_is_available(tmp_path: Path):
+    engine = Listener()
+    sampled(tmp_path, engine)
+    assert sum("Answer: (the answer)" in text for text in engine.asked) == 3 * 4
+
+    bare = Synthesis.model_validate({"closed": {"template": "{images}\n{question}"}})
+    assert bare.closed.template == "{images}\n{question}"

@@ -88,6 +88,11 @@ DROPPED = {
         "All sampled answers are the same, so there is none to reject.",
         "Usual for easy prompts; raise `synthesis.closed.sampling.temperature` or `samples` for more pairs.",
     ),
+    "small_lead": ("The majority leads by fewer votes than needed.", "Lower `synthesis.closed.lead`, or raise `samples`."),
+    "no_alternative_of_its_type": (
+        "No other sampled answer is of the majority's type (letter, number, yes or no, phrase), so form alone would tell them apart.",
+        "`synthesis.closed.alternative: any_sample` takes any other answer.",
+    ),
     "unread_verdict": (
         "In one order no reply of the judge holds a verdict.",
         "Look at `judgments.parquet`; raise `judging.sampling.max_tokens` if they were cut off.",
