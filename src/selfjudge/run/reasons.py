@@ -90,7 +90,7 @@ DROPPED = {
     ),
     "small_lead": ("The majority leads by fewer votes than needed.", "Lower `synthesis.closed.lead`, or raise `samples`."),
     "no_alternative_of_its_type": (
-        "No other sampled answer is of the majority's type (letter, number, yes or no, phrase), so form alone would tell them apart.",
+        "No other sampled answer is of the majority's type (letter, number, yes or no, phrase): form alone would tell.",
         "`synthesis.closed.alternative: any_sample` takes any other answer.",
     ),
     "unread_verdict": (
