@@ -19,6 +19,7 @@ from .sentences import answer_line, clause, sentences, telling, without_courtesi
 _LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\).*|([A-J])\s*\([^()]*\)")
 
 
+@lru_cache(16_384)
 def normalise(answer: str, instruction: str = "") -> str | None:
     """One form for all wordings of an answer, or None when nothing is left to compare.
 
