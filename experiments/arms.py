@@ -1,23 +1,28 @@
 """Variants of the demo's recipe over several seeds, on a benchmark seed that nothing was chosen on.
 
-    python experiments/arms.py                   every arm, seeds 1 to 3, two runs side by side (about 90 minutes on two cores)
-    python experiments/arms.py --arms demo       some of them
+    python experiments/arms.py                   every arm, seeds 1 to 5, one run after the other (12 minutes each on one thread)
+    python experiments/arms.py --arms demo       some of them; an arm that starts from the demo's judge needs that run first
     python experiments/arms.py --arms demo --seeds 1 --set prompts.0.limit=40 --set loop.iterations=1 --keep runs/try
     python experiments/report.py                 then, the tables of the docs
 
-A run lives in runs/arms/ARM-SEED, so that an interrupted experiment goes on where it stopped; its summary is kept in docs/runs.
-With --keep, for runs that are only tried, both lie in that folder.
+A run lives in runs/arms/ARM-SEED, so that an interrupted experiment goes on where it stopped; its summary is kept in docs/runs,
+with the commit that made it and how many of its labels are right. With --keep, for runs that are only tried, both lie in that
+folder. What each arm is for, and what counts as a result, was written down first, in docs/experiments.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from string import Template
+
+from baselines import labels
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "runs"
@@ -28,47 +33,84 @@ BENCHMARK_SEED = 2026
 CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
 """The demo's recipe with a rate that hardly falls, over two epochs instead of three: what the ablations were measured with."""
 
-ARMS = {
+PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
+COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
+STRICT_VOTE = "synthesis.closed.threshold=12"
+FRESH = ["prompts.0.limit=4000", "loop.prompts=fresh", "loop.prompts_per_iteration=1000"]
+
+JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
+"""An arm that starts where the demo of the same seed ended. Its iteration 0 is that judge unchanged."""
+
+
+def on(domain: str) -> list[str]:
+    """Other prompts than the demo's, in a domain, measured there and on plain scenes."""
+    other = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}, domain: {'photo' if domain == 'plain' else domain}}}"
+    plain = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}}}"
+    return ["prompts.0.seed=10$seed", f"prompts.0.domain={domain}", f"evaluation.benchmarks=[{plain}, {other}]"]
+
+
+LOOP_ARMS = {
     "demo": [],
     "constant rate": CONSTANT,
-    "paper's filter": [*CONSTANT, "selection.evidence=false", "selection.keep=one", "judging.samples=1"],
+    "paper's filter": [*CONSTANT, *PAPER],
     "restart": [*CONSTANT, "training.start=restart"],
-    "coin labels": [*CONSTANT, "synthesis.labels=coin"],
+    "coin labels": [*CONSTANT, COIN],
+    "flipped labels": [*CONSTANT, FLIPPED],
+    "paper, three times the prompts": [*PAPER, "prompts.0.limit=3000"],
+    "paper with evidence": [*PAPER, "selection.evidence=true", "prompts.0.limit=3000"],
+    "demo without evidence": ["selection.evidence=false"],
+    "fresh": FRESH,
+    "fresh with replay": [*FRESH, "training.replay=true"],
+    "threshold 12": [STRICT_VOTE],
 }
+PHOTO_ARMS = {
+    "base to photo": on("photo"),
+    "judge to photo": [JUDGE, *on("photo")],
+    "judge to more plain": [JUDGE, *on("plain")],
+    "judge to photo, coin labels": [JUDGE, *on("photo"), COIN],
+    "judge to photo, flipped labels": [JUDGE, *on("photo"), FLIPPED],
+    "judge to photo, threshold 12": [JUDGE, *on("photo"), STRICT_VOTE],
+    "judge to pastel": [JUDGE, *on("pastel")],
+}
+ARMS = LOOP_ARMS | PHOTO_ARMS
+"""Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs."""
 
 
 def stem(arm: str) -> str:
     """An arm's name in those of its folders and summaries."""
-    return arm.replace(" ", "-").replace("'", "")
+    return arm.replace(" ", "-").replace("'", "").replace(",", "")
 
 
 def run(arm: str, seed: int, jobs: int, keep: Path | None, tried: Sequence[str]) -> None:
     """One run, in a process of its own with its share of the cores."""
     folder = (keep or ROOT / "runs" / "arms") / f"{stem(arm)}-{seed}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    changes = [f"seed={seed}", f"prompts.0.seed={seed}", f"evaluation.benchmarks.0.seed={BENCHMARK_SEED}", *ARMS[arm], *tried]
+    row = [Template(change).substitute(seed=seed, runs=folder.parent) for change in ARMS[arm]]
+    changes = [f"seed={seed}", f"prompts.0.seed={seed}", f"evaluation.benchmarks.0.seed={BENCHMARK_SEED}", *row, *tried]
     command = [sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"), "--dir", str(folder)]
     command += [word for change in changes for word in ("--set", change)]
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     with (folder.parent / f"{folder.name}.log").open("a") as log:
         subprocess.run(command, check=True, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": threads})
-    ((keep or KEPT) / f"{folder.name}.json").write_text((folder / "summary.json").read_text())
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    summary = {**json.loads((folder / "summary.json").read_text()), "commit": commit, "labels": labels(folder)["iterations"]}
+    ((keep or KEPT) / f"{folder.name}.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(f"{folder.name} is done", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--keep", type=Path, help="folder of runs that are only tried: nothing goes to docs/runs")
     options = parser.parse_args()
     with ThreadPoolExecutor(options.jobs) as pool:
         runs = [
             pool.submit(run, arm, seed, options.jobs, options.keep, options.changes)
-            for arm in options.arms
             for seed in options.seeds
+            for arm in options.arms
         ]
         for started in runs:
             started.result()

@@ -1,6 +1,7 @@
 """The supervised ceiling: the same base and trainer on traces with the true verdict, until it stops improving.
 
     python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
+    python experiments/ceiling.py --domain photo       the same on another domain; writes ceiling-photo-SEED.json
     python experiments/ceiling.py --traces 16 --patience 1 --pairs 10 --keep runs/try        the same, tried in a small way
 
 Every round draws new scenes (never the benchmark's) and writes traces as a perfect judge would. When a round does not raise the
@@ -17,7 +18,7 @@ import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from selfjudge.chat import Message
 from selfjudge.ports import Example, NamedEngine
@@ -57,17 +58,17 @@ def true_texts(scene: Scene, rng: random.Random) -> tuple[str, str, str]:
 class Ceiling:
     """A run folder and the model as it is trained."""
 
-    def __init__(self, recipe: Recipe, work: Path, seed: int, pairs: int) -> None:
+    def __init__(self, recipe: Recipe, work: Path, seed: int, bench: ShapesBench) -> None:
         self._recipe = recipe
         self._folder = RunFolder(work)
         self._rng = random.Random(seed_of("ceiling", seed))
         self._seed = seed
-        self._pairs = pairs
+        self._bench = bench
 
     def example(self, number: int) -> Example:
         """A prompt to judge and the reply of a perfect judge."""
         scene = draw_scene(self._rng, held_out=False)
-        ref, data = admit(png(draw(scene, self._rng)), max_pixels=10**6)
+        ref, data = admit(png(draw(scene, self._rng, self._bench.domain)), max_pixels=10**6)
         self._folder.images.put(ref, data)
         question, right, wrong = true_texts(scene, self._rng)
         letter = self._rng.choice("AB")
@@ -90,7 +91,7 @@ class Ceiling:
 
     def measure(self, model: Path, benchmark_seed: int, number: int) -> dict[str, Any]:
         """The figures of a model on a benchmark seed."""
-        benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=self._pairs, seed=benchmark_seed))
+        benchmark = ShapesBenchmark(self._bench.model_copy(update={"seed": benchmark_seed}))
         items = benchmark.load(self._folder.images.put, quiet).items
         engine = open_engine(self._recipe.engine, model, self._folder.images.get)
         place = self._folder.root / f"measured-{number}-{benchmark_seed}"
@@ -113,11 +114,13 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=4_000, help="traces of a round")
     parser.add_argument("--patience", type=int, default=3, help="halvings of the rate")
     parser.add_argument("--pairs", type=int, default=1_000, help="benchmark pairs")
+    parser.add_argument("--domain", default="plain", choices=get_args(Domain), help="how scenes look")
     parser.add_argument("--keep", type=Path, default=ROOT / "docs" / "runs", help="where the summary goes")
     options = parser.parse_args()
     recipe = load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml")
     with tempfile.TemporaryDirectory() as work:
-        ceiling = Ceiling(recipe, Path(work), options.seed, options.pairs)
+        bench = ShapesBench(name="shapes-bench", pairs=options.pairs, domain=options.domain)
+        ceiling = Ceiling(recipe, Path(work), options.seed, bench)
         model, best, rate, halved, rounds = find_model("shapes"), -1.0, recipe.training.learning_rate, 0, []
         while halved < options.patience:
             number = len(rounds) + 1
@@ -132,7 +135,8 @@ def main() -> None:
                 rate, halved = rate / 2, halved + 1
         result = {"seed": options.seed, "rounds": rounds, "benchmark": ceiling.measure(model, REPORT_SEED, 0)}
     options.keep.mkdir(parents=True, exist_ok=True)
-    (options.keep / f"ceiling-{options.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
+    domain = "" if options.domain == "plain" else f"{options.domain}-"
+    (options.keep / f"ceiling-{domain}{options.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     print({name: result["benchmark"][name] for name in ("accuracy", "pair_accuracy", "first_position_rate")})
 
 

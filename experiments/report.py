@@ -18,7 +18,7 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
-from arms import ARMS, KEPT, ROOT, stem
+from arms import KEPT, LOOP_ARMS, ROOT, stem
 from lora import ARMS as TRAINED
 
 from selfjudge.method.seeds import margin
@@ -113,7 +113,8 @@ def demo() -> str:
 
 def arms() -> str:
     """Each measure of each arm by iteration."""
-    parts = [f"**{title}**\n\n" + by_iteration([(arm, arm, overall(name)) for arm in ARMS]) for name, title in MEASURES.items()]
+    run = [arm for arm in LOOP_ARMS if summaries(stem(arm))]
+    parts = [f"**{title}**\n\n" + by_iteration([(arm, arm, overall(name)) for arm in run]) for name, title in MEASURES.items()]
     return "\n\n".join(parts)
 
 

@@ -52,6 +52,24 @@ def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_
     assert '"pair_accuracy"' in summary.read_text()
 
 
+def test_an_arm_on_photographs_is_measured_there_and_on_plain_scenes_and_its_labels_are_counted(tmp_path: Path):
+    start(
+        "arms.py",
+        "--arms",
+        "base to photo",
+        "--seeds",
+        "1",
+        *SET,
+        "--set",
+        "evaluation.benchmarks.1.pairs=10",
+        "--keep",
+        tmp_path,
+    )
+    summary = json.loads((tmp_path / "base-to-photo-1.json").read_text())
+    assert list(summary["iterations"][1]["benchmarks"]) == ["shapes-bench", "shapes-bench-photo"]
+    assert sum(summary["labels"][0]["closed"]["made"].values()) > 0
+
+
 def test_of_the_experiments_only_two_know_the_truth():
     knowing = {path.name for path in (ROOT / "experiments").glob("*.py") if "shapes.truth" in path.read_text()}
     assert knowing == {"ceiling.py", "baselines.py"}

@@ -26,12 +26,27 @@ def artifacts(folder: Path) -> dict[str, str]:
 def test_without_the_truth_in_the_process_the_loop_makes_the_same(
     tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ):
-    """The modules that know answers cannot even be imported, and there is no benchmark."""
-    for module in ("truth", "lessons", "skills", "benchmark"):
-        monkeypatch.setitem(sys.modules, f"selfjudge.shapes.{module}", None)
+    hide_the_truth(monkeypatch)
     state = run_recipe(scripted_recipe("evaluation.benchmarks=[]"), tmp_path)
     assert state["iterations"][2]["benchmarks"] == {}
     assert artifacts(tmp_path) == artifacts(scripted_run[0])
+
+
+@pytest.mark.parametrize("change", ["prompts.0.domain=photo", "prompts.0.domain=pastel", "synthesis.labels=flipped"])
+def test_without_the_truth_the_loop_makes_the_same_of_other_domains_and_labels(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    small = scripted_recipe(change, "loop.iterations=1")
+    run_recipe(small, tmp_path / "before")
+    hide_the_truth(monkeypatch)
+    run_recipe(scripted_recipe(change, "loop.iterations=1", "evaluation.benchmarks=[]"), tmp_path / "after")
+    assert artifacts(tmp_path / "before") == artifacts(tmp_path / "after")
+
+
+def hide_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules that know answers cannot even be imported."""
+    for module in ("truth", "lessons", "skills", "benchmark"):
+        monkeypatch.setitem(sys.modules, f"selfjudge.shapes.{module}", None)
 
 
 class Lying:

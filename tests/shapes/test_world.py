@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import random
+from io import BytesIO
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import selfjudge
 from runs import no_progress
 from selfjudge.recipe.experiment import ShapesBench, ShapesSource
 from selfjudge.shapes.benchmark import DIMENSIONS, ShapesBenchmark
-from selfjudge.shapes.drawing import SIDE, digit_scans, draw
+from selfjudge.shapes.drawing import SIDE, digit_scans, draw, photographs
 from selfjudge.shapes.lessons import draw_lesson
 from selfjudge.shapes.prompts import ShapesPrompts
 from selfjudge.shapes.questions import ask
@@ -50,6 +54,37 @@ def test_a_picture_is_the_same_for_the_same_seed_and_shows_its_objects():
     busy = {thing.cell for thing in scene.objects}
     spread = [one[c // 3 * 16 :, c % 3 * 16 :][:16, :16].astype(float).std() for c in range(len(POSITIONS))]
     assert all((spread[cell] > 15) == (cell in busy) for cell in range(len(POSITIONS)))
+
+
+def test_the_two_sides_of_the_split_share_no_part_of_a_photograph():
+    for ours, theirs in zip(photographs(False), photographs(True), strict=True):
+        assert ours.shape[1] + theirs.shape[1] == 640 and min(ours.shape[1], theirs.shape[1]) >= 160
+        assert not {column.tobytes() for column in ours.swapaxes(0, 1)} & {column.tobytes() for column in theirs.swapaxes(0, 1)}
+
+
+def test_a_domain_changes_how_a_scene_looks_and_nothing_else():
+    questions = {d: [(raw.text, raw.kind) for raw in shapes(domain=d)] for d in get_args(Domain)}
+    pictures = {d: [raw.images for raw in shapes(domain=d)] for d in get_args(Domain)}
+    assert all(asked == questions["plain"] for asked in questions.values())
+    assert all(sum(map(tuple.__ne__, shown, pictures["plain"])) >= 17 for d, shown in pictures.items() if d != "plain")
+
+
+def test_plain_pictures_have_always_looked_like_this():
+    pixels = b"".join(Image.open(BytesIO(raw.images[0])).tobytes() for raw in shapes())  # type: ignore[arg-type]
+    assert hashlib.sha256(pixels).hexdigest().startswith("f8410aca6aca28d4")
+
+
+def test_a_lighter_photograph_is_lighter_and_the_objects_stay():
+    scene = draw_scene(random.Random(3), held_out=False, objects=1)
+    dim, light = (draw(scene, random.Random(1), "photo", brightness).astype(float) for brightness in (0.2, 0.9))
+    busy = np.zeros((SIDE, SIDE), bool)
+    cell = scene.objects[0].cell
+    busy[cell // 3 * 16 + 6 :, cell % 3 * 16 + 6 :][:4, :4] = True
+    assert (light - dim)[~busy].mean() > 30 > abs((light - dim)[busy].mean())
+
+
+def shapes(**options: Any) -> list[RawPrompt]:
+    return list(ShapesPrompts(ShapesSource(kind="shapes", limit=20, seed=5, **options)))
 
 
 @given(SEEDS)
@@ -101,7 +136,7 @@ def test_prompts_carry_no_answer_and_the_same_seed_gives_the_same_ones():
     assert one != list(ShapesPrompts(ShapesSource(kind="shapes", limit=20, seed=6)))
 
 
-def bench(**options: int) -> tuple[list, dict[str, bytes]]:
+def bench(**options: Any) -> tuple[list, dict[str, bytes]]:
     images: dict[str, bytes] = {}
     items = ShapesBenchmark(ShapesBench(name="shapes-bench", **options)).load(
         lambda ref, data: images.__setitem__(ref.sha256, data), no_progress
@@ -119,6 +154,20 @@ def test_the_benchmark_has_all_dimensions_and_levels_in_equal_shares():
 
 def test_the_benchmark_is_the_same_for_the_same_seed():
     assert bench(pairs=50)[0] == bench(pairs=50)[0] != bench(pairs=50, seed=1)[0]
+
+
+def test_the_benchmark_of_a_domain_asks_the_same_pairs_about_other_pictures():
+    plain, photo = bench(pairs=50), bench(pairs=50, domain="photo")
+    texts = [[(i.pair.prompt.text, i.pair.chosen, i.pair.rejected) for i in items] for items, _ in (plain, photo)]
+    assert texts[0] == texts[1] and not plain[1].keys() & photo[1].keys()
+
+
+def test_one_recipe_may_measure_on_several_domains_but_on_each_once():
+    photo = {"name": "shapes-bench", "domain": "photo"}
+    both = Evaluation(benchmarks=({"name": "shapes-bench"}, photo)).benchmarks
+    assert [ShapesBenchmark(recipe).name for recipe in both] == ["shapes-bench", "shapes-bench-photo"]
+    with pytest.raises(ValueError, match="twice"):
+        Evaluation(benchmarks=(photo, photo))
 
 
 def test_nothing_that_the_loop_or_the_training_sees_is_in_the_benchmark():

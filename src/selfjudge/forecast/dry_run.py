@@ -118,7 +118,10 @@ def _before(recipe: Recipe, counts: Counter[Kind]) -> Iterator[Step]:
         stage="ingest", writes=("recipe.json", "prompts/{prompts,refused}.parquet", "prompts/{contents,sources}.json", "images/")
     )
     for bench in recipe.evaluation.benchmarks:
-        yield Step(stage=f"benchmark {bench.name}", writes=tuple(f"benchmarks/{bench.name}/{file}" for file in _BENCHMARK_FILES))
+        yield Step(
+            stage=f"benchmark {title_of(bench)}",
+            writes=tuple(f"benchmarks/{title_of(bench)}/{file}" for file in _BENCHMARK_FILES),
+        )
     yield from _measuring(recipe, "the base", 0, counts)
 
 
@@ -154,8 +157,10 @@ def _measuring(recipe: Recipe, who: str, number: int | None, counts: Counter[Kin
     longest = recipe.evaluation.sampling.max_tokens
     folder = "" if number is None else f"iteration-{number}/"
     for bench in recipe.evaluation.benchmarks:
-        writes = (f"{folder}benchmarks/{bench.name}/judgments.parquet",)
-        yield Step(stage=f"evaluate {bench.name}", who=who, requests=2 * items_of(bench), reply_tokens=longest, writes=writes)
+        writes = (f"{folder}benchmarks/{title_of(bench)}/judgments.parquet",)
+        yield Step(
+            stage=f"evaluate {title_of(bench)}", who=who, requests=2 * items_of(bench), reply_tokens=longest, writes=writes
+        )
     if recipe.loop.stop is not None:
         asked = 2 * ceil(recipe.loop.stop.held_out * counts.total())
         writes = (f"{folder}held-out/judgments.parquet",)

@@ -84,7 +84,19 @@ class DatasetSource(Section):
     """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
 
 
-class ShapesSource(Section):
+Domain = Literal["plain", "photo", "outline", "pastel"]
+
+
+class Drawn(Section):
+    """How scenes of the embedded world look. Its model was taught on `plain` ones only."""
+
+    domain: Domain = "plain"
+    """On a dark ground, over pieces of photographs, as outlines, or in pale colours."""
+    brightness: float = Field(0.6, gt=0, le=1)
+    """Of the photographs: the lighter they are, the worse the embedded model sees."""
+
+
+class ShapesSource(Drawn):
     """Prompts about drawn scenes of the embedded world."""
 
     kind: Literal["shapes"]
@@ -155,8 +167,9 @@ class Synthesis(Section):
 
     open: OpenRecipe = OpenRecipe()
     closed: ClosedRecipe = ClosedRecipe()
-    labels: Literal["synthetic", "coin"] = "synthetic"
-    """The control of an experiment: `coin` calls a random side of each pair the chosen one, so no label says which is better."""
+    labels: Literal["synthetic", "coin", "flipped"] = "synthetic"
+    """The controls of an experiment: `coin` calls a random side of each pair the chosen one, so no label says which is better;
+    `flipped` the other side, so that every label says the opposite."""
 
 
 class Judging(Section):
@@ -226,12 +239,17 @@ class Loop(Section):
         return self
 
 
-class ShapesBench(Section):
-    """The embedded world's benchmark, drawn from held-out scenes and digits."""
+class ShapesBench(Drawn):
+    """The embedded world's benchmark, drawn from held-out scenes, digits and parts of photographs."""
 
     name: Literal["shapes-bench"]
     pairs: int = Field(1_000, ge=1)
     seed: int = 0
+
+    @property
+    def title(self) -> str:
+        """Its name among others: one recipe may measure on several domains."""
+        return self.name if self.domain == "plain" else f"{self.name}-{self.domain}"
 
 
 class PairsBench(Section):
@@ -268,6 +286,11 @@ class PublicBench(Section):
     """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
 
 
+def title_of(bench: ShapesBench | PairsBench | PublicBench) -> str:
+    """What a benchmark is called in a run."""
+    return bench.title if isinstance(bench, ShapesBench) else bench.name
+
+
 Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]
 
 
@@ -281,7 +304,7 @@ class Evaluation(Section):
     @field_validator("benchmarks")
     @classmethod
     def _once_each(cls, benchmarks: tuple[Bench, ...]) -> tuple[Bench, ...]:
-        if len({benchmark.name for benchmark in benchmarks}) < len(benchmarks):
+        if len({title_of(benchmark) for benchmark in benchmarks}) < len(benchmarks):
             raise ValueError("a benchmark is named twice")
         return benchmarks
 

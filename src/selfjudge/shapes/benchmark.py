@@ -38,9 +38,8 @@ _TRIES = 20
 class ShapesBenchmark:
     """`pairs` pairs, drawn from a seed of their own."""
 
-    name = "shapes-bench"
-
     def __init__(self, recipe: ShapesBench) -> None:
+        self.name = recipe.title
         self._recipe = recipe
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
@@ -54,7 +53,8 @@ class ShapesBenchmark:
             scene = draw_scene(rng, held_out=True, objects=objects)
             texts = (_captions if dimension == "caption" else _answers)(dimension, scene, rng)
             if texts is not None:
-                item = _item(dimension, scene, texts, draw(scene, rng), put)
+                picture = draw(scene, rng, self._recipe.domain, self._recipe.brightness)
+                item = _item(dimension, scene, texts, picture, put)
                 items.setdefault(item.pair.id, item)
         found = tuple(items.values())
         return BenchmarkData(items=found, report={"source": "drawn", "seed": self._recipe.seed, **oddities(found)})

@@ -1,7 +1,8 @@
 """Drawing: a scene becomes a 48 x 48 picture with real handwritten digits, noise and jitter.
 
-The digits are the 1,797 scans bundled with scikit-learn. They are split by scan: pictures of the loop and of training
-never show a scan that the benchmark shows.
+The digits are the 1,797 scans bundled with scikit-learn, and the photographs behind the scenes of the `photo` domain its two
+sample images. Both are split: what the loop and training see never shows a scan, or a part of a photograph, that the benchmark
+shows. The domain changes how a scene looks and nothing else: the same seed gives the same objects, places, scans and noise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..recipe import Domain
+from ..types import seed_of
 from .scenes import COLORS, DIGITS, SHAPES, Object, Scene
 
 CELL = 16
@@ -31,23 +34,58 @@ _RGB = {
 }
 _SPAN = {"shape": (8, 14), "digit": (10, 16)}
 """Side in pixels of a small and of a large object."""
+_CROPS = (48, 96, 160)
+"""Sides in pixels of the squares that are cut from photographs: from full detail to a coarse view."""
+_EDGE = 2
+"""Pixels of a shape that its outline keeps."""
+_WHITE = 0.5
+"""Share of white in a pastel colour."""
 
 
-def draw(scene: Scene, rng: random.Random) -> np.ndarray:
-    """The picture of a scene, uint8 of shape (SIDE, SIDE, 3). Scans of digits come from the scene's side of the split."""
-    canvas = np.full((SIDE, SIDE, 3), rng.uniform(10, 50), dtype=np.float32)
+def draw(scene: Scene, rng: random.Random, domain: Domain = "plain", brightness: float = 0.6) -> np.ndarray:
+    """The picture of a scene, uint8 of shape (SIDE, SIDE, 3). Scans and photographs come from the scene's side of the split.
+
+    `plain` has a dark ground, `photo` a piece of a photograph that is darkened to `brightness`, `outline` hollow shapes, and
+    `pastel` pale colours.
+    """
+    dark = rng.uniform(10, 50)
+    canvas = np.full((SIDE, SIDE, 3), dark, dtype=np.float32)
+    if domain == "photo":
+        canvas[:] = brightness * _crop(random.Random(seed_of("photo", dark)), scene.held_out)
     for item in scene.objects:
-        _stamp(canvas, item, rng, held_out=scene.held_out)
+        _stamp(canvas, item, rng, domain, held_out=scene.held_out)
     noise = np.random.default_rng(rng.getrandbits(32)).normal(0.0, 6.0, canvas.shape)
     return np.clip(canvas + noise, 0, 255).astype(np.uint8)
 
 
-def _stamp(canvas: np.ndarray, item: Object, rng: random.Random, *, held_out: bool) -> None:
-    mask = _digit_mask(item, rng, held_out) if item.is_digit else _shape_mask(item.kind, _SPAN["shape"][item.size])
+def _crop(rng: random.Random, held_out: bool) -> np.ndarray:
+    """A random square of a photograph, float32 (SIDE, SIDE, 3)."""
+    photo, side = rng.choice(photographs(held_out)), rng.choice(_CROPS)
+    top, left = (rng.randint(0, length - side) for length in photo.shape[:2])
+    square = Image.fromarray(photo[top : top + side, left : left + side])
+    return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
+
+
+@functools.cache
+def photographs(held_out: bool) -> tuple[np.ndarray, ...]:
+    """One side of the split: the right third of each photograph is the benchmark's, the rest the loop's."""
+    from sklearn.datasets import load_sample_images
+
+    photos = load_sample_images().images
+    return tuple(np.split(photo, [photo.shape[1] * 2 // 3], axis=1)[held_out] for photo in photos)
+
+
+def _stamp(canvas: np.ndarray, item: Object, rng: random.Random, domain: Domain, *, held_out: bool) -> None:
+    if item.is_digit:
+        mask = _digit_mask(item, rng, held_out)
+    else:
+        mask = (_outline if domain == "outline" else _shape_mask)(item.kind, _SPAN["shape"][item.size])
     slack = CELL - mask.shape[0]
     top = item.cell // 3 * CELL + slack // 2 + (rng.randint(-1, 1) if slack >= 2 else 0)
     left = item.cell % 3 * CELL + slack // 2 + (rng.randint(-1, 1) if slack >= 2 else 0)
     rgb = np.array(_RGB[COLORS[item.color]], dtype=np.float32) * rng.uniform(0.85, 1.05)
+    if domain == "pastel":
+        rgb += _WHITE * (255 - rgb)
     view = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
     view += mask[..., None] * (rgb - view)
 
@@ -75,6 +113,13 @@ def _shape_mask(kind: int, span: int) -> np.ndarray:
         pen.rectangle((third, 0, side - third, side - 1), fill=255)
         pen.rectangle((0, third, side - 1, side - third), fill=255)
     return np.asarray(image.resize((span, span), Image.Resampling.BOX), dtype=np.float32) / 255
+
+
+def _outline(kind: int, span: int) -> np.ndarray:
+    """A shape without the smaller one inside it."""
+    mask = _shape_mask(kind, span).copy()
+    mask[_EDGE:-_EDGE, _EDGE:-_EDGE] -= _shape_mask(kind, span - 2 * _EDGE)
+    return np.maximum(mask, 0)
 
 
 @functools.cache

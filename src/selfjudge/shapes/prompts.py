@@ -32,7 +32,7 @@ class ShapesPrompts:
             yield RawPrompt(
                 where=f"shapes-{self._recipe.seed}:{number}",
                 text=text,
-                images=(png(draw(scene, rng)),),
+                images=(png(draw(scene, rng, self._recipe.domain, self._recipe.brightness)),),
                 kind=kind,
                 kind_rule="shapes",
             )

@@ -209,7 +209,8 @@ def _pair(prompt: Prompt, chosen: str, rejected: str, evidence: Evidence) -> Pre
 
 
 def _labelled(pair: PreferencePair, recipe: Synthesis, seed: int) -> PreferencePair:
-    """The pair as it is or, in the coin-label control, with a random side called the chosen one."""
-    if recipe.labels == "coin" and random.Random(seed_of(seed, "coin", pair.id)).random() < 0.5:
+    """The pair as it is or, in a control, with a random side or the other one called the chosen one."""
+    heads = recipe.labels == "coin" and random.Random(seed_of(seed, "coin", pair.id)).random() < 0.5
+    if heads or recipe.labels == "flipped":
         return replace(pair, chosen=pair.rejected, rejected=pair.chosen)
     return pair
