@@ -79,7 +79,8 @@ def test_swapping_the_judges_turns_the_difference_round(items: Judged):
 def test_a_judge_does_not_differ_from_itself(items: Judged):
     first, _, groups = columns(items)
     same = difference(first, first, groups)
-    assert same.difference == 0 and same.p in (1.0, None) and same.ci95 in ((0, 0), None) and same.detectable is None
+    assert same.difference == 0 and same.p in (1.0, None) and same.detectable is None
+    assert same.ci95 is None or -same.ci95[0] == same.ci95[1] >= same.equal_within > 0
     rights = [value == 1 for value in first]
     assert mcnemar(rights, rights).p == 1
 
@@ -97,7 +98,31 @@ def test_a_difference_is_that_of_the_means_and_its_figures_are_the_same_each_tim
 def test_without_items_there_is_no_difference_and_one_group_says_nothing_about_others():
     assert difference([], [], []) is None
     alone = difference([0, 0, 0], [1, 1, 1], ["g", "g", "g"])
-    assert (alone.difference, alone.ci95, alone.p, alone.detectable) == (1, None, None, None)
+    assert (alone.difference, alone.ci95, alone.p, alone.detectable, alone.equal_within) == (1, None, None, None, None)
+
+
+@pytest.mark.parametrize(("n", "rare"), [(20, 0.02), (100, 0.02), (400, 0.005)])
+def test_judges_that_agree_wherever_they_were_asked_may_still_differ_elsewhere(n: int, rare: float):
+    """One item in so many tells them apart, so most samples hold none; the interval covers the truth all the same."""
+    rng, groups = np.random.default_rng(n), [str(i) for i in range(n)]
+    found = [difference([0.0] * n, (rng.random(n) < rare).astype(float), groups) for _ in range(200)]
+    agreeing = [one for one in found if one.difference == 0]
+    assert agreeing and all(one.ci95[0] <= rare <= one.ci95[1] for one in agreeing)
+
+
+@given(st.integers(2, 60), st.sampled_from([-1.0, -0.5, 0.5, 1.0]))
+def test_where_all_items_say_the_same_p_and_interval_say_the_same(n: int, gain: float):
+    found = difference([0.0] * n, [gain] * n, [str(i) for i in range(n)])
+    assert -1 <= found.ci95[0] <= gain <= found.ci95[1] <= 1
+    if abs(found.p - 0.05) > 1e-3:
+        assert (found.p < 0.05) == (found.ci95[0] > 0 or found.ci95[1] < 0)
+
+
+def test_judges_are_called_equal_in_one_of_twenty_cases_where_they_differ_by_just_the_margin():
+    rng, groups = np.random.default_rng(6), [str(i) for i in range(200)]
+    draws = (rng.choice([-1.0, 0.0, 1.0], 200, p=[0.05, 0.75, 0.2]) for _ in range(400))
+    called = sum(difference(np.zeros(200), gains, groups).equal_within < 0.15 for gains in draws)
+    assert 8 <= called <= 36
 
 
 @pytest.mark.parametrize("size", [1, 5])

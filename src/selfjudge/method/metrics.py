@@ -24,7 +24,7 @@ _DRAWN_SINGLY = 10_000
 """Up to so many groups each is drawn by itself, as published figures were; the time grows with the number of groups."""
 _CELLS = 4_000_000
 """Counts held at once while resampling, 8 bytes each."""
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Resampled means of groups that are all alike may differ by so much."""
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -155,19 +155,28 @@ def interval(items: Sequence[One], value: Callable[[One], float], *, seed: int =
 def _limits(items: Sequence[One], value: Callable[[One], float], seed: int) -> tuple[float, float]:
     values, groups = [value(item) for item in items], [item.group for item in items]
     means = resampled_means(values, groups, seed=seed)
-    return middle(means) if np.ptp(means) > _ROUNDING else _of_equals(fmean(values), _by_group(values, groups)[1])
+    return middle(means) if np.ptp(means) > ROUNDING else _of_equals(fmean(values), by_group(values, groups)[1])
 
 
 def _of_equals(mean: float, sizes: np.ndarray) -> tuple[float, float]:
     """Limits for groups of these sizes that all have the same mean: as far as groups that were not seen could move it.
 
-    Wilson's upper limit for an event that happened in none of n groups is z^2 / (n + z^2); a share of so many groups may be 0
-    or 1 instead. For single items that are all right or all wrong this is Wilson's interval. A group counts once however many
-    items it has, and groups of unequal sizes as fewer (Kish's effective number): wide, where items of a group do not go together.
+    For single items that are all right or all wrong this is Wilson's interval.
     """
-    number = sizes.sum() ** 2 / (sizes**2).sum()
-    unseen = float(_Z**2 / (number + _Z**2))
+    unseen = unseen_share(effective_number(sizes))
     return mean * (1 - unseen), mean + (1 - mean) * unseen
+
+
+def unseen_share(number: float, z: float = _Z) -> float:
+    """How many groups may be unlike so many that are all alike: Wilson's upper limit for what happened in none of them."""
+    return z**2 / (number + z**2)
+
+
+def effective_number(sizes: np.ndarray) -> float:
+    """How many groups of one size these stand for (Kish). A group counts once however many items it has, and groups of unequal
+    sizes as fewer: wide, where items of a group do not go together.
+    """
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
@@ -193,7 +202,7 @@ def resampled_means(values: Sequence[float], groups: Sequence[str], *, seed: int
     Memory is bounded by `_CELLS`, whatever the number of groups. Beyond `_DRAWN_SINGLY` groups, those with the same sum and
     size are drawn together, from the very same distribution: a million items with a handful of values take no longer than few.
     """
-    sums, sizes = _by_group(values, groups)
+    sums, sizes = by_group(values, groups)
     count = len(sums)
     alike = np.ones(count, np.int64)
     if count > _DRAWN_SINGLY:
@@ -209,7 +218,7 @@ def resampled_means(values: Sequence[float], groups: Sequence[str], *, seed: int
     return means
 
 
-def _by_group(values: Sequence[float], groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def by_group(values: Sequence[float], groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """The sum of the values and their number in each group, groups by name."""
     numbers = {name: number for number, name in enumerate(sorted(set(groups)))}
     index = np.fromiter((numbers[name] for name in groups), np.intp, len(groups))

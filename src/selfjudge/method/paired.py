@@ -3,7 +3,8 @@
 Paired, because what one item costs both judges cancels out: the difference of two judges is known better than either figure.
 Differences are other minus reference, fractions in [-1, 1]. Two tests, for two questions:
 
-    difference   the mean over items of any figure, resampling whole groups of items (percentile bootstrap)
+    difference   the mean over items of any figure, resampling whole groups of items (percentile bootstrap); where all groups say
+                 the same, a score test in its place
     mcnemar      right or not, by the items that only one judge had right (exact binomial); it takes items as independent
 """
 
@@ -13,10 +14,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-from .metrics import middle, resampled_means
+from .metrics import RESAMPLES, ROUNDING, by_group, effective_number, middle, resampled_means, unseen_share
 
 FEW_GROUPS = 30
 """With fewer groups a bootstrap interval is too narrow, and its p too small."""
@@ -29,9 +31,10 @@ _LEVEL = 0.05
 class Difference:
     """The difference of two judges on `n` items in `groups` groups: other minus reference.
 
-    ci95         95 % bootstrap interval; None with a single group, from which nothing can be learned
-    p            two-sided: twice the share of resampled differences on the other side of 0, at least 2 / (RESAMPLES + 1)
-    detectable   the difference that such items would show four times in five at the 5 % level; None where none was ever seen
+    ci95          95 % bootstrap interval; None with a single group, from which nothing can be learned
+    p             two-sided: twice the share of resampled differences on the other side of 0, at least 2 / (RESAMPLES + 1)
+    detectable    the difference that such items would show four times in five at the 5 % level; None where none was ever seen
+    equal_within  the judges are equal within this margin: two one-sided 5 % tests (TOST) refuse any larger difference
     """
 
     n: int
@@ -40,6 +43,7 @@ class Difference:
     ci95: tuple[float, float] | None
     p: float | None
     detectable: float | None
+    equal_within: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +65,37 @@ def difference(reference: Sequence[float], other: Sequence[float], groups: Seque
     gains = [theirs - ours for ours, theirs in zip(reference, other, strict=True)]
     if not gains:
         return None
-    count = len(set(groups))
-    means = resampled_means(gains, groups, seed=seed) if count > 1 else None
-    return Difference(
-        n=len(gains),
-        groups=count,
-        difference=math.fsum(gains) / len(gains),
-        ci95=None if means is None else middle(means),
-        p=None if means is None else _two_sided(means),
-        detectable=None if means is None else _detectable(float(means.std())),
-    )
+    mean, count = math.fsum(gains) / len(gains), len(set(groups))
+    known: dict[str, Any] = dict.fromkeys(("ci95", "p", "detectable", "equal_within"))
+    if count > 1:
+        means = resampled_means(gains, groups, seed=seed)
+        number = effective_number(by_group(gains, groups)[1])
+        known = _resampled(means) if np.ptp(means) > ROUNDING else _alike(mean, number)
+    return Difference(n=len(gains), groups=count, difference=mean, **known)
+
+
+def _resampled(means: np.ndarray) -> dict[str, Any]:
+    low, high = np.quantile(means, (_LEVEL, 1 - _LEVEL))
+    return {
+        "ci95": middle(means),
+        "p": _two_sided(means),
+        "detectable": _detectable(float(means.std())),
+        "equal_within": float(max(-low, high)),
+    }
+
+
+def _alike(mean: float, number: float) -> dict[str, Any]:
+    """The figures of groups that all have the same difference: as far as groups that were not seen, of -1 or 1, could move it.
+
+    p is that of the score test whose interval this is: where 0 is one of its ends.
+    """
+    wide, narrow = (unseen_share(number, NormalDist().inv_cdf(1 - level)) for level in (_LEVEL / 2, _LEVEL))
+    return {
+        "ci95": (mean * (1 - wide) - wide, mean * (1 - wide) + wide),
+        "p": max(math.erfc(math.sqrt(number * abs(mean) / 2)), 2 / (RESAMPLES + 1)),
+        "detectable": None,
+        "equal_within": abs(mean) * (1 - narrow) + narrow,
+    }
 
 
 def _two_sided(means: np.ndarray) -> float:

@@ -1,10 +1,64 @@
-"""What runs that differ only in their seed say together: how far the mean of a few of them may be off."""
+"""What runs that differ only in their seed say together: how far the mean of a few of them may be off, and what one arm gains on
+another that ran with the same seeds.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import stdev
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What an arm gains on another, paired by seed: other minus reference. All but n and mean are None of fewer than two seeds.
+
+    margin        half the width of the 95 % t-interval of the mean
+    p             of the paired t-test, two-sided
+    equal_within  the smallest margin for which two one-sided t-tests at the 5 % level (TOST) call the two arms equal
+    """
+
+    n: int
+    mean: float
+    margin: float | None
+    p: float | None
+    equal_within: float | None
+
+
+def gain(reference: Sequence[float], other: Sequence[float]) -> Gain:
+    """The gain of runs on others with the same seeds, in the same order. Raises ValueError without any."""
+    differences = [theirs - ours for ours, theirs in zip(reference, other, strict=True)]
+    n, mean = len(differences), fmean(differences)
+    if n < 2:
+        return Gain(n=n, mean=mean, margin=None, p=None, equal_within=None)
+    error = stdev(differences) / math.sqrt(n)
+    return Gain(
+        n=n,
+        mean=mean,
+        margin=margin(differences),
+        p=2 * _above(abs(mean), error, n - 1),
+        equal_within=abs(mean) + t_quantile(1 - _LEVEL, n - 1) * error,
+    )
+
+
+def equivalence(reference: Sequence[float], other: Sequence[float], within: float) -> float | None:
+    """The p of two one-sided t-tests (TOST, Schuirmann 1987) that two arms differ by less than `within`; None of one seed."""
+    differences = [theirs - ours for ours, theirs in zip(reference, other, strict=True)]
+    if len(differences) < 2:
+        return None
+    error = stdev(differences) / math.sqrt(len(differences))
+    return _above(within - abs(fmean(differences)), error, len(differences) - 1)
+
+
+def _above(distance: float, error: float, freedom: int) -> float:
+    """P(T * error > distance)."""
+    if error == 0:
+        return 0.5 if distance == 0 else float(distance < 0)
+    inside = _within(abs(distance) / error, freedom)
+    return (1 - inside) / 2 if distance >= 0 else (1 + inside) / 2
 
 
 def margin(values: Sequence[float]) -> float | None:

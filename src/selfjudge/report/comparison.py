@@ -107,7 +107,7 @@ def _tests(tests: dict[str, Any]) -> Table:
     shown.caption_justify = "left"
     for head in ("judge", "items", "figure"):
         shown.add_column(head, overflow="fold")
-    for head in ("difference", "p", "right alone", "McNemar p"):
+    for head in ("difference", "p", "equal within", "right alone", "McNemar p"):
         shown.add_column(head, justify="right")
     for entry in tests["compared"]:
         shown.add_row(entry["judge"], _items(entry), "accuracy", *_difference(entry["accuracy"]))
@@ -119,6 +119,7 @@ def _caption(tests: dict[str, Any]) -> str:
     """How to read the table: what is right, how p is adjusted, and which difference such items show."""
     right = " / ".join(dict.fromkeys(entry["right"] for entry in tests["compared"]))
     lines = [f"right alone: items right {right} for this judge only : for {tests['reference']} only"]
+    lines.append("equal within: two one-sided tests at 5 % refuse any larger difference (TOST)")
     if (judges := len(tests["compared"])) > 1:
         lines.append(f"p: adjusted for {judges} judges (Holm)")
     found = [entry["accuracy"]["detectable"] for entry in tests["compared"] if entry["accuracy"]]
@@ -134,11 +135,11 @@ def _items(entry: dict[str, Any]) -> str:
     return f"{entry['n']} (left out: {', '.join(left)})" if left else str(entry["n"])
 
 
-def _difference(found: dict[str, Any] | None) -> tuple[str, str]:
+def _difference(found: dict[str, Any] | None) -> tuple[str, str, str]:
     if found is None:
-        return "–", "–"
+        return "–", "–", "–"
     interval = "" if found["ci95"] is None else " ({:+.3f} to {:+.3f})".format(*found["ci95"])
-    return f"{found['difference']:+.3f}{interval}", _p(found["p_holm"])
+    return f"{found['difference']:+.3f}{interval}", _p(found["p_holm"]), _number(found["equal_within"])
 
 
 def _alone(found: dict[str, Any] | None) -> tuple[str, str]:

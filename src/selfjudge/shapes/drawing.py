@@ -119,7 +119,7 @@ def _outline(kind: int, span: int) -> np.ndarray:
     """A shape without the smaller one inside it."""
     mask = _shape_mask(kind, span).copy()
     mask[_EDGE:-_EDGE, _EDGE:-_EDGE] -= _shape_mask(kind, span - 2 * _EDGE)
-    return np.maximum(mask, 0)
+    return mask.clip(0)
 
 
 @functools.cache
