@@ -108,6 +108,7 @@ class _Run:
             judge=judge,
             gate=self._gate(number, pairs, judgments).report,
             probe=probed,
+            monitors=self._watch(pairs, judgments),
             benchmarks=benchmarks,
             held_out=held_out_score,
             measured=measured,
@@ -205,6 +206,12 @@ class _Run:
                 dropped=dropped,
             )
         return selected, dropped
+
+    def _watch(self, pairs: Table, judgments: Table) -> dict[str, float | None]:
+        """What the pairs of an iteration say about the judge that judged them."""
+        made = map(tables.pair_of, pairs.rows())
+        replies = map(tables.judgment_of, judgments.rows())
+        return watch(select.judged(made, replies), self._recipe.selection.rule())
 
     def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
         """What the judge of an iteration must pass before it is one."""

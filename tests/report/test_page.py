@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from selfjudge.report import write_report
+from selfjudge.report.iterations import show_iterations
 
 CHROMIUM = shutil.which("chromium")
 
@@ -35,6 +38,18 @@ def test_texts_of_models_cannot_become_part_of_the_page(tmp_path: Path, scripted
     _, state = scripted_run
     write_report(tmp_path, {**state, "name": "<script>alert(1)</script>"})
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
+
+
+def test_what_the_monitors_say_stands_in_the_report_and_on_the_console(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    _, state = scripted_run
+    *entries, last = state["iterations"]
+    assert [entry["warnings"] for entry in state["iterations"]] == [[], [], []]
+    warned = {**state, "iterations": [*entries, {**last, "warnings": ["Judge 1: it has [learned] nothing."]}]}
+    text = write_report(tmp_path, warned).read_text()
+    assert "<td>own answers</td>" in text and "Judge 1: it has [learned] nothing." in text
+    shown = StringIO()
+    show_iterations(warned, Console(file=shown, width=200))
+    assert "warning: Judge 1: it has [learned] nothing." in shown.getvalue()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium; .ci/run installs it")

@@ -36,6 +36,8 @@ def show_iterations(state: dict[str, Any], console: Console) -> None:
     if refused := sum(entry["count"] for entry in state.get("refused", ())):
         console.print(f"{refused:,} rows of the sources were refused: report.html says why")
     last = state["iterations"][-1]
+    for warning in last["warnings"]:
+        console.print(f"warning: {warning}", highlight=False, markup=False)
     if last["pairs"] is not None and not last["kept"]:
         console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged.")
     if last["dropped"] and (state["stopped"] or not last["kept"]):

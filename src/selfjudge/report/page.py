@@ -31,6 +31,7 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
         state=state,
         entries=entries,
         made=made,
+        monitors=[name for name in MONITORS if any(entry["monitors"][name] is not None for entry in made)],
         reasons={reason: explained(reason, DROPPED) for entry in made for reason in sorted(entry["dropped"])},
         stages=list(dict.fromkeys(stage for entry in entries for stage in entry.get("failures", ()))),
         benchmarks=benchmarks,

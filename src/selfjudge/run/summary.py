@@ -15,6 +15,7 @@ from .disk import read_json
 from .failures import Failures, failures
 from .folder import JudgeFolder
 from .lineage import place_of
+from .method.monitors import warnings
 from .reasons import nothing_usable, refusals
 from .store import Table
 from .tables import RESPONSES
@@ -75,6 +76,8 @@ def base_entry(
         "training": None,
         "gate": None,
         "probe": None,
+        "monitors": None,
+        "warnings": [],
         "held_out": held_out,
         "benchmarks": benchmarks,
         "seconds": {"evaluate": _seconds(measured)},
@@ -94,6 +97,7 @@ def entry(
     judge: JudgeFolder,
     gate: dict[str, Any] | None,
     probe: dict[str, Any] | None,
+    monitors: dict[str, float | None],
     benchmarks: dict[str, Any],
     held_out: dict[str, Any] | None,
     measured: Sequence[Table],
@@ -113,6 +117,8 @@ def entry(
         "training": {name: report[name] for name in ("examples", "steps", "loss")},
         "gate": gate,
         "probe": probe,
+        "monitors": monitors,
+        "warnings": warnings(monitors, number),
         "held_out": held_out,
         "benchmarks": benchmarks,
         "seconds": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..method.selection import Rule
 from ..method.selection import select as decide
@@ -25,19 +25,25 @@ def select(
     dropped: Table,
 ) -> None:
     """Seal the traces that are kept, and everything that was dropped in this iteration with its reason."""
-    by_pair: dict[str, list[Judgment]] = defaultdict(list)
-    for judgment in judgments:
-        by_pair[judgment.pair_id].append(judgment)
     kept: list[Row] = []
     lost = list(already_dropped)
-    for pair in pairs:
-        traces = decide(pair, by_pair[pair.id], rule)
+    for pair, replies in judged(pairs, judgments):
+        traces = decide(pair, replies, rule)
         if isinstance(traces, str):
             lost.append(drop(pair.id, stage="selection", prompt_id=pair.prompt.id, pair_id=pair.id, reason=traces))
         else:
             kept.extend(_to_row(pair, judgment) for judgment in traces)
     dropped.seal(lost)
     selected.seal(kept)
+
+
+def judged(pairs: Iterable[PreferencePair], judgments: Iterable[Judgment]) -> Iterator[tuple[PreferencePair, Sequence[Judgment]]]:
+    """Each pair with what was said about it."""
+    by_pair: dict[str, list[Judgment]] = defaultdict(list)
+    for judgment in judgments:
+        by_pair[judgment.pair_id].append(judgment)
+    for pair in pairs:
+        yield pair, by_pair[pair.id]
 
 
 def _to_row(pair: PreferencePair, judgment: Judgment) -> Row:
