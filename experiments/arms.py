@@ -62,6 +62,7 @@ LOOP_ARMS = {
     "fresh": FRESH,
     "fresh with replay": [*FRESH, "training.replay=true"],
     "threshold 12": [STRICT_VOTE],
+    **{f"{percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
 }
 PHOTO_ARMS = {
     "base to photo": on("photo"),
@@ -71,9 +72,16 @@ PHOTO_ARMS = {
     "judge to photo, flipped labels": [JUDGE, *on("photo"), FLIPPED],
     "judge to photo, threshold 12": [JUDGE, *on("photo"), STRICT_VOTE],
     "judge to pastel": [JUDGE, *on("pastel")],
+    "judge to photo, correct": [JUDGE, *on("photo"), "choose=correct"],
+    "judge to photo, as many": [JUDGE, *on("photo"), "choose=equal"],
+    "judge to photo, right majority": [JUDGE, *on("photo"), "choose=right majority"],
+    "judge to photo, right minority": [JUDGE, *on("photo"), "choose=right minority"],
+    "judge to photo, 12 votes, as many": [JUDGE, *on("photo"), "choose=threshold 12"],
 }
 ARMS = LOOP_ARMS | PHOTO_ARMS
-"""Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs."""
+"""Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
+no setting of a recipe, but what `chosen.py` does.
+"""
 
 
 def stem(arm: str) -> str:
@@ -87,9 +95,11 @@ def run(arm: str, seed: int, jobs: int, keep: Path | None, tried: Sequence[str])
     folder.parent.mkdir(parents=True, exist_ok=True)
     row = [Template(change).substitute(seed=seed, runs=folder.parent) for change in ARMS[arm]]
     changes = [f"seed={seed}", f"prompts.0.seed={seed}", f"evaluation.benchmarks.0.seed={BENCHMARK_SEED}", *row, *tried]
-    command = [sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"), "--dir", str(folder)]
-    command += [word for change in changes for word in ("--set", change)]
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    choice = [change.partition("=")[2] for change in changes if change.startswith("choose=")]
+    program = [str(ROOT / "experiments/chosen.py"), "--choose", *choice] if choice else ["-m", "selfjudge", "run"]
+    command = [sys.executable, *program, str(ROOT / "src/selfjudge/shapes/demo.yaml"), "--dir", str(folder)]
+    command += [word for change in changes if not change.startswith("choose=") for word in ("--set", change)]
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
     with (folder.parent / f"{folder.name}.log").open("a") as log:
         subprocess.run(command, check=True, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": threads})
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()

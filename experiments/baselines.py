@@ -98,7 +98,7 @@ def _kept(result: dict[str, Any]) -> dict[str, Any]:
 def labels(run: Path) -> dict[str, Any]:
     """For each iteration and kind: pairs that were made, and that were kept, by whether their label is right."""
     recipe = json.loads((run / "recipe.json").read_text())
-    known = dict(_truths(ShapesSource(**recipe["prompts"][0])))
+    known = dict(truths(ShapesSource(**recipe["prompts"][0])))
     iterations = []
     for number in range(1, 1 + len(list(run.glob("iteration-*/judge.manifest.json")))):
         folder = run / f"iteration-{number}"
@@ -113,7 +113,7 @@ def labels(run: Path) -> dict[str, Any]:
     return {"run": recipe["name"], "seed": recipe["seed"], "iterations": iterations}
 
 
-def _truths(source: ShapesSource) -> Iterator[tuple[str, str]]:
+def truths(source: ShapesSource) -> Iterator[tuple[str, str]]:
     """Each prompt's id and its true answer, its scene drawn again as `ShapesPrompts` draws it."""
     for number, raw in enumerate(ShapesPrompts(source), 1):
         rng = random.Random(seed_of("shapes", source.seed, number))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runs import ROOT
+from selfjudge.types import Kind, PreferencePair, Prompt, Vote
 
 ENGINE = """{kind: scripted, rules: [
     {when: "^judge", replies: ["I see red (A). [[A]]", "I see blue (B). [[B]]"]},
@@ -42,7 +46,7 @@ def start(experiment: str, *options: str | Path) -> str:
 
 
 def test_each_experiment_has_a_tiny_form():
-    assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, "report.py"}
+    assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, "chosen.py", "report.py"}
 
 
 @pytest.mark.parametrize("experiment", TINY)
@@ -50,6 +54,14 @@ def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_
     start(experiment, *TINY[experiment], "--keep", tmp_path)
     (summary,) = tmp_path.glob("*.json")
     assert '"pair_accuracy"' in summary.read_text()
+
+
+@pytest.mark.parametrize(("arm", "share"), [("10 percent of the pairs", 0.1), ("50 percent of the pairs", 0.5)])
+def test_an_arm_may_take_a_share_of_the_pairs(arm: str, share: float, tmp_path: Path):
+    for name in ("constant rate", arm):
+        start("arms.py", "--arms", name, "--seeds", "1", *SET, "--keep", tmp_path)
+    whole, part = (json.loads(path.read_text())["iterations"][1]["pairs"] for path in sorted(tmp_path.glob("*.json"))[::-1])
+    assert part == round(whole * share)
 
 
 def test_an_arm_on_photographs_is_measured_there_and_on_plain_scenes_and_its_labels_are_counted(tmp_path: Path):
@@ -85,3 +97,49 @@ def test_the_labels_of_a_run_are_counted_by_kind(scripted_run: tuple[Path, dict[
 
 def test_the_tables_in_the_docs_are_those_of_the_summaries():
     start("report.py", "--check")
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    return import_module("chosen")
+
+
+def test_a_correct_pair_has_a_right_sample_and_a_wrong_one_or_is_none(chosen: Any):
+    prompt = Prompt(id="1", text="what color is the 7?", images=(), kind=Kind.CLOSED, kind_rule="test", source="test")
+    pair = chosen.correct_pair(prompt, ["blue", "blue", "Red.", "green"], "red")
+    assert pair.chosen == "Red." and pair.rejected in ("blue", "green") and pair.evidence.majority == "red"
+    assert chosen.correct_pair(prompt, ["red", "red"], "red") is None
+    assert chosen.correct_pair(prompt, ["blue", "green"], "red") is None
+
+
+def test_choices_differ_in_which_questions_they_keep_and_the_captions_stay(chosen: Any):
+    """Of six questions the votes get four right; of one of these all samples agree with the truth."""
+    prompts, responses, voted = [], [], []
+    for number, answers in enumerate(["rrrb", "rrrb", "rrbb", "rrrr", "bbbr", "bbbg"]):
+        prompt = Prompt(id=str(number), text="what color?", images=(), kind=Kind.CLOSED, kind_rule="test", source="test")
+        prompts.append(prompt)
+        responses += [{"prompt_id": prompt.id, "role": "sample", "text": text, "finish": "stop"} for text in answers]
+        majority = max(answers, key=answers.count)
+        evidence = Vote(counts=((majority, 12 if number == 0 else 3),), majority=majority, alternative="b")
+        voted.append(PreferencePair(id=str(number), prompt=prompt, chosen=majority, rejected="b", evidence=evidence))
+    caption = replace(prompts[0], id="c", kind=Kind.OPEN)
+    voted.append(PreferencePair(id="c", prompt=caption, chosen="x", rejected="y", evidence=None))
+
+    def kept(name: str) -> list[str]:
+        pairs = chosen.choose(name, dict.fromkeys("012345", "r"), prompts, responses, voted)
+        assert [pair.id for pair in pairs if pair.prompt.kind is Kind.OPEN] == ["c"] or name.isdigit()
+        return [pair.prompt.id for pair in pairs if pair.prompt.kind is Kind.CLOSED]
+
+    assert kept("correct") == ["0", "1", "2", "4"]
+    assert kept("right minority") == ["4"]
+    assert kept("right majority") == ["0", "1", "2", "3"]
+    assert len(kept("equal")) == 4 and set(kept("equal")) <= set("012345")
+    assert kept("threshold 12") == ["0"]
+
+
+def test_only_an_experiment_chooses_pairs():
+    package = ROOT / "src" / "selfjudge"
+    naming = {path.name for path in package.rglob("*.py") if re.search(r"\bchoose\s*=[^=]", path.read_text())}
+    assert naming <= {"loop.py"}
+    assert "choose" not in (ROOT / "src/selfjudge/recipe.py").read_text()

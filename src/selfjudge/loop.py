@@ -178,8 +178,12 @@ class _Run:
     def _pairs(self, number: int, prompts: list[Prompt], responses: Table) -> tuple[Table, list[Row]]:
         """The pairs of an iteration, and the prompts that make none."""
         seed = self._seed(number, "pairs")
-        pairs, lost = synthesize.make_pairs(prompts, responses.rows(), recipe=self._recipe.synthesis, seed=seed)
-        identity = self._identity("pairs", synthesize.VERSION, fields=("synthesis",), responses=responses.digest)
+        rows, choose = responses.rows(), self._world.choose
+        pairs, lost = synthesize.make_pairs(prompts, rows, recipe=self._recipe.synthesis, seed=seed)
+        if choose is not None:
+            pairs = choose(prompts, rows, pairs)
+        chosen = {} if choose is None else {"chosen": content_id(sorted(f"{p.id} {p.chosen}" for p in pairs))}
+        identity = self._identity("pairs", synthesize.VERSION, fields=("synthesis",), responses=responses.digest, **chosen)
         table = self._table(self._folder.iteration(number), tables.PAIRS, identity)
         if not table.sealed:
             table.seal([tables.pair_to_row(pair) for pair in pairs])

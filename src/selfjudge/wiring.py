@@ -81,6 +81,9 @@ BASELINES = dict.fromkeys(("first", "longer", "random"), "<first>{first}</first>
 """Judges that look at nothing, and how they are asked: a response cannot hold these marks, so both can be told apart again."""
 
 
+Choose = Callable[[Sequence[Prompt], Sequence[Row], list[PreferencePair]], list[PreferencePair]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What a run needs of the outside, made from its recipe."""
@@ -95,6 +98,8 @@ class World:
     """The engine that a served judge must agree with; None where no servers of ours are used."""
     open_candidate: Callable[[Path], Engine] | None = None
     """The engine that asks a new judge before it is accepted; None where a judge that is not trained would have to be loaded."""
+    choose: Choose | None = None
+    """An experiment's way to make other pairs of the same responses, which may know the truth; no recipe has one."""
     hub: Hub | None = None
     """Where the run publishes; None where its recipe does not say so."""
 
