@@ -1,4 +1,4 @@
-"""The tables of README.md, docs/results.md and docs/training.md, from the summaries in docs/runs.
+"""The tables of README.md, docs/results.md, docs/experiments.md and docs/training.md, from the summaries in docs/runs.
 
     python experiments/report.py           write them, between `<!-- report: NAME -->` and `<!-- end -->`
     python experiments/report.py --check   write nothing, and exit with 1 where a page is out of date
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -18,12 +19,15 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
-from arms import KEPT, LOOP_ARMS, ROOT, stem
+from arms import KEPT, LOOP_ARMS, PHOTO_ARMS, ROOT, stem
 from lora import ARMS as TRAINED
 
-from selfjudge.method.seeds import margin
+from selfjudge.method.seeds import Gain, gain, margin
 
-PAGES = ("README.md", "docs/results.md", "docs/training.md")
+PAGES = ("README.md", "docs/results.md", "docs/experiments.md", "docs/training.md")
+EQUAL = 0.02
+"""Within this two arms count as equal."""
+PLAIN, PHOTO = "shapes-bench", "shapes-bench-photo"
 MEASURES = {"accuracy": "right per order", "pair_accuracy": "right in both orders", "first_position_rate": "says first"}
 SHORT = ("attribute", "count", "digit", "existence")
 """The dimensions of short answers, each with as many pairs; the fifth has captions."""
@@ -204,7 +208,144 @@ def lora() -> str:
     return markdown(("arm", "seeds", "per order", "in both orders", "peak MiB"), rows)
 
 
-SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora)
+def photo() -> str:
+    """The arms on another domain: right in both orders before and after, there and on plain scenes, and how right labels were."""
+    rows = []
+    for arm in PHOTO_ARMS:
+        if states := summaries(stem(arm)):
+            domain = list(states[0]["iterations"][0]["benchmarks"])[-1]
+            measured = [(domain, 0), (domain, -1), (PLAIN, 0), (PLAIN, -1)]
+            figures = [spread([_both(state, bench, at) for state in states]) for bench, at in measured]
+            rows.append(
+                (arm, str(len(states)), *figures, *(spread([_purity(s, which) for s in states]) for which in ("made", "kept")))
+            )
+    head = ("arm", "seeds", "before", "after", "plain, before", "plain, after", "right labels, made", "kept")
+    return markdown(head, rows or [("no run is finished yet", *["–"] * 7)])
+
+
+def _both(state: Figures, bench: str, iteration: int) -> float:
+    return float(state["iterations"][iteration]["benchmarks"][bench]["pair_accuracy"])
+
+
+def _purity(state: Figures, which: str) -> float:
+    """The share of right labels, all iterations together."""
+    counts = [kind[which] for iteration in state["labels"] for kind in iteration.values()]
+    return sum(count.get("right", 0) for count in counts) / sum(sum(count.values()) for count in counts)
+
+
+def _colours(state: Figures, iteration: int) -> float:
+    return float(state["iterations"][iteration]["benchmarks"]["shapes-bench-pastel"]["dimensions"]["attribute"]["pair_accuracy"])
+
+
+Of = Callable[[Figures], float]
+
+
+def _last(arm: str) -> tuple[str, Of]:
+    return arm, lambda state: _both(state, PHOTO, -1)
+
+
+def _first(arm: str) -> tuple[str, Of]:
+    return arm, lambda state: _both(state, PHOTO, 0)
+
+
+def _plain(arm: str) -> tuple[str, Of]:
+    return arm, lambda state: _both(state, PLAIN, -1)
+
+
+ADAPTED = ("judge to photo", lambda state: _both(state, PHOTO, -1))
+CLAIMS: tuple[tuple[str, float, tuple[str, Of], tuple[str, Of]], ...] = (
+    ("the loop adapts to photo: after, less before", 0.10, ADAPTED, ("judge to photo", lambda s: _both(s, PHOTO, 0))),
+    ("it is photo that does it: less more plain", 0.05, ADAPTED, ("judge to more plain", lambda s: _both(s, PHOTO, -1))),
+    (
+        "it forgets plain",
+        -0.02,
+        ("judge to photo", lambda s: _both(s, PLAIN, -1)),
+        ("judge to photo", lambda s: _both(s, PLAIN, 0)),
+    ),
+    ("coin labels, after, less before", 0.10, _last("judge to photo, coin labels"), _first("judge to photo, coin labels")),
+    (
+        "flipped labels, after, less before",
+        -0.10,
+        _last("judge to photo, flipped labels"),
+        _first("judge to photo, flipped labels"),
+    ),
+    ("threshold 12, less threshold 5", 0.02, _last("judge to photo, threshold 12"), ADAPTED),
+    (
+        "Stage II purifies: right labels kept, less made",
+        0.03,
+        ("judge to photo", lambda s: _purity(s, "kept")),
+        ("judge to photo", lambda s: _purity(s, "made")),
+    ),
+    (
+        "pastel: attributes after, less before",
+        0.05,
+        ("judge to pastel", lambda s: _colours(s, -1)),
+        ("judge to pastel", lambda s: _colours(s, 0)),
+    ),
+    ("figure 4: majority, less correct, equal size", 0.03, _last("judge to photo, as many"), _last("judge to photo, correct")),
+    (
+        "figure 4: right majority, less majority, equal size",
+        0.03,
+        _last("judge to photo, right majority"),
+        _last("judge to photo, as many"),
+    ),
+    (
+        "figure 4: 12 votes, less majority, equal size",
+        0.03,
+        _last("judge to photo, 12 votes, as many"),
+        _last("judge to photo, as many"),
+    ),
+    ("evidence, with the demo's samples", 0.03, _plain("demo"), _plain("demo without evidence")),
+    ("evidence, with the paper's samples", 0.03, _plain("paper with evidence"), _plain("paper, three times the prompts")),
+    ("fresh prompts", 0.02, _plain("fresh"), _plain("demo")),
+    ("fresh prompts with replay", 0.02, _plain("fresh with replay"), _plain("demo")),
+    ("threshold 12", 0.02, _plain("threshold 12"), _plain("demo")),
+)
+"""What is claimed, by how much at least, in what and against what (docs/experiments.md); negative where a loss is meant."""
+
+
+def claims() -> str:
+    """Each claim by its gain, paired by seed."""
+    rows = []
+    for claim, least, (arm, of), (reference, beside) in CLAIMS:
+        ours, theirs = (
+            {state["seed"]: state for state in summaries(stem(name)) if "labels" in state} for name in (arm, reference)
+        )
+        seeds = sorted(ours.keys() & theirs.keys())
+        if not seeds:
+            continue
+        found = gain([beside(theirs[seed]) for seed in seeds], [of(ours[seed]) for seed in seeds])
+        half = f" ± {found.margin:.3f}" if found.margin is not None else ""
+        rows.append(
+            (
+                claim,
+                f"{least:+.2f}",
+                str(found.n),
+                f"{found.mean:+.3f}{half}",
+                _number(found.p),
+                _number(found.equal_within),
+                _shown(found, least),
+            )
+        )
+    head = ("claim", "at least", "seeds", "gain", "p", "equal within", "")
+    return markdown(head, rows or [("no run is finished yet", *["–"] * 6)])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _shown(found: Gain, least: float) -> str:
+    """Shown where the interval lies off 0 and the mean is at least the margin; equal by two one-sided tests within 0.02."""
+    toward = math.copysign(1, least) * found.mean
+    if found.margin is None:
+        return "too few seeds"
+    if toward >= abs(least) and toward > found.margin:
+        return "shown"
+    return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
+
+
+SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, claims)
 
 
 def filled(page: str) -> str:

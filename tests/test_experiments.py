@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from runs import ROOT
+from selfjudge.method.seeds import gain
 from selfjudge.types import Kind, PreferencePair, Prompt, Vote
 
 ENGINE = """{kind: scripted, rules: [
@@ -46,7 +47,7 @@ def start(experiment: str, *options: str | Path) -> str:
 
 
 def test_each_experiment_has_a_tiny_form():
-    assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, "chosen.py", "report.py"}
+    assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, "chosen.py", "figures.py", "report.py"}
 
 
 @pytest.mark.parametrize("experiment", TINY)
@@ -93,6 +94,31 @@ def test_the_labels_of_a_run_are_counted_by_kind(scripted_run: tuple[Path, dict[
     for counts, entry in zip(counted, scripted_run[1]["iterations"][1:], strict=True):
         for which, number in (("made", entry["pairs"]), ("kept", entry["kept"])):
             assert sum(sum(kind[which].values()) for kind in counts.values()) == number
+
+
+def test_each_figure_is_drawn_from_the_summaries_that_there_are(tmp_path: Path):
+    start("figures.py", 2, 3, 4, 5, "--keep", tmp_path)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"figure-{number}.svg" for number in (2, 3, 4, 5)]
+    assert ">demo (" in (tmp_path / "figure-2.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("gains", "least", "said"),
+    [
+        ([0.12, 0.11, 0.13], 0.1, "shown"),
+        ([-0.12, -0.11, -0.13], -0.1, "shown"),
+        ([-0.12, -0.11, -0.13], 0.1, "not shown"),
+        ([0.08, 0.09, 0.07], 0.1, "not shown"),
+        ([0.0, 0.5, 0.0], 0.1, "not shown"),
+        ([0.001, 0.0, -0.001], 0.1, "equal"),
+        ([0.5], 0.1, "too few seeds"),
+    ],
+)
+def test_a_claim_is_shown_where_its_interval_is_off_zero_and_its_mean_at_the_margin(
+    gains: list[float], least: float, said: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    assert import_module("report")._shown(gain([0.0] * len(gains), gains), least) == said
 
 
 def test_the_tables_in_the_docs_are_those_of_the_summaries():
