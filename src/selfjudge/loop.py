@@ -213,8 +213,7 @@ class _Run:
 
     def _watch(self, pairs: Table, judgments: Table) -> dict[str, float | None]:
         """What the pairs of an iteration say about the judge that judged them."""
-        made = map(tables.pair_of, pairs.rows())
-        replies = map(tables.judgment_of, judgments.rows())
+        made, replies = map(tables.pair_of, pairs.rows()), map(tables.judgment_of, judgments.rows())
         return watch(select.judged(made, replies), self._recipe.selection.rule())
 
     def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:

@@ -168,8 +168,7 @@ class Synthesis(Section):
     open: OpenRecipe = OpenRecipe()
     closed: ClosedRecipe = ClosedRecipe()
     labels: Literal["synthetic", "coin", "flipped"] = "synthetic"
-    """The controls of an experiment: `coin` calls a random side of each pair the chosen one, so no label says which is better;
-    `flipped` the other side, so that every label says the opposite."""
+    """Controls of an experiment: a random side of each pair is called the chosen one (`coin`), or the wrong side (`flipped`)."""
 
 
 class Judging(Section):
