@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from selfjudge.method.monitors import FEW, MONITORS, warnings, watch
 from selfjudge.method.selection import Rule
-from selfjudge.types import Judgment, Kind, Order, PreferencePair, Prompt, Vote
+from selfjudge.types import Alteration, Edit, Judgment, Kind, Order, PreferencePair, Prompt, Vote
 
 Judged = list[tuple[PreferencePair, list[Judgment]]]
 Says = Callable[[PreferencePair, Order, int], bool]
@@ -144,3 +144,9 @@ def test_replies_without_a_verdict_are_neither_for_nor_against_anything():
     figures = watch(unread(table(coin)), Rule())
     assert [figures[name] for name in ("own_answers", "opposed", "says_first", "prefers_longer")] == [None] * 4
     assert figures["above_coin"] == 0
+
+
+def test_a_caption_has_no_answer_of_the_model_s_own():
+    edited = Alteration(instruction="color", edits=(Edit(before="red", after="purple"),))
+    figures = watch([(replace(pair, evidence=edited), replies) for pair, replies in table(mostly_right)], Rule())
+    assert figures["own_answers"] is None and figures["opposed"] == 0.1
