@@ -1,8 +1,8 @@
 """Figures 2 to 5 of the paper, as this project's runs have them, drawn from the summaries in docs/runs.
 
-    python experiments/figures.py 2 3 4 5    writes docs/figures/figure-N.svg
+    python experiments/figures.py 2 3 4 5    writes docs/figures/figure-N.svg, as `report.py` does
 
-Lines are means over seeds, bands their 95 % t-intervals. Arms without a summary are left out.
+Lines are means over seeds, bands their 95 % t-intervals. Arms without a summary are left out, and figures without an arm.
 """
 
 from __future__ import annotations
@@ -125,18 +125,18 @@ def figure5(figure: Figure) -> None:
 FIGURES: dict[int, Callable[[Figure], None]] = {2: figure2, 3: figure3, 4: figure4, 5: figure5}
 
 
-def draw(number: int, folder: Path) -> Path:
-    """Write a figure; its path."""
+def draw(number: int, folder: Path = KEPT.parent / "figures") -> None:
+    """Write a figure, unless it would be empty."""
     with rc_context({"svg.hashsalt": "selfjudge", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(11, 4.6), layout="constrained")
         FIGURES[number](figure)
-        for axes in figure.axes:
+        drawn = [axes for axes in figure.axes if axes.get_legend_handles_labels()[0]]
+        for axes in drawn:
             axes.spines[["top", "right"]].set_visible(False)
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(frameon=False, fontsize=7)
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / f"figure-{number}.svg", metadata={"Date": None})
-    return folder / f"figure-{number}.svg"
+            axes.legend(frameon=False, fontsize=7)
+        if drawn:
+            folder.mkdir(parents=True, exist_ok=True)
+            figure.savefig(folder / f"figure-{number}.svg", metadata={"Date": None})
 
 
 def main() -> None:
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=KEPT.parent / "figures", help="where they go")
     options = parser.parse_args()
     for number in options.numbers:
-        print(draw(number, options.keep))
+        draw(number, options.keep)
 
 
 if __name__ == "__main__":

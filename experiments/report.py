@@ -1,6 +1,6 @@
-"""The tables of README.md, docs/results.md, docs/experiments.md and docs/training.md, from the summaries in docs/runs.
+"""The tables of README.md and the docs, and the figures in docs/figures, from the summaries in docs/runs.
 
-    python experiments/report.py           write them, between `<!-- report: NAME -->` and `<!-- end -->`
+    python experiments/report.py           write them, tables between `<!-- report: NAME -->` and `<!-- end -->`
     python experiments/report.py --check   write nothing, and exit with 1 where a page is out of date
 
 A cell is the mean over seeds ± half of its 95 % t-interval. Seed 0 is left out: the recipe was chosen on it.
@@ -317,6 +317,11 @@ def main() -> None:
         sys.exit(f"out of date, run `python experiments/report.py`: {', '.join(stale)}")
     for page in stale:
         (ROOT / page).write_text(filled((ROOT / page).read_text()))
+    if not options.check:
+        import figures  # which reads the summaries as this does
+
+        for number in figures.FIGURES:
+            figures.draw(number)
 
 
 if __name__ == "__main__":
