@@ -223,3 +223,17 @@ def test_the_coin_control_swaps_about_half_of_the_pairs(tmp_path: Path, scripted
     coined = {row["id"]: row["chosen"] for row in pq.read_table(tmp_path / "iteration-1/pairs.parquet").to_pylist()}
     assert chosen.keys() == coined.keys()
     assert 0.25 < sum(chosen[key] != coined[key] for key in chosen) / len(chosen) < 0.75
+
+
+def test_the_flipped_control_swaps_every_pair(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    run_recipe(scripted_recipe("synthesis.labels=flipped", "loop.iterations=1"), tmp_path)
+    straight, flipped = (pq.read_table(run / "iteration-1/pairs.parquet").to_pylist() for run in (scripted_run[0], tmp_path))
+    assert [(p["id"], p["chosen"], p["rejected"]) for p in straight] == [(p["id"], p["rejected"], p["chosen"]) for p in flipped]
+
+
+def test_a_judge_that_collapses_is_named_in_the_summary_once_it_should_have_learned(tmp_path: Path):
+    always = 'engine.rules.0.replies=["I can see at once that A is better. [[A]]"]'
+    state = run_recipe(scripted_recipe(always, "loop.iterations=3"), tmp_path)
+    said = [" ".join(entry["warnings"]) for entry in state["iterations"]]
+    assert "it says the same" in said[1] and "goes by the place" not in said[2]
+    assert "Judge 2: it names the response shown first in 100%" in said[3] and "does not tell right from wrong" in said[3]
