@@ -22,8 +22,8 @@ from baselines import truths
 from selfjudge.loop import run
 from selfjudge.method.alteration import flaw
 from selfjudge.method.voting import normalise
-from selfjudge.recipe_file import load_recipe
-from selfjudge.store import RunFolder
+from selfjudge.recipe.file import load_recipe
+from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish, Kind, PreferencePair, Prompt, Vote, content_id, seed_of
 from selfjudge.wiring import make_world
 

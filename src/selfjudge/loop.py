@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .hub.publishing import Publisher
+from .method.monitors import watch
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
 from .recipe.experiment import Recipe, lasting
@@ -178,10 +179,9 @@ class _Run:
     def _pairs(self, number: int, prompts: list[Prompt], responses: Table) -> tuple[Table, list[Row]]:
         """The pairs of an iteration, and the prompts that make none."""
         seed = self._seed(number, "pairs")
-        rows, choose = responses.rows(), self._world.choose
-        pairs, lost = synthesize.make_pairs(prompts, rows, recipe=self._recipe.synthesis, seed=seed)
-        if choose is not None:
-            pairs = choose(prompts, rows, pairs)
+        pairs, lost = synthesize.make_pairs(prompts, responses.rows(), recipe=self._recipe.synthesis, seed=seed)
+        if (choose := self._world.choose) is not None:
+            pairs = choose(prompts, responses.rows(), pairs)
         chosen = {} if choose is None else {"chosen": content_id(sorted(f"{p.id} {p.chosen}" for p in pairs))}
         identity = self._identity("pairs", synthesize.VERSION, fields=("synthesis",), responses=responses.digest, **chosen)
         table = self._table(self._folder.iteration(number), tables.PAIRS, identity)

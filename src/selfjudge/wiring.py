@@ -28,7 +28,8 @@ from .recipe.experiment import (
 )
 from .recipe.file import load_recipe
 from .run.folder import ImageStore, RunFolder, fingerprint
-from .types import ImageRef
+from .run.tables import Row
+from .types import ImageRef, PreferencePair, Prompt
 
 if TYPE_CHECKING:
     from .benchmarks.public import Spec

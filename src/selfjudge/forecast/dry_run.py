@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..recipe.engines import VLLMEngine
-from ..recipe.experiment import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, lasting
+from ..recipe.experiment import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, lasting, title_of
 from ..run.folder import RunFolder
 from ..stages.gate import PAIRS as GATE_PAIRS
 from ..types import Kind

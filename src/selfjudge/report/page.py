@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from ..method.monitors import MONITORS
 from ..run.disk import write_whole
 from ..run.folder import ImageStore
 from ..run.reasons import DROPPED, explained

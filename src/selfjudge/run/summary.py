@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..method.monitors import warnings
 from ..recipe.experiment import EarlyStop, Loop, Recipe
 from ..types import Kind
 from .disk import read_json
 from .failures import Failures, failures
 from .folder import JudgeFolder
 from .lineage import place_of
-from .method.monitors import warnings
 from .reasons import nothing_usable, refusals
 from .store import Table
 from .tables import RESPONSES
