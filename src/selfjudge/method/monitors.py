@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..types import Judgment, Order, PreferencePair, Verdict, Vote
+from .answers import normalise
 from .metrics import majority
 from .selection import Rule, select
-from .voting import normalise
 
 FEW = 30
 """A share of fewer is not shown: it says too little."""
