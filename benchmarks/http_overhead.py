@@ -107,7 +107,7 @@ def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     """Ask as a stage does, with an engine and a table of its own."""
     from selfjudge.chat import Completion, Message, Request, Sampling
     from selfjudge.ports import NamedEngine
-    from selfjudge.recipe.engines import OpenAIEngine
+    from selfjudge.recipe.engines import OpenAISettings
     from selfjudge.run.store import Table
     from selfjudge.run.tables import JUDGMENTS, Row
     from selfjudge.stages.asking import ask
@@ -127,7 +127,7 @@ def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
         known = {"key": request.key, "pair_id": "p", "order": Order.CHOSEN_FIRST, "sample": 0, "judge": model}
         return {**row, **known, **tokens, "trace": completion.text, "verdict": "first"}
 
-    recipe = OpenAIEngine(kind="openai", base_url=f"http://127.0.0.1:{port}/v1", concurrency=concurrency)
+    recipe = OpenAISettings(kind="openai", base_url=f"http://127.0.0.1:{port}/v1", concurrency=concurrency)
     engine = open_server("m", recipe, lambda _: b"")
     with tempfile.TemporaryDirectory() as folder:
         table = Table(Path(folder), JUDGMENTS, {})

@@ -17,7 +17,7 @@ from selfjudge.chat import Message, Request, Sampling
 from selfjudge.engines.ray import RayEngine
 from selfjudge.engines.scripted import Scripted
 from selfjudge.ports import Engine, ReadImage
-from selfjudge.recipe.engines import ScriptedEngine, ScriptRule
+from selfjudge.recipe.engines import ScriptedSettings, ScriptRule
 from selfjudge.types import ImageRef
 
 SECONDS = (0.05, 0.2, 1.0)
@@ -66,7 +66,7 @@ def no_images(ref: ImageRef) -> bytes:
 
 def sleeping(seconds: float, _: ReadImage) -> Engine:
     rules = (ScriptRule(when=".", replies=("yes",)),)
-    return Scripted(ScriptedEngine(kind="scripted", rules=rules, seconds_per_request=seconds))
+    return Scripted(ScriptedSettings(kind="scripted", rules=rules, seconds_per_request=seconds))
 
 
 def arrivals(engine: Engine, blocks: int) -> Iterator[float]:

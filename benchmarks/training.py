@@ -25,6 +25,7 @@ from typing import Any
 
 from selfjudge.chat import Message
 from selfjudge.ports import Example
+from selfjudge.recipe.execution import TrainerSettings
 from selfjudge.recipe.training import Training
 from selfjudge.run.folder import ImageStore
 from selfjudge.run.images import admit
@@ -83,6 +84,12 @@ class Padding:
         return batch
 
 
+def recipe(**fields: Any) -> tuple[Training, TrainerSettings]:
+    """A training and how it is computed, from fields of either."""
+    settings = {name: fields.pop(name) for name in list(fields) if name in TrainerSettings.model_fields}
+    return Training(**fields), TrainerSettings(**settings)
+
+
 def ours(folder: Path, changes: dict[str, Any]) -> tuple[float, float]:
     """Seconds, and the share of padding."""
     from selfjudge.trainers import examples as module
@@ -97,7 +104,7 @@ def ours(folder: Path, changes: dict[str, Any]) -> tuple[float, float]:
         self.collate = counters[0]
 
     module.Examples.__init__ = counted
-    trainer = SftTrainer(Training(**SHAPE, **changes), read_image=ImageStore(folder / "images").get)
+    trainer = SftTrainer(*recipe(**SHAPE, **changes), read_image=ImageStore(folder / "images").get)
     started = time.perf_counter()
     examples = read_examples(folder)
     with tempfile.TemporaryDirectory() as out:

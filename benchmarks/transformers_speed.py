@@ -22,7 +22,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from selfjudge.chat import Completion, Message, Request
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.experiment import SamplingRecipe, ShapesSource
 from selfjudge.run.folder import ImageStore
 from selfjudge.run.images import decode
@@ -100,7 +100,7 @@ def main() -> None:
         processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)
         processor.tokenizer.padding_side = "left"
         model = AutoModelForImageTextToText.from_pretrained(path, trust_remote_code=False).eval()
-        engine = open_engine(TransformersEngine(batch_size=options.batch_size), path, images.get)
+        engine = open_engine(TransformersSettings(batch_size=options.batch_size), path, images.get)
         rounds = []
         for number in range(options.rounds):
             seconds, tokens = plain(requests, images, processor, model, options.batch_size)

@@ -39,7 +39,7 @@ from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.method.prompts import JUDGE
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe.engines import VLLMEngine as VLLMRecipe
+from selfjudge.recipe.engines import VLLMSettings
 from selfjudge.recipe.experiment import ShapesBench
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.store import Table
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     options = parser.parse_args()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    recipe = VLLMRecipe(
+    recipe = VLLMSettings(
         kind="vllm",
         python=options.python.absolute(),
         max_model_len=1024,

@@ -25,7 +25,7 @@ from selfjudge.chat import Request, Sampling
 from selfjudge.method.prompts import fill
 from selfjudge.method.protocols import STRICT
 from selfjudge.ports import Engine
-from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.experiment import ShapesBench, ShapesSource
 from selfjudge.run.images import admit
 from selfjudge.shapes.benchmark import ShapesBenchmark
@@ -146,7 +146,7 @@ def main() -> None:
         images: dict[str, bytes] = {}
         benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=BENCHMARK_SEED))
         items = benchmark.load(lambda ref, data: images.update({ref.sha256: data}), lambda *_: nullcontext(lambda _: None)).items
-        engine = open_engine(TransformersEngine(batch_size=256), find_model("shapes"), lambda ref: images[ref.sha256])
+        engine = open_engine(TransformersSettings(batch_size=256), find_model("shapes"), lambda ref: images[ref.sha256])
         name, result = "base", {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, items, way) for way in WAYS}}
     text = json.dumps(result, indent=2)
     options.keep.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ class Ceiling:
         work = into.with_suffix(".work")
         for folder in (into, work):
             folder.mkdir()
-        trainer = SftTrainer(recipe, read_image=self._folder.images.get)
+        trainer = SftTrainer(recipe, self._recipe.execution.training, read_image=self._folder.images.get)
         examples = [self.example(i) for i in range(traces)]
         seed = seed_of("ceiling", self._seed, number)
         trainer.fit(examples, start=start, into=into, work=work, seed=seed, advance=lambda _: None)
@@ -93,7 +93,7 @@ class Ceiling:
         """The figures of a model on a benchmark seed."""
         benchmark = ShapesBenchmark(self._bench.model_copy(update={"seed": benchmark_seed}))
         items = benchmark.load(self._folder.images.put, quiet).items
-        engine = open_engine(self._recipe.engine, model, self._folder.images.get)
+        engine = open_engine(self._recipe.execution.engine, model, self._folder.images.get)
         place = self._folder.root / f"measured-{number}-{benchmark_seed}"
         protocol = replace(self._recipe.judging.protocol, sampling=self._recipe.evaluation.sampling.sampling(), samples=1)
         table = Table(place, JUDGMENTS, {"model": str(model)})

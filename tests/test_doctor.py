@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from runs import ROOT
+from runs import training as training_of
 from selfjudge.errors import InputError
 from selfjudge.forecast import doctor
 from selfjudge.forecast.doctor.conflicts import conflicts
@@ -22,7 +23,6 @@ from selfjudge.forecast.doctor.machine import GPU, Machine
 from selfjudge.forecast.footprint import footprint
 from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
-from selfjudge.recipe.training import Training
 from selfjudge.wiring import embedded_model
 
 BIG = GPU(name="big", total_gib=80.0, free_gib=79.0)
@@ -166,20 +166,24 @@ def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path, harm: str):
 
 
 def test_the_model_is_held_against_the_gpus_memory(tmp_path: Path, on: Any):
-    asked = recipe(f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "engine={kind: transformers}")
+    asked = recipe(f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "execution.engine={kind: transformers}")
     assert [level for level, _ in found(on(asked, BIG), "memory")] == ["fine"]
     small = on(asked, SMALL)
     assert not small["runs"] and found(small, "memory")[0][0] == "error"
 
 
 def test_a_batch_that_does_not_fit_is_a_warning_with_a_remedy(tmp_path: Path, on: Any):
-    asked = recipe(f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "engine={kind: transformers, batch_size: 256}")
+    asked = recipe(
+        f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "execution.engine={kind: transformers, batch_size: 256}"
+    )
     [(level, what)] = found(on(asked, BIG), "memory")
     assert level == "warning" and "batch_size" in what
 
 
 def test_training_that_may_not_fit_is_a_warning(tmp_path: Path, on: Any):
-    asked = recipe(f"model={model_of(tmp_path / 'model', 11_000_000_000)}", "engine={kind: transformers, batch_size: 1}")
+    asked = recipe(
+        f"model={model_of(tmp_path / 'model', 11_000_000_000)}", "execution.engine={kind: transformers, batch_size: 1}"
+    )
     assert [level for level, _ in found(on(asked, BIG), "training")] == ["warning"]
 
 
@@ -196,8 +200,8 @@ def test_training_that_may_not_fit_is_a_warning(tmp_path: Path, on: Any):
 def test_the_papers_model_takes_171_gb_to_train_and_43_for_each_judge(
     tmp_path: Path, training: dict[str, Any], trained: float, judge: float, checkpoints: float
 ):
-    size, asked = footprint(model_of(tmp_path / "model", 10_700_000_000)), Training(**training)
-    assert [n / 1e9 for n in (size.training(asked, gpu=True), size.judge(asked), size.checkpoints(asked))] == pytest.approx(
+    size, asked = footprint(model_of(tmp_path / "model", 10_700_000_000)), training_of(**training)
+    assert [n / 1e9 for n in (size.training(*asked, gpu=True), size.judge(*asked), size.checkpoints(*asked))] == pytest.approx(
         [trained, judge, checkpoints]
     )
 
@@ -214,13 +218,13 @@ def test_torchvision_for_cuda_is_an_error_unless_it_was_mended(tmp_path: Path):
 
 
 def test_a_disk_too_small_for_the_judges_is_told(tmp_path: Path, on: Any):
-    asked = recipe(f"model={model_of(tmp_path / 'model', 1_000_000_000)}", "engine={kind: transformers}")
+    asked = recipe(f"model={model_of(tmp_path / 'model', 1_000_000_000)}", "execution.engine={kind: transformers}")
     assert [level for level, _ in found(on(asked, BIG, disk=3 * GIB), "disk")] == ["warning"]
     assert [level for level, _ in found(on(asked, BIG, disk=1 * GIB), "disk")] == ["error"]
 
 
 def test_replicas_that_want_gpus_where_there_are_none_are_told(on: Any):
-    result = on(recipe("engine={kind: ray}"))
+    result = on(recipe("execution.engine={kind: ray}"))
     assert result["runs"] and "gpus_per_replica" in found(result, "engine")[0][1]
 
 
@@ -228,7 +232,7 @@ def test_a_server_that_does_not_answer_is_an_error(on: Any):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    result = on(recipe(f"engine={{kind: openai, base_url: 'http://127.0.0.1:{port}/v1'}}"))
+    result = on(recipe(f"execution.engine={{kind: openai, base_url: 'http://127.0.0.1:{port}/v1'}}"))
     assert not result["runs"] and f"nothing answers at 127.0.0.1:{port}" in found(result, "engine")[0][1]
 
 

@@ -128,7 +128,7 @@ def test_gpu_hours_follow_from_what_is_asked(tmp_path: Path):
 
 def test_publishing_without_a_token_is_found_before_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    told = foretell(scripted_recipe("push=me/judge"), tmp_path)
+    told = foretell(scripted_recipe("execution.push=me/judge"), tmp_path)
     assert not told["runs"] and "publish me/judge and me/judge-pairs" in [step.stage for step in told["steps"]["after"]]
     monkeypatch.setenv("HF_TOKEN", "hf_x")
-    assert foretell(scripted_recipe("push=me/judge"), tmp_path)["runs"]
+    assert foretell(scripted_recipe("execution.push=me/judge"), tmp_path)["runs"]

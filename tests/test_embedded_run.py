@@ -16,7 +16,7 @@ from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import named_benchmark
 
 COMMAND = (sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"))
-SMALL = ("prompts.0.limit=160", "evaluation.benchmarks.0.pairs=60", "loop.iterations=2", "engine.batch_size=64")
+SMALL = ("prompts.0.limit=160", "evaluation.benchmarks.0.pairs=60", "loop.iterations=2", "execution.engine.batch_size=64")
 
 
 def command(folder: Path) -> list[str]:

@@ -27,7 +27,7 @@ SMALL = (
     "loop.iterations=1",
     "evaluation.benchmarks.0.pairs=10",
     "training.kind=scripted",
-    f"engine={ENGINE}",
+    f"execution.engine={ENGINE}",
 )
 """The demo without a model."""
 SET = [word for change in SMALL for word in ("--set", change)]

@@ -165,7 +165,7 @@ def test_another_recipe_in_the_same_folder_is_an_error_that_names_the_field(scri
 
 def test_when_every_pair_is_dropped_the_judge_is_the_one_before(tmp_path: Path):
     silent = '[{when: "Response A begins", replies: ["I cannot tell."]}, {when: ".", replies: ["red", "blue"]}]'
-    state = run_recipe(scripted_recipe(f"engine.rules={silent}", "loop.iterations=1"), tmp_path)
+    state = run_recipe(scripted_recipe(f"execution.engine.rules={silent}", "loop.iterations=1"), tmp_path)
     entry = state["iterations"][1]
     assert entry["pairs"] > 0 and entry["kept"] == 0 and entry["training"]["examples"] == 0
     assert entry["dropped"]["unread_verdict"] == entry["pairs"]
@@ -174,7 +174,7 @@ def test_when_every_pair_is_dropped_the_judge_is_the_one_before(tmp_path: Path):
 
 def test_when_every_request_fails_the_run_ends_with_the_reason_and_nothing_is_stored(tmp_path: Path):
     with pytest.raises(EngineError, match="8 requests failed .* no rule of the script fits"):
-        run_recipe(scripted_recipe('engine.rules=[{when: "^$", replies: [""]}]'), tmp_path)
+        run_recipe(scripted_recipe('execution.engine.rules=[{when: "^$", replies: [""]}]'), tmp_path)
     assert not list(tmp_path.rglob("judgments.*"))
 
 
@@ -232,7 +232,7 @@ def test_the_flipped_control_swaps_every_pair(tmp_path: Path, scripted_run: tupl
 
 
 def test_a_judge_that_collapses_is_named_in_the_summary_once_it_should_have_learned(tmp_path: Path):
-    always = 'engine.rules.0.replies=["I can see at once that A is better. [[A]]"]'
+    always = 'execution.engine.rules.0.replies=["I can see at once that A is better. [[A]]"]'
     state = run_recipe(scripted_recipe(always, "loop.iterations=3"), tmp_path)
     said = [" ".join(entry["warnings"]) for entry in state["iterations"]]
     assert "it says the same" in said[1] and "goes by the place" not in said[2]

@@ -61,7 +61,8 @@ def _write(path: Path, lines: list[dict[str, Any]]) -> None:
 
 def recipe(root: Path, sources: list[str]):
     path = root / "recipe.yaml"
-    scripted = "engine: {kind: scripted, rules: [{when: ., replies: [x]}]}\ntraining: {kind: scripted}\nloop: {iterations: 1}\n"
+    scripted = "execution: {engine: {kind: scripted, rules: [{when: ., replies: [x]}]}}\n"
+    scripted += "training: {kind: scripted}\nloop: {iterations: 1}\n"
     path.write_text("model: shapes\n" + scripted + "prompts:\n" + "".join(f"  - {source}\n" for source in sources))
     return load_recipe(path)
 

@@ -18,11 +18,11 @@ from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import PublishError, RecipeError
 from selfjudge.hub.client import HuggingFaceHub
 from selfjudge.hub.publishing import Publisher
-from selfjudge.recipe.experiment import Push
+from selfjudge.recipe.execution import Push
 from selfjudge.run.folder import RunFolder
 
 JUDGES, PAIRS = "models/me/judge", "datasets/me/judge-pairs"
-PUSH = "push=me/judge"
+PUSH = "execution.push=me/judge"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the library's own, of its HTTP client
 
@@ -100,7 +100,7 @@ def test_the_card_of_the_pairs_says_whose_licences_they_are_under(hub: Hub, run:
 
 
 def test_without_images_their_digests_are_published(hub: Hub, run: Path):
-    publish(run, "push={to: me/judge, private: false, images: false}")
+    publish(run, "execution.push={to: me/judge, private: false, images: false}")
     assert not hub.repos[JUDGES].private
     (run / "pushed.parquet").write_bytes(hub.repos[PAIRS].files["pairs/iteration-1.parquet"])
     assert all(len(digest) == 64 for row in pq.read_table(run / "pushed.parquet")["images"].to_pylist() for digest in row)
@@ -172,7 +172,7 @@ def test_a_run_that_was_published_elsewhere_spares_other_files_too(hub: Hub, run
     publish(run)
     hub.repos["models/me/old"] = Repo(private=False, files={"model.safetensors": b"years of work"})
     with pytest.raises(PublishError, match="me/old holds files"):
-        publish(run, "push=me/old")
+        publish(run, "execution.push=me/old")
     assert hub.repos["models/me/old"].files == {"model.safetensors": b"years of work"}
 
 
@@ -261,4 +261,4 @@ def test_no_file_of_a_run_holds_the_token(hub: Hub, run: Path):
 @pytest.mark.parametrize("name", ["judge", "me/ju dge", "https://hub/me/judge", "/me/judge"])
 def test_a_name_that_is_none_of_the_hub_is_refused(name: str):
     with pytest.raises(RecipeError, match="push"):
-        scripted_recipe(f"push={name}")
+        scripted_recipe(f"execution.push={name}")

@@ -49,17 +49,21 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
     text = (
         "model: model\nprompts: [{kind: files, path: p.jsonl}, {kind: dataset, path: set}]\n"
         "exclude: [{name: pairs, path: e.jsonl}]\nevaluation: {benchmarks: [{name: pairs, path: b.jsonl}]}\n"
-        "engine: {kind: vllm, python: bin/python}\ntraining: {launcher: accelerate, accelerate_config: a.yaml}\n"
+        "execution: {engine: {kind: vllm, python: bin/python}, training: {launcher: accelerate, accelerate_config: a.yaml}}\n"
     )
     changed = [
         *("model=model", "prompts.0.path=p.jsonl", "prompts.1={kind: dataset, path: set}", "exclude.0.path=e.jsonl"),
-        *("evaluation.benchmarks=[{name: pairs, path: b.jsonl}]", "engine.python=bin/python"),
-        "training.accelerate_config=a.yaml",
+        *("evaluation.benchmarks=[{name: pairs, path: b.jsonl}]", "execution.engine.python=bin/python"),
+        "execution.training.accelerate_config=a.yaml",
     ]
     for folder, overrides in ((there, []), (here, changed)):
         recipe = load(there, text, *overrides)
         found = (recipe.model, *(source.path for source in recipe.prompts), recipe.exclude[0].path)
-        found += (recipe.evaluation.benchmarks[0].path, recipe.engine.python, recipe.training.accelerate_config)
+        found += (
+            recipe.evaluation.benchmarks[0].path,
+            recipe.execution.engine.python,
+            recipe.execution.training.accelerate_config,
+        )
         names = ("model", "p.jsonl", "set", "e.jsonl", "b.jsonl", "bin/python", "a.yaml")
         assert list(map(str, found)) == [str(folder / name) for name in names]
 
@@ -75,13 +79,16 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
             "recipe.yaml:4: unknown key `prompts.0.limt`",
             "`limit`",
         ),
-        (MINIMAL, ("engine.batchsize=3",), "unknown key `engine.batchsize`", "`batch_size`"),
+        (MINIMAL, ("execution.engine.batchsize=3",), "unknown key `execution.engine.batchsize`", "`batch_size`"),
         (MINIMAL, ("training.learning_rate=.inf",), "`training.learning_rate`: input should be a finite number", ""),
         (MINIMAL, ("judging.sampling.temperature=.nan",), "`judging.sampling.temperature`: input should be a finite number", ""),
         (MINIMAL, ("synthesis.open.length_ratio=.inf",), "`synthesis.open.length_ratio`: input should be a finite number", ""),
         (MINIMAL, ("loop.iterations=.inf",), "`loop.iterations`: input should be a finite number", ""),
         (MINIMAL + "loop: {iterations: many}\n", (), "recipe.yaml:3: `loop.iterations`", "'many'"),
-        (MINIMAL + "engine: {kind: magic}\n", (), "recipe.yaml:3: `engine`", "magic"),
+        (MINIMAL + "execution:\n  engine: {kind: magic}\n", (), "recipe.yaml:4: `execution.engine`", "magic"),
+        (MINIMAL + "engine: {kind: openai}\n", (), "recipe.yaml:3: unknown key `engine`", "`execution.engine`"),
+        (MINIMAL, ("training.processes=1",), "unknown key `training.processes`", "`execution.training.processes`"),
+        (MINIMAL, ("execution.engine.served_model=x",), "unknown key `execution.engine.served_model`", "`served_model`"),
         (
             MINIMAL + "judging: {template: '{first}'}\n",
             (),
@@ -91,9 +98,9 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
         (MINIMAL + "judging: {template: '{first} {second} {third}'}\n", (), "the template has {third}", ""),
         (MINIMAL + "loop: {prompts: fresh}\n", (), "prompts_per_iteration goes with", ""),
         (
-            MINIMAL + "synthesis: {closed: {sampling: {temperature: 3}}}\nengine: {kind: vllm}\n",
+            MINIMAL + "synthesis: {closed: {sampling: {temperature: 3}}}\nexecution: {engine: {kind: vllm}}\n",
             (),
-            "recipe.yaml:4: `engine`: vLLM samples at temperatures up to 2, and this recipe has 3",
+            "recipe.yaml:4: `execution`: vLLM samples at temperatures up to 2, and this recipe has 3",
             "vllm",
         ),
         (MINIMAL + "training: {batch_size: 3}\n", (), "batch_size must be a multiple", ""),
@@ -132,9 +139,9 @@ def test_paths_in_a_recipe_start_at_its_folder(tmp_path: Path):
 
 def test_the_interpreter_of_a_server_is_found_from_the_recipe_and_its_link_is_kept(tmp_path: Path):
     (tmp_path / "python").symlink_to("/usr/bin/env")
-    recipe = load(tmp_path, MINIMAL + "engine: {kind: vllm, python: env/../python}\n")
-    assert recipe.engine.python == tmp_path / "env/../python"
-    assert load(tmp_path, MINIMAL + "engine: {kind: vllm}\n").engine.python is None
+    recipe = load(tmp_path, MINIMAL + "execution: {engine: {kind: vllm, python: env/../python}}\n")
+    assert recipe.execution.engine.python == tmp_path / "env/../python"
+    assert load(tmp_path, MINIMAL + "execution: {engine: {kind: vllm}}\n").execution.engine.python is None
 
 
 def test_the_digest_tells_recipes_apart(tmp_path: Path):
@@ -145,36 +152,31 @@ def test_the_digest_tells_recipes_apart(tmp_path: Path):
     )
 
 
-def test_a_recipe_that_excludes_nothing_is_the_recipe_it_was_before_it_could(tmp_path: Path):
-    """Its folder was made without the key, and a run must go on there."""
-    assert "exclude" not in load(tmp_path, MINIMAL).as_json()
-    assert load(tmp_path, MINIMAL).digest == load(tmp_path, MINIMAL + "exclude: []\n").digest
+def test_benchmarks_whose_prompts_are_excluded_are_part_of_a_recipe(tmp_path: Path):
     excluding = load(tmp_path, MINIMAL + "exclude: [{name: shapes-bench}, {name: pairs, path: data/pairs.jsonl}]\n")
     assert [bench["name"] for bench in excluding.as_json()["exclude"]] == ["shapes-bench", "pairs"]
     assert excluding.exclude[1].path == tmp_path / "data/pairs.jsonl"
     assert excluding.digest != load(tmp_path, MINIMAL).digest
 
 
-@pytest.mark.parametrize(
-    "engine", ["{kind: openai, served_model: org/vlm}", "{kind: ray, replica: {kind: openai, served_model: org/vlm}}"]
-)
+@pytest.mark.parametrize("engine", ["{kind: openai}", "{kind: ray, replica: {kind: openai}}"])
 def test_a_server_with_one_model_cannot_stand_for_the_judges_of_a_run_that_trains(tmp_path: Path, engine: str):
+    served = f"{MINIMAL}served_model: org/vlm\nexecution: {{engine: {engine}}}\n"
     with pytest.raises(RecipeError, match="'org/vlm', would answer for every judge") as error:
-        load(tmp_path, f"{MINIMAL}engine: {engine}\n")
-    assert "engine.kind vllm" in str(error.value.hint)
-    untrained = load(tmp_path, f"{MINIMAL}engine: {engine}\ntraining: {{kind: scripted}}\n")
-    assert untrained.engine.kind in ("openai", "ray")
+        load(tmp_path, served)
+    assert "execution.engine.kind vllm" in str(error.value.hint)
+    untrained = load(tmp_path, f"{served}training: {{kind: scripted}}\n")
+    assert untrained.execution.engine.kind in ("openai", "ray")
 
 
-def test_training_that_uses_nothing_new_is_written_as_it_was_before_there_was_more(tmp_path: Path):
-    """Its folder was made without the newer keys, and a run must go on there."""
-    assert "lora" not in load(tmp_path, MINIMAL).as_json()["training"]
-    chosen = load(tmp_path, MINIMAL, "training.lora.rank=8", "training.schedule=cosine").as_json()["training"]
-    assert chosen["lora"]["rank"] == 8 and chosen["schedule"] == "cosine"
+def test_a_model_that_a_server_has_is_not_asked_of_an_engine_that_loads_models(tmp_path: Path):
+    with pytest.raises(RecipeError, match="`execution`: transformers loads `model`") as error:
+        load(tmp_path, f"{MINIMAL}served_model: org/vlm\ntraining: {{kind: scripted}}\n")
+    assert "execution.engine.kind: openai" in str(error.value.hint)
 
 
 def test_several_processes_need_a_launcher_and_a_batch_that_they_can_share(tmp_path: Path):
     with pytest.raises(RecipeError, match="several processes need a launcher"):
-        load(tmp_path, MINIMAL, "training.processes=2")
-    with pytest.raises(RecipeError, match="multiple of device_batch_size times processes"):
-        load(tmp_path, MINIMAL, "training.processes=3", "training.launcher=accelerate")
+        load(tmp_path, MINIMAL, "execution.training.processes=2")
+    with pytest.raises(RecipeError, match="multiple of execution.training.device_batch_size times execution.training.processes"):
+        load(tmp_path, MINIMAL, "execution.training.processes=3", "execution.training.launcher=accelerate")

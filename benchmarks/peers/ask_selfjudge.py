@@ -10,7 +10,7 @@ from asked import CONCURRENCY, prompts
 
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.ports import NamedEngine
-from selfjudge.recipe.engines import OpenAIEngine
+from selfjudge.recipe.engines import OpenAISettings
 from selfjudge.run.store import Table
 from selfjudge.run.tables import JUDGMENTS, Row
 from selfjudge.stages.asking import ask
@@ -32,7 +32,7 @@ def main() -> None:
         Request(key=f"{n}", messages=(Message(role="user", content=(text,)),), sampling=sampling, seed=n)
         for n, text in enumerate(prompts(count))
     )
-    engine = open_server("m", OpenAIEngine(kind="openai", base_url=url, concurrency=CONCURRENCY), lambda _: b"")
+    engine = open_server("m", OpenAISettings(kind="openai", base_url=url, concurrency=CONCURRENCY), lambda _: b"")
     table = Table(folder, JUDGMENTS, {})
     ask(table, requests, NamedEngine(name="m", engine=engine), to_row, lambda _: None)
     table.seal()

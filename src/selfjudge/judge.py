@@ -11,7 +11,7 @@ from .errors import EngineError, InputError
 from .method.protocols import STRICT
 from .method.verdicts import probability
 from .ports import Engine
-from .recipe.engines import TransformersEngine
+from .recipe.engines import TransformersSettings
 from .recipe.experiment import MAX_PIXELS, Judging
 from .run.cards import judging_of
 from .run.image_files import BadImage, locate
@@ -66,7 +66,7 @@ class Judge:
         folder = find_model(str(path), revision)
         template = (judging_of(folder) or Judging()).template
         images: dict[str, bytes] = {}
-        engine = open_engine(TransformersEngine(batch_size=2, device=device), folder, lambda ref: images[ref.sha256])
+        engine = open_engine(TransformersSettings(batch_size=2, device=device), folder, lambda ref: images[ref.sha256])
         return cls(engine, template=template, images=images)
 
     def compare(

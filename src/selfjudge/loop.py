@@ -60,7 +60,9 @@ class _Run:
         self._fingerprint = cache(fingerprint)
         self._taught: list[Table] = []
         """What the newest judge learns: the traces of its iteration, with `replay` of all before it too."""
-        self._publisher = None if world.hub is None or recipe.push is None else Publisher(recipe.push, world.hub, folder)
+        self._publisher = (
+            None if world.hub is None or recipe.execution.push is None else Publisher(recipe.execution.push, world.hub, folder)
+        )
 
     def iterate(self, on_prompts: Told | None, on_iteration: Told) -> dict[str, Any]:
         """All iterations that the recipe asks for."""
@@ -158,7 +160,7 @@ class _Run:
         identity = self._identity(
             "synthesize",
             synthesize.VERSION,
-            fields=("synthesis", "engine"),
+            fields=("synthesis", "served_model"),
             prompts=content_id([prompt.id for prompt in prompts]),
             open_model=self._fingerprint(self._model(openly)),
             closed_model=self._fingerprint(self._model(closed)),
@@ -329,7 +331,7 @@ class _Run:
         identity = self._identity(
             "judge",
             judging.VERSION,
-            fields=("engine",),
+            fields=("served_model",),
             protocol=asdict(protocol),
             pairs=source,
             model=self._fingerprint(self._model(judge)),

@@ -80,7 +80,7 @@ def _connect(address: str | None) -> None:
         reason = str(error).partition("\n")[0]
         raise EngineError(
             f"there is no Ray cluster at {address}: {reason}" if address else f"Ray cannot be started here: {reason}",
-            hint="Start one with `ray start --head`, and let engine.address name it; without an address it is found or started.",
+            hint="Start one with `ray start --head`, and set execution.engine.address to it.",
         ) from error
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError, failed_import
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
-from .recipe.engines import Engine as EngineRecipe
-from .recipe.engines import OpenAIEngine, RayEngine, TransformersEngine, VLLMEngine
+from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
 from .recipe.experiment import (
     EMBEDDED_MODEL,
     MAX_PIXELS,
@@ -131,28 +130,28 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
         sources=tuple(map(make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe, place.images),
-        open_engine=lambda model: open_engine(recipe.engine, model, place.images.get, place=place),
-        open_reference=_reference(recipe.engine, place),
+        open_engine=partial(_open_for_run, recipe, place),
+        open_reference=_reference(recipe.execution.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
         open_candidate=_candidate(recipe, place),
-        hub=None if recipe.push is None else _load(_HUBS, "huggingface")(),
+        hub=None if recipe.execution.push is None else _load(_HUBS, "huggingface")(),
     )
 
 
 def _candidate(recipe: Recipe, place: RunFolder) -> Callable[[Path], Engine] | None:
     """In this process: to start servers, or to tell those of others, takes longer than a few replies."""
-    engine = recipe.engine.replica if isinstance(recipe.engine, RayEngine) else recipe.engine
-    if isinstance(engine, OpenAIEngine | VLLMEngine):
+    engine = recipe.execution.engine.replica if isinstance(recipe.execution.engine, RaySettings) else recipe.execution.engine
+    if isinstance(engine, OpenAISettings | VLLMSettings):
         if recipe.training.kind == "scripted":
             return None
-        engine = TransformersEngine(dtype=getattr(engine, "dtype", "auto"))
+        engine = TransformersSettings(dtype=getattr(engine, "dtype", "auto"))
     return lambda model: open_engine(engine, model, place.images.get)
 
 
-def _reference(recipe: EngineRecipe, place: RunFolder) -> Callable[[Path], Engine] | None:
-    if not isinstance(recipe, VLLMEngine):
+def _reference(recipe: EngineSettings, place: RunFolder) -> Callable[[Path], Engine] | None:
+    if not isinstance(recipe, VLLMSettings):
         return None
-    same = TransformersEngine(dtype=recipe.dtype)
+    same = TransformersSettings(dtype=recipe.dtype)
     return lambda model: open_engine(same, model, place.images.get)
 
 
@@ -241,17 +240,31 @@ def open_baseline(name: str) -> Engine:
     return engine
 
 
-def open_engine(recipe: EngineRecipe, model: Path, read_image: ReadImage, *, place: RunFolder | None = None) -> Engine:
-    """The engine of a recipe with a model folder loaded. One that starts servers needs the run folder, for logs and images."""
+def _open_for_run(recipe: Recipe, place: RunFolder, model: Path) -> Engine:
+    return open_engine(recipe.execution.engine, model, place.images.get, place=place, served_model=recipe.served_model)
+
+
+def open_engine(
+    recipe: EngineSettings,
+    model: Path,
+    read_image: ReadImage,
+    *,
+    place: RunFolder | None = None,
+    served_model: str | None = None,
+) -> Engine:
+    """The engine of a recipe with a model folder loaded, or with `served_model` where a server of others has it by that name.
+
+    One that starts servers needs the run folder, for logs and images.
+    """
     make = _load(_ENGINES, recipe.kind)
     engine: Engine
-    if isinstance(recipe, TransformersEngine):
+    if isinstance(recipe, TransformersSettings):
         engine = make(str(model), read_image=read_image, **recipe.model_dump(exclude={"kind"}))
-    elif isinstance(recipe, OpenAIEngine):
-        engine = open_server(recipe.served_model or str(model), recipe, read_image)
-    elif isinstance(recipe, RayEngine):
-        engine = _open_replicas(recipe, model, read_image)
-    elif isinstance(recipe, VLLMEngine):
+    elif isinstance(recipe, OpenAISettings):
+        engine = open_server(served_model or str(model), recipe, read_image)
+    elif isinstance(recipe, RaySettings):
+        engine = _open_replicas(recipe, model, read_image, served_model)
+    elif isinstance(recipe, VLLMSettings):
         if place is None:
             raise ValueError("vLLM servers need a run folder")
         options = {"images": place.images, "logs": place.root / "logs", "name": _served_name(model, place)}
@@ -268,27 +281,27 @@ def _served_name(model: Path, place: RunFolder) -> str:
 
 
 def open_server(
-    model: str, recipe: OpenAIEngine, read_image: ReadImage, *, image_path: Callable[[ImageRef], Path] | None = None
+    model: str, recipe: OpenAISettings, read_image: ReadImage, *, image_path: Callable[[ImageRef], Path] | None = None
 ) -> Engine:
     """The engine of a recipe with a model that a server has under this name.
 
     `image_path` is for a server that may read our files (`vllm serve --allowed-local-media-path`). Raises EngineError.
     """
     make = _load(_ENGINES, recipe.kind)
-    options = recipe.model_dump(exclude={"kind", "served_model"})
+    options = recipe.model_dump(exclude={"kind"})
     engine: Engine = make(model, read_image=read_image, image_path=image_path, **options)
     return engine
 
 
-def _open_replicas(recipe: RayEngine, model: Path, read_image: ReadImage) -> Engine:
+def _open_replicas(recipe: RaySettings, model: Path, read_image: ReadImage, served_model: str | None) -> Engine:
     """Engines on a Ray cluster. Where answers do not depend on their neighbours, many requests travel together."""
     make = _load(_ENGINES, recipe.kind)
-    if isinstance(recipe.replica, TransformersEngine):
+    if isinstance(recipe.replica, TransformersSettings):
         block = share = recipe.replica.batch_size
     else:
         block, share = 1, 4 * getattr(recipe.replica, "concurrency", 16)
     options = recipe.model_dump(exclude={"kind", "replica"})
-    open_replica = partial(open_engine, recipe.replica, model)
+    open_replica = partial(open_engine, recipe.replica, model, served_model=served_model)
     engine: Engine = make(open_replica, read_image=read_image, block=block, share=share, **options)
     return engine
 
@@ -324,17 +337,17 @@ def find_score(benchmark: str) -> Callable[..., dict[str, Any]]:
 
 
 def _make_trainer(recipe: Recipe, images: ImageStore) -> Trainer:
-    training = recipe.training
+    training, settings = recipe.training, recipe.execution.training
     trainer: Trainer
     if training.kind == "scripted":
         trainer = _load(_TRAINERS, training.kind)()
-    elif training.launcher == "process":
-        trainer = _load(_TRAINERS, training.kind)(training, read_image=images.get)
-    elif training.launcher == "accelerate":
-        trainer = _load(_TRAINERS, training.launcher)(training, images=images)
+    elif settings.launcher == "process":
+        trainer = _load(_TRAINERS, training.kind)(training, settings, read_image=images.get)
+    elif settings.launcher == "accelerate":
+        trainer = _load(_TRAINERS, settings.launcher)(training, settings, images=images)
     else:
-        address = recipe.engine.address if isinstance(recipe.engine, RayEngine) else None
-        trainer = _load(_TRAINERS, training.launcher)(training, images=images, address=address)
+        address = recipe.execution.engine.address if isinstance(recipe.execution.engine, RaySettings) else None
+        trainer = _load(_TRAINERS, settings.launcher)(training, settings, images=images, address=address)
     return trainer
 
 

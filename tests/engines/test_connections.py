@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from engines.asking import answers, echo, free_port, numbered, opened
 from engines.serving import serving, silent
 from selfjudge.errors import EngineError
-from selfjudge.recipe.engines import OpenAIEngine as OpenAIRecipe
+from selfjudge.recipe.engines import OpenAISettings
 from selfjudge.types import Finish
 
 
@@ -128,7 +128,7 @@ def test_an_address_that_is_none_is_an_error_in_words(url: str):
         opened(url)
     assert "http://localhost:8000/v1" in str(error.value.hint)
     with pytest.raises(ValidationError):
-        OpenAIRecipe(kind="openai", base_url=url)
+        OpenAISettings(kind="openai", base_url=url)
 
 
 def test_certificates_that_cannot_be_read_are_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -33,7 +33,7 @@ from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from selfjudge.chat import Block, Message, Request, Sampling
 from selfjudge.errors import SelfjudgeError
 from selfjudge.ports import Engine
-from selfjudge.recipe.engines import OpenAIEngine, RayEngine, ScriptedEngine, ScriptRule, TransformersEngine, VLLMEngine
+from selfjudge.recipe.engines import OpenAISettings, RaySettings, ScriptedSettings, ScriptRule, TransformersSettings, VLLMSettings
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
@@ -77,7 +77,7 @@ def read_image(ref: ImageRef) -> bytes:
 
 
 def scripted() -> AbstractContextManager[Engine]:
-    return closing(open_engine(ScriptedEngine(kind="scripted", rules=RULES), MODEL, read_image))
+    return closing(open_engine(ScriptedSettings(kind="scripted", rules=RULES), MODEL, read_image))
 
 
 def baseline() -> AbstractContextManager[Engine]:
@@ -85,22 +85,22 @@ def baseline() -> AbstractContextManager[Engine]:
 
 
 def transformers() -> AbstractContextManager[Engine]:
-    return closing(open_engine(TransformersEngine(batch_size=BATCH, device="cpu"), MODEL, read_image))
+    return closing(open_engine(TransformersSettings(batch_size=BATCH, device="cpu"), MODEL, read_image))
 
 
 def openai() -> AbstractContextManager[Engine]:
-    recipe = OpenAIEngine(kind="openai", base_url=model_server(), served_model="shapes", concurrency=8, retries=1)
-    return closing(open_engine(recipe, MODEL, read_image))
+    recipe = OpenAISettings(kind="openai", base_url=model_server(), concurrency=8, retries=1)
+    return closing(open_engine(recipe, MODEL, read_image, served_model="shapes"))
 
 
 def ray() -> AbstractContextManager[Engine]:
-    replica = TransformersEngine(batch_size=BATCH, device="cpu")
-    recipe = RayEngine(kind="ray", replica=replica, replicas=1, gpus_per_replica=0, address=ray_nodes().address)
+    replica = TransformersSettings(batch_size=BATCH, device="cpu")
+    recipe = RaySettings(kind="ray", replica=replica, replicas=1, gpus_per_replica=0, address=ray_nodes().address)
     return closing(open_engine(recipe, MODEL, read_image))
 
 
 def vllm() -> AbstractContextManager[Engine]:
-    recipe = VLLMEngine(kind="vllm", python=PYTHON, max_model_len=512, args=ARGS, concurrency=8)
+    recipe = VLLMSettings(kind="vllm", python=PYTHON, max_model_len=512, args=ARGS, concurrency=8)
     return closing(open_engine(recipe, MODEL, read_image, place=place()))
 
 

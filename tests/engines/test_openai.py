@@ -23,7 +23,7 @@ from selfjudge.chat import Completion, Request, Sampling
 from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.verdicts import probability
-from selfjudge.recipe.engines import OpenAIEngine as OpenAIRecipe
+from selfjudge.recipe.engines import OpenAISettings
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -286,8 +286,8 @@ def test_a_large_image_goes_out_whole():
 def test_a_run_asks_for_the_served_model_or_for_the_folder_by_its_path(tmp_path: Path):
     with serving(echo) as server:
         for name in (None, "qwen"):
-            recipe = OpenAIRecipe(kind="openai", base_url=server.url, served_model=name)
-            engine = open_engine(recipe, tmp_path, lambda ref: b"")
+            recipe = OpenAISettings(kind="openai", base_url=server.url)
+            engine = open_engine(recipe, tmp_path, lambda ref: b"", served_model=name)
             assert [done.text for done in engine.generate([request("k")])] == ["k!"]
             engine.close()
     assert [asked.body["model"] for asked in server.asked] == [str(tmp_path), "qwen"]
@@ -306,7 +306,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Callable[
     log, port = tmp_path_factory.mktemp("server") / "asked", free_port()
     images = str(log.parent)
     command = [sys.executable, str(SCRIPT), "--port", str(port), "--log", str(log), "--files", images]
-    recipe = OpenAIRecipe(kind="openai", base_url=f"http://localhost:{port}/v1", retries=30)
+    recipe = OpenAISettings(kind="openai", base_url=f"http://localhost:{port}/v1", retries=30)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         engine = open_server("shapes", recipe, lambda ref: IMAGES[ref.sha256])
         wait_for(port)

@@ -18,7 +18,7 @@ from selfjudge.chat import Completion, Request
 from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.strikes import unbroken
-from selfjudge.recipe.engines import OpenAIEngine as OpenAIRecipe
+from selfjudge.recipe.engines import OpenAISettings
 from selfjudge.types import Finish
 
 KEY = "sk-test-a-key-nobody-may-see"
@@ -183,7 +183,7 @@ def test_a_server_elsewhere_needs_a_key_and_one_of_ones_own_gets_a_dummy():
 @pytest.mark.parametrize("url", ["http://user:password@host/v1", "https://host/v1?key=secret", "host:8000", "file:///etc"])
 def test_a_recipe_holds_no_key(url: str):
     with pytest.raises(ValidationError):
-        OpenAIRecipe(kind="openai", base_url=url)
+        OpenAISettings(kind="openai", base_url=url)
 
 
 def test_a_busy_server_is_asked_less_and_not_before_it_said():

@@ -16,9 +16,7 @@ from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.scripted import Scripted
 from selfjudge.errors import EngineError
 from selfjudge.ports import Engine, ReadImage
-from selfjudge.recipe.engines import RayEngine as RayRecipe
-from selfjudge.recipe.engines import ScriptedEngine, ScriptRule
-from selfjudge.recipe.engines import TransformersEngine as TransformersRecipe
+from selfjudge.recipe.engines import RaySettings, ScriptedSettings, ScriptRule, TransformersSettings
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -29,8 +27,8 @@ from selfjudge.wiring import find_model, open_engine
 pytestmark = pytest.mark.ray
 
 WARM = Sampling(temperature=1.0, max_tokens=24)
-ECHO = ScriptedEngine(kind="scripted", rules=(ScriptRule(when="(.+)", replies=("\\1!", "\\1?")),), seconds_per_request=0.02)
-BATCHED = TransformersRecipe(batch_size=8, device="cpu")
+ECHO = ScriptedSettings(kind="scripted", rules=(ScriptRule(when="(.+)", replies=("\\1!", "\\1?")),), seconds_per_request=0.02)
+BATCHED = TransformersSettings(batch_size=8, device="cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -168,7 +166,7 @@ def test_no_room_for_a_replica_is_an_error_that_says_what_there_is(cluster: Node
 
 
 def test_an_address_without_a_cluster_is_an_error():
-    recipe = RayRecipe(kind="ray", replica=ECHO, address="127.0.0.1:1", gpus_per_replica=0)
+    recipe = RaySettings(kind="ray", replica=ECHO, address="127.0.0.1:1", gpus_per_replica=0)
     with pytest.raises(EngineError, match="no Ray cluster at 127.0.0.1:1") as error:
         open_engine(recipe, find_model("shapes"), lambda ref: b"")
     assert "ray start" in str(error.value.hint)

@@ -19,8 +19,7 @@ from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
-from selfjudge.recipe.engines import TransformersEngine
-from selfjudge.recipe.engines import VLLMEngine as VLLMRecipe
+from selfjudge.recipe.engines import TransformersSettings, VLLMSettings
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
@@ -39,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def engine(place: RunFolder) -> Iterator[VLLMEngine]:
-    recipe = VLLMRecipe(kind="vllm", python=PYTHON, max_model_len=512, args=ARGS)
+    recipe = VLLMSettings(kind="vllm", python=PYTHON, max_model_len=512, args=ARGS)
     before = descendants()
     opened = open_engine(recipe, find_model("shapes"), place.images.get, place=place)
     assert isinstance(opened, VLLMEngine)
@@ -51,7 +50,7 @@ def engine(place: RunFolder) -> Iterator[VLLMEngine]:
 
 @pytest.fixture(scope="module")
 def reference(place: RunFolder) -> Iterator[Engine]:
-    opened = open_engine(TransformersEngine(), find_model("shapes"), place.images.get)
+    opened = open_engine(TransformersSettings(), find_model("shapes"), place.images.get)
     yield opened
     opened.close()
 

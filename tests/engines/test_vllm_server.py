@@ -161,7 +161,7 @@ def test_an_environment_without_vllm_is_an_error_that_names_the_setting(tmp_path
         python.write_text("not a program")
     with pytest.raises(EngineError, match=message) as error:
         vllm_server.find_vllm(python)
-    assert "engine.python" in str(error.value.hint)
+    assert "execution.engine.python" in str(error.value.hint)
 
 
 def test_all_requests_are_answered_by_one_server_and_by_several(tmp_path: Path):

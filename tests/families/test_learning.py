@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from families.tiny import IMAGES, OTHER, TALL, WIDE, families, folder
+from runs import training
 from selfjudge.chat import Message
 from selfjudge.ports import Example, Fit
-from selfjudge.recipe.training import Training
 from selfjudge.trainers.sft import SftTrainer
 from trainers.fitting import weights
 
@@ -25,8 +25,8 @@ EXAMPLES = [
 
 
 def fit(model: Path, into: Path, **changes: object) -> Fit:
-    recipe = Training(**{"learning_rate": 1e-2, "epochs": 2, "batch_size": 4, "device_batch_size": 4, **changes})
-    trainer = SftTrainer(recipe, read_image=lambda ref: IMAGES[ref.sha256])
+    recipe, settings = training(**{"learning_rate": 1e-2, "epochs": 2, "batch_size": 4, "device_batch_size": 4, **changes})
+    trainer = SftTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
     work = into.with_name(f"{into.name}.work")
     return trainer.fit(EXAMPLES, start=model, into=into, work=work, seed=1, advance=lambda n: None)
 

@@ -20,7 +20,7 @@ from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
-from selfjudge.recipe.engines import VLLMEngine
+from selfjudge.recipe.engines import VLLMSettings
 from selfjudge.run.folder import RunFolder
 from selfjudge.stages.probe import requests
 from selfjudge.types import ImageRef, Kind, Order, PreferencePair, Prompt
@@ -78,7 +78,7 @@ class Served:
 def serve(model: Path, place: RunFolder, asked: list[Request]) -> Replies:
     for ref in {ref.sha256: ref for request in asked for message in request.messages for ref in message.images}.values():
         place.images.put(ref, IMAGES[ref.sha256])
-    recipe = VLLMEngine(kind="vllm", python=PYTHON, max_model_len=2048, args=ARGS)
+    recipe = VLLMSettings(kind="vllm", python=PYTHON, max_model_len=2048, args=ARGS)
     engine = open_engine(recipe, model, place.images.get, place=place)
     try:
         return answers(engine, asked)

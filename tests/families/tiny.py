@@ -15,7 +15,7 @@ from PIL import Image
 from runs import ROOT
 from selfjudge.chat import Block, Completion, Message, Request, Sampling
 from selfjudge.ports import Engine
-from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.run.images import admit
 from selfjudge.types import ImageRef
 from selfjudge.wiring import open_engine
@@ -108,4 +108,4 @@ def folder(name: str, parent: Path) -> Path:
 
 
 def opened(model: Path) -> Engine:
-    return open_engine(TransformersEngine(batch_size=8, device="cpu"), model, lambda ref: IMAGES[ref.sha256])
+    return open_engine(TransformersSettings(batch_size=8, device="cpu"), model, lambda ref: IMAGES[ref.sha256])

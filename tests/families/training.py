@@ -10,9 +10,8 @@ import pytest
 from trl import SFTTrainer
 
 from families.tiny import IMAGES, TALL, WIDE
-from runs import no_progress
+from runs import no_progress, training
 from selfjudge.recipe.experiment import Judging
-from selfjudge.recipe.training import Training
 from selfjudge.run.folder import JudgeFolder
 from selfjudge.run.store import Table
 from selfjudge.run.tables import DROPPED, Row
@@ -49,7 +48,7 @@ class Trained:
 
 
 def trained_judge(model: Path, into: Path, rows: list[Row], **changes: Any) -> Trained:
-    recipe = Training(
+    recipe, settings = training(
         **{"learning_rate": 4e-3, "epochs": 100, "epoch_decay": 0.98, "batch_size": 4, "device_batch_size": 4} | changes
     )
     judge = JudgeFolder(into, {})
@@ -62,7 +61,7 @@ def trained_judge(model: Path, into: Path, rows: list[Row], **changes: Any) -> T
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SFTTrainer, "compute_loss", watched)
-        trainer = SftTrainer(recipe, read_image=lambda ref: IMAGES[ref.sha256])
+        trainer = SftTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
         train(
             rows,
             judge,

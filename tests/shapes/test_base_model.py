@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from selfjudge.recipe.engines import TransformersEngine
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.file import load_recipe
 from selfjudge.shapes.base_model import _Codec
 from selfjudge.shapes.checkpoint import make_processor
@@ -27,7 +27,7 @@ PROMISED = {"caption_exact": 0.8, "closed": 0.92, "digit": 0.8, "existence": 0.7
 @pytest.fixture(scope="module")
 def figures() -> dict[str, float]:
     images: dict[str, bytes] = {}
-    engine = open_engine(TransformersEngine(batch_size=256, device="cpu"), MODEL, lambda ref: images[ref.sha256])
+    engine = open_engine(TransformersSettings(batch_size=256, device="cpu"), MODEL, lambda ref: images[ref.sha256])
     measured = measure(engine, lambda ref, data: images.__setitem__(ref.sha256, data), scenes=300, seed=1)
     engine.close()
     return measured
@@ -95,6 +95,6 @@ def test_a_much_shorter_training_runs_end_to_end_and_already_learns(tmp_path: Pa
     assert "saved to" in shown.stdout
     assert float(re.findall(r"loss (\d+\.\d+)", shown.stdout)[0]) < 3.5  # three answers a cell: 5.5 untrained
     images: dict[str, bytes] = {}
-    engine = open_engine(TransformersEngine(batch_size=64, device="cpu"), tmp_path, lambda ref: images[ref.sha256])
+    engine = open_engine(TransformersSettings(batch_size=64, device="cpu"), tmp_path, lambda ref: images[ref.sha256])
     assert measure(engine, lambda ref, data: images.__setitem__(ref.sha256, data), scenes=20).keys()
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "idefics3"

@@ -153,7 +153,7 @@ def test_the_judge_before_a_refused_one_stands_and_the_same_command_tries_again(
 
 def test_a_judge_that_was_not_trained_for_want_of_traces_is_not_asked(tmp_path: Path):
     silent = '[{when: "Response A begins", replies: ["I cannot tell."]}, {when: ".", replies: ["red", "blue"]}]'
-    recipe = scripted_recipe(f"engine.rules={silent}", "loop.iterations=1", "training.kind=sft")
+    recipe = scripted_recipe(f"execution.engine.rules={silent}", "loop.iterations=1", "training.kind=sft")
     state = run_recipe(recipe, tmp_path, lambda world: replace(world, trainer=Trains()))
     assert state["iterations"][1]["gate"]["accepted"] and state["iterations"][1]["gate"]["asked"] == 0
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from runs import training
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Example, Fit
-from selfjudge.recipe.training import Training
 from selfjudge.run.disk import is_disk_full
 from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.launched import AccelerateTrainer
@@ -41,7 +41,7 @@ def train(into: Path, *, die_at: int | None = None, fail_at: int | None = None, 
             raise TrainerError("power cut")
 
     made: list[Example] = [example(i) for i in range(examples)]
-    trainer = SftTrainer(Training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])
+    trainer = SftTrainer(*training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])
     return trainer.fit(made, start=MODEL, into=into, work=into.with_name("work"), seed=7, advance=advance)
 
 
@@ -50,15 +50,15 @@ SMALL = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size
 
 
 def train_launched(folder: Path, *, told: list[int] | None = None, **changes: object) -> Fit:
-    recipe = Training(**{**SMALL, **changes})
+    recipe, settings = training(**{**SMALL, **changes})
     examples = [example(i, "one " * 60) if i < 3 else example(i) for i in range(11)]
     images = ImageStore(folder / "images")
     for sha256, data in IMAGES.items():
         images.put(REFS[sha256], data)
     (folder / "work").mkdir(parents=True, exist_ok=True)
-    trainer = AccelerateTrainer(recipe, images=images)
-    if recipe.launcher == "process":
-        trainer = SftTrainer(recipe, read_image=images.get)
+    trainer = AccelerateTrainer(recipe, settings, images=images)
+    if settings.launcher == "process":
+        trainer = SftTrainer(recipe, settings, read_image=images.get)
     advance = (told if told is not None else []).append
     return trainer.fit(examples, start=MODEL, into=folder / "judge", work=folder / "work", seed=7, advance=advance)
 

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from selfjudge.engines.local import TransformersEngine
-from selfjudge.recipe.training import Training
+from selfjudge.recipe.execution import TrainerSettings
 from trainers.fitting import MODEL, fit, weights
 
 PAPER = {"learning_rate": 1e-5, "epochs": 4}
@@ -101,4 +101,4 @@ def test_nothing_of_the_model_stays_in_memory_when_training_has_ended(tmp_path: 
 
 def test_pure_bfloat16_cannot_be_asked_of_a_launcher_that_would_not_give_it():
     with pytest.raises(ValueError, match="precision must be `mixed` with accelerate_config"):
-        Training(precision="bf16", launcher="accelerate", accelerate_config=Path("fsdp2.yaml"))
+        TrainerSettings(precision="bf16", launcher="accelerate", accelerate_config=Path("fsdp2.yaml"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engines.clusters import nodes
+from runs import training
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Fit
-from selfjudge.recipe.training import Training
 from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.ray import RayTrainer
 from trainers.fitting import IMAGES, MODEL, REFS, example, fit
@@ -32,8 +32,8 @@ def train(folder: Path, address: str, told: list[int], **changes: object) -> Fit
     for sha256, data in IMAGES.items():
         images.put(REFS[sha256], data)
     (folder / "work").mkdir()
-    recipe = Training(**{**SHAPE, "launcher": "ray", **changes})
-    trainer = RayTrainer(recipe, images=images, address=address)
+    recipe, settings = training(**{**SHAPE, "launcher": "ray", **changes})
+    trainer = RayTrainer(recipe, settings, images=images, address=address)
     return trainer.fit(examples, start=MODEL, into=folder / "judge", work=folder / "work", seed=7, advance=told.append)
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import Idefics3ForConditionalGeneration
 
 from selfjudge.errors import TrainerError
-from selfjudge.recipe.training import Training
+from selfjudge.recipe.execution import TrainerSettings
 from selfjudge.trainers.sft import tracker
 from trainers.fitting import MODEL, digest, fit
 
@@ -112,9 +112,9 @@ def test_losses_go_to_trackio_where_it_is_installed_unless_the_recipe_says_other
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "trackio.py").touch()
-    assert tracker(Training(report_to="none")) == tracker(Training(report_to="tensorboard")) == "none"
+    assert tracker(TrainerSettings(report_to="none")) == tracker(TrainerSettings(report_to="tensorboard")) == "none"
     monkeypatch.syspath_prepend(tmp_path)
-    assert tracker(Training()) == "trackio" and tracker(Training(report_to="none")) == "none"
+    assert tracker(TrainerSettings()) == "trackio" and tracker(TrainerSettings(report_to="none")) == "none"
 
 
 def test_one_example_is_enough_to_train(tmp_path: Path):

@@ -225,7 +225,7 @@ def _sizes(cluster: Cluster, replicas: int | tuple[int, int] | None, *, cpus: fl
     if replicas is None and not room:
         raise EngineError(
             f"no node has room for a replica with {cpus:g} CPUs and {gpus:g} GPUs: there are {cluster.describe()}",
-            hint="Lower engine.gpus_per_replica (0 on CPUs) or engine.cpus_per_replica, or name engine.replicas and add nodes.",
+            hint="Lower execution.engine.gpus_per_replica (0 on CPUs), cpus_per_replica or replicas, or add nodes.",
         )
     least, most = (room, room) if replicas is None else (replicas, replicas) if isinstance(replicas, int) else replicas
     return Sizes(least=least, first=max(least, min(room, most)), most=most, cpus=cpus, gpus=gpus)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from ..chat import Completion, Request
-from ..recipe.engines import ScriptedEngine
+from ..recipe.engines import ScriptedSettings
 from ..types import Finish
 
 
@@ -17,7 +17,7 @@ class Scripted:
 
     block = 1
 
-    def __init__(self, recipe: ScriptedEngine) -> None:
+    def __init__(self, recipe: ScriptedSettings) -> None:
         self._rules = [(re.compile(rule.when, re.DOTALL), rule.replies) for rule in recipe.rules]
         self._seconds = recipe.seconds_per_request
 

@@ -29,7 +29,7 @@ print(json.dumps({
 }))
 """
 _LOOK_SECONDS = 60.0
-_INSTALL = "Set engine.python to the interpreter of an environment that has vLLM, such as .venv-vllm/bin/python."
+_INSTALL = "Set execution.engine.python to the interpreter of an environment that has vLLM, such as .venv-vllm/bin/python."
 
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes for --max-lora-rank."""
@@ -153,7 +153,7 @@ def gpu_groups(gpus: Sequence[str], *, each: int, servers: int | None) -> list[t
     if possible < (servers or 1):
         raise EngineError(
             f"{servers or 1} server(s) with {each} GPU(s) each do not fit on {len(gpus)} GPU(s)",
-            hint="Change engine.servers, engine.gpus_per_server or CUDA_VISIBLE_DEVICES.",
+            hint="Change execution.engine.servers, execution.engine.gpus_per_server or CUDA_VISIBLE_DEVICES.",
         )
     return [tuple(gpus[i * each : (i + 1) * each]) for i in range(servers or possible)]
 

@@ -83,7 +83,7 @@ class VLLMServer:
                 raise EngineError(
                     f"the vLLM server of {self.launch.name} did not answer within {self._start_seconds:g} seconds; "
                     f"the last it said: {reason(self._said())}",
-                    hint=f"{self._log} has its whole log. If it only needs longer, raise engine.start_seconds.",
+                    hint=f"{self._log} has its whole log. If it only needs longer, raise execution.engine.start_seconds.",
                 )
             time.sleep(_LOOK_SECONDS)
         log.info("the vLLM server of %s answers after %.0f seconds", self.launch.name, time.monotonic() - self._started)

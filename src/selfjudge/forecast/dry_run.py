@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..recipe.engines import VLLMEngine
+from ..recipe.engines import VLLMSettings
 from ..recipe.experiment import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, lasting, title_of
 from ..run.folder import RunFolder
 from ..stages.gate import PAIRS as GATE_PAIRS
@@ -142,15 +142,17 @@ def _each(recipe: Recipe, turn: Counter[Kind], counts: Counter[Kind]) -> Iterato
     yield Step(stage="train", who=f"{recipe.training.kind}, to judge K", writes=("training/dropped.parquet", "judge/"))
     asked = 2 * min(GATE_PAIRS, pairs)
     yield Step(stage="gate", who="judge K", requests=asked, reply_tokens=longest, writes=("gate.json",))
-    if isinstance(recipe.engine, VLLMEngine):
+    if isinstance(recipe.execution.engine, VLLMSettings):
         yield Step(stage="probe", who="judge K, served and not", writes=("probe.json",))
     yield from _measuring(recipe, "judge K", None, counts)
 
 
 def _after(recipe: Recipe) -> Iterator[Step]:
     yield Step(stage="tell", writes=("summary.json", "report.html", "iteration-K/judge/{README.md,selfjudge.json}"))
-    if recipe.push is not None:
-        yield Step(stage=f"publish {recipe.push.to} and {recipe.push.to}-pairs", writes=("iteration-K/pushed.json",))
+    if recipe.execution.push is not None:
+        yield Step(
+            stage=f"publish {recipe.execution.push.to} and {recipe.execution.push.to}-pairs", writes=("iteration-K/pushed.json",)
+        )
 
 
 def _measuring(recipe: Recipe, who: str, number: int | None, counts: Counter[Kind]) -> Iterator[Step]:
@@ -190,7 +192,7 @@ def _gpu_hours(recipe: Recipe, before: list[Step], each: list[Step], training: d
     fitting = _BOTH_WAYS * parameters * seen / _TRAINING / _PEAK / 3600
     return {
         "parameters": size,
-        "generation": 0.0 if recipe.engine.kind == "scripted" else generation,
+        "generation": 0.0 if recipe.execution.engine.kind == "scripted" else generation,
         "training": 0.0 if recipe.training.kind == "scripted" else fitting,
     }
 

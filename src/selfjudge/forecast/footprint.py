@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 
 PROMPT_TOKENS = 2_048
@@ -54,22 +55,22 @@ class Footprint:
         """Activations, buffers and the runtime's own."""
         return self.weights(dtype) // 5 + 2**30
 
-    def training(self, recipe: Training, *, gpu: bool) -> int:
+    def training(self, recipe: Training, settings: TrainerSettings, *, gpu: bool) -> int:
         """In each process that trains."""
-        whole = self.parameters * TRAINING_BYTES[recipe.precision]
+        whole = self.parameters * TRAINING_BYTES[settings.precision]
         if recipe.lora is not None:
-            whole = self.weights("bfloat16" if gpu or recipe.precision == "bf16" else "float32") * 5 // 4
-        return whole // (recipe.processes if recipe.accelerate_config is not None else 1)
+            whole = self.weights("bfloat16" if gpu or settings.precision == "bf16" else "float32") * 5 // 4
+        return whole // (settings.processes if settings.accelerate_config is not None else 1)
 
-    def judge(self, recipe: Training) -> int:
+    def judge(self, recipe: Training, settings: TrainerSettings) -> int:
         """A judge on disk."""
         if recipe.kind == "scripted":
             return self.stored
-        return self.weights("bfloat16" if recipe.precision == "bf16" and recipe.lora is None else "float32")
+        return self.weights("bfloat16" if settings.precision == "bf16" and recipe.lora is None else "float32")
 
-    def checkpoints(self, recipe: Training) -> int:
+    def checkpoints(self, recipe: Training, settings: TrainerSettings) -> int:
         """What training writes besides the judge, at most: two checkpoints for a moment. LoRA's hold its matrices alone."""
-        return 0 if recipe.kind == "scripted" or recipe.lora is not None else 2 * 3 * self.judge(recipe)
+        return 0 if recipe.kind == "scripted" or recipe.lora is not None else 2 * 3 * self.judge(recipe, settings)
 
 
 def footprint(model: Path) -> Footprint:

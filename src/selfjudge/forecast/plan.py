@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..method.kinds import route
 from ..method.selection import select as decide
 from ..ports import Engine, NamedEngine, Progress, PromptSource, RawPrompt, all_rows
-from ..recipe.engines import RayEngine, VLLMEngine
+from ..recipe.engines import RaySettings, VLLMSettings
 from ..recipe.experiment import PairsBench, Recipe, ShapesBench
 from ..run import tables
 from ..run.folder import RunFolder
@@ -242,10 +242,10 @@ def items_of(bench: Any) -> int:
 
 def _gpus(recipe: Recipe) -> float | None:
     """GPUs that the engine keeps busy; None where that is not known from here."""
-    engine = recipe.engine
-    if isinstance(engine, VLLMEngine):
+    engine = recipe.execution.engine
+    if isinstance(engine, VLLMSettings):
         return None if engine.servers is None else engine.servers * engine.gpus_per_server
-    if isinstance(engine, RayEngine):
+    if isinstance(engine, RaySettings):
         return engine.replicas * engine.gpus_per_replica if isinstance(engine.replicas, int) else None
     if engine.kind != "transformers":
         return None
@@ -257,7 +257,7 @@ def _gpus(recipe: Recipe) -> float | None:
 def _disk(recipe: Recipe, world: World, rows: float) -> float:
     """Bytes of all judges, tables and images."""
     try:
-        judge = footprint(world.base).judge(recipe.training)
+        judge = footprint(world.base).judge(recipe.training, recipe.execution.training)
     except InputError:  # no safetensors: its files as they are
         judge = _bytes(world.base)
     return recipe.loop.iterations * (judge + rows)

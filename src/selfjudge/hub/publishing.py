@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ..errors import PublishError
 from ..ports import Hub, blocks
-from ..recipe.experiment import Push
+from ..recipe.execution import Push
 from ..report.card import pairs_card
 from ..run.disk import read_json, sha256_of, write_json
 from ..run.folder import CARD, README, ImageStore, RunFolder, fingerprint

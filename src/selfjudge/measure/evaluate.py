@@ -16,7 +16,7 @@ from ..benchmarks.public import Measured
 from ..errors import InputError
 from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import BenchmarkData, Engine, NamedEngine, Progress
-from ..recipe.engines import OpenAIEngine, TransformersEngine
+from ..recipe.engines import OpenAISettings, TransformersSettings
 from ..recipe.experiment import Bench
 from ..run import tables
 from ..run.cards import judging_of
@@ -201,11 +201,11 @@ def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contes
         name=model.name if Path(name).is_dir() else name,
         identity={"model": fingerprint(model)},
         template=None if judging is None else judging.template,
-        open=lambda: open_engine(TransformersEngine(), model, place.images.get),
+        open=lambda: open_engine(TransformersSettings(), model, place.images.get),
     )
 
 
-def server_recipe(base_url: str | None) -> OpenAIEngine:
+def server_recipe(base_url: str | None) -> OpenAISettings:
     """How a server is asked that is named on the command line or by OPENAI_BASE_URL. Raises InputError."""
     url = base_url or os.environ.get("OPENAI_BASE_URL")
     if not url:
@@ -213,7 +213,7 @@ def server_recipe(base_url: str | None) -> OpenAIEngine:
             "no server is named", hint="Give --base-url, such as http://localhost:8000/v1 or https://api.openai.com/v1."
         )
     try:
-        return OpenAIEngine(kind="openai", base_url=url)
+        return OpenAISettings(kind="openai", base_url=url)
     except ValidationError as error:
         raise InputError(
             f"{url} is not the address of a server", hint="It starts with http:// or https://, mostly ends in /v1."

@@ -1,4 +1,4 @@
-"""The engine section of a recipe: who generates text, by kind."""
+"""`execution.engine`: who generates text, by kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from .section import Section
 
 
-class TransformersEngine(Section):
+class TransformersSettings(Section):
     """Generation in this process, in batches."""
 
     kind: Literal["transformers"] = "transformers"
@@ -24,7 +24,7 @@ class TransformersEngine(Section):
     """`auto`: as the checkpoint was saved."""
 
 
-class OpenAIEngine(Section):
+class OpenAISettings(Section):
     """Generation by a server that speaks OpenAI's chat completions. Its key comes from OPENAI_API_KEY alone."""
 
     kind: Literal["openai"]
@@ -38,8 +38,6 @@ class OpenAIEngine(Section):
             raise ValueError("it names no host, or port 0")
         return url
 
-    served_model: str | None = None
-    """The model's name on the server. Without one it is the path of the model folder, as `vllm serve FOLDER` has it."""
     concurrency: int = Field(64, ge=1, le=1_024)
     """The most requests at once; fewer while the server says that it is busy."""
     timeout_seconds: float = Field(600.0, gt=0)
@@ -48,7 +46,7 @@ class OpenAIEngine(Section):
     """Further tries of a request that failed for want of a server; six take about a minute."""
 
 
-class VLLMEngine(Section):
+class VLLMSettings(Section):
     """Generation by vLLM servers of our own: started for each judge, stopped before training, their logs in `RUN/logs`.
 
     Whatever else vLLM can be told goes into `args` or into its environment variables, such as VLLM_CPU_KVCACHE_SPACE.
@@ -82,7 +80,7 @@ class ScriptRule(Section):
     """Drawn by the request's seed; `\\1` and `\\g<name>` stand for groups of `when`."""
 
 
-class ScriptedEngine(Section):
+class ScriptedSettings(Section):
     """No model: replies by rules. For trying out a recipe, and for tests."""
 
     kind: Literal["scripted"]
@@ -96,14 +94,16 @@ def _with_kind(value: Any) -> Any:
     return {"kind": "transformers", **value} if isinstance(value, dict) else value
 
 
-_Replica = Annotated[TransformersEngine | OpenAIEngine | ScriptedEngine, Field(discriminator="kind"), BeforeValidator(_with_kind)]
+_Replica = Annotated[
+    TransformersSettings | OpenAISettings | ScriptedSettings, Field(discriminator="kind"), BeforeValidator(_with_kind)
+]
 
 
-class RayEngine(Section):
+class RaySettings(Section):
     """Generation on a Ray cluster: replicas of another engine on its nodes. All of them must see the model folder."""
 
     kind: Literal["ray"]
-    replica: _Replica = TransformersEngine()
+    replica: _Replica = TransformersSettings()
     """The engine of each replica. The batches are its own, so the texts are those of this engine alone."""
     address: str | None = Field(None, pattern=r"^(auto|local|[^:/\s]+:\d+)$")
     """`HOST:PORT` of the head node, or `auto`. Without one the cluster that this machine belongs to; if there is none, one is
@@ -115,7 +115,7 @@ class RayEngine(Section):
     cpus_per_replica: float = Field(1, gt=0)
 
     @model_validator(mode="after")
-    def _whole_gpus(self) -> RayEngine:
+    def _whole_gpus(self) -> RaySettings:
         if self.gpus_per_replica > 1 and self.gpus_per_replica % 1:
             raise ValueError("gpus_per_replica above 1 must be whole")
         if isinstance(self.replicas, tuple) and self.replicas[0] > self.replicas[1]:
@@ -123,8 +123,8 @@ class RayEngine(Section):
         return self
 
 
-Engine = Annotated[
-    TransformersEngine | OpenAIEngine | VLLMEngine | RayEngine | ScriptedEngine,
+EngineSettings = Annotated[
+    TransformersSettings | OpenAISettings | VLLMSettings | RaySettings | ScriptedSettings,
     Field(discriminator="kind"),
     BeforeValidator(_with_kind),
 ]

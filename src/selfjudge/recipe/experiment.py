@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..chat import Sampling
@@ -22,15 +22,13 @@ from ..method.protocols import STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule
 from ..method.voting import ANSWER, Alternative, Election
 from ..types import Kind, content_id
-from .engines import Engine, OpenAIEngine, RayEngine, TransformersEngine, VLLMEngine
+from .engines import VLLMSettings
+from .execution import Execution
 from .section import Section
 from .training import Training
 
 MAX_PIXELS = 100_000_000
 """An image with more is not decoded."""
-
-HUB_NAME = r"[\w.-]+/[\w.-]+"
-"""How the hub names what it has: owner and name."""
 
 VLLM_HOTTEST = 2.0
 
@@ -308,21 +306,6 @@ class Evaluation(Section):
         return benchmarks
 
 
-class Push(Section):
-    """Where on the Hugging Face hub judges and their pairs are published. `push: user/name` means `push: {to: user/name}`."""
-
-    to: str = Field(pattern=rf"^{HUB_NAME}$")
-    """The repository of the judges, one tag for each iteration; that of the pairs has `-pairs` at the end of its name."""
-    private: bool = True
-    """CHOSEN: nobody else sees what is pushed. Only a new repository is made so; an old one stays as it is."""
-    images: bool = True
-    """CHOSEN: the pairs are pushed with their images, whose licences are those of their sources."""
-
-
-def _with_place(value: Any) -> Any:
-    return {"to": value} if isinstance(value, str) else value
-
-
 class Recipe(Section):
     """A whole run."""
 
@@ -331,6 +314,9 @@ class Recipe(Section):
     """Every random choice of the run is drawn from this and from what it is for."""
     model: str
     """The base model: a folder, a name on the hub, or `shapes` for the one shipped with the package."""
+    served_model: str | None = None
+    """The one model that a server of others (`execution.engine.kind: openai`) has, by its name there. Without it the name is the
+    path of the model folder, as `vllm serve FOLDER` has it."""
     prompts: tuple[Source, ...] = Field(min_length=1)
     """Where prompts come from; several sources are taken one after the other."""
     max_pixels: int = Field(MAX_PIXELS, ge=1)
@@ -343,35 +329,51 @@ class Recipe(Section):
     training: Training = Training()
     loop: Loop = Loop()
     evaluation: Evaluation = Evaluation()
-    engine: Engine = TransformersEngine()
-    push: Annotated[Push | None, BeforeValidator(_with_place)] = None
-    """CHOSEN: nothing is published. May be set, changed or removed in the folder of a run."""
+    execution: Execution = Field(Execution(), validate_default=True)
 
-    @field_validator("engine")
+    @field_validator("execution")
     @classmethod
-    def _temperatures_it_takes(cls, engine: Engine, info: ValidationInfo) -> Engine:
+    def _whole_steps(cls, execution: Execution, info: ValidationInfo) -> Execution:
+        settings, training = execution.training, info.data.get("training")
+        if training is not None and training.batch_size % (max(1, settings.on_device(training.batch_size)) * settings.processes):
+            several = " times execution.training.processes" if settings.processes > 1 else ""
+            raise ValueError(f"training.batch_size must be a multiple of execution.training.device_batch_size{several}")
+        return execution
+
+    @field_validator("execution")
+    @classmethod
+    def _temperatures_it_takes(cls, execution: Execution, info: ValidationInfo) -> Execution:
         hottest = max(_temperatures(info.data), default=0.0)
-        if isinstance(engine, VLLMEngine) and hottest > VLLM_HOTTEST:
+        if isinstance(execution.engine, VLLMSettings) and hottest > VLLM_HOTTEST:
             raise ValueError(f"vLLM samples at temperatures up to {VLLM_HOTTEST:g}, and this recipe has {hottest:g}")
-        return engine
+        return execution
 
-    @field_validator("engine")
+    @field_validator("execution")
     @classmethod
-    def _a_server_that_can_change_its_model(cls, engine: Engine, info: ValidationInfo) -> Engine:
-        server = engine.replica if isinstance(engine, RayEngine) else engine
-        training = info.data.get("training")
-        if isinstance(server, OpenAIEngine) and server.served_model and training is not None and training.kind != "scripted":
+    def _serves_each_judge(cls, execution: Execution, info: ValidationInfo) -> Execution:
+        served, training = info.data.get("served_model"), info.data.get("training")
+        engine = getattr(execution.engine, "replica", execution.engine)
+        if served is not None and engine.kind not in ("openai", "scripted"):
+            raise PydanticCustomError(
+                "no_server",
+                "{kind} loads `model`, and has no model of the name {model}",
+                {
+                    "kind": engine.kind,
+                    "model": repr(served),
+                    "hint": "Set execution.engine.kind: openai, or leave served_model out.",
+                },
+            )
+        if served is not None and training is not None and training.kind != "scripted":
             raise PydanticCustomError(
                 "one_served_model",
                 "the server's one model, {model}, would answer for every judge that this run trains",
-                {"model": repr(server.served_model), "hint": _MANAGED},
+                {"model": repr(served), "hint": _MANAGED},
             )
-        return engine
+        return execution
 
     def as_json(self) -> dict[str, Any]:
-        """The whole recipe, defaults included, as JSON-able values; without `exclude` and `push` where they are empty."""
-        # a run that excludes nothing is the run that it was before there was an `exclude`, and goes on in its folder
-        return self.model_dump(mode="json", exclude={name for name in ("exclude", "push") if not getattr(self, name)})
+        """The whole recipe, defaults included, as JSON-able values."""
+        return self.model_dump(mode="json")
 
     @property
     def digest(self) -> str:
@@ -379,13 +381,13 @@ class Recipe(Section):
 
 
 def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be published or not."""
+    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be computed differently."""
     loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
-    return {**{key: value for key, value in recipe.items() if key != "push"}, "loop": loop}
+    return {**{key: value for key, value in recipe.items() if key != "execution"}, "loop": loop}
 
 
 _MANAGED = (
-    "Use engine.kind vllm, whose servers get each new judge, or transformers; "
+    "Use execution.engine.kind vllm without served_model: its servers get each new judge, or transformers; "
     "a run that trains nothing (training.kind: scripted) may ask one model all the time."
 )
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import RecipeError
 from ..run.jsonl import regular
-from .engines import Engine, VLLMEngine
+from .engines import EngineSettings, VLLMSettings
+from .execution import TrainerSettings
 from .experiment import Bench, Recipe, Source, check_placeholders
-from .training import Training
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""
@@ -146,9 +146,10 @@ def _explain(error: Any, place: Place, *, more: int) -> tuple[str, str]:
     name = f"`{_dotted(place)}`"
     others = f" ({more} more after this one)" if more else ""
     if error["type"] == "extra_forbidden":
-        known = _known_keys(error["loc"])
-        nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)
-        return f"unknown key {name}{others}", f"Did you mean `{nearest[0]}`? Known here: {', '.join(known)}."
+        known, elsewhere = _known_keys(error["loc"]), _elsewhere(place)
+        nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6 if elsewhere else 0.0)
+        meant = " or ".join(f"`{key}`" for key in (*elsewhere, *nearest))
+        return f"unknown key {name}{others}", f"Did you mean {meant}? Known here: {', '.join(known)}."
     if error["type"] == "missing":
         return f"{name} is missing{others}", "Every recipe needs it; see `recipes/` for an example."
     text = error["msg"].removeprefix("Value error, ")
@@ -167,6 +168,20 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
         elif tagged:
             models = tagged
     return sorted({name for model in models for name in model.model_fields})
+
+
+def _elsewhere(place: Place) -> list[str]:
+    """The key of this name in another section, the nearest one where there are several."""
+    same = [key for key in _keys(Recipe) if key.rpartition(".")[2] == place[-1]]
+    return difflib.get_close_matches(_dotted(place), same, n=1, cutoff=0.0)
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """All keys of a section and of the sections in it, dotted."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for inner in _models(field.annotation):
+            yield from _keys(inner, f"{prefix}{name}.")
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
@@ -206,8 +221,12 @@ def _anchored(recipe: Recipe, folder: Path, overridden: Sequence[Place]) -> Reci
             "exclude": exclude,
             "evaluation": recipe.evaluation.model_copy(update={"benchmarks": benchmarks}),
             "model": str(model.resolve()) if model.is_dir() else recipe.model,
-            "training": _anchored_training(recipe.training, start("training", "accelerate_config")),
-            "engine": _anchored_engine(recipe.engine, start("engine", "python")),
+            "execution": recipe.execution.model_copy(
+                update={
+                    "training": _anchored_trainer(recipe.execution.training, start("execution", "training", "accelerate_config")),
+                    "engine": _anchored_engine(recipe.execution.engine, start("execution", "engine", "python")),
+                }
+            ),
         }
     )
 
@@ -226,14 +245,14 @@ def _anchored_bench(bench: Bench, folder: Path) -> Bench:
     return bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
 
 
-def _anchored_training(training: Training, folder: Path) -> Training:
+def _anchored_trainer(training: TrainerSettings, folder: Path) -> TrainerSettings:
     """The section with an absolute path of its launcher's file."""
     config = training.accelerate_config
     return training if config is None else training.model_copy(update={"accelerate_config": (folder / config).resolve()})
 
 
-def _anchored_engine(engine: Engine, folder: Path) -> Engine:
+def _anchored_engine(engine: EngineSettings, folder: Path) -> EngineSettings:
     """The engine with an absolute path of its interpreter, whose link is kept: a virtual environment is known by it."""
-    if not isinstance(engine, VLLMEngine) or engine.python is None:
+    if not isinstance(engine, VLLMSettings) or engine.python is None:
         return engine
     return engine.model_copy(update={"python": (folder / engine.python.expanduser()).absolute()})

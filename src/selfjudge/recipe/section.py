@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+HUB_NAME = r"[\w.-]+/[\w.-]+"
+"""How the hub names what it has: owner and name."""
+
 
 class Section(BaseModel):
     """A part of a recipe: frozen, and strict about its keys."""

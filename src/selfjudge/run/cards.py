@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import InputError, RunError
-from ..recipe.experiment import EMBEDDED_MODEL, HUB_NAME, Judging, Recipe
+from ..recipe.experiment import EMBEDDED_MODEL, Judging, Recipe
+from ..recipe.section import HUB_NAME
 from ..report.card import judge_card
 from .disk import read_json, write_json, write_whole
 from .folder import CARD, README, JudgeFolder
@@ -106,17 +107,17 @@ def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
 def _serving(judge: Path, recipe: Recipe, number: int) -> dict[str, str]:
     """How to ask the judge: the command of a server, and Python."""
     revision = f"iteration-{number}"
-    place = recipe.push.to if recipe.push is not None else f"RUN/{revision}/judge"
+    place = recipe.execution.push.to if recipe.execution.push is not None else f"RUN/{revision}/judge"
     config = read_json(judge / "config.json") if (judge / "config.json").exists() else {}
     words = ["vllm serve", place]
-    if recipe.push is not None:
+    if recipe.execution.push is not None:
         words += ["--revision", revision]
     if (dtype := config.get("dtype") or (config.get("text_config") or {}).get("dtype")) is not None:
         words += ["--dtype", dtype]
-    if (length := getattr(recipe.engine, "max_model_len", None)) is not None:
+    if (length := getattr(recipe.execution.engine, "max_model_len", None)) is not None:
         words += ["--max-model-len", str(length)]
     words += ["--generation-config vllm --served-model-name", f"{recipe.name}-{number}"]
-    at = f', revision="{revision}"' if recipe.push is not None else ""
+    at = f', revision="{revision}"' if recipe.execution.push is not None else ""
     return {
         "vllm": "" if config.get("model_type") == "mllama" else " ".join(words),
         "python": f'from selfjudge import Judge\n\njudge = Judge.load("{place}"{at})\n'

@@ -84,7 +84,7 @@ class Probe:
         return {"version": VERSION, "judge": read_json(self._manifest)["sha256"]}
 
 
-_SERVER = "Check that vLLM has this model's architecture as transformers saves it; `engine.kind: transformers` does without vLLM."
+_SERVER = "Check that vLLM supports this model as transformers saves it, or set execution.engine.kind to transformers."
 _HINTS = {
     Fault.STALE: f"The server's log may name weights that it left out. {_SERVER}",
     Fault.DIFFERENT: f"Judgments of this server cannot be trusted. {_SERVER}",

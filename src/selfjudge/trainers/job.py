@@ -10,6 +10,7 @@ from typing import Any
 from ..chat import Message
 from ..errors import TrainerError
 from ..ports import Advance, Example, Fit
+from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.disk import read_json, write_json, write_whole
 from ..types import ImageRef
@@ -32,11 +33,12 @@ class Job:
         work = self.task.work
         for name in (_FIT, _ERROR, _PROGRESS):
             (work / name).unlink(missing_ok=True)
-        task = {name: str(value) for name, value in asdict(self.task).items() if name != "recipe"}
+        task = {name: str(value) for name, value in asdict(self.task).items() if name not in ("recipe", "settings")}
         examples = [_to_json(example) for example in self.examples]
         value = {
             "task": task,
             "recipe": self.task.recipe.model_dump(mode="json"),
+            "settings": self.task.settings.model_dump(mode="json"),
             "images": str(self.images),
             "lengths": list(self.lengths),
         }
@@ -48,7 +50,12 @@ class Job:
         value = read_json(path)
         places = {name: Path(value["task"][name]) for name in ("start", "into", "work")}
         return Job(
-            task=Task(recipe=Training(**value["recipe"]), seed=int(value["task"]["seed"]), **places),
+            task=Task(
+                recipe=Training(**value["recipe"]),
+                settings=TrainerSettings(**value["settings"]),
+                seed=int(value["task"]["seed"]),
+                **places,
+            ),
             images=Path(value["images"]),
             examples=[_of_json(example) for example in value["examples"]],
             lengths=value["lengths"],

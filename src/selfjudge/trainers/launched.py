@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import TrainerError
 from ..ports import Advance, Example, Fit
+from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.folder import ImageStore
 from .job import Job, Outcome
@@ -27,13 +28,15 @@ _LAST_LINES = 5
 class Launched(ABC):
     """Measures examples in this process; `_train` trains in others."""
 
-    def __init__(self, recipe: Training, *, images: ImageStore) -> None:
+    def __init__(self, recipe: Training, settings: TrainerSettings, *, images: ImageStore) -> None:
         self._recipe = recipe
+        self._settings = settings
         self._images = images
 
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError, EngineError without Ray."""
-        task = Task(recipe=self._recipe, start=start.resolve(), into=into.resolve(), work=work.resolve(), seed=seed)
+        places = {"start": start.resolve(), "into": into.resolve(), "work": work.resolve()}
+        task = Task(recipe=self._recipe, settings=self._settings, seed=seed, **places)
         job, dropped = _measured(examples, task, self._images, advance)
         fit = self._train(job, advance) if job.examples else Fit(steps=0, loss=None)
         return replace(fit, dropped=dropped)
@@ -50,7 +53,7 @@ class AccelerateTrainer(Launched):
         path = job.write()
         outcome = Outcome(path.parent)
         log = path.with_name("training.log")
-        code = _run(_command(self._recipe, path), log, lambda: outcome.tell_progress(advance))
+        code = _run(_command(self._settings, path), log, lambda: outcome.tell_progress(advance))
         fit = outcome.fit()
         if fit is None or code:
             raise TrainerError(
@@ -68,12 +71,12 @@ def _measured(examples: Sequence[Example], task: Task, images: ImageStore, advan
     return Job(task=task, images=images.folder.resolve(), examples=kept, lengths=lengths), dropped
 
 
-def _command(recipe: Training, job: Path) -> list[str]:
-    config = recipe.accelerate_config
+def _command(settings: TrainerSettings, job: Path) -> list[str]:
+    config = settings.accelerate_config
     how = ["--config_file", str(config)] if config else ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    if not config and recipe.processes > 1:
+    if not config and settings.processes > 1:
         how.append("--multi_gpu")  # also where there is no GPU: it stands for one process each
-    counts = ["--num_processes", str(recipe.processes), "--num_machines", "1", "--main_process_port", "0"]
+    counts = ["--num_processes", str(settings.processes), "--num_machines", "1", "--main_process_port", "0"]
     launch = [sys.executable, "-m", "accelerate.commands.launch", *how, *counts]
     return [*launch, "--module", "selfjudge.trainers.worker", str(job)]
 

@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import TrainerError
 from ..ports import Advance, Fit
 from ..ray_cluster import Cluster, quietly
+from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.folder import ImageStore
 from .job import Job, Outcome
@@ -26,8 +27,8 @@ _TRIES_AGAIN = 2
 class RayTrainer(Launched):
     """Trains on the cluster."""
 
-    def __init__(self, recipe: Training, *, images: ImageStore, address: str | None = None) -> None:
-        super().__init__(recipe, images=images)
+    def __init__(self, recipe: Training, settings: TrainerSettings, *, images: ImageStore, address: str | None = None) -> None:
+        super().__init__(recipe, settings, images=images)
         self._address = address
 
     def _train(self, job: Job, advance: Advance) -> Fit:
@@ -35,12 +36,12 @@ class RayTrainer(Launched):
         outcome = Outcome(path.parent)
         with closing(Cluster(self._address)) as cluster, _watched(outcome, advance):
             gpu = cluster.room(0, 1) > 0
-            if cluster.room(1, int(gpu)) < self._recipe.processes:  # Ray would wait for ever
+            if cluster.room(1, int(gpu)) < self._settings.processes:  # Ray would wait for ever
                 raise TrainerError(
-                    f"the Ray cluster has no room for {self._recipe.processes} processes: {cluster.describe()}",
-                    hint="Each takes a CPU, and a GPU where there are any. Set training.processes accordingly.",
+                    f"the Ray cluster has no room for {self._settings.processes} processes: {cluster.describe()}",
+                    hint="Each takes a CPU, and a GPU where there are any. Set execution.training.processes accordingly.",
                 )
-            trouble = _run(path, self._recipe.processes, gpu=gpu)
+            trouble = _run(path, self._settings.processes, gpu=gpu)
         fit = outcome.fit()
         if fit is None:
             raise TrainerError(

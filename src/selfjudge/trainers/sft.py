@@ -27,6 +27,7 @@ from trl import SFTConfig, SFTTrainer
 
 from ..errors import SelfjudgeError, TrainerError, failed_import
 from ..ports import Advance, Example, Fit, ReadImage
+from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from . import checkpoints, rates, weights
 from .examples import Examples
@@ -53,6 +54,7 @@ class Task:
     """A training as every process that takes part is given it: from the model `start`, under way in `work`, saved to `into`."""
 
     recipe: Training
+    settings: TrainerSettings
     start: Path
     into: Path
     work: Path
@@ -62,13 +64,14 @@ class Task:
 class SftTrainer:
     """Trains in this process."""
 
-    def __init__(self, recipe: Training, *, read_image: ReadImage) -> None:
+    def __init__(self, recipe: Training, settings: TrainerSettings, *, read_image: ReadImage) -> None:
         self._recipe = recipe
+        self._settings = settings
         self._read_image = read_image
 
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError."""
-        task = Task(recipe=self._recipe, start=start, into=into, work=work, seed=seed)
+        task = Task(recipe=self._recipe, settings=self._settings, start=start, into=into, work=work, seed=seed)
         try:
             with translated(), prepared(examples, task, self._read_image) as material:
                 dropped = measure(material, task, advance)
@@ -107,8 +110,8 @@ def translated() -> Iterator[None]:
 def prepared(examples: Sequence[Example], task: Task, read_image: ReadImage) -> Iterator[Examples]:
     """Examples, yet to be measured; their threads end with the context."""
     disable_progress_bar()
-    room = int(task.recipe.cache_gib * 2**30)
-    material = Examples(examples, model=task.start, read_image=read_image, room=room, workers=task.recipe.workers)
+    room = int(task.settings.cache_gib * 2**30)
+    material = Examples(examples, model=task.start, read_image=read_image, room=room, workers=task.settings.workers)
     try:
         yield material
     finally:
@@ -126,10 +129,10 @@ def measure(material: Examples, task: Task, advance: Advance) -> dict[str, str]:
 
 def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
     """Train on measured examples, from the last whole checkpoint if there is one, and save the model. Raises TrainerError."""
-    gpu = torch.cuda.is_available()
-    if task.recipe.report_to not in (None, "none") and find_spec(task.recipe.report_to) is None:
-        raise TrainerError(f"{task.recipe.report_to} is not installed", hint="Install it, or set training.report_to to none.")
-    model = weights.load(task.start, task.recipe, gpu=gpu)
+    gpu, report_to = torch.cuda.is_available(), task.settings.report_to
+    if report_to not in (None, "none") and find_spec(report_to) is None:
+        raise TrainerError(f"{report_to} is not installed", hint="Install it, or set execution.training.report_to to none.")
+    model = weights.load(task.start, task.recipe, task.settings, gpu=gpu)
     lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
     trainer = _Trainer(task, material, model=model, gpu=gpu, peft_config=lora)
     trainer.add_callback(_Report(trainer.plan, advance))
@@ -159,45 +162,46 @@ def _save(trainer: _Trainer, task: Task) -> None:
 
 
 def _arguments(task: Task, gpu: bool) -> SFTConfig:
-    recipe = task.recipe
+    recipe, settings = task.recipe, task.settings
+    on_device = settings.on_device(recipe.batch_size)
     return SFTConfig(
         output_dir=str(task.work),
         seed=task.seed % 2**32,
         num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.on_device,
-        gradient_accumulation_steps=recipe.batch_size // (recipe.on_device * recipe.processes),
+        per_device_train_batch_size=on_device,
+        gradient_accumulation_steps=recipe.batch_size // (on_device * settings.processes),
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         completion_only_loss=True,
         max_length=None,  # 1024 by default, which would cut image tokens
-        bf16=gpu or recipe.precision == "bf16",  # autocast
+        bf16=gpu or settings.precision == "bf16",  # autocast
         **{_CHECKPOINTING: gpu},
         use_cpu=not gpu,
-        ddp_backend="gloo" if recipe.processes > 1 and not gpu else None,
+        ddp_backend="gloo" if settings.processes > 1 and not gpu else None,
         logging_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is no number shall be seen
         save_strategy="no",  # `checkpoints.Clock` decides
-        report_to=tracker(recipe),
+        report_to=tracker(settings),
         project="selfjudge",
         run_name=f"{task.into.parent.parent.name}-{task.into.parent.name}",
         disable_tqdm=True,
     )
 
 
-def tracker(recipe: Training) -> str:
+def tracker(settings: TrainerSettings) -> str:
     """Whom transformers shall report to."""
-    if recipe.report_to is None:
+    if settings.report_to is None:
         return "trackio" if find_spec("trackio") else "none"
-    return "none" if recipe.report_to == "tensorboard" else recipe.report_to  # TensorBoard's callback is our own
+    return "none" if settings.report_to == "tensorboard" else settings.report_to  # TensorBoard's callback is our own
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
     """SFTTrainer with our data, the recipe's schedule, and checkpoints that count once they are whole."""
 
     def __init__(self, task: Task, material: Examples, *, model: torch.nn.Module, gpu: bool, peft_config: Any) -> None:
-        recipe = task.recipe
+        recipe, settings = task.recipe, task.settings
         self._recipe = recipe
         self._material = material
         self._gpu = gpu
@@ -209,21 +213,21 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
             data_collator=material.collate,
             train_dataset=Dataset.from_dict(row),  # shows TRL what rows are like, and is never read
             peft_config=peft_config,
-            callbacks=[_Watch(), checkpoints.Clock(recipe.checkpoint_minutes)],
+            callbacks=[_Watch(), checkpoints.Clock(settings.checkpoint_minutes)],
         )
         self.remove_callback(PrinterCallback)
         # Qwen's models say no, and a step's loss would be a mean of its micro-batches' means; but here TRL takes the loss
         self.model_accepts_loss_kwargs = True
         shape = Shape(
             step=recipe.batch_size,
-            micro=recipe.on_device,
+            micro=settings.on_device(recipe.batch_size),
             processes=self.accelerator.num_processes,
             rank=self.accelerator.process_index,
             similar_steps=recipe.group_by_length,
         )
         self.plan = Plan(material.lengths, shape, task.seed % 2**32)
         self.add_callback(_NextEpoch(self.plan, material))
-        if recipe.report_to == "tensorboard":  # by itself it writes into the workplace, which does not stay
+        if settings.report_to == "tensorboard":  # by itself it writes into the workplace, which does not stay
             self.add_callback(_tensorboard(task.into.parent / "training" / "tensorboard"))
 
     def get_train_dataloader(self) -> DataLoader[Any]:

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText
 
+from ..recipe.execution import TrainerSettings
 from ..recipe.training import Lora, Training
 from ..run.disk import read_json, write_json
 
@@ -21,13 +22,13 @@ ADAPTER = "adapter"
 """What LoRA learned, as peft loads it over the model that training started from: a folder in the judge's."""
 
 
-def load(start: Path, recipe: Training, *, gpu: bool) -> torch.nn.Module:
+def load(start: Path, recipe: Training, settings: TrainerSettings, *, gpu: bool) -> torch.nn.Module:
     """The model to train, its frozen parts frozen.
 
     In float32, unless the recipe says bfloat16. Weights beside LoRA's matrices are bfloat16 on a GPU, too, where autocast would
     round them in any case: they do not move.
     """
-    coarse = recipe.precision == "bf16" or (gpu and recipe.lora is not None)
+    coarse = settings.precision == "bf16" or (gpu and recipe.lora is not None)
     model = _read(start, torch.bfloat16 if coarse else torch.float32)
     if recipe.freeze_vision:
         for parameter in _vision(model).parameters():

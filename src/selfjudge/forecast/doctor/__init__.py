@@ -53,7 +53,7 @@ def _about_installation(here: Environment, machine: Machine) -> list[Finding]:
 
 def _environment_of(recipe: Recipe | None) -> Environment | None:
     """The environment that a recipe gives its servers, if it gives them their own."""
-    python = getattr(recipe.engine, "python", None) if recipe is not None else None
+    python = getattr(recipe.execution.engine, "python", None) if recipe is not None else None
     return None if python is None else other_environment(Path(python))
 
 

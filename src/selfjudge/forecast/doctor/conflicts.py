@@ -30,7 +30,7 @@ class Conflict:
 
 
 _APART = "Give it an environment of its own."
-_SERVER = "Let vLLM have an environment of its own, and name its python in the recipe (engine.python)."
+_SERVER = "Let vLLM have an environment of its own, and name its python in the recipe (execution.engine.python)."
 
 KNOWN = (
     Conflict(

@@ -7,7 +7,10 @@ from .installed import Environment
 ENGINES: dict[str, tuple[tuple[str, ...], str]] = {
     "transformers": (("torch", "transformers", "pillow"), "pip install 'selfjudge[local]'"),
     "openai": (("aiohttp", "jiter"), "pip install 'selfjudge[http]'"),
-    "vllm": (("vllm",), "Install vllm in an environment of its own, and name its python in the recipe (engine.python)."),
+    "vllm": (
+        ("vllm",),
+        "Install vllm in an environment of its own, and name its python in the recipe (execution.engine.python).",
+    ),
     "ray": (("ray",), "pip install 'selfjudge[ray]'"),
     "scripted": ((), ""),
 }

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...errors import InputError
-from ...recipe.experiment import EMBEDDED_MODEL, HUB_NAME, Recipe
+from ...recipe.experiment import EMBEDDED_MODEL, Recipe
+from ...recipe.section import HUB_NAME
 from ...wiring import embedded_model
 from ..footprint import Footprint, footprint
 from .engines import missing_for
@@ -64,11 +65,14 @@ def _absent(name: str) -> Finding:
 def _engine(recipe: Recipe, here: Environment, other: Environment | None) -> Iterator[Finding]:
     if other is not None and other.broken:
         yield Finding(
-            level=Level.ERROR, about="engine", what=f"{other.path} cannot be asked: {other.broken}", do="Correct engine.python."
+            level=Level.ERROR,
+            about="engine",
+            what=f"{other.path} cannot be asked: {other.broken}",
+            do="Correct execution.engine.python.",
         )
         return
-    replica = getattr(recipe.engine, "replica", None)
-    kinds = [recipe.engine.kind, *([replica.kind] if replica is not None else [])]
+    replica = getattr(recipe.execution.engine, "replica", None)
+    kinds = [recipe.execution.engine.kind, *([replica.kind] if replica is not None else [])]
     for kind in kinds:
         missing, do = missing_for(kind, here, other)
         if missing:
@@ -78,8 +82,8 @@ def _engine(recipe: Recipe, here: Environment, other: Environment | None) -> Ite
 
 def _servers(recipe: Recipe) -> Iterator[Finding]:
     """Whether anything listens where a recipe says so."""
-    url = urlsplit(getattr(recipe.engine, "base_url", ""))
-    host, _, port = (getattr(recipe.engine, "address", None) or "").rpartition(":")
+    url = urlsplit(getattr(recipe.execution.engine, "base_url", ""))
+    host, _, port = (getattr(recipe.execution.engine, "address", None) or "").rpartition(":")
     place = (host, port) if port.isdigit() else (url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme))
     if place[0] and (trouble := _unreachable(str(place[0]), int(str(place[1])))):
         what = f"nothing answers at {place[0]}:{place[1]} ({trouble})"
@@ -91,10 +95,10 @@ def _servers(recipe: Recipe) -> Iterator[Finding]:
 
 def _cluster(recipe: Recipe, machine: Machine) -> Iterator[Finding]:
     """What this machine lacks may be on another node."""
-    gpus = getattr(recipe.engine, "gpus_per_replica", 0)
+    gpus = getattr(recipe.execution.engine, "gpus_per_replica", 0)
     if gpus and not machine.gpus:
         what = f"each replica wants {gpus:g} GPUs, and this machine has none"
-        do = "Set engine.gpus_per_replica to 0, unless other nodes of the cluster have GPUs."
+        do = "Set execution.engine.gpus_per_replica to 0, unless other nodes of the cluster have GPUs."
         yield Finding(level=Level.WARNING, about="engine", what=what, do=do)
 
 
@@ -124,47 +128,50 @@ def _sources(recipe: Recipe, here: Environment) -> Iterator[Finding]:
 
 
 def _push(recipe: Recipe, here: Environment) -> Iterator[Finding]:
-    if recipe.push is None:
+    if recipe.execution.push is None:
         return
     if "huggingface-hub" not in here.versions:
         what = "publishing needs the package huggingface_hub"
         yield Finding(level=Level.ERROR, about="push", what=what, do="pip install 'selfjudge[local]'")
     if not os.environ.get("HF_TOKEN"):
-        what = f"HF_TOKEN is not set, and {recipe.push.to} is to be published"
+        what = f"HF_TOKEN is not set, and {recipe.execution.push.to} is to be published"
         yield Finding(
-            level=Level.ERROR, about="push", what=what, do="Set it to a token that may write there, or leave `push` out."
+            level=Level.ERROR,
+            about="push",
+            what=what,
+            do="Set it to a token that may write there, or leave `execution.push` out.",
         )
 
 
 def _memory(recipe: Recipe, model: Footprint, machine: Machine) -> Iterator[Finding]:
     """The model against one engine's memory: a GPU or the group that shares a model, or else this machine's."""
-    engine = getattr(recipe.engine, "replica", recipe.engine)
-    kind = str(recipe.engine.kind)
+    engine = getattr(recipe.execution.engine, "replica", recipe.execution.engine)
+    kind = str(recipe.execution.engine.kind)
     if engine.kind in ("scripted", "openai"):
         return
     if kind == "vllm" and model.kind == "mllama":
         what = "vLLM has not served Llama-3.2-Vision since 0.10.2"
-        yield Finding(level=Level.ERROR, about="engine", what=what, do="Use engine.kind: transformers.")
+        yield Finding(level=Level.ERROR, about="engine", what=what, do="Use execution.engine.kind: transformers.")
     gpus = _gpus_each(recipe, machine)
     yield _generating(recipe, model, machine, gpus)
     if recipe.training.kind == "sft" and kind != "ray":  # the machine that trains for a cluster may be another one
-        needed = model.training(recipe.training, gpu=bool(machine.gpus))
+        needed = model.training(recipe.training, recipe.execution.training, gpu=bool(machine.gpus))
         yield _room("training", needed, _smallest(machine, 1 if machine.gpus else 0), _SMALLER)
 
 
-_SMALLER = "Set training.lora, share the weights (training.accelerate_config), or use a smaller model or a larger GPU."
+_SMALLER = "Set training.lora, share the weights (execution.training.accelerate_config), or use a smaller model or a larger GPU."
 
 
 def _gpus_each(recipe: Recipe, machine: Machine) -> float:
     """GPUs that hold one copy of the model, 0 on the CPU."""
-    engine = recipe.engine
+    engine = recipe.execution.engine
     if getattr(engine, "device", "auto") == "cpu" or not machine.gpus:
         return 0
     return float(getattr(engine, "gpus_per_replica", getattr(engine, "gpus_per_server", 1)))
 
 
 def _generating(recipe: Recipe, model: Footprint, machine: Machine, gpus: float) -> Finding:
-    engine = getattr(recipe.engine, "replica", recipe.engine)
+    engine = getattr(recipe.execution.engine, "replica", recipe.execution.engine)
     dtype = str(getattr(engine, "dtype", "auto"))
     batch = int(getattr(engine, "batch_size", 1))
     there = _smallest(machine, gpus)
@@ -176,7 +183,9 @@ def _generating(recipe: Recipe, model: Footprint, machine: Machine, gpus: float)
         return Finding(level=Level.ERROR, about="memory", what=what, do=_SMALLER)
     what = f"generating takes about {whole / _GIB:.1f} GiB with {batch} requests at once; {where} has {there / _GIB:.1f}"
     if whole > there:
-        return Finding(level=Level.WARNING, about="memory", what=f"{what}; batches would be halved", do="Lower batch_size.")
+        return Finding(
+            level=Level.WARNING, about="memory", what=f"{what}; batches would be halved", do="Lower execution.engine.batch_size."
+        )
     return Finding(level=Level.FINE, about="memory", what=what)
 
 
@@ -200,7 +209,8 @@ def _disk(recipe: Recipe, model: Footprint, machine: Machine) -> Iterator[Findin
     """A judge for each iteration, checkpoints, images at 300 kB, and 20 kB of text for each prompt and iteration."""
     limits = [getattr(source, "limit", None) for source in recipe.prompts]
     prompts = sum(limit or _UNKNOWN_PROMPTS for limit in limits)
-    judges = model.judge(recipe.training) * recipe.loop.iterations + model.checkpoints(recipe.training)
+    training = recipe.training, recipe.execution.training
+    judges = model.judge(*training) * recipe.loop.iterations + model.checkpoints(*training)
     need = judges + prompts * (_IMAGE_BYTES + _REPLY_BYTES * recipe.loop.iterations)
     guessed = "" if all(limits) else f", if an unlimited source has {_UNKNOWN_PROMPTS:,} prompts"
     what = f"about {need / _GIB:.1f} GiB are needed{guessed}; {machine.disk_free / _GIB:.1f} are free"
