@@ -22,7 +22,8 @@ from typing import Any, get_args
 
 from selfjudge.chat import Message
 from selfjudge.ports import Example, NamedEngine
-from selfjudge.recipe.experiment import Domain, Recipe, ShapesBench
+from selfjudge.recipe.drawn import Domain
+from selfjudge.recipe.experiment import Recipe, ShapesBench
 from selfjudge.recipe.file import load_recipe
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.images import admit

@@ -21,7 +21,7 @@ from baselines import truths
 
 from selfjudge.loop import run
 from selfjudge.method.alteration import flaw
-from selfjudge.method.voting import normalise
+from selfjudge.method.answers import normalise
 from selfjudge.recipe.file import load_recipe
 from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish, Kind, PreferencePair, Prompt, Vote, content_id, seed_of

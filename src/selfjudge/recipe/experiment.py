@@ -22,6 +22,7 @@ from ..method.protocols import STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule
 from ..method.voting import ANSWER, Alternative, Election
 from ..types import Kind, content_id
+from .drawn import Drawn
 from .engines import VLLMSettings
 from .execution import Execution
 from .section import Section
@@ -80,18 +81,6 @@ class DatasetSource(Section):
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
     allow_outside: bool = False
     """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
-
-
-Domain = Literal["plain", "photo", "outline", "pastel"]
-
-
-class Drawn(Section):
-    """How scenes of the embedded world look. Its model was taught on `plain` ones only."""
-
-    domain: Domain = "plain"
-    """On a dark ground, over pieces of photographs, as outlines, or in pale colours."""
-    brightness: float = Field(0.6, gt=0, le=1)
-    """Of the photographs: the lighter they are, the worse the embedded model sees."""
 
 
 class ShapesSource(Drawn):
@@ -243,11 +232,6 @@ class ShapesBench(Drawn):
     pairs: int = Field(1_000, ge=1)
     seed: int = 0
 
-    @property
-    def title(self) -> str:
-        """Its name among others: one recipe may measure on several domains."""
-        return self.name if self.domain == "plain" else f"{self.name}-{self.domain}"
-
 
 class PairsBench(Section):
     """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
@@ -285,7 +269,7 @@ class PublicBench(Section):
 
 def title_of(bench: ShapesBench | PairsBench | PublicBench) -> str:
     """What a benchmark is called in a run."""
-    return bench.title if isinstance(bench, ShapesBench) else bench.name
+    return bench.name + (bench.suffix if isinstance(bench, ShapesBench) else "")
 
 
 Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
-from ..recipe.experiment import ShapesBench
+from ..recipe.experiment import ShapesBench, title_of
 from ..run.images import admit
 from ..types import BenchmarkItem, ImageRef, Kind, PreferencePair, Prompt, seed_of
 from .drawing import draw
@@ -39,7 +39,7 @@ class ShapesBenchmark:
     """`pairs` pairs, drawn from a seed of their own."""
 
     def __init__(self, recipe: ShapesBench) -> None:
-        self.name = recipe.title
+        self.name = title_of(recipe)
         self._recipe = recipe
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:

@@ -13,7 +13,7 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..recipe.experiment import Domain
+from ..recipe.drawn import Domain
 from ..types import seed_of
 from .scenes import COLORS, DIGITS, SHAPES, Object, Scene
 
