@@ -35,7 +35,7 @@ CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
 
 PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
 COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
-STRICT_VOTE = "synthesis.closed.threshold=12"
+STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternative=typed"
 FRESH = ["prompts.0.limit=4000", "loop.prompts=fresh", "loop.prompts_per_iteration=1000"]
 
 JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
@@ -62,6 +62,7 @@ LOOP_ARMS = {
     "fresh": FRESH,
     "fresh with replay": [*FRESH, "training.replay=true"],
     "threshold 12": [STRICT_VOTE],
+    "threshold 12, typed": [STRICT_VOTE, TYPED],
     **{f"{percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
 }
 PHOTO_ARMS = {
@@ -71,6 +72,7 @@ PHOTO_ARMS = {
     "judge to photo, coin labels": [JUDGE, *on("photo"), COIN],
     "judge to photo, flipped labels": [JUDGE, *on("photo"), FLIPPED],
     "judge to photo, threshold 12": [JUDGE, *on("photo"), STRICT_VOTE],
+    "judge to photo, threshold 12, typed": [JUDGE, *on("photo"), STRICT_VOTE, TYPED],
     "judge to pastel": [JUDGE, *on("pastel")],
     "judge to photo, correct": [JUDGE, *on("photo"), "choose=correct"],
     "judge to photo, as many": [JUDGE, *on("photo"), "choose=equal"],

@@ -245,6 +245,12 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("coin labels", 0.10, ("judge to photo, coin labels", PHOTO, -1), ("judge to photo, coin labels", PHOTO, 0)),
     ("flipped labels", -0.10, ("judge to photo, flipped labels", PHOTO, -1), ("judge to photo, flipped labels", PHOTO, 0)),
     ("threshold 12 on photo, less 5", 0.02, ("judge to photo, threshold 12", PHOTO, -1), ADAPTED),
+    (
+        "typed, beside threshold 12",
+        0.02,
+        ("judge to photo, threshold 12, typed", PHOTO, -1),
+        ("judge to photo, threshold 12", PHOTO, -1),
+    ),
     ("Stage II purifies: right labels kept, less made", 0.03, ("judge to photo", "kept", -1), ("judge to photo", "made", -1)),
     ("pastel: attributes", 0.05, ("judge to pastel", PASTEL, -1), ("judge to pastel", PASTEL, 0)),
     ("figure 4: majority, less correct", 0.03, AS_MANY, ("judge to photo, correct", PHOTO, -1)),
@@ -256,6 +262,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("fresh prompts", 0.02, ("fresh", PLAIN, -1), ("demo", PLAIN, -1)),
     ("fresh prompts with replay", 0.02, ("fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
     ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("typed, beside threshold 12, on plain", 0.02, ("threshold 12, typed", PLAIN, -1), ("threshold 12", PLAIN, -1)),
 )
 """What is claimed, by how much at least, of what and against what (docs/experiments.md); negative where a loss is meant."""
 

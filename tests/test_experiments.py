@@ -17,6 +17,7 @@ import pytest
 from runs import ROOT
 from selfjudge.method.seeds import gain
 from selfjudge.recipe.experiment import Recipe
+from selfjudge.recipe.file import load_recipe
 from selfjudge.types import Kind, PreferencePair, Prompt, Vote
 
 ENGINE = """{kind: scripted, rules: [
@@ -124,6 +125,15 @@ def test_a_claim_is_shown_where_its_interval_is_off_zero_and_its_mean_at_the_mar
 
 def test_the_tables_in_the_docs_are_those_of_the_summaries():
     start("report.py", "--check")
+
+
+def test_every_arm_is_a_recipe_and_every_claim_about_arms(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    arms, report = import_module("arms"), import_module("report")
+    for changes in arms.ARMS.values():
+        settings = [change.replace("$seed", "1") for change in changes if not change.startswith("choose=")]
+        load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml", settings)
+    assert {arm for _, _, *sides in report.CLAIMS for arm, _, _ in sides} <= arms.ARMS.keys()
 
 
 @pytest.fixture
