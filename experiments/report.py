@@ -227,13 +227,13 @@ Side = tuple[str, str, int]
 
 
 def value(state: Figures, what: str, iteration: int) -> float:
-    """Right in both orders on a benchmark, or in the dimension after a colon; or right labels of those `made` or `kept`."""
-    if what in ("made", "kept"):
-        counts = [kind[what] for each in state["labels"] for kind in each.values()]
+    """Right in both orders on a benchmark, or right labels of those `made` or `kept`; after a colon, of a dimension or a kind."""
+    whole, _, part = what.partition(":")
+    if whole in ("made", "kept"):
+        counts = [each[kind][whole] for each in state["labels"] for kind in each if part in ("", kind)]
         return sum(count.get("right", 0) for count in counts) / sum(sum(count.values()) for count in counts)
-    bench, _, dimension = what.partition(":")
-    figures = state["iterations"][iteration]["benchmarks"][bench]
-    return float((figures["dimensions"][dimension] if dimension else figures)["pair_accuracy"])
+    figures = state["iterations"][iteration]["benchmarks"][whole]
+    return float((figures["dimensions"][part] if part else figures)["pair_accuracy"])
 
 
 UNCHANGED, ADAPTED, AS_MANY = ("judge to photo", PHOTO, 0), ("judge to photo", PHOTO, -1), ("judge to photo, as many", PHOTO, -1)
@@ -252,6 +252,8 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
         ("judge to photo, threshold 12", PHOTO, -1),
     ),
     ("Stage II purifies: right labels kept, less made", 0.03, ("judge to photo", "kept", -1), ("judge to photo", "made", -1)),
+    ("… of short answers", 0.03, ("judge to photo", "kept:closed", -1), ("judge to photo", "made:closed", -1)),
+    ("… of captions", 0.03, ("judge to photo", "kept:open", -1), ("judge to photo", "made:open", -1)),
     ("pastel: attributes", 0.05, ("judge to pastel", PASTEL, -1), ("judge to pastel", PASTEL, 0)),
     ("figure 4: majority, less correct", 0.03, AS_MANY, ("judge to photo, correct", PHOTO, -1)),
     ("figure 4: right majority, less majority", 0.03, ("judge to photo, right majority", PHOTO, -1), AS_MANY),
