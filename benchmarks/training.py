@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from selfjudge.chat import Message
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Example
 from selfjudge.recipe.execution import TrainerSettings
 from selfjudge.recipe.training import Training
@@ -33,9 +34,8 @@ from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
 from selfjudge.types import ImageRef
-from selfjudge.wiring import find_model
 
-MODEL = find_model("shapes")
+MODEL = embedded_model()
 SHAPE = {"batch_size": 32, "device_batch_size": 8, "epochs": 3, "learning_rate": 1e-4, "epoch_decay": 1.0}
 WAYS: dict[str, dict[str, Any]] = {
     "TRL": {},

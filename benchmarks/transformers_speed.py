@@ -21,6 +21,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from selfjudge.chat import Completion, Message, Request
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.experiment import SamplingRecipe, ShapesSource
@@ -32,7 +33,7 @@ from selfjudge.shapes.prompts import ShapesPrompts
 from selfjudge.stages.asking import ask
 from selfjudge.stages.ingest import ingest
 from selfjudge.types import Kind
-from selfjudge.wiring import find_model, open_engine
+from selfjudge.wiring import open_engine
 
 JUDGED = "judge: {question}\nA: {a}\nB: {b}"
 
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    path = find_model("shapes")
+    path = embedded_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         requests, images = workload(folder, options.requests)

@@ -36,6 +36,7 @@ import psutil
 from selfjudge.chat import Request, Sampling
 from selfjudge.engines.chat_completions import Dialect, Writer
 from selfjudge.engines.vllm import VLLMEngine
+from selfjudge.hub.models import embedded_model
 from selfjudge.method.prompts import JUDGE
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.ports import NamedEngine
@@ -46,7 +47,7 @@ from selfjudge.run.store import Table
 from selfjudge.run.tables import JUDGMENTS
 from selfjudge.stages.judge import comparison_request, judge
 from selfjudge.types import Order, PreferencePair, seed_of
-from selfjudge.wiring import find_model, make_benchmark, open_engine
+from selfjudge.wiring import make_benchmark, open_engine
 
 SHORT = "{images}judge: {question}\nA: {first}\nB: {second}"
 HEAD, REQUEST, ORDER, FIRST, SECOND, TAIL = JUDGE.replace("{images}\n", "").strip().split("\n\n")
@@ -179,7 +180,7 @@ def main() -> None:
         bench = make_benchmark(ShapesBench(name="shapes-bench", pairs=options.pairs + 20))
         data = bench.load(place.images.put, lambda *_: nullcontext(lambda _: None))
         pairs = [item.pair for item in data.items]
-        engine = open_engine(recipe, find_model("shapes"), place.images.get, place=place)
+        engine = open_engine(recipe, embedded_model(), place.images.get, place=place)
         assert isinstance(engine, VLLMEngine)
         try:
             first = overhead(engine, place, pairs[20:], options.concurrency)

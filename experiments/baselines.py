@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from selfjudge.chat import Request, Sampling
+from selfjudge.hub.models import embedded_model
 from selfjudge.method.prompts import fill
 from selfjudge.method.protocols import STRICT
 from selfjudge.ports import Engine
@@ -36,7 +37,7 @@ from selfjudge.shapes.truth import answer, caption
 from selfjudge.shapes.wording import JUDGE_TEMPLATE
 from selfjudge.stages.evaluate import figures
 from selfjudge.types import BenchmarkItem, Kind, Order, Prompt, Verdict, seed_of
-from selfjudge.wiring import find_model, open_engine
+from selfjudge.wiring import open_engine
 
 ROOT = Path(__file__).parents[1]
 BENCHMARK_SEED = 2026
@@ -146,7 +147,7 @@ def main() -> None:
         images: dict[str, bytes] = {}
         benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=BENCHMARK_SEED))
         items = benchmark.load(lambda ref, data: images.update({ref.sha256: data}), lambda *_: nullcontext(lambda _: None)).items
-        engine = open_engine(TransformersSettings(batch_size=256), find_model("shapes"), lambda ref: images[ref.sha256])
+        engine = open_engine(TransformersSettings(batch_size=256), embedded_model(), lambda ref: images[ref.sha256])
         name, result = "base", {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, items, way) for way in WAYS}}
     text = json.dumps(result, indent=2)
     options.keep.mkdir(parents=True, exist_ok=True)

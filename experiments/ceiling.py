@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from selfjudge.chat import Message
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Example, NamedEngine
 from selfjudge.recipe.drawn import Domain
 from selfjudge.recipe.experiment import Recipe, ShapesBench
@@ -39,7 +40,7 @@ from selfjudge.shapes.wording import JUDGE_TEMPLATE, SLOTS, trace
 from selfjudge.stages import evaluate
 from selfjudge.trainers.sft import SftTrainer
 from selfjudge.types import seed_of
-from selfjudge.wiring import find_model, open_engine
+from selfjudge.wiring import open_engine
 
 ROOT = Path(__file__).parents[1]
 STOP_SEED, REPORT_SEED = 1, 2026
@@ -122,7 +123,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         bench = ShapesBench(name="shapes-bench", pairs=options.pairs, domain=options.domain)
         ceiling = Ceiling(recipe, Path(work), options.seed, bench)
-        model, best, rate, halved, rounds = find_model("shapes"), -1.0, recipe.training.learning_rate, 0, []
+        model, best, rate, halved, rounds = embedded_model(), -1.0, recipe.training.learning_rate, 0, []
         while halved < options.patience:
             number = len(rounds) + 1
             candidate = Path(work) / f"round-{number}"

@@ -24,10 +24,10 @@ from aiohttp import web
 
 from selfjudge.chat import Block, Completion, Message, Request, Sampling, Token
 from selfjudge.engines.local import TransformersEngine
+from selfjudge.hub.models import find_model
 from selfjudge.recipe.experiment import MAX_PIXELS
 from selfjudge.run.images import BadImage, admit
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import find_model
 
 GATHERING_SECONDS = 0.005
 """How long a batch waits for company."""
@@ -217,7 +217,7 @@ def make_app(model: str, *, batch_size: int = 64, log: Path | None = None, files
     """The server of one model, under the name that it was given by."""
     pictures = Pictures(files.resolve() if files else None)
     engine = TransformersEngine(
-        str(find_model(model)), read_image=pictures.read, batch_size=batch_size, device="auto", dtype="auto"
+        str(find_model(model).path), read_image=pictures.read, batch_size=batch_size, device="auto", dtype="auto"
     )
     return Server(model, Batches(engine, batch_size), pictures, log).app()
 

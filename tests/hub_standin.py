@@ -1,11 +1,11 @@
-"""A server that speaks as the Hugging Face hub does, as far as its libraries ask: data sets are folders OWNER/NAME."""
+"""A server that answers as the Hugging Face hub does, as far as its libraries ask: repositories are folders OWNER/NAME."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,14 +13,24 @@ from urllib.parse import parse_qs, unquote
 
 COMMIT = "a" * 40
 
+Fault = Callable[[str], tuple[int, str] | None]
+"""Status and error code with which a request for a path fails; None where it does not."""
+
 
 @contextmanager
-def serving(root: Path) -> Iterator[str]:
-    """The endpoint under which the data sets in a folder are served; every one has one commit, `main`."""
+def serving(
+    root: Path, *, fault: Fault = lambda path: None, licence: str = "mit", commits: Sequence[str] = (COMMIT,)
+) -> Iterator[str]:
+    """The endpoint at which the folders of `root` are served, each as a model and as a data set.
+
+    `commits` are what `main` names, one after the other, and the last one ever after; all hold the same files.
+    """
 
     class Handler(_Handler):
-        data_sets = root
+        repositories = root
+        fails = staticmethod(fault)
 
+    Handler.card, Handler.known, Handler.heads = {"license": licence}, {"main", *commits}, list(commits)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -28,14 +38,21 @@ def serving(root: Path) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    data_sets: Path
+    repositories: Path
+    fails: Fault
+    card: dict[str, str]
+    known: set[str]
+    heads: list[str]
 
     def do_GET(self) -> None:
-        parts = unquote(self.path.partition("?")[0]).strip("/").split("/")
-        if parts[:2] == ["api", "datasets"]:
-            self.tell("/".join(parts[2:4]), parts[4:])
-        elif parts[0] == "datasets" and parts[3:4] == ["resolve"]:
-            self.send_file(self.data_sets.joinpath(*parts[1:3], *parts[5:]))
+        path = unquote(self.path.partition("?")[0])
+        parts = path.strip("/").split("/")
+        if (fault := self.fails(path)) is not None:
+            self.send(b"{}", *fault)
+        elif parts[:2] in (["api", "datasets"], ["api", "models"]):
+            self.describe("/".join(parts[2:4]), parts[4:])
+        elif (parts := parts[parts[0] == "datasets" :])[2:3] == ["resolve"]:
+            self.send_file(self.repositories.joinpath(*parts[:2], *parts[4:]), parts[3])
         else:
             self.send(b"{}", 404)
 
@@ -46,12 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
         """The kinds of some paths."""
         parts = unquote(self.path).strip("/").split("/")
         asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
-        folder = self.data_sets.joinpath(*parts[2:4])
+        folder = self.repositories.joinpath(*parts[2:4])
         self.send(json.dumps([_entry(folder, folder / path) for path in asked if (folder / path).exists()]).encode())
 
-    def tell(self, name: str, rest: list[str]) -> None:
-        """What a data set is, or what one of its folders holds."""
-        folder = self.data_sets / name
+    def describe(self, name: str, rest: list[str]) -> None:
+        """A repository, or one of its folders."""
+        folder = self.repositories / name
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         if not folder.is_dir():
             self.send(b"{}", 404, "RepoNotFound")
@@ -59,19 +76,21 @@ class _Handler(BaseHTTPRequestHandler):
             place = folder.joinpath(*rest[2:])
             found = files if "recursive=true" in self.path.lower() else sorted(place.iterdir()) if place.is_dir() else []
             self.send(json.dumps([_entry(folder, path) for path in found]).encode())
-        elif rest[:1] == ["revision"] and rest[1] not in ("main", COMMIT):
+        elif rest[:1] == ["revision"] and rest[1] not in self.known:
             self.send(b"{}", 404, "RevisionNotFound")
         else:
             siblings = [{"rfilename": str(path.relative_to(folder))} for path in files]
-            self.send(json.dumps({"id": name, "sha": COMMIT, "siblings": siblings}).encode())
+            asked = rest[1] if rest[:1] == ["revision"] else "main"
+            sha = asked if asked != "main" else self.heads.pop(0) if len(self.heads) > 1 else self.heads[0]
+            self.send(json.dumps({"id": name, "sha": sha, "siblings": siblings, "cardData": self.card}).encode())
 
-    def send_file(self, path: Path) -> None:
+    def send_file(self, path: Path, revision: str) -> None:
         if path.is_file():
-            self.send(path.read_bytes())
+            self.send(path.read_bytes(), commit=self.heads[-1] if revision == "main" else revision)
         else:
             self.send(b"{}", 404, "EntryNotFound")
 
-    def send(self, data: bytes, status: int = 200, code: str = "") -> None:
+    def send(self, data: bytes, status: int = 200, code: str = "", commit: str = COMMIT) -> None:
         """An answer, or the part of it that is asked for."""
         etag = hashlib.sha256(data).hexdigest()
         if status == 200 and (wanted := self.headers.get("Range")):
@@ -83,9 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", span)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("ETag", f'"{etag}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", commit)
         if code:
-            self.send_header("X-Error-Code", code)
+            self.send_header("X-Error-Code" if " " not in code else "X-Error-Message", code)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
@@ -96,4 +115,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _entry(folder: Path, path: Path) -> dict[str, object]:
     kind = {"type": "file", "size": path.stat().st_size} if path.is_file() else {"type": "directory"}
-    return {**kind, "path": str(path.relative_to(folder)), "oid": "0" * 40}
+    return {**kind, "path": str(path.relative_to(folder)), "oid": hashlib.sha1(path.name.encode()).hexdigest()}

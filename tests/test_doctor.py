@@ -21,9 +21,9 @@ from selfjudge.forecast.doctor.conflicts import conflicts
 from selfjudge.forecast.doctor.installed import Environment, _torchvision_loads, other_environment, this_environment
 from selfjudge.forecast.doctor.machine import GPU, Machine
 from selfjudge.forecast.footprint import footprint
+from selfjudge.hub.models import embedded_model
 from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
-from selfjudge.wiring import embedded_model
 
 BIG = GPU(name="big", total_gib=80.0, free_gib=79.0)
 SMALL = GPU(name="small", total_gib=8.0, free_gib=8.0)

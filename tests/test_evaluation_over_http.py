@@ -18,9 +18,9 @@ import pytest
 
 from engines.serving import Asked, refusal, serving
 from runs import ROOT
+from selfjudge.hub.models import embedded_model
 from selfjudge.run.disk import read_json
 from selfjudge.run.folder import CARD
-from selfjudge.wiring import find_model
 
 ITEMS = 1_000
 UNDER_WAY = 128
@@ -73,7 +73,7 @@ def answered(log: Path) -> list[str]:
 def test_a_thousand_items_are_asked_once_each_though_the_run_is_stopped_twice(server: tuple[str, Path], tmp_path: Path):
     url, log = server
     prompt = tmp_path / "prompt.txt"
-    prompt.write_text(read_json(find_model("shapes") / CARD)["judging"]["template"])
+    prompt.write_text(read_json(embedded_model() / CARD)["judging"]["template"])
     command = asked(url, tmp_path / "run", prompt)
     assert stop(command, log, signal.SIGTERM) == 130
     assert stop(command, log, signal.SIGINT) == 130
@@ -92,7 +92,7 @@ def test_a_thousand_items_are_asked_once_each_though_the_run_is_stopped_twice(se
 def test_what_was_stored_is_not_asked_again_after_a_kill(server: tuple[str, Path], tmp_path: Path):
     url, log = server
     prompt = tmp_path / "prompt.txt"
-    prompt.write_text(read_json(find_model("shapes") / CARD)["judging"]["template"])
+    prompt.write_text(read_json(embedded_model() / CARD)["judging"]["template"])
     command = asked(url, tmp_path / "run", prompt, items=400)
     for _ in range(2):
         assert stop(command, log, signal.SIGKILL) == -signal.SIGKILL

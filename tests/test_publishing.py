@@ -16,8 +16,8 @@ import yaml
 from hub_uploads import DROP, TOKEN, Hub, Repo, taking_uploads
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import PublishError, RecipeError
-from selfjudge.hub.client import HuggingFaceHub
 from selfjudge.hub.publishing import Publisher
+from selfjudge.hub.uploading import HuggingFaceHub
 from selfjudge.recipe.execution import Push
 from selfjudge.run.folder import RunFolder
 
@@ -132,10 +132,10 @@ def test_publishing_changes_no_table_and_no_weights(hub: Hub, run: Path):
 @pytest.mark.parametrize(
     ("fault", "message", "hint"),
     [
-        (401, "the hub answered 401", "does not know this one"),
-        (403, "the hub answered 403", "needs write access"),
-        (500, "the hub answered 500", "same command publishes what is missing"),
-        (DROP, "was not reached, or lost", "same command publishes what is missing"),
+        (401, "the hub rejected the access token", "the hub rejected this one"),
+        (403, "the hub denied access to the model me/judge", "with write access"),
+        (500, "the hub failed on a request for the model me/judge .HTTP status 500", "same command publishes what is missing"),
+        (DROP, "cannot reach the hub at", "same command publishes what is missing"),
     ],
 )
 def test_a_hub_that_refuses_is_an_error_before_anything_is_computed(

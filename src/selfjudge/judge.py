@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .chat import Completion, Sampling
 from .errors import EngineError, InputError
+from .hub.models import find_model
 from .method.protocols import STRICT
 from .method.verdicts import probability
 from .ports import Engine
@@ -18,7 +19,7 @@ from .run.image_files import BadImage, locate
 from .run.images import admit, encode
 from .stages.judge import comparison_request
 from .types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict
-from .wiring import find_model, open_engine
+from .wiring import open_engine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,13 +58,13 @@ class Judge:
 
     @classmethod
     def load(cls, path: str | Path, *, revision: str | None = None, device: str = "auto") -> Judge:
-        """The judge in a folder (`RUN/iteration-4/judge`), on the hub, or `shapes`. Asks as it was trained to be asked.
+        """Load a judge from a folder (`RUN/iteration-4/judge`), from the hub (`org/name`), or `shapes`; with its own prompt.
 
-        On the hub, `revision` is a tag such as `iteration-2`; without one it is the final judge.
+        `revision` is a tag on the hub, such as `iteration-2`; the default is the final judge.
 
         Raises InputError when there is no such model, EngineError when it cannot be loaded.
         """
-        folder = find_model(str(path), revision)
+        folder = find_model(f"{path}@{revision}" if revision else str(path)).path
         template = (judging_of(folder) or Judging()).template
         images: dict[str, bytes] = {}
         engine = open_engine(TransformersSettings(batch_size=2, device=device), folder, lambda ref: images[ref.sha256])

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError, failed_import
+from .hub.models import find_model
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
 from .recipe.experiment import (
-    EMBEDDED_MODEL,
     MAX_PIXELS,
     Bench,
     DatasetSource,
@@ -49,7 +48,7 @@ _TRAINERS = {
     "accelerate": "trainers.launched:AccelerateTrainer",
     "ray": "trainers.ray:RayTrainer",
 }
-_HUBS = {"huggingface": "hub.client:HuggingFaceHub"}
+_HUBS = {"huggingface": "hub.uploading:HuggingFaceHub"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",
@@ -126,7 +125,7 @@ class OneEngine:
 def make_world(recipe: Recipe, place: RunFolder) -> World:
     """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
-        base=find_model(recipe.model),
+        base=find_model(recipe.model).path,
         sources=tuple(map(make_source, recipe.prompts)),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe, place.images),
@@ -304,28 +303,6 @@ def _open_replicas(recipe: RaySettings, model: Path, read_image: ReadImage, serv
     open_replica = partial(open_engine, recipe.replica, model, served_model=served_model)
     engine: Engine = make(open_replica, read_image=read_image, block=block, share=share, **options)
     return engine
-
-
-def embedded_model() -> Path:
-    """The folder of the tiny VLM shipped with the package."""
-    return Path(str(files("selfjudge") / "shapes" / "model"))
-
-
-def find_model(name: str, revision: str | None = None) -> Path:
-    """The folder of a model: the embedded one, one's own, or one from the hub at a tag, branch or commit. Raises InputError."""
-    if name == EMBEDDED_MODEL:
-        return embedded_model()
-    if Path(name).is_dir():
-        return Path(name)
-    try:
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(name, revision=revision))
-    except Exception as error:  # the library raises many kinds, network errors among them
-        raise InputError(
-            f"there is no model {name}: it is not a folder, and the hub does not give it ({type(error).__name__})",
-            hint="Name a model folder, a model on the hub that can be downloaded from here, or `shapes`.",
-        ) from error
 
 
 def find_score(benchmark: str) -> Callable[..., dict[str, Any]]:

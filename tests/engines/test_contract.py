@@ -32,6 +32,7 @@ from engines.clusters import Nodes, nodes
 from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from selfjudge.chat import Block, Message, Request, Sampling
 from selfjudge.errors import SelfjudgeError
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Engine
 from selfjudge.recipe.engines import OpenAISettings, RaySettings, ScriptedSettings, ScriptRule, TransformersSettings, VLLMSettings
 from selfjudge.run.folder import RunFolder
@@ -40,10 +41,10 @@ from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import find_model, open_baseline, open_engine
+from selfjudge.wiring import open_baseline, open_engine
 
 ROOT = Path(__file__).parents[2]
-MODEL = find_model("shapes")
+MODEL = embedded_model()
 GREEDY = Sampling(temperature=0, max_tokens=8)
 WARM = Sampling(temperature=1.0, max_tokens=8)
 IMAGES: dict[str, bytes] = {}

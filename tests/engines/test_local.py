@@ -15,14 +15,14 @@ from transformers import AutoProcessor
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.local import SeededNoise, TransformersEngine
 from selfjudge.errors import EngineError
+from selfjudge.hub.models import embedded_model
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene, draw_scene
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import find_model
 
-MODEL = str(find_model("shapes"))
+MODEL = str(embedded_model())
 GREEDY = Sampling(temperature=0, max_tokens=8)
 WARM = Sampling(temperature=1.0, max_tokens=24)
 IMAGES: dict[str, bytes] = {}

@@ -15,6 +15,7 @@ from engines.clusters import Mortal, Nodes, nodes, on, replica_processes
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.scripted import Scripted
 from selfjudge.errors import EngineError
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Engine, ReadImage
 from selfjudge.recipe.engines import RaySettings, ScriptedSettings, ScriptRule, TransformersSettings
 from selfjudge.run.images import admit
@@ -22,7 +23,7 @@ from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import find_model, open_engine
+from selfjudge.wiring import open_engine
 
 pytestmark = pytest.mark.ray
 
@@ -98,7 +99,7 @@ def test_two_nodes_give_the_answers_of_one_engine_even_when_one_of_them_goes(clu
         Request(key=f"{i}", messages=(Message(role="user", content=(ref, "describe the image")),), sampling=WARM, seed=i)
         for i, ref in enumerate(ref for ref in album.refs for _ in range(4))
     ]
-    model = find_model("shapes")
+    model = embedded_model()
     alone = open_engine(BATCHED, model, album.read)
     expected = {done.key: done.text for done in alone.generate(asked)}
     album.reads.clear()
@@ -168,5 +169,5 @@ def test_no_room_for_a_replica_is_an_error_that_says_what_there_is(cluster: Node
 def test_an_address_without_a_cluster_is_an_error():
     recipe = RaySettings(kind="ray", replica=ECHO, address="127.0.0.1:1", gpus_per_replica=0)
     with pytest.raises(EngineError, match="no Ray cluster at 127.0.0.1:1") as error:
-        open_engine(recipe, find_model("shapes"), lambda ref: b"")
+        open_engine(recipe, embedded_model(), lambda ref: b"")
     assert "ray start" in str(error.value.hint)

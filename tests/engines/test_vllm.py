@@ -17,6 +17,7 @@ from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from runs import ROOT
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.vllm import VLLMEngine
+from selfjudge.hub.models import embedded_model
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
 from selfjudge.recipe.engines import TransformersSettings, VLLMSettings
@@ -26,7 +27,7 @@ from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene, draw_scene
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import find_model, open_engine
+from selfjudge.wiring import open_engine
 
 pytestmark = vllm_is_there
 
@@ -40,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def engine(place: RunFolder) -> Iterator[VLLMEngine]:
     recipe = VLLMSettings(kind="vllm", python=PYTHON, max_model_len=512, args=ARGS)
     before = descendants()
-    opened = open_engine(recipe, find_model("shapes"), place.images.get, place=place)
+    opened = open_engine(recipe, embedded_model(), place.images.get, place=place)
     assert isinstance(opened, VLLMEngine)
     started = descendants() - before
     yield opened
@@ -50,7 +51,7 @@ def engine(place: RunFolder) -> Iterator[VLLMEngine]:
 
 @pytest.fixture(scope="module")
 def reference(place: RunFolder) -> Iterator[Engine]:
-    opened = open_engine(TransformersSettings(), find_model("shapes"), place.images.get)
+    opened = open_engine(TransformersSettings(), embedded_model(), place.images.get)
     yield opened
     opened.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from selfjudge.hub.models import embedded_model
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.file import load_recipe
 from selfjudge.shapes.base_model import _Codec
@@ -18,9 +19,9 @@ from selfjudge.shapes.checkpoint import make_processor
 from selfjudge.shapes.lessons import draw_lesson
 from selfjudge.shapes.skills import measure
 from selfjudge.shapes.wording import JUDGE_TEMPLATE, alter_templates
-from selfjudge.wiring import find_model, open_engine
+from selfjudge.wiring import open_engine
 
-MODEL = find_model("shapes")
+MODEL = embedded_model()
 PROMISED = {"caption_exact": 0.8, "closed": 0.92, "digit": 0.8, "existence": 0.75, "read_difference_captions": 0.8}
 
 

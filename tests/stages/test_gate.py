@@ -15,11 +15,12 @@ import pytest
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request
 from selfjudge.errors import EngineError, TrainerError
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.stages.gate import has_collapsed, same_weights
 from selfjudge.trainers.scripted import Scripted
 from selfjudge.types import Finish
-from selfjudge.wiring import World, embedded_model
+from selfjudge.wiring import World
 
 Say = Callable[[str], str]
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from runs import training
 from selfjudge.chat import Message
+from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Example, Fit
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
@@ -18,9 +19,8 @@ from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
 from selfjudge.trainers.sft import SftTrainer
 from selfjudge.types import ImageRef
-from selfjudge.wiring import find_model
 
-MODEL = find_model("shapes")
+MODEL = embedded_model()
 IMAGES: dict[str, bytes] = {}
 REFS: dict[str, ImageRef] = {}
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..hub.models import embedded_model
 from ..recipe.engines import VLLMSettings
 from ..recipe.experiment import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, lasting, title_of
 from ..run.folder import RunFolder
 from ..stages.gate import PAIRS as GATE_PAIRS
 from ..types import Kind
-from ..wiring import embedded_model, make_source
+from ..wiring import make_source
 from .doctor import examine
 from .footprint import PROMPT_TOKENS, TRAINING_BYTES, footprint
 from .plan import items_of, survey

@@ -1,121 +1,235 @@
-"""Publishing on the Hugging Face hub, through its own library. The token comes from HF_TOKEN alone and is stored nowhere."""
+"""The one client of the Hugging Face hub, through its own library, and the one table of its errors.
+
+`HF_ENDPOINT` names the hub, huggingface.co without it. Reading uses HF_TOKEN or a stored login; publishing uses HF_TOKEN alone.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from ..errors import PublishError, failed_import
-from ..run.folder import CARD
+from ..errors import InputError, RunError, SelfjudgeError, failed_import, root_cause
+from ..run.disk import is_disk_full
 
-_AGAIN = "Everything that was computed is in the run folder; the same command publishes what is missing."
-_HINTS = {
-    401: "Set HF_TOKEN to a valid token: the hub does not know this one.",
-    403: "The token in HF_TOKEN needs write access to this repository; or correct `push` in the recipe.",
-    404: "Correct `push` in the recipe; the hub also says so where the token in HF_TOKEN may not see the repository.",
+_SECONDS = 10.0
+"""Timeout of a request for metadata."""
+_SHOWN = 200
+"""Characters of a foreign message that an error repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A model or data set of the hub at a branch, tag or commit; None is its main branch."""
+
+    kind: Literal["model", "dataset"]
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        at = f" at {self.revision}" if self.revision else ""
+        return f"the {'model' if self.kind == 'model' else 'data set'} {self.name}{at}"
+
+    @property
+    def page(self) -> str:
+        return f"{_endpoint() or 'https://huggingface.co'}/{'' if self.kind == 'model' else 'datasets/'}{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A repository at one commit, and the names of its files."""
+
+    commit: str
+    files: tuple[str, ...]
+
+
+_AGAIN = "then run the same command again: it continues where it stopped."
+_ERRORS = {
+    "GatedRepoError": (
+        "{repo} is gated: the hub asks you to accept its licence{licence} first",
+        "Accept the licence at {page}, set HF_TOKEN to a token of the account that accepted it, " + _AGAIN,
+    ),
+    "RevisionNotFoundError": (
+        "{repo} does not exist: the repository has no such revision",
+        "Name a branch, tag or commit listed at {page}/commits/main, or leave the revision out.",
+    ),
+    "RepositoryNotFoundError": (
+        "{repo} was not found on the hub, or this account may not see it",
+        "Check the name (or the path, if a local folder is meant); for a private repository set HF_TOKEN to a token that may "
+        "read it.",
+    ),
+    "DisabledRepoError": ("the hub has disabled access to {repo}", "{page} gives the reason; choose another repository."),
+    "HFValidationError": ("`{repo.name}` is not a valid name on the hub", "Names have the form owner/name."),
+    "OfflineModeIsEnabled": (
+        "{repo} is not in the local cache, and offline mode is on",
+        "Unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, or fill the cache with `hf download {repo.name}{type}`.",
+    ),
+    "401": (
+        "the hub rejected the access token for {repo}",
+        "Set HF_TOKEN to a valid token, or unset it and run `hf auth logout` if none is needed.",
+    ),
+    "403": (
+        "the hub denied access to {repo}",
+        "Use a token in HF_TOKEN that may read it; fine-grained tokens list what they may.",
+    ),
+    "429": (
+        "the hub limited the rate of requests for {repo}{wait}",
+        "Wait some minutes, set HF_TOKEN for a higher limit if it is not set, " + _AGAIN,
+    ),
+    "5xx": ("the hub failed on a request for {repo} (HTTP status {status})", "Wait until the hub works again, " + _AGAIN),
+    "TransportError": (
+        "cannot reach the hub at {endpoint} for {repo}: {root}",
+        "Check the network, the proxy settings and HF_ENDPOINT, " + _AGAIN,
+    ),
+    "ConnectionError": (
+        "lost the connection to the hub at {endpoint} for {repo}: {root}",
+        "Check the network, the proxy settings and HF_ENDPOINT, " + _AGAIN,
+    ),
+    "PermissionError": (
+        "cannot write {repo} to the local cache: {root}",
+        "Set HF_HOME to a folder that may be written, " + _AGAIN,
+    ),
+    "Exception": ("a request to the hub for {repo} failed: {root}", "Check the network and {page}, " + _AGAIN),
 }
+"""Message and hint, by the name of an exception in the chain of causes (or of a class it inherits from) or by the HTTP status.
 
-_OURS = {False: re.compile(re.escape(CARD)), True: re.compile(r"pairs/iteration-\d+\.parquet")}
-"""Files that only selfjudge writes: to a repository of judges, and to one of data."""
-
-
-class HuggingFaceHub:
-    """The hub that HF_ENDPOINT names, or huggingface.co."""
-
-    def prepare(self, repo: str, *, data: bool, private: bool) -> None:
-        """Make a repository unless it is there. Raises PublishError, also where it holds the files of somebody else."""
-        with _speaking(repo) as api:
-            api.create_repo(repo, repo_type=_type(data), private=private, exist_ok=True)
-            _check_ours(api, repo, data)
-
-    def upload(self, folder: Path, repo: str, *, data: bool, message: str, tag: str | None) -> str:
-        """Publish the files of a folder and give the commit a tag; its id. Raises PublishError.
-
-        A repository of judges then holds these files alone; to one of data they are added. What the hub has already is not sent.
-        """
-        with _speaking(repo) as api:
-            _check_ours(api, repo, data)
-            commit = api.upload_folder(
-                repo_id=repo,
-                repo_type=_type(data),
-                folder_path=folder,
-                commit_message=message,
-                ignore_patterns=[".*"],
-                delete_patterns=None if data else "*",
-            )
-            if tag is not None:
-                _tag(api, repo, tag, commit.oid, _type(data))
-        return str(commit.oid)
-
-
-def _check_ours(api: Any, repo: str, data: bool) -> None:
-    """Raises PublishError where a repository holds files, and not one that shows that selfjudge wrote it."""
-    held = set(api.list_repo_files(repo, repo_type=_type(data))) - {".gitattributes"}
-    if held and not any(_OURS[data].fullmatch(path) for path in held):
-        raise PublishError(
-            f"{repo} holds files that selfjudge did not write, such as {min(held)}: nothing was published",
-            hint="Name a new repository in `push`, for this one's files would be replaced; or remove them there first.",
-        )
-
-
-def _type(data: bool) -> str:
-    return "dataset" if data else "model"
-
-
-def _tag(api: Any, repo: str, tag: str, commit: str, kind: str) -> None:
-    """Let a tag name a commit, also if it named another one."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        api.create_tag(repo, tag=tag, revision=commit, repo_type=kind)
-    except HfHubHTTPError as error:
-        if _status(error) != 409:
-            raise
-        api.delete_tag(repo, tag=tag, repo_type=kind)
-        api.create_tag(repo, tag=tag, revision=commit, repo_type=kind)
+The first entry that fits decides.
+"""
 
 
 @contextmanager
-def _speaking(repo: str) -> Iterator[Any]:
-    """The library's client; what goes wrong with it becomes PublishError."""
-    token = os.environ.get("HF_TOKEN")
-    if not token:
-        raise PublishError(
-            f"{repo} cannot be published: HF_TOKEN is not set",
-            hint="Set it to a token that may write there, or leave `push` out.",
-        )
-    try:
-        from huggingface_hub import HfApi
+def translated_errors(repo: Repository) -> Iterator[None]:
+    """Translate what the hub's libraries raise.
 
-        yield HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token)
-    except PublishError:
+    Raises InputError, RunError when the disk is full, and SelfjudgeError when a package is missing.
+    """
+    try:
+        yield
+    except SelfjudgeError:
         raise
     except ImportError as error:
-        message, hint = failed_import(error, "publishing")
-        raise PublishError(message, hint=hint) from error
-    except Exception as error:  # the library raises many kinds, those of its HTTP client among them
-        raise _explained(repo, error, token) from error
+        message, hint = failed_import(error, f"the Hugging Face hub ({repo})")
+        raise SelfjudgeError(message, hint=hint) from error
+    except Exception as error:  # the libraries raise many kinds, those of their HTTP client among them
+        if is_disk_full(error):
+            hint = f"Free some space or set HF_HOME to a folder on a larger disk, {_AGAIN}"
+            raise RunError(f"no space left on the disk while downloading {repo}", hint=hint) from error
+        message, hint = explain(error, repo)
+        raise InputError(message, hint=hint) from error
 
 
-def _explained(repo: str, error: Exception, token: str) -> PublishError:
-    status, root = _status(error), error
-    while isinstance(root.__cause__, Exception):
-        root = root.__cause__  # the library wraps what it met in words that do not say what it was
-    first = next(iter(str(root).strip().splitlines()), "").replace(token, "HF_TOKEN")[:300]
-    said = (
-        f"the hub answered {status}: {first}" if status else f"the hub was not reached, or lost: {type(root).__name__}: {first}"
-    )
-    return PublishError(f"{repo} was not published whole: {said}", hint=_HINTS.get(status or 0, _AGAIN))
+def explain(error: Exception, repo: Repository) -> tuple[str, str]:
+    """Message and hint for an exception of the hub's libraries."""
+    chain, status = list(_chain(error)), status_of(error)
+    names = {kind.__name__ for one in chain for kind in type(one).__mro__} | {str(status), f"{status}"[:1] + "xx"}
+    name = next(name for name in _ERRORS if name in names)
+    licence = _licence(repo) if name == "GatedRepoError" else None
+    seconds = re.search(r"Retry after (\d+) seconds", str(error))
+    facts = {
+        "repo": repo,
+        "page": repo.page,
+        "endpoint": _endpoint() or "huggingface.co",
+        "type": "" if repo.kind == "model" else " --type dataset",
+        "licence": f" ({licence})" if licence else "",
+        "wait": f" (retry after {seconds[1]} seconds)" if seconds else "",
+        "status": status,
+        "root": _first_line(root_cause(error)),
+    }
+    message, hint = (text.format(**facts) for text in _ERRORS[name])
+    return message, hint
 
 
-def _status(error: BaseException | None) -> int | None:
-    """The HTTP status in an error or in one that it arose from."""
+def _first_line(error: BaseException) -> str:
+    """Type and first line of an exception, without the token."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    if token := os.environ.get("HF_TOKEN"):
+        line = line.replace(token, "HF_TOKEN")
+    return f"{type(error).__name__}: {line[:_SHOWN]}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        if (status := getattr(getattr(error, "response", None), "status_code", None)) is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status in an error or in one that caused it."""
+    for one in _chain(error):
+        if (status := getattr(getattr(one, "response", None), "status_code", None)) is not None:
             return int(status)
-        error = error.__cause__
     return None
+
+
+def _endpoint() -> str | None:
+    return (os.environ.get("HF_ENDPOINT") or "").rstrip("/") or None
+
+
+def api(token: str | None = None) -> Any:
+    """The library's client."""
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=_endpoint(), token=token)
+
+
+def _licence(repo: Repository) -> str | None:
+    """The name of a repository's licence, which the hub also shows for a gated one; None when it cannot be read."""
+    with suppress(Exception):
+        card = api().repo_info(repo.name, repo_type=repo.kind, timeout=_SECONDS).card_data
+        named = card.get("license_name") or card.get("license")
+        return named if isinstance(named, str) else None
+    return None
+
+
+def look_up(repo: Repository) -> Snapshot:
+    """The commit of a repository's revision, and its files. Raises SelfjudgeError."""
+    with translated_errors(repo):
+        info = api().repo_info(repo.name, repo_type=repo.kind, revision=repo.revision, timeout=_SECONDS)
+    return Snapshot(commit=str(info.sha), files=tuple(file.rfilename for file in info.siblings or ()))
+
+
+@cache
+def pinned(repo: Repository) -> Repository:
+    """The same repository at the commit that its revision names now; asked once in a process. Raises SelfjudgeError."""
+    return replace(repo, revision=look_up(repo).commit)
+
+
+def download(repo: Repository, *, allow: Sequence[str] = (), ignore: Sequence[str] = (), into: Path | None = None) -> Path:
+    """Download the files that match a pattern of `allow` (all, if empty) and none of `ignore`; continue an interrupted download.
+
+    Returns `into`, or else a folder of the library's cache that is named after the commit. The cache is used alone when the hub
+    cannot be reached. Raises SelfjudgeError.
+    """
+    with translated_errors(repo):
+        from huggingface_hub import snapshot_download
+
+        folder = snapshot_download(
+            repo.name,
+            repo_type=repo.kind,
+            revision=repo.revision,
+            allow_patterns=list(allow) or None,
+            ignore_patterns=list(ignore) or None,
+            local_dir=into,
+            endpoint=_endpoint(),
+        )
+    return Path(folder)
+
+
+def cached(repo: Repository, allow: Sequence[str] = ()) -> Path | None:
+    """The folder of a repository in the library's cache; None when it is not there or not complete. Sends no request."""
+    try:
+        from huggingface_hub import snapshot_download
+
+        allowed = list(allow) or None
+        return Path(
+            snapshot_download(
+                repo.name, repo_type=repo.kind, revision=repo.revision, allow_patterns=allowed, local_files_only=True
+            )
+        )
+    except (ImportError, OSError, ValueError):
+        return None

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ..benchmarks.public import Measured
 from ..errors import InputError
+from ..hub.models import find_model
 from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.engines import OpenAISettings, TransformersSettings
@@ -27,7 +28,7 @@ from ..run.store import Table
 from ..run.tables import Row
 from ..stages import evaluate as measuring
 from ..types import BenchmarkItem, content_id
-from ..wiring import BASELINES, find_model, find_score, find_spec, make_benchmark, open_baseline, open_engine, open_server
+from ..wiring import BASELINES, find_score, find_spec, make_benchmark, open_baseline, open_engine, open_server
 
 SERVED = "openai:"
 """Before the name of a model that an OpenAI-compatible server answers for."""
@@ -195,7 +196,7 @@ def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contes
             template=None,
             open=lambda: open_server(served, server, place.images.get),
         )
-    model = find_model(name)
+    model = find_model(name).path
     judging = judging_of(model)
     return Contestant(
         name=model.name if Path(name).is_dir() else name,

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...errors import InputError
+from ...hub.models import embedded_model
 from ...recipe.experiment import EMBEDDED_MODEL, Recipe
 from ...recipe.section import HUB_NAME
-from ...wiring import embedded_model
 from ..footprint import Footprint, footprint
 from .engines import missing_for
 from .findings import Finding, Level
