@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, unquote
 
 COMMIT = "a" * 40
 
-Fault = Callable[[str], tuple[int, str] | None]
-"""Status and error code with which a request for a path fails; None where it does not."""
+Fault = Callable[[str], object]
+"""Status and error code with which a request for a path fails, as a tuple; None where it does not."""
 
 
 @contextmanager

@@ -6,16 +6,17 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import constants
 
 from hub_standin import COMMIT, serving
 from selfjudge.benchmarks import hub
@@ -37,77 +38,97 @@ FILES = {
 }
 
 
-@dataclass
-class Stub:
-    """A hub without a network: data sets by name, and what was asked for."""
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
+    """Publish files as a data set in place of all others; the paths that the hub is then asked for."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    asked: list[str] = []
 
-    files: dict[str, bytes]
-    commit: str = COMMIT
-    loses: Sequence[str] = ()
-    asked: list[str] = field(default_factory=list)
+    def publish(name: str, files: dict[str, bytes]) -> list[str]:
+        shutil.rmtree(tmp_path / "hub" / name, ignore_errors=True)
+        for file, data in files.items():
+            path = tmp_path / "hub" / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return asked
 
-    def look_up(self, name: str, revision: str | None) -> hub.Snapshot:
-        self.asked.append(f"{name}@{revision}")
-        return hub.Snapshot(commit=revision if revision and len(revision) == 40 else self.commit, files=tuple(self.files))
-
-    def fetch(self, name: str, commit: str, patterns: Sequence[str], into: Path) -> None:
-        self.asked.append(f"{name}:{','.join(patterns)}")
-        for file, data in self.files.items():
-            if file not in self.loses:
-                (into / file).parent.mkdir(parents=True, exist_ok=True)
-                (into / file).write_bytes(data)
+    with serving(tmp_path / "hub", fault=asked.append, commits=[COMMIT]) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield publish
 
 
-def test_what_is_needed_is_fetched_and_prepared_json_says_what_it_is(tmp_path: Path):
-    stub = Stub(FILES)
-    prepared = hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=stub)
-    assert prepared["revision"] == COMMIT and prepared["rows"] == 1_247 and prepared["source"] == "MMInstruction/VL-RewardBench"
+VLRB = "MMInstruction/VL-RewardBench"
+
+
+def test_what_is_needed_is_fetched_and_prepared_json_says_what_it_is(tmp_path: Path, published: Callable[..., list[str]]):
+    published(VLRB, FILES)
+    prepared = hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
+    assert prepared["revision"] == COMMIT and prepared["rows"] == 1_247 and prepared["source"] == VLRB
     assert set(prepared["files"]) == {"README.md", "data/test-00000-of-00001.parquet"}
     assert prepared["files"]["README.md"] == hashlib.sha256(b"a card").hexdigest()
-    assert json.loads((tmp_path / "prepared.json").read_text()) == prepared
-    assert stub.asked[1] == "MMInstruction/VL-RewardBench:data/*,README.md"
+    assert json.loads((tmp_path / "to/prepared.json").read_text()) == prepared
+    assert not (tmp_path / "to/inference_results.zip").exists()
 
 
-def test_what_is_whole_is_not_fetched_again_and_what_is_damaged_is(tmp_path: Path):
-    first, again, mending = Stub(FILES), Stub(FILES), Stub(FILES)
-    hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=first)
-    hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=again)
-    assert again.asked == []
-    (tmp_path / "README.md").write_bytes(b"changed")
-    hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=mending)
-    assert len(mending.asked) == 2 and (tmp_path / "README.md").read_bytes() == b"a card"
+def test_what_is_whole_is_not_fetched_again_and_what_is_damaged_is(tmp_path: Path, published: Callable[..., list[str]]):
+    asked = published(VLRB, FILES)
+    hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
+    asked.clear()
+    hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
+    assert asked == []
+    (tmp_path / "to/README.md").write_bytes(b"changed")
+    hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
+    assert asked and (tmp_path / "to/README.md").read_bytes() == b"a card"
 
 
-def test_a_folder_keeps_its_revision(tmp_path: Path):
-    hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=Stub(FILES))
-    with pytest.raises(RunError, match="holds the revision a+, not b+"):
-        hub.prepare(entry_of("vl-rewardbench"), tmp_path, revision="b" * 40, hub=Stub(FILES))
+def test_a_folder_keeps_its_revision(tmp_path: Path, published: Callable[..., list[str]]):
+    published(VLRB, FILES)
+    hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
+    manifest = json.loads((tmp_path / "to/prepared.json").read_text())
+    (tmp_path / "to/prepared.json").write_text(json.dumps({**manifest, "revision": "b" * 40}))
+    with pytest.raises(RunError, match="holds the revision b+, not a+"):
+        hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to", revision=COMMIT)
 
 
-def test_a_download_that_is_not_whole_is_an_error_and_leaves_the_folder_unfinished(tmp_path: Path):
-    with pytest.raises(InputError, match="1 of 2 files of MMInstruction/VL-RewardBench were not downloaded, README.md first"):
-        hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=Stub(FILES, loses=["README.md"]))
-    assert not (tmp_path / "prepared.json").exists()
+def test_a_download_that_is_not_whole_is_an_error_and_leaves_the_folder_unfinished(
+    tmp_path: Path, published: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    published(VLRB, FILES)
+    monkeypatch.setattr(hub, "download", lambda *arguments, **options: tmp_path)
+    with pytest.raises(InputError, match="2 of 2 files of MMInstruction/VL-RewardBench were not downloaded, README.md first"):
+        hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
+    assert not (tmp_path / "to/prepared.json").exists()
 
 
-def test_a_data_set_without_the_files_of_the_benchmark_is_an_error(tmp_path: Path):
+def test_a_data_set_without_the_files_of_the_benchmark_is_an_error(tmp_path: Path, published: Callable[..., list[str]]):
+    published(VLRB, {"README.md": b"", "other.zip": b""})
     with pytest.raises(InputError, match="holds no file of vl-rewardbench"):
-        hub.prepare(entry_of("vl-rewardbench"), tmp_path, hub=Stub({"README.md": b"", "other.zip": b""}))
+        hub.prepare(entry_of("vl-rewardbench"), tmp_path / "to")
 
 
-def test_a_benchmark_of_two_data_sets_keeps_the_second_in_a_folder_of_its_own(tmp_path: Path):
-    prepared = hub.prepare(entry_of("mmrb2"), tmp_path, hub=Stub({"t2i.json": b"{}"}))
+def test_a_benchmark_of_two_data_sets_keeps_the_second_in_a_folder_of_its_own(
+    tmp_path: Path, published: Callable[..., list[str]]
+):
+    published("rl-research/multimodal-rewardbench-2", {"t2i.json": b"{}"})
+    published("facebook/MMRB2_image", {"t2i.json": b"{}"})
+    prepared = hub.prepare(entry_of("mmrb2"), tmp_path / "to")
     assert set(prepared["files"]) == {"t2i.json", "MMRB2_image/t2i.json"}
     assert prepared["also"] == {"facebook/MMRB2_image": COMMIT} and prepared["rows"] is None
 
 
-def test_rows_of_all_splits_are_counted_where_all_of_them_belong(tmp_path: Path):
-    files = {"data/gpt-0.jsonl": b"{}\n{}\n", "data/claude-0.jsonl": b"{}\n\n"}
-    assert hub.prepare(entry_of("judgebench"), tmp_path / "a", hub=Stub(files))["rows"] == 3
-    files = {"data/filtered-0.parquet": table(5), "data/raw-0.parquet": table(7)}
-    assert hub.prepare(entry_of("rewardbench"), tmp_path / "b", hub=Stub(files))["rows"] == 5
-    files = {"data/filtered-0.parquet": b"damaged"}
-    assert hub.prepare(entry_of("rewardbench"), tmp_path / "c", hub=Stub(files))["rows"] is None
+@pytest.mark.parametrize(
+    ("name", "data_set", "files", "rows"),
+    [
+        ("judgebench", "ScalerLab/JudgeBench", {"data/gpt-0.jsonl": b"{}\n{}\n", "data/claude-0.jsonl": b"{}\n\n"}, 3),
+        ("rewardbench", "allenai/reward-bench", {"data/filtered-0.parquet": table(5), "data/raw-0.parquet": table(7)}, 5),
+        ("rewardbench", "allenai/reward-bench", {"data/filtered-0.parquet": b"damaged"}, None),
+    ],
+)
+def test_rows_of_all_splits_are_counted_where_all_of_them_belong(
+    tmp_path: Path, published: Callable[..., list[str]], name: str, data_set: str, files: dict[str, bytes], rows: int | None
+):
+    published(data_set, files)
+    assert hub.prepare(entry_of(name), tmp_path / "to")["rows"] == rows
 
 
 @pytest.fixture
@@ -142,8 +163,12 @@ def test_the_command_fetches_from_the_hub_and_the_list_then_shows_it(tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        (("vl-rewardbench", "--revision", "old"), "does not give the data set MMInstruction/VL-RewardBench at old", "--revision"),
-        (("judgebench",), "does not give the data set ScalerLab/JudgeBench", "Accept its conditions"),
+        (
+            ("vl-rewardbench", "--revision", "old"),
+            "the data set MMInstruction/VL-RewardBench at old does not exist",
+            "Name a branch",
+        ),
+        (("judgebench",), "the data set ScalerLab/JudgeBench was not found on the hub", "set HF_TOKEN"),
         (("vlrb",), "there is no benchmark vlrb", "vl-rewardbench"),
         (("vl-rewardbench", "--release", "x.json"), "--release does not go with vl-rewardbench", "Leave it away"),
         (("multimodal-rewardbench", "--revision", "x"), "--revision does not go with multimodal-rewardbench", "Leave it away"),
@@ -161,7 +186,10 @@ def test_what_cannot_be_prepared_is_an_error_with_a_hint(
 def test_a_hub_that_cannot_be_reached_is_an_error_with_a_hint(tmp_path: Path):
     shown = selfjudge("prepare", "judgebench", endpoint="http://127.0.0.1:9", home=tmp_path)
     assert shown.returncode == 2 and "Traceback" not in shown.stderr
-    assert "error: the hub does not give the data set ScalerLab/JudgeBench" in shown.stderr and "HF_ENDPOINT" in shown.stderr
+    assert (
+        "error: cannot reach the hub at http://127.0.0.1:9 for the data set ScalerLab/JudgeBench" in shown.stderr
+        and "HF_ENDPOINT" in shown.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["shapes-bench", "pairs"])
@@ -190,8 +218,6 @@ def test_a_damaged_prepared_json_is_no_presence(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_data_set_in_the_hubs_cache_is_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import huggingface_hub.constants as constants
-
     monkeypatch.setenv("SELFJUDGE_BENCHMARKS", str(tmp_path / "none"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     entry: Any = entry_of("vl-rewardbench")

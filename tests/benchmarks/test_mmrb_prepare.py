@@ -402,7 +402,7 @@ def test_a_hub_that_cannot_be_reached_is_an_error_that_names_the_source(tmp_path
     own = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
     shown = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
     assert shown.returncode == 2 and "Traceback" not in shown.stderr
-    assert "error: the hub does not give the data set xai-org/RealworldQA" in shown.stderr and "hint: " in shown.stderr
+    assert "for the data set xai-org/RealworldQA" in shown.stderr and "hint: " in shown.stderr
     assert len((tmp_path / "made/rows.jsonl").read_text().splitlines()) == 1  # what is done stays
 
 

@@ -1,7 +1,7 @@
 """The benchmarks that selfjudge knows: what each measures, where it comes from, under which licence, and whether it lies here.
 
 Licences are as the data's own pages put them. Nothing of these benchmarks is shipped: `prepare` fetches them for the user, who
-has to keep to their terms. Standard library only.
+has to keep to their terms.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError
+from ..hub.client import Repository, cached
 
 Obtained = Literal["shipped", "own file", "hub", "prepare"]
 """`shipped` with the package; an `own file`; one data set of the `hub`; or put together by `prepare` from several sources."""
@@ -197,16 +198,8 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
 
 def _cached(entry: Entry) -> Path | None:
     """The folder of the main data set in the hub's cache, when every data set of the benchmark is there."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
+    folders = [cached(Repository(kind="dataset", name=name), entry.files) for name in entry.hub]
+    main = folders[0]
+    if main is None or None in folders:
         return None
-    patterns = list(entry.files) or None
-    try:
-        found = [
-            Path(snapshot_download(name, repo_type="dataset", allow_patterns=patterns, local_files_only=True))
-            for name in entry.hub
-        ]
-    except (OSError, ValueError):  # what the library raises for a data set that is not there, or not whole
-        return None
-    return found[0] if any(any(found[0].glob(pattern)) for pattern in patterns or ["*"]) else None
+    return main if any(any(main.glob(pattern)) for pattern in entry.files or ("*",)) else None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..hub.client import Repository, download
+from ..recipe.experiment import HUB_NAME
 from ..run.disk import sha256_of
 from ..run.jsonl import json_lines, regular
 from .catalogue import MANIFEST, manifest_of
@@ -67,8 +70,15 @@ def find_data(where: str, revision: str | None, patterns: tuple[str, ...]) -> Da
     if path.is_dir():
         revision = (manifest_of(path) or {}).get("revision")
         return _in_folder(path, patterns, where, revision if isinstance(revision, str) else None)
-    snapshot = _snapshot(where, revision, patterns)
+    snapshot = download(_repository(where, revision), allow=patterns)
     return _in_folder(snapshot, patterns, where, snapshot.name)
+
+
+def _repository(name: str, revision: str | None) -> Repository:
+    if not re.fullmatch(HUB_NAME, name):
+        hint = "Name a file, a folder, or a data set of the hub as NAME=WHERE; `selfjudge benchmarks` shows where to get each."
+        raise InputError(f"there is no file or folder {name}", hint=hint)
+    return Repository(kind="dataset", name=name, revision=revision)
 
 
 def _in_folder(folder: Path, patterns: tuple[str, ...], source: str, revision: str | None) -> DataFiles:
@@ -76,18 +86,6 @@ def _in_folder(folder: Path, patterns: tuple[str, ...], source: str, revision: s
         if files := tuple(sorted(file for file in folder.glob(pattern) if file.name != MANIFEST)):
             return DataFiles(folder=files[0].parent, files=files, source=source, revision=revision)
     raise InputError(f"{folder} holds no data of this benchmark", hint=f"Looked for {', '.join(patterns)}.")
-
-
-def _snapshot(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=list(patterns)))
-    except Exception as error:  # the library raises many kinds, network errors among them
-        raise InputError(
-            f"there is no data at {name}: it is no file and no folder, and the hub does not give it ({type(error).__name__})",
-            hint="Name a file or a folder as NAME=PATH; `selfjudge benchmarks` says where to get it.",
-        ) from error
 
 
 def _parquet_rows(file: Path) -> Iterator[tuple[int, Any]]:

@@ -5,102 +5,45 @@ from __future__ import annotations
 import fnmatch
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ..errors import InputError, RunError, SelfjudgeError, failed_import
-from ..run.disk import is_disk_full
+from ..errors import InputError, RunError
+from ..hub.client import Repository, Snapshot, download, look_up
 from .catalogue import Entry, manifest_of
 from .prepared import finish, held, is_whole, reopen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A data set at one commit, and the names of its files."""
+def prepare(entry: Entry, folder: Path, *, revision: str | None = None) -> dict[str, Any]:
+    """Download a benchmark into a folder and return its `prepared.json`, unless the folder holds all of it already.
 
-    commit: str
-    files: tuple[str, ...]
-
-
-class Hub(Protocol):
-    """What is needed of a hub."""
-
-    def look_up(self, name: str, revision: str | None) -> Snapshot:
-        """A data set at a branch, tag or commit; None is its main branch. Raises InputError."""
-        ...
-
-    def fetch(self, name: str, commit: str, patterns: Sequence[str], into: Path) -> None:
-        """Download the files that fit a pattern; all, without one. Goes on where it stopped before. Raises InputError."""
-        ...
-
-
-class HuggingFace:
-    """The hub that `HF_ENDPOINT` names. `HF_TOKEN` and `hf auth login` are honoured by its library."""
-
-    def look_up(self, name: str, revision: str | None) -> Snapshot:
-        try:
-            from huggingface_hub import HfApi
-
-            found = HfApi().dataset_info(name, revision=revision)
-        except Exception as error:
-            raise not_given(name, error, revision) from error
-        return Snapshot(commit=str(found.sha), files=tuple(sibling.rfilename for sibling in found.siblings or ()))
-
-    def fetch(self, name: str, commit: str, patterns: Sequence[str], into: Path) -> None:
-        try:
-            from huggingface_hub import snapshot_download
-
-            allowed = list(patterns) or None
-            snapshot_download(name, repo_type="dataset", revision=commit, allow_patterns=allowed, local_dir=into)
-        except Exception as error:
-            if is_disk_full(error):
-                raise
-            raise not_given(name, error, commit) from error
-
-
-def not_given(name: str, error: Exception, revision: str | None = None) -> SelfjudgeError:
-    """The error for a data set that the hub does not give, with what the user can do; the library raises many kinds."""
-    at = f" at {revision}" if revision else ""
-    lines = str(error).strip().splitlines() or [""]
-    message = f"the hub does not give the data set {name}{at}: {type(error).__name__}: {lines[0][:200]}"
-    if isinstance(error, ImportError):
-        text, hint = failed_import(error, f"fetching {name}")
-        return SelfjudgeError(text, hint=hint)
-    if type(error).__name__ in ("GatedRepoError", "RepositoryNotFoundError"):
-        return InputError(message, hint="Accept its conditions on its page, log in (`hf auth login`), and check the name.")
-    if type(error).__name__ == "RevisionNotFoundError":
-        return InputError(message, hint="Leave --revision away, or name a branch, tag or commit that its page shows.")
-    return InputError(message, hint="Check the network and HF_ENDPOINT, then run the same command again: it goes on.")
-
-
-def prepare(entry: Entry, folder: Path, *, revision: str | None = None, hub: Hub | None = None) -> dict[str, Any]:
-    """Fetch a benchmark into a folder and return its `prepared.json`. What is whole there is not fetched again.
-
-    `revision` is of the main data set. Raises InputError when the hub does not give a data set, RunError when the folder holds
-    another revision.
+    `revision` is of the main data set. Raises SelfjudgeError when the hub does not deliver a data set, RunError when the folder
+    holds another revision.
     """
-    hub = hub or HuggingFace()
     with held(folder):
         before = manifest_of(folder)
         if before is not None and revision in (None, before["revision"]) and is_whole(folder, before):
             return before
-        snapshots = [hub.look_up(name, None if number else revision) for number, name in enumerate(entry.hub)]
+        repositories = [Repository(kind="dataset", name=name) for name in entry.hub]
+        repositories[0] = replace(repositories[0], revision=revision)
+        snapshots = [look_up(repository) for repository in repositories]
         if before is not None and before["revision"] != snapshots[0].commit:
             raise RunError(
                 f"{folder} holds the revision {before['revision']}, not {snapshots[0].commit}",
                 hint="Use another folder (--to), or delete this one.",
             )
         reopen(folder)
-        return _fetched(entry, folder, snapshots, hub)
+        return _fetched(entry, folder, snapshots)
 
 
-def _fetched(entry: Entry, folder: Path, snapshots: Sequence[Snapshot], hub: Hub) -> dict[str, Any]:
+def _fetched(entry: Entry, folder: Path, snapshots: Sequence[Snapshot]) -> dict[str, Any]:
     files: list[str] = []
     for number, (name, snapshot) in enumerate(zip(entry.hub, snapshots, strict=True)):
         wanted = _wanted(entry, name, snapshot)
         place = Path(name.partition("/")[2]) if number else Path()
-        hub.fetch(name, snapshot.commit, _patterns(entry), folder / place)
+        repository = Repository(kind="dataset", name=name, revision=snapshot.commit)
+        download(repository, allow=_patterns(entry), into=folder / place)
         _check(name, wanted, folder / place)
         shutil.rmtree(folder / place / ".cache", ignore_errors=True)  # the library's notes for going on
         files += [str(place / file) for file in wanted]

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError, SelfjudgeError
+from ...errors import InputError, SelfjudgeError, failed_import
 from ...run.jsonl import json_lines
 from ...types import content_id, seed_of
-from ..hub import not_given
 from .rows import picture, picture_file
 from .sources import Requests
 
@@ -101,7 +100,8 @@ def _from_data(folder: Path) -> Memes:
             if label in (0, 1)
         ]
     except ImportError as error:
-        raise not_given("Hateful Memes", error) from error
+        message, hint = failed_import(error, f"reading {folder}")
+        raise SelfjudgeError(message, hint=hint) from error
     except SelfjudgeError:
         raise
     except Exception as error:  # the library raises many kinds

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...errors import InputError, SelfjudgeError
+from ...errors import InputError, SelfjudgeError, failed_import
+from ...hub.client import Repository, look_up, translated_errors
 from ...run.image_files import BadImage, read
-from ..hub import HuggingFace, not_given
 from .sources import PAIRS_REPOSITORY, SOURCES, Row, Source, Unfit
 
 LOCAL = "local"
@@ -127,7 +127,7 @@ class Library:
     def commit(self, repository: str) -> str:
         """The commit at which a data set is read. Raises InputError."""
         if repository not in self.commits:
-            self.commits[repository] = HuggingFace().look_up(repository, None).commit
+            self.commits[repository] = look_up(Repository(kind="dataset", name=repository)).commit
         return self.commits[repository]
 
 
@@ -165,18 +165,17 @@ def _read(folder: Path, source: Source) -> Any:
     except SelfjudgeError:
         raise
     except ImportError as error:
-        raise not_given(source.repository, error) from error
+        message, hint = failed_import(error, f"reading {folder}")
+        raise SelfjudgeError(message, hint=hint) from error
     except Exception as error:  # the library raises many kinds
         raise InputError(f"cannot read {folder}: {type(error).__name__}: {error}", hint="Fetch the copy again.") from error
 
 
 def _stream(source: Source, config: str | None, commit: str) -> Any:
-    try:
+    with translated_errors(Repository(kind="dataset", name=source.repository, revision=commit)):
         import datasets
 
         return datasets.load_dataset(source.repository, config, split=source.split, revision=commit, streaming=True)
-    except Exception as error:
-        raise not_given(source.repository, error, commit) from error
 
 
 def _prepare(part: Any, source: Source) -> Any:
