@@ -100,15 +100,48 @@ def test_a_data_set_of_the_hub_is_known_by_the_card_that_was_fetched_with_it(tmp
     cached = tmp_path / "datasets--org--name"
     (cached / "snapshots" / ("c" * 40)).mkdir(parents=True)
     (cached / "snapshots" / ("c" * 40) / "README.md").write_text("---\nlicense: [mit, other]\n---\n")
-    (cached / "refs").mkdir()
-    (cached / "refs/main").write_text("c" * 40)
-    [known, unknown] = lineage([DatasetSource(kind="dataset", path=name) for name in ("org/name", "org/other")], [])
+    names = ("org/name", "org/other")
+    [known, unknown] = lineage([DatasetSource(kind="dataset", path=name, revision="c" * 40) for name in names], [])
     assert (known["revision"], known["licence"]) == ("c" * 40, "mit, other")
-    assert (unknown["revision"], unknown["licence"]) == (None, None)
+    assert (unknown["revision"], unknown["licence"]) == ("c" * 40, None)
 
 
-@pytest.mark.parametrize("text", ["no head", "---\nlicense: [\n---\n", "---\n- a list\n---\n", "---\nlicense:\n---\n", "--", ""])
-def test_a_card_without_a_licence_names_none(tmp_path: Path, text: str):
+@pytest.mark.parametrize(
+    ("head", "licence"),
+    [
+        ("license: mit\n", "mit"),
+        ("tags: [a]\nlicense: apache-2.0  # ours\nlanguage: en\n", "apache-2.0"),
+        ("license:\n- mit\n# both\n- other\nlanguage: en\n", "mit, other"),
+        ('license:\n    - "cc-by-4.0"\n\n    - 3\n', "cc-by-4.0"),
+        ("license: &l mit\nother: *l\n", "mit"),
+        ("license_name: own\nlicense:\nx: 1\n", None),
+        ("license: [\n", None),
+        ("- a list\n", None),
+        ("license: {a: mit}\n", None),
+        ("license: [[mit], {a: b}]\n", None),
+        ("license: !!python/name:os.system ls\n", None),
+        ("license: " + "[" * 5_000 + "\n", None),
+    ],
+)
+def test_a_licence_is_a_text_or_a_list_of_texts(tmp_path: Path, head: str, licence: str | None):
+    for text in (f"---\n{head}---\nlicense: body\n", f"\ufeff---\r\n{head}---\r\n".replace("\n", "\r\n").replace("\r\r", "\r")):
+        (tmp_path / "README.md").write_bytes(text.encode())
+        assert licence_of(tmp_path / "README.md") == licence
+
+
+@pytest.mark.parametrize("where", ["license", "other"])
+@pytest.mark.parametrize("form", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_in_a_strangers_card_take_no_time(tmp_path: Path, where: str, form: str):
+    levels = "".join(f"a{n}: &a{n} {form.format(', '.join([f'*a{n - 1}'] * 9))}\n" for n in range(1, 10))
+    (tmp_path / "README.md").write_text(f"---\na0: &a0 {{x: y}}\n{levels}{where}: [*a9, *a9]\n---\n")
+    assert licence_of(tmp_path / "README.md") is None
+    nested = "license: [&a0 [mit], " + ", ".join(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)) + "]"
+    (tmp_path / "README.md").write_text(f"---\n{nested}\n---\n")
+    assert licence_of(tmp_path / "README.md") is None
+
+
+@pytest.mark.parametrize("text", ["no head", "--", "", "license: mit", "---\n" + "x: y\n" * 300_000 + "license: mit\n---\n"])
+def test_a_card_without_a_head_or_with_one_beyond_reason_names_no_licence(tmp_path: Path, text: str):
     (tmp_path / "README.md").write_text(text)
     assert licence_of(tmp_path / "README.md") is None
-    assert licence_of(tmp_path / "missing.md") is None
+    assert licence_of(tmp_path / "missing.md") is licence_of(tmp_path) is None

@@ -22,7 +22,7 @@ from .run.cards import write_cards
 from .run.disk import read_json, write_json
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder, fingerprint
-from .run.lineage import contents, lineage
+from .run.lineage import at_commits, contents, lineage
 from .run.store import Table
 from .run.tables import Row
 from .stages import contamination, evaluate, ingest, select, synthesize, train
@@ -137,7 +137,7 @@ class _Run:
                 excluded=contamination.index(self._world.excluded, self._progress) if excluding else None,
             )
         if not (known := prompts.path.with_name("sources.json")).exists():
-            write_json(known, lineage(self._recipe.prompts, prompts.column("source")))
+            write_json(known, lineage(at_commits(self._recipe.prompts, known.parent), prompts.column("source")))
         return prompts, refused
 
     def _hold_out(self, prompts: list[Prompt]) -> tuple[list[Prompt], list[Prompt]]:

@@ -26,6 +26,7 @@ from .recipe.experiment import (
 )
 from .recipe.file import load_recipe
 from .run.folder import ImageStore, RunFolder, fingerprint
+from .run.lineage import at_commits
 from .run.tables import Row
 from .types import ImageRef, PreferencePair, Prompt
 
@@ -126,7 +127,7 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
     """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
     return World(
         base=find_model(recipe.model).path,
-        sources=tuple(map(make_source, recipe.prompts)),
+        sources=tuple(map(make_source, at_commits(recipe.prompts, place.root / "prompts"))),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe, place.images),
         open_engine=partial(_open_for_run, recipe, place),

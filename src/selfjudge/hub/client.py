@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from ..errors import InputError, RunError, SelfjudgeError, failed_import, root_cause
 from ..run.disk import is_disk_full
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 10.0
 """Timeout of a request for metadata."""
 _SHOWN = 200
@@ -64,7 +65,10 @@ _ERRORS = {
         "read it.",
     ),
     "DisabledRepoError": ("the hub has disabled access to {repo}", "{page} gives the reason; choose another repository."),
-    "HFValidationError": ("`{repo.name}` is not a valid name on the hub", "Names have the form owner/name."),
+    "HFValidationError": (
+        "`{repo.name}` is not a valid name on the hub",
+        "Names have the form owner/name; check the path if a local folder is meant.",
+    ),
     "OfflineModeIsEnabled": (
         "{repo} is not in the local cache, and offline mode is on",
         "Unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, or fill the cache with `hf download {repo.name}{type}`.",
@@ -94,7 +98,10 @@ _ERRORS = {
         "cannot write {repo} to the local cache: {root}",
         "Set HF_HOME to a folder that may be written, " + _AGAIN,
     ),
-    "Exception": ("a request to the hub for {repo} failed: {root}", "Check the network and {page}, " + _AGAIN),
+    "Exception": (
+        "an operation on {repo} failed: {root}",
+        "{page} shows its files, configurations and splits. If the connection failed, run the same command again.",
+    ),
 }
 """Message and hint, by the name of an exception in the chain of causes (or of a class it inherits from) or by the HTTP status.
 
@@ -193,10 +200,16 @@ def look_up(repo: Repository) -> Snapshot:
     return Snapshot(commit=str(info.sha), files=tuple(file.rfilename for file in info.siblings or ()))
 
 
+def commit_of(repo: Repository) -> str:
+    """The commit that a repository's revision names; the hub is asked once in a process. Raises SelfjudgeError."""
+    if repo.revision is not None and _COMMIT.fullmatch(repo.revision):
+        return repo.revision
+    return _look_up_once(repo, _endpoint()).commit
+
+
 @cache
-def pinned(repo: Repository) -> Repository:
-    """The same repository at the commit that its revision names now; asked once in a process. Raises SelfjudgeError."""
-    return replace(repo, revision=look_up(repo).commit)
+def _look_up_once(repo: Repository, _endpoint: str | None) -> Snapshot:
+    return look_up(repo)
 
 
 def download(repo: Repository, *, allow: Sequence[str] = (), ignore: Sequence[str] = (), into: Path | None = None) -> Path:
@@ -233,3 +246,14 @@ def cached(repo: Repository, allow: Sequence[str] = ()) -> Path | None:
         )
     except (ImportError, OSError, ValueError):
         return None
+
+
+def cached_card(repo: Repository) -> Path | None:
+    """The README.md of a repository in the library's cache; None when it is not there. Sends no request."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+
+        path = try_to_load_from_cache(repo.name, "README.md", repo_type=repo.kind, revision=repo.revision)
+    except (ImportError, ValueError):
+        return None
+    return Path(path) if isinstance(path, str) else None

@@ -73,6 +73,8 @@ class DatasetSource(Section):
     kind: Literal["dataset"]
     path: str
     """A name on the hub, or a folder written by `save_to_disk` or holding data files."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub; the commit that it names when the run starts is recorded and used ever after."""
     config: str | None = None
     split: str = "train"
     limit: int | None = Field(None, ge=1)

@@ -1,6 +1,7 @@
 """Where a run's prompts come from: each source with its count, its revision and its licence, as far as they are known offline.
 
-A licence is read from the `README.md` beside the data, as data sets of the hub have it: YAML between two lines of dashes.
+A data set of the hub is read at one commit. A licence is read from the `README.md` beside the data, as data sets of the hub have
+it: YAML between two lines of dashes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, SelfjudgeError
+from ..hub.client import Repository, cached_card, commit_of
 from ..recipe.experiment import DatasetSource, FilesSource, Source
 from ..types import content_id
 from .disk import difference, read_json, sha256_of, write_json
@@ -21,15 +23,20 @@ from .jsonl import regular
 
 SUFFIXES = (".jsonl", ".parquet")
 """Of files with prompts of one's own."""
-_PATIENCE = 10.0
-"""Seconds for the hub to say which commit it has."""
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_CONTENTS = "contents.json"
 _SHAPES_LICENCE = "apache-2.0 (drawings), cc-by-4.0 (scikit-learn's handwritten digits)"
+_LICENCE = re.compile(r"^license:.*(?:\n(?:[ \t#-].*)?)*", re.MULTILINE)
+"""The entry of a YAML head, with the lines that belong to it."""
+_CARD_BYTES = 2**20
+"""How much of a card is read; heads with statistics of many configurations have some 100 kB."""
+_TEXT = "tag:yaml.org,2002:str"
 
 
 def lineage(sources: Sequence[Source], taken: Iterable[str]) -> list[dict[str, Any]]:
-    """What is known of each source. `taken` says of every prompt of the run where it came from, as `ports.all_rows` does."""
+    """Kind, name, revision, licence and number of prompts of each source, as `at_commits` returns them.
+
+    `taken` holds the place of every prompt of the run, as `ports.all_rows` names it.
+    """
     counts = Counter(where.partition("/")[0] for where in taken)
     return [{**_about(source), "prompts": counts[f"prompts.{number}"]} for number, source in enumerate(sources)]
 
@@ -45,36 +52,58 @@ def place_of(sources: Sequence[Source], where: str) -> str:
     return place
 
 
+def at_commits(sources: Sequence[Source], folder: Path) -> tuple[Source, ...]:
+    """The sources, each data set of the hub at one commit: the one recorded in `folder`, else the one that the hub has now.
+
+    `folder` is that of a run's prompts. Raises SelfjudgeError when the hub does not answer.
+    """
+    recorded = _recorded(folder)
+    return tuple(_at_commit(source, recorded.get(f"prompts.{number}", {})) for number, source in enumerate(sources))
+
+
+def _at_commit(source: Source, recorded: Mapping[str, Any]) -> Source:
+    if not isinstance(source, DatasetSource) or Path(source.path).is_dir():
+        return source
+    commit = recorded.get("commit") or commit_of(_repository(source))
+    return source.model_copy(update={"revision": commit})
+
+
+def _repository(source: DatasetSource) -> Repository:
+    return Repository(kind="dataset", name=source.path, revision=source.revision)
+
+
 def contents(sources: Sequence[Source], folder: Path) -> dict[str, Any]:
     """What each source holds: a digest for each file or folder, and the commit of a data set of the hub.
 
-    Noted in the `folder` of a run's prompts. Raises RunError where it has changed since, InputError where it cannot be read.
+    Recorded in `folder`, that of a run's prompts. Raises RunError if a file has changed since, InputError if it cannot be read,
+    and SelfjudgeError when the hub does not answer.
     """
-    noted = folder / "contents.json"
-    known = read_json(noted) if noted.exists() else {}
-    found = _found(sources, known, read=(folder / "prompts.manifest.json").exists())
-    if known and (changed := difference(found, known)) is not None:
+    recorded = _recorded(folder)
+    now = {
+        f"prompts.{number}": content
+        for number, source in enumerate(at_commits(sources, folder))
+        if (content := _content(source)) is not None
+    }
+    if recorded and (changed := difference(now, recorded)) is not None:
         raise RunError(
             f"the prompts have changed since the run in {folder.parent} read them: {changed}",
-            hint="Put back what they were, or use another folder (--dir).",
+            hint="Restore the files, or use another folder (--dir).",
         )
-    write_json(noted, found)
-    return found
+    write_json(folder / _CONTENTS, now)
+    return now
 
 
-def _found(sources: Sequence[Source], known: Mapping[str, Any], *, read: bool) -> dict[str, Any]:
-    """Once all rows were `read`, the hub is not asked again: it may have moved on."""
-    found: dict[str, Any] = {}
-    for number, source in enumerate(sources):
-        name = f"prompts.{number}"
-        if isinstance(source, FilesSource):
-            found[name] = {path.name: _digest(path) for path in prompt_files(source.path)}
-        elif isinstance(source, DatasetSource) and Path(source.path).is_dir():
-            found[name] = {"folder": _digest_of_folder(Path(source.path))}
-        elif isinstance(source, DatasetSource):
-            commit = known.get(name, {}).get("commit")
-            found[name] = {"commit": commit if read else _commit(source.path) or commit}
-    return found
+def _recorded(folder: Path) -> dict[str, Any]:
+    return read_json(folder / _CONTENTS) if (folder / _CONTENTS).exists() else {}
+
+
+def _content(source: Source) -> dict[str, Any] | None:
+    if isinstance(source, FilesSource):
+        return {path.name: _digest(path) for path in prompt_files(source.path)}
+    if isinstance(source, DatasetSource):
+        path = Path(source.path)
+        return {"folder": _digest_of_folder(path)} if path.is_dir() else {"commit": source.revision}
+    return None
 
 
 def prompt_files(path: Path) -> list[Path]:
@@ -95,26 +124,22 @@ def _digest_of_folder(folder: Path) -> str:
     return content_id([[str(path.relative_to(folder)), _digest(path)] for path in paths])
 
 
-def _commit(name: str) -> str | None:
-    """The newest commit of a data set of the hub; None where the hub cannot be asked."""
+def licence_of(card: Path | None) -> str | None:
+    """The licence that a README.md names: a text, or a list of texts. None if it names none or cannot be read.
+
+    Only the entry `license` of its YAML head is parsed, and nothing is built from it: a card may come from a stranger.
+    """
     try:
-        from huggingface_hub import HfApi
-
-        commit: str | None = HfApi().dataset_info(name, timeout=_PATIENCE).sha
-    except Exception:  # the library raises many kinds; whoever reads the rows says what is wrong
+        text = regular(card).read_bytes()[:_CARD_BYTES].decode("utf-8-sig", "replace") if card is not None else ""
+        entry = _LICENCE.search(text.split("\n---")[0]) if text.startswith("---") else None
+        root = yaml.compose(entry[0], Loader=yaml.SafeLoader) if entry is not None else None
+    except (OSError, SelfjudgeError, RecursionError, yaml.YAMLError):
         return None
-    return commit
-
-
-def licence_of(readme: Path | None) -> str | None:
-    """The licence that a card names; None where it names none, or is none."""
-    try:
-        text = readme.read_text(encoding="utf-8") if readme is not None else ""
-        head = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None
-    except (OSError, ValueError, IndexError, yaml.YAMLError):
+    if not isinstance(root, yaml.MappingNode):
         return None
-    named = head.get("license") if isinstance(head, dict) else None
-    names = [name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
+    value = root.value[0][1]
+    nodes = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    names = [node.value for node in nodes if node.tag == _TEXT]
     return ", ".join(names) or None
 
 
@@ -126,22 +151,10 @@ def _about(source: Source) -> dict[str, Any]:
         folder = Path(source.path)
         if folder.is_dir():
             return _entry("data set", folder.name, licence_of(folder / "README.md"))
-        readme = _cached_readme(source.path)
-        revision = readme.parent.name if readme is not None and _COMMIT.fullmatch(readme.parent.name) else None
-        return {**_entry("data set of the hub", source.path, licence_of(readme)), "revision": revision}
+        licence = licence_of(cached_card(_repository(source)))
+        return {**_entry("data set of the hub", source.path, licence), "revision": source.revision}
     return _entry("drawn scenes", f"shapes, seed {source.seed}", _SHAPES_LICENCE)
 
 
 def _entry(kind: str, name: str, licence: str | None) -> dict[str, Any]:
     return {"kind": kind, "name": name, "revision": None, "licence": licence}
-
-
-def _cached_readme(name: str) -> Path | None:
-    """The card of a data set of the hub, as it was fetched with the data; None where it was not."""
-    try:
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(name, "README.md", repo_type="dataset")
-    except (ImportError, ValueError):
-        return None
-    return Path(found) if isinstance(found, str) else None

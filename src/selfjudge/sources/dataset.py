@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, SelfjudgeError
+from ..hub.client import Repository, commit_of, translated_errors
 from ..ports import RawPrompt
 from ..recipe.experiment import DatasetSource
 from .rows import COLUMNS, raw_prompt
 
 
 class DatasetPrompts:
-    """The prompts of one split, in its order."""
+    """The prompts of one split, in its order. A data set of the hub is read at one commit."""
 
     def __init__(self, recipe: DatasetSource) -> None:
         self._recipe = recipe
@@ -29,38 +32,52 @@ class DatasetPrompts:
             yield raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed, columns=self._columns)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
+        folder = Path(self._recipe.path)
+        repo = Repository(kind="dataset", name=self._recipe.path, revision=self._recipe.revision)
+        if not folder.is_dir():
+            repo = replace(repo, revision=commit_of(repo))
+        with _reading(folder) if folder.is_dir() else translated_errors(repo):
+            yield from self._selected(self._load(folder, repo.revision))
+
+    def _selected(self, data: Any) -> Any:
+        """The columns that prompts are made of, with images as bytes."""
         import datasets
 
-        try:
-            data = self._load()
-            self._columns = data.column_names or []
-            columns = [name for name in COLUMNS if name in self._columns]
-            if not {"prompt", "conversations"} & set(columns):
-                raise InputError(
-                    f"the data set {self._recipe.path} has no column `prompt`",
-                    hint=f"Its columns are: {', '.join(self._columns)}.",
-                )
-            data = data.select_columns(columns)
-            for column, feature in (data.features or {}).items():
-                if isinstance(feature, datasets.Image):
-                    data = data.cast_column(column, datasets.Image(decode=False))
-                elif isinstance(getattr(feature, "feature", None), datasets.Image):
-                    data = data.cast_column(column, datasets.List(datasets.Image(decode=False)))
-            yield from data
-        except InputError:
-            raise
-        except Exception as error:  # the library raises many kinds, network errors among them
+        self._columns = data.column_names or []
+        columns = [name for name in COLUMNS if name in self._columns]
+        if not {"prompt", "conversations"} & set(columns):
             raise InputError(
-                f"cannot read the data set {self._recipe.path}: {error}",
-                hint="Name a folder written by save_to_disk, a folder of data files, or a data set that the hub gives.",
-            ) from error
+                f"the data set {self._recipe.path} has no column `prompt`",
+                hint=f"Its columns are: {', '.join(self._columns)}.",
+            )
+        data = data.select_columns(columns)
+        for column, feature in (data.features or {}).items():
+            if isinstance(feature, datasets.Image):
+                data = data.cast_column(column, datasets.Image(decode=False))
+            elif isinstance(getattr(feature, "feature", None), datasets.Image):
+                data = data.cast_column(column, datasets.List(datasets.Image(decode=False)))
+        return data
 
-    def _load(self) -> Any:
+    def _load(self, folder: Path, commit: str | None) -> Any:
         import datasets
 
-        recipe, folder = self._recipe, Path(self._recipe.path)
+        recipe = self._recipe
         if (folder / "dataset_dict.json").exists():
             return datasets.load_from_disk(str(folder))[recipe.split]
         if (folder / "state.json").exists():
             return datasets.load_from_disk(str(folder))
-        return datasets.load_dataset(recipe.path, recipe.config, split=recipe.split, streaming=True)
+        return datasets.load_dataset(recipe.path, recipe.config, split=recipe.split, revision=commit, streaming=True)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Translate what the library raises for a local folder into InputError."""
+    try:
+        yield
+    except SelfjudgeError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        raise InputError(
+            f"cannot read the data set {folder}: {error}",
+            hint="Name a folder written by save_to_disk, or one that holds data files.",
+        ) from error
