@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    import fcntl  # noqa: F401  # folders are locked with it
+except ImportError:
+    raise ImportError("selfjudge runs on Linux and macOS; on Windows use it inside WSL 2.") from None
+
 if TYPE_CHECKING:
     from .judge import Judge, Preference
 
