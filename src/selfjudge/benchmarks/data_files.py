@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..hub.client import Repository, download
-from ..recipe.experiment import HUB_NAME
+from ..recipe.section import HUB_NAME
 from ..run.disk import sha256_of
 from ..run.jsonl import json_lines, regular
 from .catalogue import MANIFEST, manifest_of
