@@ -45,12 +45,15 @@ def installed(**versions: str) -> Environment:
 
 
 def model_of(folder: Path, parameters: int, **config: Any) -> Path:
-    """A model folder whose weights file lists so many bfloat16 parameters and holds none."""
+    """A model folder whose weights file has so many bfloat16 parameters, all of them a hole."""
     folder.mkdir(exist_ok=True)
     text = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "text_config": text, **config}))
-    header = json.dumps({"w": {"dtype": "BF16", "shape": [parameters // 1000, 1000], "data_offsets": [0, 0]}}).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    entry = {"dtype": "BF16", "shape": [parameters // 1000, 1000], "data_offsets": [0, 2 * parameters]}
+    header = json.dumps({"w": entry}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + 2 * parameters)
     return folder
 
 
@@ -143,13 +146,22 @@ def test_versions_that_fit_are_not_mentioned():
 
 def test_a_models_size_is_read_from_the_headers_of_its_weights(tmp_path: Path):
     size = footprint(model_of(tmp_path / "model", 7_000_000_000))
-    assert (size.parameters, size.stored, size.kind) == (7_000_000_000, 14_000_000_000, "qwen2_5_vl")
-    assert size.weights("float32") == 2 * size.weights("auto") == 28_000_000_000
+    assert (size.parameters, size.kind, size.weights("float32")) == (7_000_000_000, "qwen2_5_vl", 28_000_000_000)
+    assert size.stored == size.weights("auto") == pytest.approx(14_000_000_000)
     assert size.kv_bytes_per_token == 2 * 32 * 8 * 128 * 2
     real = footprint(embedded_model())
     assert 1e6 < real.parameters < 1.5e6 and real.stored == pytest.approx(
         (embedded_model() / "model.safetensors").stat().st_size, rel=0.1
     )
+
+
+@pytest.mark.parametrize(
+    "config", ["[]", "3", "{", "[" * 100_000, '{"text_config": [1]}', '{"num_hidden_layers": "a", "num_attention_heads": 2}']
+)
+def test_an_odd_configuration_is_an_error_in_words(tmp_path: Path, config: str):
+    (model_of(tmp_path / "model", 1_000_000) / "config.json").write_text(config)
+    with pytest.raises(InputError, match="cannot use its config.json"):
+        footprint(tmp_path / "model")
 
 
 @pytest.mark.parametrize("harm", ["no config", "no weights", "no safetensors"])

@@ -17,7 +17,8 @@ from selfjudge.chat import Completion, Request
 from selfjudge.errors import EngineError, TrainerError
 from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Advance, Engine, Fit
-from selfjudge.stages.gate import has_collapsed, same_weights
+from selfjudge.run.weights import same_weights
+from selfjudge.stages.gate import has_collapsed
 from selfjudge.trainers.scripted import Scripted
 from selfjudge.types import Finish
 from selfjudge.wiring import World

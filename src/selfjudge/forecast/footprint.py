@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,17 @@ from typing import Any
 from ..errors import InputError
 from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
+from ..run.weights import stored_tensors
 
 PROMPT_TOKENS = 2_048
 TRAINING_BYTES = {"mixed": 16, "bf16": 8}
 """A parameter: weight, gradient and two moments."""
-_LONGEST_HEADER = 100 * 2**20
-_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 _LOADED = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """A model as far as memory goes. `stored` is the size of its weights on disk."""
+    """A model as far as memory goes. `stored` is the size of its weights files."""
 
     parameters: int
     stored: int
@@ -74,29 +72,19 @@ class Footprint:
 
 
 def footprint(model: Path) -> Footprint:
-    """Of a model folder. Raises InputError where there are no weights or no configuration in it."""
+    """The footprint of a model folder. Raises InputError if its weights or its configuration are missing or damaged."""
     try:
         config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-        sizes = [_listed(path) for path in sorted(model.glob("*.safetensors"))]
-    except (OSError, ValueError, struct.error) as error:
-        raise InputError(f"{model} is no model folder: {error}", hint="It needs config.json, weights and a processor.") from error
-    if not sizes:
-        raise InputError(f"{model} holds no safetensors weights", hint="Was the checkpoint copied whole?")
-    parameters, stored = (sum(column) for column in zip(*sizes, strict=True))
-    kind = str(config.get("model_type", ""))
-    return Footprint(parameters=parameters, stored=stored, kv_bytes_per_token=_per_token(config), kind=kind)
-
-
-def _listed(path: Path) -> tuple[int, int]:
-    """Parameters and bytes of one file, by its header."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > _LONGEST_HEADER:
-            raise ValueError(f"{path.name} is no safetensors file")
-        header: dict[str, Any] = json.loads(file.read(length))
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-    counts = [(math.prod(entry["shape"]), _TYPES.get(entry["dtype"], 2)) for entry in tensors]
-    return sum(count for count, _ in counts), sum(count * width for count, width in counts)
+        kind, per_token = str(config.get("model_type", "")), _per_token(config)
+    except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        hint = "It needs config.json, weights and a processor."
+        raise InputError(f"{model} is not a model folder: cannot use its config.json: {error}", hint=hint) from error
+    tensors = stored_tensors(model).values()
+    if not tensors:
+        raise InputError(f"{model} holds no safetensors weights", hint="Check that the checkpoint was copied completely.")
+    parameters = sum(math.prod(tensor.shape) for tensor in tensors)
+    stored = sum(path.stat().st_size for path in {tensor.path for tensor in tensors})
+    return Footprint(parameters=parameters, stored=stored, kv_bytes_per_token=per_token, kind=kind)
 
 
 def _per_token(config: dict[str, Any]) -> int:

@@ -12,24 +12,21 @@ A judge that cannot be loaded, or fails to answer more than half of the requests
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..chat import Completion, Request
-from ..errors import EngineError, SelfjudgeError, TrainerError
+from ..errors import EngineError, InputError, SelfjudgeError, TrainerError
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
 from ..run.disk import read_json, write_json
 from ..run.store import Table
 from ..run.tables import Row, pair_of
+from ..run.weights import same_weights
 from ..types import Finish, Order, PreferencePair, Verdict, content_id, seed_of
 from .judge import comparison_request
 
@@ -84,7 +81,7 @@ class Gate:
             found["loss"] = str(training["loss"])  # JSON has no such number
         if training["steps"]:
             if self.trained:
-                found["changed"] = not any(same_weights(judge, other) for other in self.before)
+                found["changed"] = not self._is_one_before(judge)
                 if not found["changed"]:
                     faults.append("its weights are those of the judge before it")
             faults += self._ask(judge, found)
@@ -95,6 +92,12 @@ class Gate:
                 hint=f"{self.path} has the figures and some replies. The previous judge stands; the same command trains again. "
                 "What mostly helps is a lower training.learning_rate, in another folder (--dir).",
             )
+
+    def _is_one_before(self, judge: Path) -> bool:
+        try:
+            return any(same_weights(judge, other) for other in self.before)
+        except InputError as error:
+            raise self._not_examined(str(error)) from error
 
     def _ask(self, judge: Path, found: dict[str, Any]) -> list[str]:
         """Put the drawn pairs to the judge, note what it said, and return what is wrong with it."""
@@ -152,41 +155,3 @@ def read_share(judgments: Iterable[Row], pairs: set[str]) -> float:
 def has_collapsed(read: int, expected: float) -> bool:
     """Whether so few readable replies, where so many were to be expected, are a collapse by the rule above."""
     return read < expected / 2 and expected - read > _DEVIATIONS * math.sqrt(expected)
-
-
-def same_weights(one: Path, other: Path) -> bool:
-    """Whether two model folders hold the same tensors, however they are divided into safetensors files. Stops at a difference.
-
-    A judge in float32 that holds the values of its base in bfloat16 is the same.
-    """
-    ours, theirs = _tensors(one), _tensors(other)
-    if not ours or ours.keys() != theirs.keys():
-        return False
-    return all(_bytes_of(ours[name], theirs[name][0]) == _bytes_of(theirs[name], ours[name][0]) for name in ours)
-
-
-def _tensors(folder: Path) -> dict[str, tuple[str, Path, int, int]]:
-    """Where each tensor's bytes lie, by its name and shape: type, file, start and end."""
-    found: dict[str, tuple[str, Path, int, int]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        for name, entry in header.items():
-            if name != "__metadata__":
-                start, end = entry["data_offsets"]
-                found[f"{name} {entry['shape']}"] = (entry["dtype"], path, 8 + length + start, 8 + length + end)
-    return found
-
-
-def _bytes_of(place: tuple[str, Path, int, int], beside: str) -> bytes:
-    """A tensor's bytes; of a two-byte one beside a float32 one, those of its values in float32."""
-    dtype, path, start, end = place
-    with path.open("rb") as file:
-        file.seek(start)
-        stored = file.read(end - start)
-    if (dtype, beside) == ("BF16", "F32"):
-        return (np.frombuffer(stored, "<u2").astype("<u4") << 16).tobytes()
-    if (dtype, beside) == ("F16", "F32"):
-        return np.frombuffer(stored, "<f2").astype("<f4").tobytes()
-    return stored
