@@ -14,6 +14,7 @@ import yaml
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge import Judge
 from selfjudge.recipe.experiment import DatasetSource, FilesSource, ShapesSource
+from selfjudge.run.cards import _origin
 from selfjudge.run.lineage import licence_of, lineage
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -62,6 +63,12 @@ def test_cards_that_are_lost_are_written_again_and_nothing_else_is(tmp_path: Pat
     run_recipe(scripted_recipe(), tmp_path)
     assert digests(tmp_path) == before and weights.stat().st_mtime_ns == trained
     assert (tmp_path / "iteration-2/judge/README.md").stat().st_mtime_ns == unchanged
+
+
+def test_a_base_of_the_hub_is_named_with_its_commit():
+    recipe, base = scripted_recipe("model=org/vlm@v1"), Path("cache/snapshots") / ("c" * 40)
+    named = _origin(recipe, "digest", base)["base"]
+    assert (named["name"], named["hub"], named["commit"]) == ("org/vlm", "org/vlm", "c" * 40)
 
 
 def test_a_card_names_no_place_on_this_machine(tmp_path: Path):

@@ -19,7 +19,7 @@ from hub_standin import serving
 
 OLD, NEW = "a" * 40, "b" * 40
 RECIPE = """model: shapes
-engine: {kind: scripted, rules: [{when: ., replies: [x]}]}
+execution: {engine: {kind: scripted, rules: [{when: ., replies: [x]}]}}
 training: {kind: scripted}
 loop: {iterations: 1}
 prompts: [{kind: dataset, path: org/prompts, route: open%s}]

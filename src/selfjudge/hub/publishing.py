@@ -1,7 +1,7 @@
-"""Publishing: each iteration's pairs and judge go to the hub, once. `pushed.json` in its folder says what is there already.
+"""Publishing: each iteration's pairs and judge are uploaded to the hub once. `pushed.json` in its folder records the uploads.
 
-Judges share one repository, so that its plain name is always the final judge; a tag `iteration-K` keeps each of them reachable.
-Pairs go to a data set of the same name with `-pairs` behind it, one split an iteration. Neither has anything of a benchmark.
+All judges are commits of one repository, whose main branch is always the final judge; a tag `iteration-K` names each of them.
+Pairs go to the data set `NAME-pairs`, one split per iteration. Nothing of a benchmark is published.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIGESTS = pa.list_(pa.string())
 
 
 class Publisher:
-    """What a recipe says about publishing, for one run folder."""
+    """Publishes the iterations of one run folder as its recipe asks."""
 
     def __init__(self, push: Push, hub: Hub, folder: RunFolder) -> None:
         self._push = push
@@ -42,16 +42,16 @@ class Publisher:
         return f"{self._push.to}-pairs"
 
     def prepare(self, iterations: int) -> None:
-        """Make sure that the hub takes what will be published, before anything is computed. Raises PublishError."""
-        places = {"judge": self._push.to, "pairs": self._data}
-        if any(_noted(self._record(k), name, "to") != to for k in range(1, iterations + 1) for name, to in places.items()):
+        """Check, before anything is computed, that both repositories exist and may be written to. Raises PublishError."""
+        targets = {"judge": self._push.to, "pairs": self._data}
+        if any(_recorded(self._record(k), name, "to") != to for k in range(1, iterations + 1) for name, to in targets.items()):
             self._hub.prepare(self._push.to, data=False, private=self._push.private)
             self._hub.prepare(self._data, data=True, private=self._push.private)
 
     def push(self, last: int, best: int, *, over: bool) -> None:
-        """Publish what the hub lacks of the iterations up to `last`, and once the run is over the best judge as the final one.
+        """Publish what the hub lacks of the iterations up to `last`; at the end of the run, the best judge becomes the final one.
 
-        A hub that fails does not hold up a run: it is tried again after the next iteration, and PublishError at the end.
+        A failed upload does not stop the run: it is repeated after the next iteration. Raises PublishError only at the end.
         """
         try:
             self._push_missing(last)
@@ -64,19 +64,19 @@ class Publisher:
     def _push_missing(self, last: int) -> None:
         for number in range(1, last + 1):
             self._push_pairs(number)
-            if _noted(self._record(number), "judge") != self._digest(number):
+            if _recorded(self._record(number), "judge") != self._digest(number):
                 self._push_judge(number, f"iteration-{number}", f"Iteration {number}")
 
     def _name_final(self, number: int) -> None:
-        if _noted(self._plain, "judge") != self._digest(number):
+        if _recorded(self._main, "judge") != self._digest(number):
             self._push_judge(number, None, f"The final judge: iteration {number}")
 
     def _record(self, number: int) -> Path:
         return self._folder.iteration(number) / "pushed.json"
 
     @property
-    def _plain(self) -> Path:
-        """What the plain name of the judges holds."""
+    def _main(self) -> Path:
+        """The record of the judge on the main branch."""
         return self._folder.root / "pushed.json"
 
     def _digest(self, number: int) -> str:
@@ -84,28 +84,28 @@ class Publisher:
         return content_id(self._push.to, fingerprint(judge), [sha256_of(judge / card) for card in (CARD, README)])
 
     def _push_judge(self, number: int, tag: str | None, message: str) -> None:
-        """Let the plain name hold a judge, and a tag stay with it."""
+        """Upload a judge to the main branch and tag its commit."""
         judge = self._folder.iteration(number) / "judge"
         commit = self._hub.upload(judge, self._push.to, data=False, message=message, tag=tag)
-        noted = {"to": self._push.to, "commit": commit, "tag": tag, "digest": self._digest(number)}
-        _note(self._plain, "judge", noted)
+        upload = {"to": self._push.to, "commit": commit, "tag": tag, "digest": self._digest(number)}
+        _add(self._main, "judge", upload)
         if tag is not None:
-            _note(self._record(number), "judge", noted)
+            _add(self._record(number), "judge", upload)
 
     def _push_pairs(self, number: int) -> None:
-        place, record = self._folder.iteration(number), self._record(number)
+        iteration, record = self._folder.iteration(number), self._record(number)
         digest = content_id(
-            self._data, self._push.images, sha256_of(place / "pairs.parquet"), sha256_of(place / "selected.parquet")
+            self._data, self._push.images, sha256_of(iteration / "pairs.parquet"), sha256_of(iteration / "selected.parquet")
         )
-        if _noted(record, "pairs") == digest:
+        if _recorded(record, "pairs") == digest:
             return
-        with TemporaryDirectory(prefix=".pairs-", dir=place) as temporary:
+        with TemporaryDirectory(prefix=".pairs-", dir=iteration) as temporary:
             folder = Path(temporary)
-            write_pairs(place, self._folder.images if self._push.images else None, folder / _name(number))
-            card = pairs_card(read_json(place / "judge" / CARD), self._push.to, self._push.images, list(self._files(number)))
+            write_pairs(iteration, self._folder.images if self._push.images else None, folder / _name(number))
+            card = pairs_card(read_json(iteration / "judge" / CARD), self._push.to, self._push.images, list(self._files(number)))
             (folder / README).write_text(card, encoding="utf-8")
             commit = self._hub.upload(folder, self._data, data=True, message=f"Pairs of iteration {number}", tag=None)
-        _note(record, "pairs", {"to": self._data, "commit": commit, "tag": None, "digest": digest})
+        _add(record, "pairs", {"to": self._data, "commit": commit, "tag": None, "digest": digest})
 
     def _files(self, last: int) -> Iterator[dict[str, Any]]:
         for number in range(1, last + 1):
@@ -117,19 +117,23 @@ def _name(number: int) -> str:
     return f"pairs/iteration-{number}.parquet"
 
 
-def _noted(record: Path, name: str, what: str = "digest") -> str | None:
-    noted = read_json(record) if record.exists() else {}
-    return str(noted[name][what]) if name in noted else None
+def _uploads(record: Path) -> dict[str, Any]:
+    return read_json(record) if record.exists() else {}
 
 
-def _note(record: Path, name: str, value: dict[str, Any]) -> None:
-    write_json(record, {**(read_json(record) if record.exists() else {}), name: value})
+def _recorded(record: Path, name: str, field: str = "digest") -> str | None:
+    uploads = _uploads(record)
+    return str(uploads[name][field]) if name in uploads else None
+
+
+def _add(record: Path, name: str, upload: dict[str, Any]) -> None:
+    write_json(record, {**_uploads(record), name: upload})
 
 
 def write_pairs(iteration: Path, images: ImageStore | None, path: Path) -> None:
-    """The pairs of an iteration as one Parquet file, with their images as `datasets` reads them, or with digests alone.
+    """Write the pairs of an iteration to one Parquet file, with images in the form that `datasets` reads, or with digests only.
 
-    `kept` says whether a pair taught the judge of the iteration.
+    The column `kept` is true for pairs that the judge of the iteration was trained on.
     """
     kept = set(pq.read_table(iteration / f"{SELECTED.name}.parquet", columns=["pair_id"])["pair_id"].to_pylist())
     fields = [pa.field("images", _PICTURES if images else _DIGESTS) if f.name == "images" else f for f in PAIRS.schema]
@@ -142,8 +146,8 @@ def write_pairs(iteration: Path, images: ImageStore | None, path: Path) -> None:
     rows = pq.read_table(iteration / f"{PAIRS.name}.parquet", schema=PAIRS.schema).to_pylist()
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
         for block in blocks(rows, _ROWS_AT_ONCE):
-            written = [{**row, "images": _pictures(row, images), "kept": row["id"] in kept} for row in block]
-            file.write_table(pa.Table.from_pylist(written, schema=schema))
+            full = [{**row, "images": _pictures(row, images), "kept": row["id"] in kept} for row in block]
+            file.write_table(pa.Table.from_pylist(full, schema=schema))
 
 
 def _pictures(row: Row, images: ImageStore | None) -> list[Any]:
@@ -152,7 +156,7 @@ def _pictures(row: Row, images: ImageStore | None) -> list[Any]:
 
 
 def _feature(kind: pa.DataType) -> Any:
-    """An Arrow type as `datasets` writes it into its files."""
+    """The feature that `datasets` records in its files for an Arrow type."""
     if pa.types.is_list(kind):
         return {"feature": _feature(kind.value_type), "_type": "List"}
     if pa.types.is_struct(kind):

@@ -85,12 +85,13 @@ def judging_of(model: Path) -> Judging | None:
 
 def _origin(recipe: Recipe, digest: str, base: Path) -> dict[str, Any]:
     """What the judge was made of. A folder is called by its name alone: where it lies is nobody's business."""
-    on_hub = recipe.model if re.fullmatch(HUB_NAME, recipe.model) and not Path(recipe.model).is_dir() else None
+    repository = recipe.model.partition("@")[0]
+    on_hub = repository if re.fullmatch(HUB_NAME, repository) and not Path(recipe.model).is_dir() else None
     embedded = recipe.model == EMBEDDED_MODEL
     name = on_hub or ("the embedded model of selfjudge" if embedded else Path(recipe.model).name)
     return {
         "name": recipe.name,
-        "base": {"name": name, "hub": on_hub, "licence": licence_of(base / README)},
+        "base": {"name": name, "hub": on_hub, "commit": base.name if on_hub else None, "licence": licence_of(base / README)},
         "recipe": digest,
         "embedded": embedded,
     }

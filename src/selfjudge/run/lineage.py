@@ -1,4 +1,4 @@
-"""Where a run's prompts come from: each source with its count, its revision and its licence, as far as they are known offline.
+"""The sources of a run's prompts: count, revision and licence of each, as far as they are known offline.
 
 A data set of the hub is read at one commit. A licence is read from the `README.md` beside the data, as data sets of the hub have
 it: YAML between two lines of dashes.
@@ -22,7 +22,7 @@ from .disk import difference, read_json, sha256_of, write_json
 from .jsonl import regular
 
 SUFFIXES = (".jsonl", ".parquet")
-"""Of files with prompts of one's own."""
+"""Suffixes of files with prompts."""
 _CONTENTS = "contents.json"
 _SHAPES_LICENCE = "apache-2.0 (drawings), cc-by-4.0 (scikit-learn's handwritten digits)"
 _LICENCE = re.compile(r"^license:.*(?:\n(?:[ \t#-].*)?)*", re.MULTILINE)
@@ -42,14 +42,14 @@ def lineage(sources: Sequence[Source], taken: Iterable[str]) -> list[dict[str, A
 
 
 def place_of(sources: Sequence[Source], where: str) -> str:
-    """Where a row lies for whoever has to mend it: `ports.all_rows` names it by its source, here it has its file's whole path."""
-    head, _, place = where.partition("/")
+    """The full path and line of a row, for whoever has to correct it; `where` is its name by `ports.all_rows`."""
+    head, _, row = where.partition("/")
     source = sources[int(head.removeprefix("prompts."))]
     if isinstance(source, FilesSource):
-        return str((source.path if source.path.is_dir() else source.path.parent) / place)
+        return str((source.path if source.path.is_dir() else source.path.parent) / row)
     if isinstance(source, DatasetSource) and Path(source.path).is_dir():
-        return str(Path(source.path).parent / place)
-    return place
+        return str(Path(source.path).parent / row)
+    return row
 
 
 def at_commits(sources: Sequence[Source], folder: Path) -> tuple[Source, ...]:
@@ -107,7 +107,7 @@ def _content(source: Source) -> dict[str, Any] | None:
 
 
 def prompt_files(path: Path) -> list[Path]:
-    """The files of one's own prompts: a file alone, or all that a folder holds, by name."""
+    """A file with prompts, or all such files of a folder, by name."""
     return sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
 
 
@@ -115,11 +115,11 @@ def _digest(path: Path) -> str:
     try:
         return sha256_of(regular(path))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", hint="Name a file that can be read.") from error
+        raise InputError(f"cannot read {path}: {error.strerror}", hint="Check the path and its permissions.") from error
 
 
 def _digest_of_folder(folder: Path) -> str:
-    """Of all files of a data set; `datasets` may leave caches beside them."""
+    """The digest of all files of a data set, without the caches that `datasets` may leave beside them."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith((".", "cache-")))
     return content_id([[str(path.relative_to(folder)), _digest(path)] for path in paths])
 
