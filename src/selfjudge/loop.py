@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .hub.models import record_base
 from .hub.publishing import Publisher
 from .method.monitors import watch
 from .method.protocols import Protocol
@@ -66,6 +67,7 @@ class _Run:
 
     def iterate(self, on_prompts: Told | None, on_iteration: Told) -> dict[str, Any]:
         """All iterations that the recipe asks for."""
+        record_base(self._recipe.model, self._world.base_commit, self._folder.root)
         try:
             if self._publisher is not None:
                 self._publisher.prepare(self._recipe.loop.iterations)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError, failed_import
-from .hub.models import find_model
+from .hub.models import find_base
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
 from .recipe.experiment import (
@@ -93,6 +93,8 @@ class World:
     benchmarks: tuple[Benchmark, ...]
     trainer: Trainer
     open_engine: Callable[[Path], Engine]
+    base_commit: str | None = None
+    """The commit of a base model of the hub."""
     excluded: tuple[Benchmark, ...] = ()
     open_reference: Callable[[Path], Engine] | None = None
     """The engine that a served judge must agree with; None where no servers of ours are used."""
@@ -125,8 +127,10 @@ class OneEngine:
 
 def make_world(recipe: Recipe, place: RunFolder) -> World:
     """The adapters that a recipe names, for a run in this folder. Raises SelfjudgeError where one cannot be made."""
+    base = find_base(recipe.model, place.root)
     return World(
-        base=find_model(recipe.model).path,
+        base=base.path,
+        base_commit=base.commit,
         sources=tuple(map(make_source, at_commits(recipe.prompts, place.root / "prompts"))),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe, place.images),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,11 @@ import huggingface_hub.constants
 import pytest
 
 from hub_standin import COMMIT, Fault, serving
+from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import InputError, RunError, SelfjudgeError
 from selfjudge.hub.models import ModelFolder, embedded_model, find_model
+from selfjudge.run.folder import RunFolder
+from selfjudge.wiring import make_world
 
 NEEDED = {"README.md", "config.json", "merges.txt", "model-1.safetensors", "tokenizer.model"}
 UNUSED = {"original/consolidated.00.pth", "consolidated.safetensors", "pytorch_model.bin", "model-q4.gguf", "onnx/model.onnx"}
@@ -146,3 +150,20 @@ def test_a_full_disk_is_named_and_the_download_continues(hub: str, cache: Path, 
             find_model("org/vlm")
     assert isinstance(error.value, RunError) and "HF_HOME" in str(error.value.hint)
     assert held(find_model("org/vlm").path) == NEEDED
+
+
+def test_a_run_keeps_the_commit_of_its_base_though_the_hub_moves_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(embedded_model(), tmp_path / "hub/org/base")
+    recipe, new = scripted_recipe("model=org/base", "loop.iterations=1"), "b" * 40
+    with serving(tmp_path / "hub", commits=[COMMIT, new]) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        run_recipe(recipe, tmp_path / "run")
+        before = digests(tmp_path / "run")
+        assert find_model("org/base").commit == new
+        assert make_world(recipe, RunFolder(tmp_path / "run")).base_commit == COMMIT
+        run_recipe(recipe, tmp_path / "run")
+    assert digests(tmp_path / "run") == before
+    card = json.loads((tmp_path / "run/iteration-1/judge/selfjudge.json").read_text())
+    assert (card["base"]["hub"], card["base"]["commit"], card["base"]["licence"]) == ("org/base", COMMIT, "apache-2.0")
+    judge = tmp_path / "run/iteration-1/judge/model.safetensors"
+    assert judge.read_bytes() == (embedded_model() / "model.safetensors").read_bytes() and not judge.is_symlink()

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..recipe.experiment import EMBEDDED_MODEL
 from ..recipe.section import HUB_NAME
+from ..run.disk import read_json, write_json
 from .client import Repository, download
 
 _UNUSED = (
@@ -19,6 +20,8 @@ _UNUSED = (
 """Weights in formats that are not read here."""
 _DUPLICATES = ("*.bin", "*.pt", "*.ckpt", "consolidated*.safetensors")
 """Weights that are not needed where a model has `*.safetensors` of its own; `consolidated` is Mistral's second copy."""
+
+_BASE = "base.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,21 @@ def find_model(name: str) -> ModelFolder:
             hint="Name a folder, a model of the hub as org/name or org/name@revision, or `shapes`.",
         )
     return _downloaded(Repository(kind="model", name=repo, revision=revision or None))
+
+
+def find_base(name: str, run: Path) -> ModelFolder:
+    """The base model of a run in a folder: one of the hub at the commit that `record_base` recorded. Raises SelfjudgeError."""
+    record = run / _BASE
+    recorded = read_json(record, "model", "commit") if record.exists() else {}
+    if recorded.get("model") != name:
+        return find_model(name)
+    return find_model(f"{name.partition('@')[0]}@{recorded['commit']}")
+
+
+def record_base(name: str, commit: str | None, run: Path) -> None:
+    """Record the commit of a run's base model, if it comes from the hub."""
+    if commit is not None and not (run / _BASE).exists():
+        write_json(run / _BASE, {"model": name, "commit": commit})
 
 
 def _downloaded(repo: Repository) -> ModelFolder:
