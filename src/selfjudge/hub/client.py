@@ -124,7 +124,7 @@ def translated_errors(repo: Repository) -> Iterator[None]:
         raise SelfjudgeError(message, hint=hint) from error
     except Exception as error:  # the libraries raise many kinds, those of their HTTP client among them
         if is_disk_full(error):
-            hint = f"Free some space or set HF_HOME to a folder on a larger disk, {_AGAIN}"
+            hint = f"Free some space (HF_HOME moves the hub's cache to a larger disk), {_AGAIN}"
             raise RunError(f"no space left on the disk while downloading {repo}", hint=hint) from error
         message, hint = explain(error, repo)
         raise InputError(message, hint=hint) from error

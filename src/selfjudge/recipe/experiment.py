@@ -299,7 +299,7 @@ class Recipe(Section):
     seed: int = 0
     """Every random choice of the run is drawn from this and from what it is for."""
     model: str
-    """The base model: a folder, a name on the hub, or `shapes` for the one shipped with the package."""
+    """The base model: a folder, `owner/name` or `owner/name@revision` on the hub, or `shapes` for the one shipped here."""
     served_model: str | None = None
     """The one model that a server of others (`execution.engine.kind: openai`) has, by its name there. Without it the name is the
     path of the model folder, as `vllm serve FOLDER` has it."""
