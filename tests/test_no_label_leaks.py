@@ -56,8 +56,11 @@ class Lying:
         self.name = honest.name
         self._honest = honest
 
-    def load(self, put: Any, progress: Any) -> BenchmarkData:
-        data = self._honest.load(put, progress)
+    def digest(self) -> str:
+        return f"lying {self._honest.digest()}"
+
+    def load(self, put: Any, progress: Any, *, limit: int | None = None) -> BenchmarkData:
+        data = self._honest.load(put, progress, limit=limit)
         pairs = [(item, item.pair) for item in data.items]
         lies = [replace(item, pair=replace(pair, chosen=pair.rejected, rejected=pair.chosen)) for item, pair in pairs]
         return replace(data, items=tuple(lies))

@@ -302,13 +302,8 @@ class _Run:
         return figures, measured
 
     def _items(self, benchmark: Benchmark) -> Table:
-        identity = self._identity("benchmark", evaluate.VERSION, fields=("evaluation",))
-        table = Table(self._folder.root / "benchmarks" / benchmark.name, tables.ITEMS, identity)
-        if not table.sealed:
-            data = benchmark.load(self._folder.images.put, self._progress)
-            write_json(table.path.with_name("data.json"), data.report)
-            table.seal([tables.item_to_row(item) for item in data.items])
-        return table
+        place = self._folder.root / "benchmarks" / benchmark.name
+        return evaluate.stored_items(benchmark, place, self._folder.images.put, self._progress, replaced=self._folder.replaced)
 
     def _held_out_score(self, number: int, prompts: list[Prompt]) -> tuple[dict[str, Any] | None, list[Table]]:
         """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""

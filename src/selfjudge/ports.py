@@ -124,9 +124,13 @@ class BenchmarkData:
 
 
 class Benchmark(Protocol):
-    """Pairs with known labels. Used for measuring only."""
+    """Pairs with known labels. Used for measuring only. `name` is unique within a recipe."""
 
     name: str
+
+    def digest(self) -> str:
+        """A digest of the content that `load` reads: rows, images and options. Raises InputError."""
+        ...
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or the first `limit`; their images are handed to `put`. Raises InputError."""

@@ -88,10 +88,42 @@ def test_a_recipe_measures_every_judge_on_them_beside_another_benchmark(tmp_path
         assert set(entry["benchmarks"]["pairs"]["dimensions"]) == {"a", "b"}
 
 
-def test_a_benchmark_named_twice_is_an_error(tmp_path: Path):
-    twice = "evaluation.benchmarks=[{name: pairs, path: a}, {name: pairs, path: b}]"
-    with pytest.raises(RecipeError, match="named twice"):
+def test_a_recipe_measures_on_several_files_under_their_names(tmp_path: Path):
+    written(tmp_path, PAIR)
+    (tmp_path / "more.jsonl").write_text(json.dumps({**PAIR, "chosen": "green"}))
+    files = [f"{{name: pairs, path: {tmp_path / name}}}" for name in ("pairs.jsonl", "more.jsonl")]
+    recipe = load_recipe(
+        ROOT / "recipes/scripted.yaml",
+        ("prompts.0.limit=20", "loop.iterations=1", f"evaluation.benchmarks=[{', '.join(files)}]"),
+    )
+    for entry in run_recipe(recipe, tmp_path / "run")["iterations"]:
+        assert list(entry["benchmarks"]) == ["pairs", "pairs-more"]
+
+
+@pytest.mark.parametrize("second", ["{name: pairs, path: b/a.jsonl}", "{name: shapes-bench}, {name: shapes-bench, seed: 1}"])
+def test_two_benchmarks_of_one_name_are_an_error(second: str):
+    twice = f"evaluation.benchmarks=[{{name: pairs, path: a.jsonl}}, {second}]"
+    with pytest.raises(RecipeError, match="two benchmarks are called"):
         load_recipe(ROOT / "recipes/scripted.yaml", (twice,))
+
+
+@pytest.mark.parametrize("edit", ["rows", "image", "nothing"])
+def test_a_run_measures_again_when_the_content_of_its_benchmark_was_edited(tmp_path: Path, edit: str):
+    path = written(tmp_path, PAIR, {**PAIR, "chosen": "green"})
+    recipe = load_recipe(
+        ROOT / "recipes/scripted.yaml",
+        ("prompts.0.limit=20", "loop.iterations=1", f"evaluation.benchmarks=[{{name: pairs, path: {path}}}]"),
+    )
+    before = run_recipe(recipe, tmp_path / "run")["iterations"][1]["benchmarks"]["pairs"]
+    judged = tmp_path / "run/iteration-1/benchmarks/pairs/judgments.parquet"
+    asked = judged.read_bytes()
+    if edit == "rows":
+        written(tmp_path, {**PAIR, "chosen": "blue", "rejected": "red"})
+    elif edit == "image":
+        Image.new("RGB", (8, 8), "blue").save(tmp_path / "x.png")
+    after = run_recipe(recipe, tmp_path / "run")["iterations"][1]["benchmarks"]["pairs"]
+    assert (before["n"], after["n"]) == (2, 1 if edit == "rows" else 2)
+    assert (judged.read_bytes() == asked) is (edit == "nothing")
 
 
 def test_an_image_outside_of_the_files_folder_is_an_error_whose_hint_is_true(tmp_path: Path):

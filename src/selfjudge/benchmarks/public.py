@@ -20,6 +20,7 @@ from ..method.oddities import contradictory, oddities
 from ..method.protocols import Protocol
 from ..ports import BenchmarkData, Progress, PutImage, blocks
 from ..recipe.experiment import MAX_PIXELS, PublicBench
+from ..run.disk import sha256_of_all
 from ..run.image_files import locate
 from ..run.images import BadImage, admit
 from ..run.tables import Row
@@ -92,6 +93,13 @@ class PublicBenchmark:
         self.name = recipe.name
         self._recipe = recipe
         self._spec = spec
+
+    def digest(self) -> str:
+        """A digest of the data files, of the image files that they name, and of which rows are left out. Raises InputError."""
+        found = find_data(self._where, self._recipe.revision, self._spec.files)
+        images = (image for row in self._spec.pairs(found) for image in row.images if isinstance(image, Path))
+        options = self._recipe.model_dump(include={"allow_missing", "exclude"})
+        return content_id(options, sha256_of_all([*found.files, *images]))
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or those of the first `limit` rows; their images are handed to `put`. Raises InputError."""

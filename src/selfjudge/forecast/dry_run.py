@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import InputError
 from ..hub.models import embedded_model
 from ..recipe.engines import VLLMSettings
-from ..recipe.experiment import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, lasting, title_of
+from ..recipe.experiment import EMBEDDED_MODEL, FilesSource, Recipe, ShapesSource, Source, lasting
 from ..run.folder import RunFolder
 from ..stages.gate import PAIRS as GATE_PAIRS
 from ..types import Kind
@@ -120,8 +120,8 @@ def _before(recipe: Recipe, counts: Counter[Kind]) -> Iterator[Step]:
     )
     for bench in recipe.evaluation.benchmarks:
         yield Step(
-            stage=f"benchmark {title_of(bench)}",
-            writes=tuple(f"benchmarks/{title_of(bench)}/{file}" for file in _BENCHMARK_FILES),
+            stage=f"benchmark {bench.title}",
+            writes=tuple(f"benchmarks/{bench.title}/{file}" for file in _BENCHMARK_FILES),
         )
     yield from _measuring(recipe, "the base", 0, counts)
 
@@ -160,9 +160,9 @@ def _measuring(recipe: Recipe, who: str, number: int | None, counts: Counter[Kin
     longest = recipe.evaluation.sampling.max_tokens
     folder = "" if number is None else f"iteration-{number}/"
     for bench in recipe.evaluation.benchmarks:
-        writes = (f"{folder}benchmarks/{title_of(bench)}/judgments.parquet",)
+        writes = (f"{folder}benchmarks/{bench.title}/judgments.parquet",)
         yield Step(
-            stage=f"evaluate {title_of(bench)}", who=who, requests=2 * items_of(bench), reply_tokens=longest, writes=writes
+            stage=f"evaluate {bench.title}", who=who, requests=2 * items_of(bench), reply_tokens=longest, writes=writes
         )
     if recipe.loop.stop is not None:
         asked = 2 * ceil(recipe.loop.stop.held_out * counts.total())

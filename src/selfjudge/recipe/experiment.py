@@ -156,7 +156,7 @@ class Synthesis(Section):
 
     open: OpenRecipe = OpenRecipe()
     closed: ClosedRecipe = ClosedRecipe()
-    labels: Literal["synthetic", "coin", "flipped"] = "synthetic"
+    titles: Literal["synthetic", "coin", "flipped"] = "synthetic"
     """Controls of an experiment: a random side of each pair is called the chosen one (`coin`), or the wrong side (`flipped`)."""
 
 
@@ -227,15 +227,28 @@ class Loop(Section):
         return self
 
 
-class ShapesBench(Drawn):
+class _Bench(Section):
+    name: str
+
+    @property
+    def title(self) -> str:
+        """The name of its figures and of its folder."""
+        return self.name
+
+
+class ShapesBench(_Bench, Drawn):
     """The embedded world's benchmark, drawn from held-out scenes, digits and parts of photographs."""
 
     name: Literal["shapes-bench"]
     pairs: int = Field(1_000, ge=1)
     seed: int = 0
 
+    @property
+    def title(self) -> str:
+        return self.name + self.suffix
 
-class PairsBench(Section):
+
+class PairsBench(_Bench):
     """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
 
     name: Literal["pairs"]
@@ -244,8 +257,13 @@ class PairsBench(Section):
     allow_outside: bool = False
     """Also read images that lie outside of the file's folder."""
 
+    @property
+    def title(self) -> str:
+        """`pairs` for a file `pairs.jsonl`, `pairs-NAME` for another one."""
+        return self.name if self.path.stem == self.name else f"{self.name}-{self.path.stem}"
 
-class PublicBench(Section):
+
+class PublicBench(_Bench):
     """Somebody else's benchmark. Used for measuring only."""
 
     name: Literal[
@@ -269,11 +287,6 @@ class PublicBench(Section):
     """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
 
 
-def title_of(bench: ShapesBench | PairsBench | PublicBench) -> str:
-    """What a benchmark is called in a run."""
-    return bench.name + (bench.suffix if isinstance(bench, ShapesBench) else "")
-
-
 Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]
 
 
@@ -287,8 +300,9 @@ class Evaluation(Section):
     @field_validator("benchmarks")
     @classmethod
     def _once_each(cls, benchmarks: tuple[Bench, ...]) -> tuple[Bench, ...]:
-        if len({title_of(benchmark) for benchmark in benchmarks}) < len(benchmarks):
-            raise ValueError("a benchmark is named twice")
+        titles = [benchmark.title for benchmark in benchmarks]
+        if twice := [title for title in titles if titles.count(title) > 1]:
+            raise ValueError(f"two benchmarks are called `{twice[0]}`; files of pairs need different file names")
         return benchmarks
 
 

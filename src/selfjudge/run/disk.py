@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,14 @@ def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> An
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_all(paths: Iterable[Path]) -> str:
+    """A digest of the content of files, each once, in order; a missing file counts as such."""
+    digest = hashlib.sha256()
+    for path in dict.fromkeys(paths):
+        digest.update((sha256_of(path) if path.is_file() else "missing").encode())
+    return digest.hexdigest()
 
 
 def difference(ours: Any, theirs: Any, place: str = "") -> str | None:

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
-from ..recipe.experiment import ShapesBench, title_of
+from ..recipe.experiment import ShapesBench
 from ..run.images import admit
-from ..types import BenchmarkItem, ImageRef, Kind, PreferencePair, Prompt, seed_of
+from ..types import BenchmarkItem, ImageRef, Kind, PreferencePair, Prompt, content_id, seed_of
 from .drawing import draw
 from .prompts import png
 from .questions import OPEN_TEXTS, ask
@@ -39,8 +39,12 @@ class ShapesBenchmark:
     """`pairs` pairs, drawn from a seed of their own."""
 
     def __init__(self, recipe: ShapesBench) -> None:
-        self.name = title_of(recipe)
+        self.name = recipe.title
         self._recipe = recipe
+
+    def digest(self) -> str:
+        """A digest of what decides the items."""
+        return content_id(self._recipe.model_dump())
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, the same for the same recipe, or the first `limit`. No two are alike."""

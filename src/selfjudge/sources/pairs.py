@@ -13,9 +13,9 @@ from typing import Any
 from ..errors import InputError
 from ..method.kinds import route
 from ..method.oddities import oddities
-from ..ports import BenchmarkData, Progress, PutImage
+from ..ports import BenchmarkData, Progress, PutImage, RawPrompt
 from ..recipe.experiment import MAX_PIXELS, PairsBench
-from ..run.disk import sha256_of
+from ..run.disk import sha256_of, sha256_of_all
 from ..run.images import BadImage, admit
 from ..run.jsonl import json_lines
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
@@ -28,11 +28,16 @@ _OUTSIDE = "Move it there; or allow it with --allow-outside, or with `allow_outs
 class PairsBenchmark:
     """The pairs of a file. Rows without a `dimension` are in `all`; rows of one `group`, or prompt, are resampled together."""
 
-    name = "pairs"
-
     def __init__(self, recipe: PairsBench) -> None:
+        self.name = recipe.title
         self._path = recipe.path
         self._recipe = recipe
+
+    def digest(self) -> str:
+        """A digest of the file and of the image files that it names. Raises InputError."""
+        rows = (row for _, row in self._rows() if isinstance(row, dict))
+        images = (image for row in rows for image in _raw(row, "", self._recipe).images)
+        return sha256_of_all([self._path, *(image for image in images if isinstance(image, Path))])
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or the first `limit`; their images are handed to `put`. Raises InputError that names the first fault."""
@@ -98,7 +103,7 @@ def _unicode(text: str, name: str, where: str) -> str:
 
 
 def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> Prompt:
-    raw = raw_prompt(row, where=where, folder=recipe.path.parent, route="auto", allow_outside=recipe.allow_outside)
+    raw = _raw(row, where, recipe)
     text = raw.text.replace("<image>", "").strip()
     if raw.problem is not None or not text:
         outside = raw.problem == "outside_folder"
@@ -108,6 +113,10 @@ def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) 
     return Prompt(
         id=Prompt.identify(text, refs), text=text, images=refs, kind=kind, kind_rule=rule, source=where, source_id=raw.id
     )
+
+
+def _raw(row: dict[str, Any], where: str, recipe: PairsBench) -> RawPrompt:
+    return raw_prompt(row, where=where, folder=recipe.path.parent, route="auto", allow_outside=recipe.allow_outside)
 
 
 def _keep(image: bytes | Path, where: str, put: PutImage) -> ImageRef:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ..method.metrics import (
@@ -23,13 +26,37 @@ from ..method.metrics import (
     share,
 )
 from ..method.protocols import Protocol
-from ..ports import NamedEngine, Progress
+from ..ports import Benchmark, NamedEngine, Progress, PutImage
+from ..run.disk import write_json
+from ..run.replaced import Replaced
 from ..run.store import Table
-from ..run.tables import Row
+from ..run.tables import ITEMS, Row, item_to_row
 from ..types import BenchmarkItem, Order, PreferencePair, Problem, Verdict
 from .judge import judge
 
-VERSION = 3
+VERSION = 4
+
+log = logging.getLogger(__name__)
+
+
+def stored_items(
+    benchmark: Benchmark, folder: Path, put: PutImage, progress: Progress, *, replaced: Replaced, limit: int | None = None
+) -> Table:
+    """The table of a benchmark's items, with the report on them in `data.json`. Raises InputError.
+
+    Items whose source was edited are read again, and replies about the old ones are outdated.
+    """
+    content = benchmark.digest()
+    table = Table(folder, ITEMS, {"stage": "benchmark", "version": VERSION, "content": content, "limit": limit}, replaced)
+    if table.manifest_path.exists() and (before := table.manifest.identity["content"]) != content:
+        log.warning("%s was edited after it was read, so it is measured again", benchmark.name)
+        replaced.add(before)
+    if not table.sealed:
+        shutil.rmtree(folder / ".items.parts", ignore_errors=True)  # may be of another content
+        data = benchmark.load(put, progress, limit=limit)
+        write_json(folder / "data.json", data.report)
+        table.seal([item_to_row(item) for item in data.items])
+    return table
 
 
 def ask(
