@@ -75,9 +75,13 @@ def baseline(name: str, bench: ShapesBench, folder: Path) -> None:
     evaluate(name, [bench], RunFolder(folder), asking=Asking(), base_url=None, progress=no_progress)
 
 
-def shown(comparison: dict[str, Any]) -> str:
+def compared(results: list[Path]) -> dict[str, Any]:
+    return compare(results).as_json()
+
+
+def shown(results: list[Path]) -> str:
     console = Console(width=120, file=io.StringIO(), markup=False)
-    show(comparison, console)
+    show(compare(results), console)
     return console.file.getvalue()
 
 
@@ -86,7 +90,7 @@ def test_judges_stand_side_by_side_and_each_is_tested_against_the_first(tmp_path
     weak = measure(tmp_path / "weak", dict.fromkeys(names, WRONG))
     even = measure(tmp_path / "even", dict.fromkeys(names, FIRST))
     good = measure(tmp_path / "good", dict.fromkeys(names[:30], RIGHT) | dict.fromkeys(names[30:], FIRST))
-    found = compare([weak, even, good])
+    found = compared([weak, even, good])
     (table,), (tests,) = found["tables"], found["tests"]
     assert [judge["judge"] for judge in table["judges"]] == ["weak", "even", "good"]
     assert [judge["pair_accuracy"] for judge in table["judges"]] == [0.0, 0.0, 0.75]
@@ -95,7 +99,7 @@ def test_judges_stand_side_by_side_and_each_is_tested_against_the_first(tmp_path
     assert (one["accuracy"]["difference"], one["both_orders"]["difference"], one["mcnemar"]["p"]) == (0.5, 0.0, 1.0)
     assert (other["mcnemar"]["only_other"], other["mcnemar"]["only_reference"], other["mcnemar"]["neither"]) == (30, 0, 10)
     assert other["right"] == "in both orders" and other["mcnemar"]["p_holm"] == pytest.approx(2 * 2**-29)
-    assert found["notes"] == [] and found["published"] == [] and "adjusted for 2 judges (Holm)" in shown(found)
+    assert found["notes"] == [] and found["published"] == [] and "adjusted for 2 judges (Holm)" in shown([weak, even, good])
     json.dumps(found)
 
 
@@ -103,14 +107,14 @@ def test_a_single_p_is_not_adjusted(tmp_path: Path):
     names = [str(number) for number in range(40)]
     one = measure(tmp_path / "one", dict.fromkeys(names, WRONG))
     other = measure(tmp_path / "other", dict.fromkeys(names[:5], RIGHT) | dict.fromkeys(names[5:], WRONG))
-    (entry,) = compare([one, other])["tests"][0]["compared"]
+    (entry,) = compared([one, other])["tests"][0]["compared"]
     assert all(entry[test]["p"] == entry[test]["p_holm"] for test in ("accuracy", "both_orders", "mcnemar"))
 
 
 def test_items_are_matched_by_id_and_those_of_one_judge_alone_are_counted(tmp_path: Path):
     one = measure(tmp_path / "one", dict.fromkeys("abcd", RIGHT))
     other = measure(tmp_path / "other", dict.fromkeys("dcxyz", FIRST))
-    found = compare([one, other])
+    found = compared([one, other])
     (entry,) = found["tests"][0]["compared"]
     assert (entry["n"], entry["only_reference_has"], entry["only_other_has"], entry["relabelled"]) == (2, 2, 3, 0)
     assert entry["mcnemar"]["only_reference"] == 2
@@ -120,7 +124,7 @@ def test_other_items_stand_in_a_table_of_their_own_and_a_note_says_so(tmp_path: 
     one = measure(tmp_path / "one", dict.fromkeys("abcd", RIGHT))
     other = measure(tmp_path / "other", dict.fromkeys("abc", RIGHT))
     third = measure(tmp_path / "third", dict.fromkeys("abcd", FIRST))
-    found = compare([one, other, third])
+    found = compared([one, other, third])
     assert [[judge["judge"] for judge in table["judges"]] for table in found["tables"]] == [["one", "third"], ["other"]]
     assert any("different items (4, 3)" in note for note in found["notes"])
 
@@ -131,36 +135,36 @@ def test_other_items_stand_in_a_table_of_their_own_and_a_note_says_so(tmp_path: 
 def test_items_of_the_same_ids_but_other_content_do_not_share_a_table(tmp_path: Path, change: dict[str, str]):
     one = measure(tmp_path / "one", dict.fromkeys("ab", RIGHT))
     other = measure(tmp_path / "other", dict.fromkeys("ab", RIGHT), items=[item("a"), item("b", **change)])
-    assert len(compare([one, other])["tables"]) == 2
+    assert len(compared([one, other])["tables"]) == 2
 
 
 def test_an_item_whose_better_response_differs_is_left_out_and_counted(tmp_path: Path):
     one = measure(tmp_path / "one", dict.fromkeys("ab", RIGHT))
     other = measure(tmp_path / "other", dict.fromkeys("ab", RIGHT), items=[item("a"), item("b", chosen="no")])
-    found = compare([one, other])
+    found = compared([one, other])
     (entry,) = found["tests"][0]["compared"]
     assert (entry["n"], entry["relabelled"]) == (1, 1)
-    assert "1 relabelled" in " ".join(shown(found).split())
+    assert "1 relabelled" in " ".join(shown([one, other]).split())
 
 
 def test_judges_without_an_item_in_common_are_shown_and_not_tested(tmp_path: Path):
-    found = compare([measure(tmp_path / "one", {"a": RIGHT}), measure(tmp_path / "other", {"b": RIGHT})])
+    found = compared([measure(tmp_path / "one", {"a": RIGHT}), measure(tmp_path / "other", {"b": RIGHT})])
     (entry,) = found["tests"][0]["compared"]
     assert (entry["n"], entry["accuracy"], entry["both_orders"], entry["mcnemar"]) == (0, None, None, None)
-    assert "–" in shown(found)
+    assert "–" in shown([tmp_path / "one", tmp_path / "other"])
 
 
 def test_other_protocols_never_share_a_table_or_a_test(tmp_path: Path):
     one = measure(tmp_path / "one", dict.fromkeys("ab", RIGHT))
     other = measure(tmp_path / "other", dict.fromkeys("ab", RIGHT), protocol="official")
-    found = compare([one, other])
+    found = compared([one, other])
     assert [table["protocol"] for table in found["tables"]] == ["strict", "official"] and found["tests"] == []
     assert any("strict and official" in note for note in found["notes"])
 
 
 def test_another_number_of_samples_or_version_is_another_protocol(tmp_path: Path):
     changes = ({}, {"samples": 5}, {"protocol_version": 2})
-    found = compare([measure(tmp_path / str(number), {"a": RIGHT}, **change) for number, change in enumerate(changes)])
+    found = compared([measure(tmp_path / str(number), {"a": RIGHT}, **change) for number, change in enumerate(changes)])
     assert [table["protocol"] for table in found["tables"]] == ["strict", "strict, 5 samples", "strict, version 2"]
 
 
@@ -168,24 +172,24 @@ def test_where_one_order_was_asked_it_alone_decides(tmp_path: Path):
     one, other = (
         measure(tmp_path / how, dict.fromkeys("ab", how), orders="stored", every=2, protocol="official") for how in (FIRST, WRONG)
     )
-    found = compare([one, other])
+    found = compared([one, other])
     (entry,) = found["tests"][0]["compared"]
     assert entry["accuracy"]["difference"] == entry["both_orders"]["difference"] == -1
     assert entry["mcnemar"]["only_reference"] == 2 and entry["right"].startswith("by most replies")
     assert [judge["accuracy"] for judge in found["tables"][0]["judges"]] == [1.0, 0.0]
-    assert "by most replies" in shown(found)
+    assert "by most replies" in shown([one, other])
 
 
 def test_ties_are_no_items_to_compare(tmp_path: Path):
     items = [item("a"), replace(item("b"), tie=True)]
     one, other = (measure(tmp_path / how, dict.fromkeys("ab", how), items=items) for how in (RIGHT, WRONG))
-    found = compare([one, other])
+    found = compared([one, other])
     assert found["tables"][0]["n"] == found["tests"][0]["compared"][0]["n"] == 1
 
 
 def test_what_the_official_script_counts_stands_below_our_figures(tmp_path: Path):
     official = {"overall": 0.123, "macro": 0.234, "dimensions": {"general": 0.345, "reasoning": None}, "n": 2}
-    text = shown(compare([measure(tmp_path / "mine", {"a": RIGHT}, official=official)]))
+    text = shown([measure(tmp_path / "mine", {"a": RIGHT}, official=official)])
     rows = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
     assert {"official overall 0.123", "official macro 0.234", "official general 0.345"} <= set(rows)
 
@@ -193,7 +197,7 @@ def test_what_the_official_script_counts_stands_below_our_figures(tmp_path: Path
 def test_groups_that_make_items_dependent_or_are_few_are_said(tmp_path: Path):
     items = [item(name, group="g" if name in "ab" else name) for name in "abcd"]
     one, other = (measure(tmp_path / name, dict.fromkeys("abcd", RIGHT), items=items) for name in ("one", "other"))
-    found = compare([one, other])
+    found = compared([one, other])
     assert any("4 items are in 3 groups" in note for note in found["notes"])
     assert any("with 3 groups the intervals are too narrow" in note for note in found["notes"])
     assert found["tests"][0]["compared"][0]["accuracy"]["groups"] == 3
@@ -201,17 +205,17 @@ def test_groups_that_make_items_dependent_or_are_few_are_said(tmp_path: Path):
 
 def test_judges_of_one_name_are_told_apart_by_their_folders(tmp_path: Path):
     one, other = (measure(tmp_path / name, {"a": RIGHT}, judge="same") for name in ("x", "y"))
-    assert [judge["judge"] for judge in compare([one, other])["tables"][0]["judges"]] == [f"same ({one})", f"same ({other})"]
+    assert [judge["judge"] for judge in compared([one, other])["tables"][0]["judges"]] == [f"same ({one})", f"same ({other})"]
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path: Path):
     one, other = (measure(tmp_path / name, {"a": RIGHT}, judge=f"[red]{name}[/x]") for name in ("u", "v"))
-    assert "[red]u[/x]" in shown(compare([one, other]))
+    assert "[red]u[/x]" in shown([one, other])
 
 
 def test_more_judges_than_fit_beside_each_other_go_on_below(tmp_path: Path):
-    found = compare([measure(tmp_path / f"judge-{number}", {"a": RIGHT}) for number in range(6)])
-    text = shown(found)
+    found = compared([measure(tmp_path / f"judge-{number}", {"a": RIGHT}) for number in range(6)])
+    text = shown(sorted(tmp_path.glob("judge-*")))
     assert len(found["tables"]) == 1 and text.count("consistency") == 2 and all(f"judge-{number}" in text for number in range(6))
 
 
@@ -219,15 +223,15 @@ def test_every_benchmark_in_a_folder_is_compared_with_its_like(tmp_path: Path):
     for judge in ("one", "other"):
         for benchmark in ("b", "c"):
             measure(tmp_path / judge / benchmark, dict.fromkeys("ab", RIGHT), benchmark=benchmark, judge=judge)
-    found = compare([tmp_path / "one", tmp_path / "other"])
+    found = compared([tmp_path / "one", tmp_path / "other"])
     assert [(table["benchmark"], len(table["judges"])) for table in found["tables"]] == [("b", 2), ("c", 2)]
-    text = shown(found)
+    text = shown([tmp_path / "one", tmp_path / "other"])
     assert text.index("b, strict: difference") < text.index("c, strict: 2 items")
-    assert len(compare([tmp_path / "one/b", tmp_path / "other"])["tables"]) == 2
+    assert len(compared([tmp_path / "one/b", tmp_path / "other"])["tables"]) == 2
 
 
 def test_a_judge_alone_is_shown_without_a_test(tmp_path: Path):
-    found = compare([measure(tmp_path / "one", {"a": RIGHT})])
+    found = compared([measure(tmp_path / "one", {"a": RIGHT})])
     assert len(found["tables"]) == 1 and found["tests"] == []
 
 
@@ -240,7 +244,7 @@ def test_what_evaluate_writes_and_what_a_run_leaves_compare_as_soon_as_the_items
         tmp_path / "run/iteration-0/benchmarks/shapes-bench",
         tmp_path / "run/iteration-1",
     ]
-    found = compare(places)
+    found = compared(places)
     assert [judge["judge"] for judge in found["tables"][0]["judges"]] == ["random", "run/iteration-0", "run/iteration-1"]
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     for number in (0, 1):
@@ -258,7 +262,7 @@ def test_a_model_right_by_rights_agrees_with_the_figures(tmp_path: Path):
 
 def test_a_folder_without_a_measurement_is_an_error(tmp_path: Path):
     with pytest.raises(RunError, match="holds no measurement"):
-        compare([tmp_path])
+        compared([tmp_path])
 
 
 @pytest.mark.parametrize("gone", ["result.json", "judgments.manifest.json", "items.manifest.json"])
@@ -266,8 +270,8 @@ def test_an_unfinished_measurement_is_an_error_and_never_left_out(tmp_path: Path
     done, unfinished = (measure(tmp_path / "d" / name, {"a": RIGHT}) for name in ("done", "unfinished"))
     (unfinished / gone).unlink()
     with pytest.raises(RunError, match="unfinished"):
-        compare([tmp_path / "d"])
-    assert len(compare([done])["tables"]) == 1
+        compared([tmp_path / "d"])
+    assert len(compared([done])["tables"]) == 1
 
 
 def test_a_judge_that_was_not_asked_yet_is_an_error_and_a_run_without_an_iteration_says_what_to_name(tmp_path: Path):
@@ -275,10 +279,10 @@ def test_a_judge_that_was_not_asked_yet_is_an_error_and_a_run_without_an_iterati
     for name in ("judgments.parquet", "judgments.manifest.json", "result.json"):
         (begun / name).unlink()
     with pytest.raises(RunError, match="unfinished"):
-        compare([tmp_path / "d"])
+        compared([tmp_path / "d"])
     (tmp_path / "d").rename(tmp_path / "benchmarks")
     with pytest.raises(RunError, match="holds no measurement") as caught:
-        compare([tmp_path])
+        compared([tmp_path])
     assert "iteration-K" in (caught.value.hint or "")
 
 
@@ -286,27 +290,27 @@ def test_a_damaged_table_is_an_error(tmp_path: Path):
     folder = measure(tmp_path / "one", {"a": RIGHT})
     (folder / "judgments.parquet").write_bytes(b"")
     with pytest.raises(RunError, match="damaged"):
-        compare([folder])
+        compared([folder])
 
 
 def test_a_result_that_names_no_judge_is_an_error(tmp_path: Path):
     write_json(measure(tmp_path / "one", {"a": RIGHT}) / "result.json", {"accuracy": 1.0})
     with pytest.raises(RunError, match="`judge` is missing"):
-        compare([tmp_path / "one"])
+        compared([tmp_path / "one"])
 
 
 def test_a_result_named_twice_is_an_error(tmp_path: Path):
     folder = measure(tmp_path / "one", {"a": RIGHT})
     with pytest.raises(InputError, match="named twice"):
-        compare([folder, tmp_path])
+        compared([folder, tmp_path])
 
 
 @pytest.mark.parametrize(("protocol", "comparable"), [("strict", False), ("official", True)])
 def test_published_figures_stand_below_and_apart_and_say_what_they_compare_to(tmp_path: Path, protocol: str, comparable: bool):
     folder = measure(tmp_path / "judge-of-ours", {"a": RIGHT}, benchmark="vl-rewardbench", protocol=protocol)
-    found = compare([folder])
+    found = compared([folder])
     assert [group["comparable"] for group in found["published"]] == [comparable, False, False, False, False, False]
-    text = shown(found)
+    text = shown([folder])
     table, _, published = text.partition("published, vl-rewardbench: official protocol, split true")
     assert (
         "judge-of-ours" in table
@@ -318,5 +322,5 @@ def test_published_figures_stand_below_and_apart_and_say_what_they_compare_to(tm
 
 
 def test_multimodal_rewardbench_has_its_leaderboard_below(tmp_path: Path):
-    text = shown(compare([measure(tmp_path / "mine", {"a": RIGHT}, benchmark="multimodal-rewardbench")]))
+    text = shown([measure(tmp_path / "mine", {"a": RIGHT}, benchmark="multimodal-rewardbench")])
     assert "leaderboard, 5,211 rows, fixed order" in text and "others, overall only" in text

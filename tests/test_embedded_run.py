@@ -49,7 +49,8 @@ def test_the_judge_of_each_iteration_can_be_asked_about_other_peoples_benchmarks
     for number in (1, 2):
         place = RunFolder(tmp_path / str(number))
         judge = str(undisturbed / f"iteration-{number}/judge")
-        results = evaluate(judge, benches, place, asking=Asking(), base_url=None, progress=no_progress)
+        measured = evaluate(judge, benches, place, asking=Asking(), base_url=None, progress=no_progress)
+        results = [result.as_json() for result in measured]
         assert [result["n"] for result in results] == [18, 15]
         assert all(result["replies"] == 2 * result["n"] for result in results)
         assert all("judge: {question}" in result["prompt"] for result in results)

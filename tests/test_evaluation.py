@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +14,25 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from engines.serving import Asked, serving
 from runs import digests, no_progress
 from selfjudge.errors import RunError
-from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.measure.evaluate import Asking, Result, evaluate
+from selfjudge.measure.judges import judge_name
+from selfjudge.measure.stored import measurements
 from selfjudge.recipe.experiment import PairsBench, ShapesBench
-from selfjudge.report.figures import show_measured
+from selfjudge.report.measurement import show_measured
 from selfjudge.run.folder import RunFolder
 
 SHAPES = ShapesBench(name="shapes-bench", pairs=300, seed=5)
 
 
-def measured(judge: str, folder: Path, benchmark: Any = SHAPES, limit: int | None = None) -> dict[str, Any]:
-    asking = Asking(limit=limit)
-    return evaluate(judge, [benchmark], RunFolder(folder), asking=asking, base_url=None, progress=no_progress)[0]
+def result(judge: str, folder: Path, benchmark: Any = SHAPES, url: str | None = None, **asking: Any) -> Result:
+    return evaluate(judge, [benchmark], RunFolder(folder), asking=Asking(**asking), base_url=url, progress=no_progress)[0]
+
+
+def measured(judge: str, folder: Path, benchmark: Any = SHAPES, **asking: Any) -> dict[str, Any]:
+    return result(judge, folder, benchmark, **asking).as_json()
 
 
 def test_who_always_says_first_is_never_right_in_both_orders(tmp_path: Path):
@@ -41,7 +50,7 @@ def test_figures_of_a_judge_that_does_the_same_everywhere_have_intervals_with_a_
 @pytest.mark.parametrize(("limit", "noted"), [(5, True), (40, False)])
 def test_few_questions_are_noted_beside_the_intervals(tmp_path: Path, limit: int, noted: bool):
     console = Console(record=True, file=io.StringIO(), width=200)
-    show_measured(measured("first", tmp_path, limit=limit), console)
+    show_measured(result("first", tmp_path, limit=limit), console)
     assert (f"{limit} independent questions" in console.export_text()) is noted
 
 
@@ -76,3 +85,96 @@ def test_a_folder_that_holds_another_judge_is_an_error_that_names_the_field(tmp_
     measured("first", tmp_path, limit=5)
     with pytest.raises(RunError, match="judge.baseline"):
         measured("random", tmp_path, limit=5)
+
+
+PAIR = {"prompt": "what?", "image": "x.png", "chosen": "a longer answer", "rejected": "short"}
+
+
+def pairs(path: Path, *rows: dict[str, Any]) -> PairsBench:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), "red").save(path.parent / "x.png")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return PairsBench(name="pairs", path=path)
+
+
+@pytest.mark.parametrize("change", ["label", "rows", "image"])
+def test_an_edited_file_is_measured_again_and_its_figures_take_the_place_of_the_old_ones(tmp_path: Path, change: str):
+    bench, run = pairs(tmp_path / "pairs.jsonl", PAIR), tmp_path / "run"
+    assert measured("longer", run, bench)["accuracy"] == 1.0
+    before = (run / "pairs/judgments.parquet").read_bytes()
+    if change == "image":
+        Image.new("RGB", (8, 8), "blue").save(tmp_path / "x.png")
+    else:
+        turned = {**PAIR, "chosen": "short", "rejected": "a longer answer"}
+        pairs(tmp_path / "pairs.jsonl", *([turned] if change == "label" else [turned, {**PAIR, "prompt": "another?"}]))
+    assert measured("longer", run, bench)["accuracy"] == {"label": 0.0, "rows": 0.5, "image": 1.0}[change]
+    assert (run / "pairs/judgments.parquet").read_bytes() != before
+    assert [folder.name for folder in run.glob("pairs*")] == ["pairs"] and len(measurements(run)) == 1
+
+
+def test_an_edit_that_was_not_measured_yet_is_an_unfinished_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bench, run = pairs(tmp_path / "pairs.jsonl", PAIR), tmp_path / "run"
+    measured("longer", run, bench)
+    pairs(tmp_path / "pairs.jsonl", {**PAIR, "prompt": "edited"})
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("selfjudge.stages.evaluate.ask", killed)
+        measured("longer", run, bench)
+    with pytest.raises(RunError, match="unfinished"):
+        measurements(run)
+    assert measured("longer", run, bench)["n"] == 1
+
+
+def test_an_unchanged_file_is_not_asked_about_again_even_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = measured("longer", tmp_path / "run", pairs(tmp_path / "a/pairs.jsonl", PAIR))
+    monkeypatch.setattr("selfjudge.stages.evaluate.ask", None)
+    assert measured("longer", tmp_path / "run", pairs(tmp_path / "b/pairs.jsonl", PAIR)) == first
+
+
+@pytest.mark.parametrize("asking", [{"samples": 3}, {"limit": 1}])
+def test_another_way_to_ask_is_stored_beside_the_first(tmp_path: Path, asking: dict[str, int]):
+    bench = pairs(tmp_path / "pairs.jsonl", PAIR, {**PAIR, "prompt": "another?"})
+    first = measured("longer", tmp_path / "run", bench)
+    other = measured("longer", tmp_path / "run", bench, **asking)
+    assert measured("longer", tmp_path / "run", bench) == first and other != first
+    assert json.loads((tmp_path / "run/pairs/result.json").read_text()) == json.loads(json.dumps(first))
+    assert len(measurements(tmp_path / "run")) == 2
+
+
+def test_a_model_of_a_server_is_known_together_with_the_address(tmp_path: Path):
+    asked: list[str] = []
+
+    def judge(letter: str) -> Any:
+        def reply(request: Asked) -> str:
+            asked.append(letter)
+            return f"[[{letter}]]"
+
+        return reply
+
+    bench = pairs(tmp_path / "pairs.jsonl", PAIR)
+    with serving(judge("A")) as one, serving(judge("B")) as other:
+        for _ in range(2):
+            firsts = [
+                measured("openai:m", tmp_path / "run", bench, url=url)["first_position_rate"] for url in (one.url, other.url)
+            ]
+            assert firsts == [1.0, 0.0]
+    assert Counter(asked) == {"A": 2, "B": 2}
+
+
+def test_several_files_of_pairs_are_measured_in_one_command(tmp_path: Path):
+    for name in ("a", "b"):
+        pairs(tmp_path / f"{name}.jsonl", {**PAIR, "prompt": name})
+    command = [sys.executable, "-m", "selfjudge", "evaluate", "--judge", "longer", "--format", "json"]
+    command += ["--benchmark", f"{tmp_path / 'a.jsonl'}, {tmp_path / 'b.jsonl'}", "--dir", str(tmp_path / "run")]
+    shown = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert [(found["benchmark"], found["n"]) for found in shown] == [("pairs-a", 1), ("pairs-b", 1)]
+
+
+def test_the_judges_of_a_run_are_told_apart_by_run_and_iteration(tmp_path: Path):
+    folder = tmp_path / "mine/iteration-2/judge"
+    folder.mkdir(parents=True)
+    (tmp_path / "model").mkdir()
+    assert (judge_name(folder), judge_name(tmp_path / "model")) == ("mine/iteration-2", "model")

@@ -14,7 +14,9 @@ from runs import ROOT, digests, no_progress
 from selfjudge.chat import Completion, Request, Token
 from selfjudge.errors import InputError
 from selfjudge.measure import evaluate as evaluation
-from selfjudge.measure.evaluate import Asking, Contestant, evaluate, rescore
+from selfjudge.measure.evaluate import Asking, evaluate, rescore
+from selfjudge.measure.judges import Contestant
+from selfjudge.measure.stored import measurements
 from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish
 from selfjudge.wiring import named_benchmark
@@ -34,7 +36,7 @@ COLORS = ("red", "green", "blue", "orange")
 
 def measured(judge: str, folder: Path, name: str, **asking: Any) -> dict[str, Any]:
     bench = named_benchmark(f"{name}={FIXTURES / PLACES[name]}", allow_missing=True)
-    return evaluate(judge, [bench], RunFolder(folder), asking=Asking(**asking), base_url=None, progress=no_progress)[0]
+    return evaluate(judge, [bench], RunFolder(folder), asking=Asking(**asking), base_url=None, progress=no_progress)[0].as_json()
 
 
 class Oracle:
@@ -82,7 +84,7 @@ def test_a_coin_scores_a_half_and_a_quarter(tmp_path: Path):
     (tmp_path / "filtered.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     bench = named_benchmark(f"rewardbench={tmp_path / 'filtered.jsonl'}")
     place = RunFolder(tmp_path / "run")
-    figures = evaluate("random", [bench], place, asking=Asking(), base_url=None, progress=no_progress)[0]
+    figures = evaluate("random", [bench], place, asking=Asking(), base_url=None, progress=no_progress)[0].as_json()
     assert figures["accuracy"] == pytest.approx(0.5, abs=0.03)
     assert figures["pair_accuracy"] == pytest.approx(0.25, abs=0.03)
 
@@ -156,7 +158,7 @@ def test_macro6_and_macro8_are_null_where_a_group_has_no_rows(tmp_path: Path):
     bench = named_benchmark(
         f"multimodal-rewardbench={FIXTURES / 'multimodal-rewardbench'}", allow_missing=True, exclude=["hateful_memes"]
     )
-    figures = evaluate("first", [bench], RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)[0]
+    figures = evaluate("first", [bench], RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)[0].as_json()
     assert figures["macro8"] is None and figures["macro6"] == 0.5
 
 
@@ -247,10 +249,18 @@ def test_probabilities_are_read_at_the_number_of_an_overall_judgment(tmp_path: P
 def test_a_failed_request_is_wrong_and_counted_and_is_a_coin_to_the_official_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    judged_by(lambda request: {"finish": Finish.ERROR, "error": "broke"}, monkeypatch)
+    refused = {"finish": Finish.ERROR, "error": "too large", "refused": True}
+    replies = iter(["I cannot tell."])
+    judged_by(lambda request: next(replies, refused), monkeypatch)
     figures = measured("oracle", tmp_path, "multimodal-rewardbench", protocol="official")
-    assert figures["accuracy"] == 0.0 and figures["problems"] == {"engine_failure": 15}
+    assert figures["accuracy"] == 0.0 and figures["problems"] == {"no_verdict": 1, "engine_failure": 14}
     assert figures["official"]["coin"] == 15
+
+
+def test_another_protocol_in_the_same_folder_is_stored_beside_the_first(tmp_path: Path):
+    strict, official = (measured("longer", tmp_path, "judgebench", protocol=name) for name in ("strict", "official"))
+    assert measured("longer", tmp_path, "judgebench") == strict and "overall" in official
+    assert {m.protocol for m in measurements(tmp_path)} == {"strict, version 2", "official, version 2"}
 
 
 def test_a_prompt_of_ones_own_names_the_protocol(tmp_path: Path):
@@ -277,7 +287,7 @@ def test_several_benchmarks_share_a_folder_and_the_same_call_changes_nothing(tmp
     first = evaluate("random", benches, RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)
     before = digests(tmp_path)
     again = evaluate("random", benches, RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)
-    assert [r["benchmark"] for r in first] == list(names) and first == again and digests(tmp_path) == before
+    assert [r.benchmark for r in first] == list(names) and first == again and digests(tmp_path) == before
 
 
 @pytest.mark.parametrize(("protocol", "overall", "missing"), [("official", 4 / 5, 1), ("strict", 4 / 6, 1)])

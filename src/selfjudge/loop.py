@@ -302,8 +302,10 @@ class _Run:
         return figures, measured
 
     def _items(self, benchmark: Benchmark) -> Table:
-        place = self._folder.root / "benchmarks" / benchmark.name
-        return evaluate.stored_items(benchmark, place, self._folder.images.put, self._progress, replaced=self._folder.replaced)
+        place, put = self._folder.root / "benchmarks" / benchmark.name, self._folder.images.put
+        return evaluate.stored_items(
+            place, benchmark.digest(), lambda: benchmark.load(put, self._progress), self._folder.replaced
+        )
 
     def _held_out_score(self, number: int, prompts: list[Prompt]) -> tuple[dict[str, Any] | None, list[Table]]:
         """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""

@@ -14,10 +14,10 @@ from typing import Any
 from ..errors import InputError
 from ..method.metrics import share
 from ..method.protocols import STRICT
-from ..types import Order, Verdict
+from ..run.tables import is_right
 from . import data_files
 from .data_files import DataFiles
-from .public import Measured, Spec, StoredPair
+from .public import Replies, Spec, StoredPair
 
 _LABELS = {"A>B": 0, "B>A": 1}
 
@@ -51,15 +51,14 @@ def pairs(found: DataFiles) -> Iterator[StoredPair]:
         )
 
 
-def figures(measured: Measured) -> dict[str, Any]:
+def figures(replies: Replies) -> dict[str, Any]:
     """`overall` under `official`: pairs with more right verdicts than wrong ones."""
-    if measured.protocol != "official":
+    if replies.protocol != "official":
         return {}
     balance: Counter[str] = Counter()
-    for row in measured.replies:
-        if row["verdict"] is not None:
-            balance[row["pair_id"]] += 1 if Verdict(row["verdict"]) is Order(row["order"]).chosen else -1
-    return {"overall": share(sum(balance[item.pair.id] > 0 for item in measured.items), len(measured.items))}
+    for row in replies.rows:
+        balance[row["pair_id"]] += {True: 1, False: -1, None: 0}[is_right(row)]
+    return {"overall": share(sum(balance[item.pair.id] > 0 for item in replies.items), len(replies.items))}
 
 
 SPEC = Spec(

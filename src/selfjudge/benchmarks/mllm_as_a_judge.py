@@ -13,11 +13,11 @@ from ..chat import Sampling
 from ..errors import InputError
 from ..method.metrics import share
 from ..method.protocols import STRICT, Protocol
-from ..run.tables import Row
-from ..types import Order, Problem
+from ..run.tables import Row, is_right
+from ..types import Problem
 from . import data_files
 from .data_files import DataFiles
-from .public import Measured, Spec, StoredPair, embedded
+from .public import Replies, Spec, StoredPair, embedded
 
 PROMPT = """\
 Look at the image. A user gave the instruction below, and two assistants answered. As an impartial judge, say whose answer is \
@@ -65,19 +65,19 @@ def _answer(row: Row, name: str, where: str) -> str:
     return data_files.field(holder, key, where, empty=True)
 
 
-def figures(measured: Measured) -> dict[str, Any]:
+def figures(replies: Replies) -> dict[str, Any]:
     """Under `official`: accuracy with and without the items that people called ties; unread is wrong in both."""
-    if measured.protocol != "official":
+    if replies.protocol != "official":
         return {}
-    by_id = {item.pair.id: item for item in measured.items}
+    by_id = {item.pair.id: item for item in replies.items}
     right = {True: 0, False: 0}
-    for row in measured.replies:
+    for row in replies.rows:
         tie = by_id[row["pair_id"]].tie
-        right[tie] += row["problem"] == Problem.TIE if tie else row["verdict"] == Order(row["order"]).chosen
-    ties = sum(item.tie for item in measured.items)
+        right[tie] += row["problem"] == Problem.TIE if tie else is_right(row) is True
+    ties = sum(item.tie for item in replies.items)
     return {
-        "accuracy_with_ties": share(right[True] + right[False], len(measured.items)),
-        "accuracy_without_ties": share(right[False], len(measured.items) - ties),
+        "accuracy_with_ties": share(right[True] + right[False], len(replies.items)),
+        "accuracy_without_ties": share(right[False], len(replies.items) - ties),
         "ties": ties,
         "ties_found": share(right[True], ties),
     }

@@ -14,11 +14,10 @@ from typing import Any
 
 from ..method.metrics import macro
 from ..method.protocols import STRICT
-from ..run.tables import Row
-from ..types import Order, Verdict
+from ..run.tables import Row, is_right
 from . import data_files
 from .data_files import DataFiles
-from .public import Measured, Spec, StoredPair, embedded
+from .public import Replies, Spec, StoredPair, embedded
 
 
 def pairs(found: DataFiles) -> Iterator[StoredPair]:
@@ -46,18 +45,14 @@ def _category(row: Row, path: Any) -> str:
     return folders[-1] if folders else "all"
 
 
-def figures(measured: Measured) -> dict[str, Any]:
+def figures(replies: Replies) -> dict[str, Any]:
     """`acc_plus`: the share of ids all of whose pairs are right, in every order that was asked."""
-    wrong = {
-        row["pair_id"]
-        for row in measured.replies
-        if row["verdict"] is None or Verdict(row["verdict"]) is not Order(row["order"]).chosen
-    }
+    wrong = {row["pair_id"] for row in replies.rows if not is_right(row)}
     groups: dict[str, list[bool]] = defaultdict(list)
-    for item in measured.items:
+    for item in replies.items:
         groups[item.group].append(item.pair.id not in wrong)
     return {
-        "acc": measured.general["accuracy"],
+        "acc": replies.general["accuracy"],
         "acc_plus": macro([float(all(right)) for right in groups.values()]),
         "ids": len(groups),
     }

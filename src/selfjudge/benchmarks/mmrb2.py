@@ -17,11 +17,11 @@ from ..method.metrics import share
 from ..method.protocols import STRICT
 from ..method.verdicts import parse
 from ..run.jsonl import regular
-from ..run.tables import Row
-from ..types import Order, Verdict
+from ..run.tables import Row, is_right
+from ..types import Verdict
 from . import data_files
 from .data_files import DataFiles, find_data
-from .public import Measured, Spec, StoredPair, embedded
+from .public import Replies, Spec, StoredPair, embedded
 
 NAME = "mmrb2"
 
@@ -74,13 +74,12 @@ def _with_numbered_images(content: Any, images: list[bytes | Path | None], folde
     return "\n".join(parts)
 
 
-def figures(measured: Measured) -> dict[str, Any]:
+def figures(replies: Replies) -> dict[str, Any]:
     """Under `official`: right replies of both orders over all replies that were read; the others are dropped."""
-    if measured.protocol != "official":
+    if replies.protocol != "official":
         return {}
-    read = [row for row in measured.replies if row["verdict"] is not None]
-    right = sum(Verdict(row["verdict"]) is Order(row["order"]).chosen for row in read)
-    return {"accuracy": share(right, len(read)), "ci95": None, "dropped": len(measured.replies) - len(read)}
+    read = [right for right in map(is_right, replies.rows) if right is not None]
+    return {"accuracy": share(sum(read), len(read)), "ci95": None, "dropped": len(replies.rows) - len(read)}
 
 
 def score(path: Path, *, protocol: str, k: int | None, data: str | None = None) -> dict[str, Any]:

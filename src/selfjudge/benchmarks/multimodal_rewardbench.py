@@ -22,7 +22,7 @@ from ..run.tables import Row
 from ..types import BenchmarkItem, Order, Problem, Verdict
 from . import data_files
 from .data_files import DataFiles
-from .public import Measured, Spec, StoredPair, embedded
+from .public import Replies, Spec, StoredPair, embedded
 from .recorded import Fault, Malformed, lines, nothing_recorded, text
 
 NAME = "multimodal-rewardbench"
@@ -147,9 +147,9 @@ def remarks(ids: Sequence[str]) -> dict[str, Any]:
     return {"unknown_prefixes": dict(sorted(unknown.items()))}
 
 
-def figures(measured: Measured) -> dict[str, Any]:
+def figures(replies: Replies) -> dict[str, Any]:
     """The averages over the leaderboard's six columns and over the eight groups; None where a group has no rows."""
-    parts = {name.removesuffix(" (user subset)"): part for name, part in measured.general["dimensions"].items()}
+    parts = {name.removesuffix(" (user subset)"): part for name, part in replies.general["dimensions"].items()}
     right = {name: part["accuracy"] * part["n"] for name, part in parts.items()}
     columns = {
         column: share(sum(right.get(g, 0) for g in groups), sum(parts[g]["n"] for g in groups if g in parts))

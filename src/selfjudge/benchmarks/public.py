@@ -52,12 +52,12 @@ class StoredPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What a judge said about a benchmark under a protocol, by name, and the general figures of it."""
+class Replies:
+    """The replies of a judge to a benchmark under a protocol, by name, and the general figures."""
 
     protocol: str
     items: Sequence[BenchmarkItem]
-    replies: Sequence[Row]
+    rows: Sequence[Row]
     general: Mapping[str, Any]
 
 
@@ -82,7 +82,7 @@ class Spec:
     pairs: Callable[[DataFiles], Iterator[StoredPair]]
     protocols: Mapping[str, Protocol]
     remarks: Callable[[Sequence[str]], dict[str, Any]] = _nothing
-    figures: Callable[[Measured], dict[str, Any]] = _nothing
+    figures: Callable[[Replies], dict[str, Any]] = _nothing
     record: Callable[[Sequence[BenchmarkItem], Sequence[Row]], Iterator[dict[str, Any]]] | None = None
 
 

@@ -13,7 +13,7 @@ has a tag, found by recomputing `overall` from the dimensions with the sizes tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -197,8 +197,6 @@ MULTIMODAL_REWARDBENCH: tuple[MultimodalRewardBenchRow, ...] = (
 # fmt: on
 
 
-_VL_REWARDBENCH_COLUMNS = (*vl_rewardbench.DIMENSIONS, "overall", "macro")
-
 _WHY: Mapping[Tag, str] = {
     Tag.TRUE: "The same split, but prompts, orders or readers of their own, or unknown ones: no more than a rough guide.",
     Tag.POVID: "Not comparable by dimension or macro: POVID counts as general (631/301/318 items instead of 183/749/318).",
@@ -208,11 +206,20 @@ _WHY: Mapping[Tag, str] = {
 }
 
 
-def context(benchmark: str, protocols: Sequence[str]) -> list[dict[str, Any]]:
-    """Published rows in groups that compare among themselves, as JSON-able values; none for a benchmark without any.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedGroup:
+    """Published rows that compare among themselves. `why` explains whether they compare with results of one's own."""
 
-    `protocols` are those of the results that they are shown with: each group's `why` says what it may be held against.
-    """
+    benchmark: str
+    title: str
+    comparable: bool
+    why: str
+    columns: tuple[str, ...]
+    rows: tuple[VlRewardBenchRow | MultimodalRewardBenchRow, ...]
+
+
+def context(benchmark: str, protocols: Sequence[str]) -> list[PublishedGroup]:
+    """Published rows in groups; none for a benchmark without any. `protocols` are those of one's own results."""
     if benchmark == vl_rewardbench.NAME:
         return _vl_rewardbench("official" in protocols)
     if benchmark == multimodal_rewardbench.NAME:
@@ -220,44 +227,50 @@ def context(benchmark: str, protocols: Sequence[str]) -> list[dict[str, Any]]:
     return []
 
 
-def _vl_rewardbench(official: bool) -> list[dict[str, Any]]:
-    held = (
+def _vl_rewardbench(official: bool) -> list[PublishedGroup]:
+    why = (
         "Comparable with the `official` results above, by dimension too: 1,250 rows, undecided ones dropped."
         if official
         else "Not comparable: `official` drops undecided items, which the results above count as wrong."
     )
-    own = _group("official protocol, split true", held, _VL_REWARDBENCH_COLUMNS, [r for r in VL_REWARDBENCH if r.official])
-    others = [
-        _group(
-            f"others, {_title(tag)}", why, _VL_REWARDBENCH_COLUMNS, [r for r in VL_REWARDBENCH if r.tag is tag and not r.official]
-        )
-        for tag, why in _WHY.items()
+    columns = (*vl_rewardbench.DIMENSIONS, "overall", "macro")
+    theirs = [row for row in VL_REWARDBENCH if row.official]
+    others = {tag: [row for row in VL_REWARDBENCH if row.tag is tag and not row.official] for tag in _WHY}
+    return [
+        _group(vl_rewardbench.NAME, "official protocol, split true", why, columns, theirs, comparable=official),
+        *(_group(vl_rewardbench.NAME, f"others, {_title(tag)}", _WHY[tag], columns, rows) for tag, rows in others.items()),
     ]
-    return [{**own, "comparable": official}, *others]
 
 
 def _title(tag: Tag) -> str:
     return str(tag) if tag is Tag.MACRO_ONLY else f"split {tag}"
 
 
-def _multimodal_rewardbench(official: bool) -> list[dict[str, Any]]:
-    held = (
+def _multimodal_rewardbench(official: bool) -> list[PublishedGroup]:
+    why = (
         "Comparable with `official` results column by column; overall and safety only with all 5,211 rows."
         if official
-        else "Not comparable: a fixed order and a coin for what is unread; the results above ask as they say."
+        else "Not comparable: a fixed order and a coin for unread replies; the results above were asked otherwise."
     )
     columns = ("overall", *multimodal_rewardbench.COLUMNS)
     leaders = [row for row in MULTIMODAL_REWARDBENCH if row.rows is not None]
     others = [row for row in MULTIMODAL_REWARDBENCH if row.rows is None]
     unknown = "Not comparable: other orders and readers, an unknown number of rows (often 4,711), secondary sources."
+    name = multimodal_rewardbench.NAME
     return [
-        {**_group("leaderboard, 5,211 rows, fixed order", held, columns, leaders), "comparable": official},
-        _group("others, overall only", unknown, ("overall",), others),
+        _group(name, "leaderboard, 5,211 rows, fixed order", why, columns, leaders, comparable=official),
+        _group(name, "others, overall only", unknown, ("overall",), others),
     ]
 
 
 def _group(
-    title: str, why: str, columns: Sequence[str], rows: Sequence[VlRewardBenchRow | MultimodalRewardBenchRow]
-) -> dict[str, Any]:
-    used = [name for name in columns if any(getattr(row, name) is not None for row in rows)]
-    return {"title": title, "comparable": False, "why": why, "columns": used, "rows": [asdict(row) for row in rows]}
+    benchmark: str,
+    title: str,
+    why: str,
+    columns: Sequence[str],
+    rows: Sequence[VlRewardBenchRow | MultimodalRewardBenchRow],
+    *,
+    comparable: bool = False,
+) -> PublishedGroup:
+    used = tuple(name for name in columns if any(getattr(row, name) is not None for row in rows))
+    return PublishedGroup(benchmark=benchmark, title=title, comparable=comparable, why=why, columns=used, rows=tuple(rows))

@@ -14,10 +14,10 @@ from typing import Any
 
 from ..method.metrics import macro
 from ..method.protocols import STRICT
-from ..types import Order, Verdict
+from ..run.tables import is_right
 from . import data_files
 from .data_files import DataFiles
-from .public import Measured, Spec, StoredPair
+from .public import Replies, Spec, StoredPair
 
 SECTIONS = {
     "chat": ("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard", "mt-bench-easy", "mt-bench-med"),
@@ -50,15 +50,15 @@ def pairs(found: DataFiles) -> Iterator[StoredPair]:
         )
 
 
-def figures(measured: Measured) -> dict[str, Any]:
+def figures(replies: Replies) -> dict[str, Any]:
     """`sections` and their mean; an unread reply is half right under `official` and wrong otherwise."""
-    unread = 0.5 if measured.protocol == "official" else 0.0
+    unread = 0.5 if replies.protocol == "official" else 0.0
     marks: dict[str, list[float]] = defaultdict(list)
-    for row in measured.replies:
-        right = unread if row["verdict"] is None else float(Verdict(row["verdict"]) is Order(row["order"]).chosen)
-        marks[row["pair_id"]].append(right)
+    for row in replies.rows:
+        right = is_right(row)
+        marks[row["pair_id"]].append(unread if right is None else float(right))
     subsets: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for item in measured.items:
+    for item in replies.items:
         subsets[item.dimension, item.level].append(sum(marks[item.pair.id]) / len(marks[item.pair.id]))
     sections = {section: _weighted(subsets, section) for section in SECTIONS}
     return {"sections": sections, "overall": macro(list(sections.values()))}

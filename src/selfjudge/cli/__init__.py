@@ -196,7 +196,7 @@ def evaluate(
     left_out = exclude.split(",") if exclude else []
     named = [
         named_benchmark(name, allow_missing=allow_missing, allow_outside=allow_outside, exclude=left_out)
-        for name in benchmark.split(",")
+        for name in map(str.strip, benchmark.split(","))
     ]
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, max_tokens=max_tokens, limit=limit)
@@ -205,14 +205,15 @@ def evaluate(
     with interruptible():
         results = measure(judge, named, place, asking=asking, base_url=base_url, progress=_progress)
     if form == "json":
-        say(json.dumps(results if len(results) > 1 else results[0], indent=2))
+        shown = [result.as_json() for result in results]
+        say(json.dumps(shown if len(shown) > 1 else shown[0], indent=2))
     else:
-        from ..report.figures import show_measured
+        from ..report.measurement import show_measured
 
-        for figures in results:
-            show_measured(figures, console())
+        for result in results:
+            show_measured(result, console())
         say(f"items, replies and results: {place.root}")
-    end({f"evaluate {figures['benchmark']}": figures["failures"] for figures in results}, failed=RETRY, cut_off=BRIEFER)
+    end({f"evaluate {result.benchmark}": result.failures for result in results}, failed=RETRY, cut_off=BRIEFER)
 
 
 @app.command()
@@ -230,13 +231,13 @@ def compare_judges(
     """
     from ..measure.compare import compare
 
-    found = compare(results)
+    comparison = compare(results)
     if form == "json":
-        say(json.dumps(found, indent=2))
+        say(json.dumps(comparison.as_json(), indent=2))
     else:
         from ..report.comparison import show
 
-        show(found, console())
+        show(comparison, console())
 
 
 @app.command()

@@ -161,9 +161,7 @@ def _measuring(recipe: Recipe, who: str, number: int | None, counts: Counter[Kin
     folder = "" if number is None else f"iteration-{number}/"
     for bench in recipe.evaluation.benchmarks:
         writes = (f"{folder}benchmarks/{bench.title}/judgments.parquet",)
-        yield Step(
-            stage=f"evaluate {bench.title}", who=who, requests=2 * items_of(bench), reply_tokens=longest, writes=writes
-        )
+        yield Step(stage=f"evaluate {bench.title}", who=who, requests=2 * items_of(bench), reply_tokens=longest, writes=writes)
     if recipe.loop.stop is not None:
         asked = 2 * ceil(recipe.loop.stop.held_out * counts.total())
         writes = (f"{folder}held-out/judgments.parquet",)

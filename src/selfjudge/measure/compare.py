@@ -7,44 +7,132 @@ judges both have, by id; items that only one has, or whose better response diffe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.published import context
+from ..benchmarks.published import PublishedGroup, context
 from ..errors import InputError
 from ..method.metrics import macro
-from ..method.paired import FEW_GROUPS, difference, holm, mcnemar
+from ..method.paired import FEW_GROUPS, Difference, Discordance, difference, holm, mcnemar
 from .stored import Measurement, measurements
 
-_LEFT_OUT = ("judge", "benchmark", "protocol", "prompt", "levels", "data")
-"""What `result.json` says that is no figure, stands elsewhere, or is of one benchmark alone."""
+_NO_FIGURES = ("judge", "benchmark", "protocol", "prompt", "levels", "data")
+"""Keys of `result.json` that are no figures, are shown elsewhere, or belong to one benchmark alone."""
 
 Set = list[Measurement]
 """Measurements on one benchmark by one protocol, in the order in which they were named."""
 
 
-def compare(results: Sequence[Path]) -> dict[str, Any]:
-    """All measurements in the given folders, compared within each benchmark and protocol; JSON-able values.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeFigures:
+    """One column of a table."""
 
-    tables      figures side by side, for the same items and protocol
-    tests       each judge against the first one; fractions, other minus reference
+    judge: str
+    folder: str
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiguresTable:
+    """Figures side by side, for the same items and protocol. `items` is the digest of the items, `n` their number."""
+
+    benchmark: str
+    protocol: str
+    items: str
+    n: int
+    judges: tuple[JudgeFigures, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjusted:
+    """A test, and its p adjusted by Holm's method for the number of judges."""
+
+    test: Difference | Discordance
+    p_holm: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self.test), "p_holm": self.p_holm}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """A judge and the reference on the items that both have, with the same better response. A test without items is None.
+
+    `right` names the condition under which an item counts as right in McNemar's test and in `both_orders`.
+    """
+
+    judge: str
+    n: int
+    only_reference_has: int
+    only_other_has: int
+    relabelled: int
+    right: str
+    accuracy: Adjusted | None
+    both_orders: Adjusted | None
+    mcnemar: Adjusted | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tests:
+    """Each judge against the first one."""
+
+    benchmark: str
+    protocol: str
+    reference: str
+    compared: tuple[Pairing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Judges compared within each benchmark and protocol.
+
+    tables      figures side by side
+    tests       differences from the first judge; fractions, other minus reference
     notes       what does not compare, and why
-    published   what others have published on these benchmarks, in groups that compare among themselves
+    published   figures that others have published on these benchmarks
+    """
+
+    tables: tuple[FiguresTable, ...]
+    tests: tuple[Tests, ...]
+    notes: tuple[str, ...]
+    published: tuple[PublishedGroup, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {
+            "tables": [
+                {**_plain(table), "judges": [{"judge": j.judge, "folder": j.folder, **j.figures} for j in table.judges]}
+                for table in self.tables
+            ],
+            "tests": [{**_plain(tests), "compared": [_plain(pairing) for pairing in tests.compared]} for tests in self.tests],
+            "notes": list(self.notes),
+            "published": [asdict(group) for group in self.published],
+        }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass, tests among them as JSON."""
+    found = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return {name: part.as_json() if isinstance(part, Adjusted) else part for name, part in found}
+
+
+def compare(results: Sequence[Path]) -> Comparison:
+    """Compare all measurements in the given folders.
 
     Raises RunError when a folder holds no finished measurement, InputError when one is named twice.
     """
-    found = [measurement for path in results for measurement in measurements(path)]
-    if twice := [folder for folder, count in Counter(m.folder.resolve() for m in found).items() if count > 1]:
+    measured = [measurement for path in results for measurement in measurements(path)]
+    if twice := [folder for folder, count in Counter(m.folder.resolve() for m in measured).items() if count > 1]:
         raise InputError(f"{twice[0]} is named twice", hint="Name each result once.")
-    sets = [_labelled(group) for group in _grouped(found, lambda m: (m.benchmark, m.protocol))]
-    return {
-        "tables": [_table(alike) for group in sets for alike in _grouped(group, lambda m: m.digest)],
-        "tests": [_tests(group) for group in sets if len(group) > 1],
-        "notes": [note for group in sets for note in _notes(group)] + _notes_on_protocols(sets),
-        "published": _published(sets),
-    }
+    sets = [_labelled(group) for group in _grouped(measured, lambda m: (m.benchmark, m.protocol))]
+    return Comparison(
+        tables=tuple(_table(alike) for group in sets for alike in _grouped(group, lambda m: m.digest)),
+        tests=tuple(_tests(group) for group in sets if len(group) > 1),
+        notes=(*(note for group in sets for note in _notes(group)), *_notes_on_protocols(sets)),
+        published=tuple(_published(sets)),
+    )
 
 
 def _grouped(measured: Sequence[Measurement], key: Callable[[Measurement], Hashable]) -> list[Set]:
@@ -61,66 +149,60 @@ def _labelled(group: Set) -> Set:
     return [m if counts[m.judge] == 1 else replace(m, judge=f"{m.judge} ({m.folder})") for m in group]
 
 
-def _table(alike: Set) -> dict[str, Any]:
+def _table(alike: Set) -> FiguresTable:
     first = alike[0]
-    return {
-        "benchmark": first.benchmark,
-        "protocol": first.protocol,
-        "items": first.digest,
-        "n": len(first.items),
-        "judges": [{"judge": m.judge, "folder": str(m.folder), **_figures(m)} for m in alike],
-    }
+    return FiguresTable(
+        benchmark=first.benchmark,
+        protocol=first.protocol,
+        items=first.digest,
+        n=len(first.items),
+        judges=tuple(JudgeFigures(judge=m.judge, folder=str(m.folder), figures=_figures(m)) for m in alike),
+    )
 
 
 def _figures(measurement: Measurement) -> dict[str, Any]:
-    figures = {name: value for name, value in measurement.figures.items() if name not in _LEFT_OUT}
+    figures = {name: value for name, value in measurement.figures.items() if name not in _NO_FIGURES}
     dimensions = figures.get("dimensions", {})
     figures.setdefault("macro", macro([part.get("accuracy") for part in dimensions.values()]))
     return figures
 
 
-def _tests(group: Set) -> dict[str, Any]:
+def _tests(group: Set) -> Tests:
     """Every other judge against the first; p values also as Holm adjusts them for the number of judges."""
     reference, *others = group
-    compared = [_compared(reference, other) for other in others]
-    for test in ("accuracy", "both_orders", "mcnemar"):
-        adjusted = holm([entry[test]["p"] if entry[test] else None for entry in compared])
-        for entry, p in zip(compared, adjusted, strict=True):
-            if entry[test]:
-                entry[test]["p_holm"] = p
-    return {
-        "benchmark": reference.benchmark,
-        "protocol": reference.protocol,
-        "reference": reference.judge,
-        "compared": compared,
-    }
+    compared = [_paired(reference, other) for other in others]
+    for name in ("accuracy", "both_orders", "mcnemar"):
+        tests = [getattr(pairing, name) for pairing in compared]
+        adjusted = holm([None if test is None else test.test.p for test in tests])
+        compared = [
+            pairing if test is None else replace(pairing, **{name: replace(test, p_holm=p)})
+            for pairing, test, p in zip(compared, tests, adjusted, strict=True)
+        ]
+    return Tests(benchmark=reference.benchmark, protocol=reference.protocol, reference=reference.judge, compared=tuple(compared))
 
 
-def _compared(reference: Measurement, other: Measurement) -> dict[str, Any]:
-    """Two judges on the items that both have, the same response being the better one for both.
-
-    `right` says which items count as right to McNemar's test and `both_orders`.
-    """
+def _paired(reference: Measurement, other: Measurement) -> Pairing:
+    """Test two judges on the items that both have, the same response being the better one for both."""
     common = [identity for identity in reference.items if identity in other.items]
     shared = [identity for identity in common if reference.items[identity].chosen == other.items[identity].chosen]
     groups = [reference.items[identity].group for identity in shared]
     ours, theirs = ([measured.rights[identity] for identity in shared] for measured in (reference, other))
     both = all(len(rights) == 2 for rights in (*ours, *theirs))
-    return {
-        "judge": other.judge,
-        "n": len(shared),
-        "only_reference_has": len(reference.items) - len(common),
-        "only_other_has": len(other.items) - len(common),
-        "relabelled": len(common) - len(shared),
-        "right": "in both orders" if both else "by most replies, in the orders that were asked",
-        "accuracy": _plain(difference(list(map(_accuracy, ours)), list(map(_accuracy, theirs)), groups)),
-        "both_orders": _plain(difference([float(all(r)) for r in ours], [float(all(r)) for r in theirs], groups)),
-        "mcnemar": asdict(mcnemar(list(map(all, ours)), list(map(all, theirs)))) if shared else None,
-    }
+    return Pairing(
+        judge=other.judge,
+        n=len(shared),
+        only_reference_has=len(reference.items) - len(common),
+        only_other_has=len(other.items) - len(common),
+        relabelled=len(common) - len(shared),
+        right="in both orders" if both else "by most replies, in the orders that were asked",
+        accuracy=_adjustable(difference(list(map(_accuracy, ours)), list(map(_accuracy, theirs)), groups)),
+        both_orders=_adjustable(difference([float(all(r)) for r in ours], [float(all(r)) for r in theirs], groups)),
+        mcnemar=_adjustable(mcnemar(list(map(all, ours)), list(map(all, theirs))) if shared else None),
+    )
 
 
-def _plain(found: Any) -> dict[str, Any] | None:
-    return None if found is None else asdict(found)
+def _adjustable(test: Difference | Discordance | None) -> Adjusted | None:
+    return None if test is None else Adjusted(test=test, p_holm=None)
 
 
 def _accuracy(rights: tuple[bool, ...]) -> float:
@@ -129,7 +211,7 @@ def _accuracy(rights: tuple[bool, ...]) -> float:
 
 
 def _notes(group: Set) -> list[str]:
-    """What keeps the judges of one benchmark and protocol apart."""
+    """Why some judges of one benchmark and protocol cannot be compared, or not safely."""
     first = group[0]
     notes = []
     digests = {m.digest: len(m.items) for m in group}
@@ -153,7 +235,7 @@ def _notes(group: Set) -> list[str]:
 
 
 def _notes_on_protocols(sets: Sequence[Set]) -> list[str]:
-    """Which benchmarks were counted in more than one way."""
+    """Benchmarks that were counted in more than one way."""
     return [
         f"{benchmark}: counted by {' and '.join(names)}, whose figures do not compare; each has tables and tests of its own."
         for benchmark, names in _by_benchmark(sets, lambda m: m.protocol).items()
@@ -161,17 +243,14 @@ def _notes_on_protocols(sets: Sequence[Set]) -> list[str]:
     ]
 
 
-def _published(sets: Sequence[Set]) -> list[dict[str, Any]]:
+def _published(sets: Sequence[Set]) -> Iterator[PublishedGroup]:
     """By the protocols' own names: the published rows know neither samples nor versions."""
-    return [
-        {"benchmark": benchmark, **group}
-        for benchmark, names in _by_benchmark(sets, lambda m: str(m.figures["protocol"])).items()
-        for group in context(benchmark, names)
-    ]
+    for benchmark, names in _by_benchmark(sets, lambda m: str(m.figures["protocol"])).items():
+        yield from context(benchmark, names)
 
 
 def _by_benchmark(sets: Sequence[Set], name: Callable[[Measurement], str]) -> dict[str, list[str]]:
-    """What each benchmark was counted by."""
+    """The protocols of each benchmark."""
     names: dict[str, list[str]] = {}
     for group in sets:
         names.setdefault(group[0].benchmark, []).append(name(group[0]))

@@ -1,42 +1,43 @@
-"""Measuring one judge on benchmarks, outside of a run: ask under a protocol, keep every reply, count, and say how it was done."""
+"""Measures one judge on benchmarks, outside of a run: asks under a protocol, stores every reply, and counts.
+
+DIR/NAME/              the first measurement on a benchmark; another one is `NAME-ID` beside it
+├── asked.json         how the judge is asked, and the digest of the content that it is asked about
+├── items.parquet      data.json: the report on the data
+├── judgments.parquet  the replies
+├── result.json        the figures, written last
+└── outputs.jsonl      the benchmark's own result file, under `official`
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pydantic import ValidationError
-
-from ..benchmarks.public import Measured
+from ..benchmarks.public import Replies
 from ..errors import InputError
-from ..hub.models import find_model
 from ..method.protocols import STRICT, Protocol, base_of
-from ..ports import BenchmarkData, Engine, NamedEngine, Progress
-from ..recipe.engines import OpenAISettings, TransformersSettings
-from ..recipe.experiment import Bench
+from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
+from ..recipe.experiment import Bench, PairsBench
 from ..run import tables
-from ..run.cards import judging_of
 from ..run.disk import read_json, write_json, write_whole
-from ..run.failures import Retry, failures
-from ..run.folder import RunFolder, fingerprint
+from ..run.failures import Failures, Retry, failures
+from ..run.folder import RunFolder
 from ..run.store import Table
 from ..run.tables import Row
-from ..stages import evaluate as measuring
+from ..stages import evaluate as stage
 from ..types import BenchmarkItem, content_id
-from ..wiring import BASELINES, find_score, find_spec, make_benchmark, open_baseline, open_engine, open_server
-
-SERVED = "openai:"
-"""Before the name of a model that an OpenAI-compatible server answers for."""
+from ..wiring import find_score, find_spec, make_benchmark
+from .judges import Contestant, find_contestant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """How to ask: the protocol by name, and what the user changed of it."""
+    """How to ask: the protocol by name, and the user's changes to it."""
 
     protocol: str = "strict"
     samples: int | None = None
@@ -46,119 +47,192 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contestant:
-    """A judge to measure. `template` is the prompt that it was trained with, None where it was not; `identity` what it is."""
+class Result:
+    """The figures of one judge on one benchmark, and how they came about.
 
-    name: str
-    identity: dict[str, Any]
-    template: str | None
-    open: Callable[[], Engine]
-    fixed: bool = False
-    """Its prompt cannot be changed: a baseline, which reads the responses off it."""
+    own        the figures that only this benchmark has
+    official   the figures of the benchmark's own script; empty where it has none
+    data       the report on the benchmark's data
+    """
+
+    judge: str
+    benchmark: str
+    protocol: Protocol
+    refused_parameters: Sequence[str]
+    figures: Mapping[str, Any]
+    own: Mapping[str, Any]
+    official: Mapping[str, Any] = field(default_factory=dict)
+    failures: Failures
+    data: Mapping[str, Any]
+
+    @property
+    def prompt_id(self) -> str:
+        return content_id(self.protocol.template)
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `result.json`."""
+        return {
+            "judge": self.judge,
+            "benchmark": self.benchmark,
+            "protocol": self.protocol.name,
+            "protocol_version": self.protocol.version,
+            "orders": self.protocol.orders,
+            "samples": self.protocol.samples,
+            "verdict_line": self.protocol.line,
+            "sampling": asdict(self.protocol.sampling),
+            "refused_parameters": self.refused_parameters,
+            "prompt": self.protocol.template,
+            "prompt_id": self.prompt_id,
+            **self.figures,
+            **self.own,
+            **({"official": self.official} if self.official else {}),
+            "failures": self.failures,
+            "data": self.data,
+        }
 
 
 def evaluate(
-    judge: str, benchmarks: Sequence[Bench], place: RunFolder, *, asking: Asking, base_url: str | None, progress: Progress
-) -> list[dict[str, Any]]:
-    """The figures of a judge on each benchmark, also written to `NAME/result.json` beside items and replies.
+    judge: str, benchmarks: Sequence[Bench], root: RunFolder, *, asking: Asking, base_url: str | None, progress: Progress
+) -> list[Result]:
+    """Measure a judge on each benchmark. The same call again continues where it stopped.
 
     `judge` is a model folder, a name on the hub, `shapes`, `openai:MODEL` behind `base_url`, or a baseline (`first`, `longer`,
-    `random`). The same call again goes on where it stopped. Raises SelfjudgeError.
+    `random`). Raises SelfjudgeError.
     """
-    contestant = find_contestant(judge, place, base_url)
-    opened: list[Engine] = []
-
-    def engine() -> Engine:
-        if not opened:
-            opened.append(contestant.open())
-        return opened[0]
-
-    with place.claim({"judge": contestant.identity}, lambda recipe: recipe):
+    titles = [bench.title for bench in benchmarks]
+    if twice := [title for title in titles if titles.count(title) > 1]:
+        raise InputError(f"two benchmarks are called {twice[0]}", hint="Rename one of the files, or measure them one by one.")
+    contestant = find_contestant(judge, root, base_url)
+    engine = cache(contestant.open)
+    contestant = replace(contestant, open=engine)
+    with root.claim({"judge": contestant.identity}, lambda recipe: recipe):
         try:
-            return [_measured(contestant, engine, bench, place, asking, progress) for bench in benchmarks]
+            return [_measure(contestant, bench, root, asking, progress) for bench in benchmarks]
         finally:
-            for held in opened:
-                held.close()
+            if engine.cache_info().currsize:
+                engine().close()
 
 
-def _measured(
-    contestant: Contestant, engine: Callable[[], Engine], bench: Bench, place: RunFolder, asking: Asking, progress: Progress
-) -> dict[str, Any]:
-    """One judge on one benchmark."""
+def _measure(contestant: Contestant, bench: Bench, root: RunFolder, asking: Asking, progress: Progress) -> Result:
+    """Measure one judge on one benchmark."""
     protocol = _protocol(bench.name, contestant, asking)
-    folder = place.root / bench.name
-    data = _data(bench, place, asking.limit, progress)
-    inputs = {
-        "judge": contestant.identity,
-        "benchmark": bench.model_dump(mode="json"),
-        "limit": asking.limit,
-        "protocol": asdict(protocol),
-    }
-    table = Table(folder, tables.JUDGMENTS, {"stage": "evaluate", "version": measuring.VERSION, "inputs": inputs})
-    retry = Retry(wanted=place.retry_failed)
-    if not retry.complete(table):
-        model = NamedEngine(name=contestant.name, engine=engine())
-        try:
-            measuring.ask(data.items, table, model=model, protocol=protocol, seed=0, progress=progress)
-        finally:
-            _note_refused(folder / "refused_parameters.json", model.engine)
-    retry.conclude()
+    benchmark = make_benchmark(bench)
+    content = content_id(benchmark.digest(), asking.limit)
+    folder = _claim(root.root, bench, contestant, protocol, asking.limit, content)
+    items, data = _data(folder, benchmark, content, root, asking.limit, progress)
+    inputs = {"judge": contestant.identity, "pairs": items.digest, "protocol": asdict(protocol)}
+    table = Table(folder, tables.JUDGMENTS, {"stage": "evaluate", "version": stage.VERSION, "inputs": inputs}, root.replaced)
+    _ask(data.items, table, contestant, protocol, Retry(wanted=root.retry_failed), progress)
     replies = table.rows()
-    result = {
-        "judge": contestant.name,
-        "benchmark": bench.name,
-        "protocol": protocol.name,
-        "protocol_version": protocol.version,
-        "orders": protocol.orders,
-        "samples": protocol.samples,
-        "verdict_line": protocol.line,
-        "sampling": asdict(protocol.sampling),
-        "refused_parameters": _noted(folder / "refused_parameters.json"),
-        "prompt": protocol.template,
-        "prompt_id": content_id(protocol.template),
-        **_figures(bench.name, protocol, data.items, replies),
-        **(_official(bench.name, data.items, replies, folder) if protocol.base == "official" else {}),
-        "failures": failures(table),
-        "data": data.report,
-    }
-    write_json(folder / "result.json", result)
+    figures, own = _figures(bench.name, protocol, data.items, replies)
+    result = Result(
+        judge=contestant.name,
+        benchmark=bench.title,
+        protocol=protocol,
+        refused_parameters=_noted(folder / "refused_parameters.json"),
+        figures=figures,
+        own=own,
+        official=_official(bench.name, data.items, replies, folder) if protocol.base == "official" else {},
+        failures=failures(table),
+        data=data.report,
+    )
+    write_json(folder / "result.json", result.as_json())
     return result
 
 
+def _claim(root: Path, bench: Bench, contestant: Contestant, protocol: Protocol, limit: int | None, content: str) -> Path:
+    """The folder of a measurement, by what is asked of whom and about which content.
+
+    After an edit of the benchmark's file the folder is used again, and its figures go. Anything else that differs is stored
+    beside it.
+    """
+    asked = {"benchmark": bench.title, "limit": limit, "protocol": asdict(protocol), "server": contestant.address}
+    source = str(bench.path.resolve()) if isinstance(bench, PairsBench) else bench.model_dump(mode="json")
+    ours = json.loads(json.dumps({"asked": asked, "source": source, "content": content}))
+    known = {path.parent: read_json(path) for path in sorted(root.glob("*/asked.json"))}
+    for same in (("asked", "content"), ("asked", "source")):
+        for folder, theirs in known.items():
+            if all(theirs[name] == ours[name] for name in same):
+                if theirs["content"] != content:
+                    (folder / "result.json").unlink(missing_ok=True)
+                    write_json(folder / "asked.json", ours)
+                return folder
+    folder = root / bench.title
+    if folder in known:
+        folder = root / f"{bench.title}-{content_id(ours)[:8]}"
+    write_json(folder / "asked.json", ours)
+    return folder
+
+
+def _data(
+    folder: Path, benchmark: Benchmark, content: str, root: RunFolder, limit: int | None, progress: Progress
+) -> tuple[Table, BenchmarkData]:
+    """The items of a benchmark and the report on them, stored so that the replies can be read beside them."""
+
+    def load() -> BenchmarkData:
+        return benchmark.load(root.images.put, progress, limit=limit)
+
+    table = stage.stored_items(folder, content, load, root.replaced)
+    items = tuple(map(tables.item_of, table.rows()))
+    return table, BenchmarkData(items=items, report=read_json(folder / "data.json"))
+
+
+def _ask(
+    items: Sequence[BenchmarkItem],
+    table: Table,
+    contestant: Contestant,
+    protocol: Protocol,
+    retry: Retry,
+    progress: Progress,
+) -> None:
+    """Fill and seal the table of replies."""
+    if not retry.complete(table):
+        model = NamedEngine(name=contestant.name, engine=contestant.open())
+        try:
+            stage.ask(items, table, model=model, protocol=protocol, seed=0, progress=progress)
+        finally:
+            _note_refused(table.path.with_name("refused_parameters.json"), model.engine)
+    retry.conclude()
+
+
 def _note_refused(file: Path, engine: Engine) -> None:
-    """Keep, also over a restart, which parameters a server refused, so that it was asked otherwise than the protocol says."""
-    if said := getattr(engine, "refused_parameters", ""):
-        write_json(file, sorted({*_noted(file), said}))
+    """Record, also over a restart, which parameters a server refused: it was then asked otherwise than the protocol says."""
+    if refused := getattr(engine, "refused_parameters", ""):
+        write_json(file, sorted({*_noted(file), refused}))
 
 
 def _noted(file: Path) -> list[str]:
-    return read_json(file) if file.exists() else []
+    return read_json(file, of=list) if file.exists() else []
 
 
-def _figures(name: str, protocol: Protocol, items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> dict[str, Any]:
-    """The general figures and the benchmark's own."""
+def _figures(
+    name: str, protocol: Protocol, items: Sequence[BenchmarkItem], replies: Sequence[Row]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The general figures, some of which a benchmark may count in its own way, and those that only it has."""
     spec = find_spec(name)
-    general = measuring.figures(items, replies, protocol)
-    if spec is None:
-        return general
-    return {**general, **spec.figures(Measured(protocol=protocol.base, items=items, replies=replies, general=general))}
+    general = stage.figures(items, replies, protocol)
+    own = {} if spec is None else spec.figures(Replies(protocol=protocol.base, items=items, rows=replies, general=general))
+    return (
+        {key: own.get(key, value) for key, value in general.items()},
+        {key: value for key, value in own.items() if key not in general},
+    )
 
 
 def _official(name: str, items: Sequence[BenchmarkItem], replies: Sequence[Row], folder: Path) -> dict[str, Any]:
-    """What the benchmark's own script makes of the replies, where it has a result file; writes that, `outputs.jsonl`."""
+    """Write the benchmark's result file, `outputs.jsonl`, and count it as its own script does; empty where it has none."""
+    if not _write_lines(folder / "outputs.jsonl", name, items, replies):
+        return {}
+    scored = find_score(name)(folder / "outputs.jsonl", protocol="official", k=None)
+    return {key: value for key, value in scored.items() if key not in ("benchmark", "protocol", "malformed")}
+
+
+def _write_lines(path: Path, name: str, items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> bool:
+    """Write the benchmark's result file; whether it has one."""
     spec = find_spec(name)
     if spec is None or spec.record is None:
-        return {}
-    _write_lines(folder / "outputs.jsonl", name, items, replies)
-    scored = find_score(name)(folder / "outputs.jsonl", protocol="official", k=None)
-    return {"official": {key: value for key, value in scored.items() if key not in ("benchmark", "protocol", "malformed")}}
-
-
-def _write_lines(path: Path, name: str, items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> None:
-    """The official result file."""
-    spec = find_spec(name)
-    lines = spec.record(items, replies) if spec is not None and spec.record is not None else ()
-    write_whole(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+        return False
+    write_whole(path, "".join(f"{json.dumps(line)}\n" for line in spec.record(items, replies)).encode())
+    return True
 
 
 def _protocols(benchmark: str) -> Mapping[str, Protocol]:
@@ -167,11 +241,11 @@ def _protocols(benchmark: str) -> Mapping[str, Protocol]:
 
 
 def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protocol:
-    """The protocol of that name as this benchmark has it, in the words that this judge is asked with. Raises InputError."""
+    """The protocol of that name for this benchmark, with the prompt that this judge is asked with. Raises InputError."""
     known = _protocols(benchmark)
     if asking.protocol not in known:
         raise InputError(
-            f"{benchmark} has no protocol called {asking.protocol}", hint=f"It has {', '.join(known)}; --protocol chooses one."
+            f"{benchmark} has no protocol called {asking.protocol}", hint=f"Choose one with --protocol: {', '.join(known)}."
         )
     protocol = known[asking.protocol]
     if contestant.fixed:
@@ -181,68 +255,15 @@ def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protoco
     return protocol.changed(samples=asking.samples, template=asking.template, max_tokens=asking.max_tokens)
 
 
-def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contestant:
-    """A judge by name. Raises InputError."""
-    if name in BASELINES:
-        return Contestant(
-            name=name, identity={"baseline": name}, template=BASELINES[name], open=lambda: open_baseline(name), fixed=True
-        )
-    if name.startswith(SERVED):
-        served = name.removeprefix(SERVED)
-        server = server_recipe(base_url)
-        return Contestant(
-            name=served,
-            identity={"served": served},
-            template=None,
-            open=lambda: open_server(served, server, place.images.get),
-        )
-    model = find_model(name).path
-    judging = judging_of(model)
-    return Contestant(
-        name=model.name if Path(name).is_dir() else name,
-        identity={"model": fingerprint(model)},
-        template=None if judging is None else judging.template,
-        open=lambda: open_engine(TransformersSettings(), model, place.images.get),
-    )
-
-
-def server_recipe(base_url: str | None) -> OpenAISettings:
-    """How a server is asked that is named on the command line or by OPENAI_BASE_URL. Raises InputError."""
-    url = base_url or os.environ.get("OPENAI_BASE_URL")
-    if not url:
-        raise InputError(
-            "no server is named", hint="Give --base-url, such as http://localhost:8000/v1 or https://api.openai.com/v1."
-        )
-    try:
-        return OpenAISettings(kind="openai", base_url=url)
-    except ValidationError as error:
-        raise InputError(
-            f"{url} is not the address of a server", hint="It starts with http:// or https://, mostly ends in /v1."
-        ) from error
-
-
-def _data(bench: Bench, place: RunFolder, limit: int | None, progress: Progress) -> BenchmarkData:
-    """The items and the report on them, stored so that the replies can be read beside them."""
-    folder = place.root / bench.name
-    identity = {"stage": "benchmark", "version": measuring.VERSION, "inputs": bench.model_dump(mode="json"), "limit": limit}
-    table = Table(folder, tables.ITEMS, identity)
-    if not (table.sealed and (folder / "data.json").exists()):
-        data = make_benchmark(bench).load(place.images.put, progress, limit=limit)
-        write_json(folder / "data.json", data.report)
-        if not table.sealed:
-            table.seal([tables.item_to_row(item) for item in data.items])
-    return BenchmarkData(items=tuple(map(tables.item_of, table.rows())), report=read_json(folder / "data.json"))
-
-
 def inspect(bench: Bench, progress: Progress) -> dict[str, Any]:
-    """The report on a benchmark's data; nothing is kept. Raises InputError."""
+    """The report on a benchmark's data; nothing is stored. Raises InputError."""
     return make_benchmark(bench).load(lambda *_: None, progress).report
 
 
 def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict[str, Any]:
-    """What stored replies score: a folder that `evaluate` wrote, or its judgments.parquet. Raises InputError.
+    """Score stored replies: a folder that `evaluate` wrote, or its judgments.parquet. Raises InputError.
 
-    Replies can be read under another protocol than they were asked for where that has the same verdict line.
+    Replies can be read under another protocol than they were asked for if that has the same verdict line.
     """
     folder = path if path.is_dir() else path.parent
     asked = _asked(folder, benchmark)
@@ -252,7 +273,7 @@ def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict
     if protocol not in known or reader is None or reader.line != asked["verdict_line"]:
         raise InputError(
             f"replies that were asked for under {asked['protocol']} cannot be scored as {protocol}",
-            hint=f"Their verdict line is another one. Ask again: selfjudge evaluate --protocol {protocol}",
+            hint=f"Their verdict lines differ. Ask again: selfjudge evaluate --protocol {protocol}",
         )
     items, replies = _stored(folder)
     if by_script:
@@ -262,20 +283,21 @@ def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict
             return find_score(benchmark)(lines, protocol=protocol, k=k)
     as_asked = replace(known[protocol], orders=asked["orders"], samples=asked["samples"])
     counted = [row for row in replies if k is None or row["sample"] < k]
-    return {"benchmark": benchmark, "protocol": protocol, **_figures(benchmark, as_asked, items, counted)}
+    figures, own = _figures(benchmark, as_asked, items, counted)
+    return {"benchmark": benchmark, "protocol": protocol, **figures, **own}
 
 
 def _asked(folder: Path, benchmark: str) -> dict[str, Any]:
-    """How the replies of a folder were asked for. Raises InputError."""
+    """How the replies in a folder were asked for. Raises InputError."""
     for name in ("items.parquet", "judgments.parquet", "result.json"):
         if not (folder / name).exists():
             raise InputError(
-                f"{folder} holds no {name}", hint="Give the folder of one benchmark: DIR/NAME of `selfjudge evaluate`."
+                f"{folder} has no {name}", hint="Name the folder of one benchmark: DIR/NAME of `selfjudge evaluate`."
             )
     hint = "Delete it and run `selfjudge evaluate` again: nothing is asked twice."
     asked: dict[str, Any] = read_json(folder / "result.json", "benchmark", "protocol", hint=hint)
     if asked["benchmark"] != benchmark:
-        raise InputError(f"{folder} holds replies to {asked['benchmark']}, not to {benchmark}", hint="Name that one.")
+        raise InputError(f"{folder} has replies to {asked['benchmark']}, not to {benchmark}", hint="Name that benchmark.")
     return asked
 
 

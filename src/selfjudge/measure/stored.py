@@ -1,6 +1,6 @@
 """Measurements on disk: the figures of a judge on a benchmark, and whether it was right about each item.
 
-Two kinds of folder hold one: what `evaluate` writes (items, judgments and `result.json` together), and
+Two kinds of folder hold one: those that `evaluate` writes (items, judgments and `result.json` together), and
 `iteration-K/benchmarks/NAME` of a run, whose items lie at the top of the run.
 """
 
@@ -11,11 +11,8 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from ..errors import RunError
 from ..method.metrics import majority
@@ -25,11 +22,12 @@ from ..run.disk import read_json
 from ..run.store import Manifest, Table
 from ..stages import evaluate
 from ..types import Order
+from .judges import judge_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What an item is besides its id, which stands for the prompt and both responses but not for which is better."""
+    """An item besides its id, which stands for the prompt and both responses but not for which is better."""
 
     chosen: str
     dimension: str
@@ -75,21 +73,23 @@ def _is_measurement(folder: Path) -> bool:
     if folder.resolve().parent.name != "benchmarks":
         return (folder / "items.parquet").exists()
     asked = any((folder / name).exists() for name in ("judgments.parquet", ".judgments.parts"))
-    return asked and _place_of_items(folder) is not None
+    return asked and _folder_of_items(folder) is not None
 
 
-def _place_of_items(folder: Path) -> Path | None:
-    """Where the items lie: here, or at the top of the run that this folder belongs to."""
+def _folder_of_items(folder: Path) -> Path | None:
+    """The folder with the items: this one, or one at the top of the run that it belongs to."""
     whole = folder.resolve()
     run = whole.parents[2] / "benchmarks" / whole.name if len(whole.parents) > 2 else whole
-    return next((place for place in (folder, run) if (place / "items.parquet").exists()), None)
+    return next((one for one in (folder, run) if (one / "items.parquet").exists()), None)
 
 
 def _read(folder: Path) -> Measurement:
-    place = _place_of_items(folder) or folder
-    stored, judged = _sealed(place, tables.ITEMS), _sealed(folder, tables.JUDGMENTS)
+    with_items = _folder_of_items(folder) or folder
+    stored, judged = _sealed(with_items, tables.ITEMS), _sealed(folder, tables.JUDGMENTS)
+    if judged.manifest.identity.get("inputs", {}).get("pairs", stored.digest) != stored.digest:
+        raise _unfinished(folder)  # the benchmark was edited, and not asked again yet
     items = _contents(stored)
-    result = _result(folder) if place == folder else _figures_in_run(folder, stored, judged)
+    result = _result(folder) if with_items == folder else _figures_in_run(folder, stored, judged)
     return Measurement(
         folder=folder,
         judge=str(result["judge"]),
@@ -132,18 +132,16 @@ def _result(folder: Path) -> dict[str, Any]:
 def _figures_in_run(folder: Path, stored: Table, judged: Table) -> dict[str, Any]:
     """The figures of a run's judge, counted as the run counts them; it is called by its run and iteration."""
     whole = folder.resolve()
-    named = {"judge": f"{whole.parents[2].name}/{whole.parents[1].name}", "benchmark": whole.name}
+    named = {"judge": judge_name(whole.parents[1] / "judge"), "benchmark": whole.name}
     asked = {"protocol": STRICT.name, "protocol_version": STRICT.version}
     return {**named, **asked, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), STRICT)}
 
 
 def _contents(stored: Table) -> dict[str, Content]:
-    known_ties = "tie" in pq.read_schema(stored.path).names  # older tables have none
-    ties = stored.column("tie") if known_ties else repeat(False, stored.manifest.rows)
-    columns = (stored.column(name) for name in ("id", "chosen", "dimension", "group"))
+    columns = (stored.column(name) for name in ("tie", "id", "chosen", "dimension", "group"))
     return {
         identity: Content(chosen=chosen, dimension=dimension, group=group)
-        for tie, identity, chosen, dimension, group in zip(ties, *columns, strict=True)
+        for tie, identity, chosen, dimension, group in zip(*columns, strict=True)
         if not tie
     }
 
@@ -162,7 +160,6 @@ def _rights(judged: Table, items: Mapping[str, Content], *, both: bool) -> dict[
     asked: tuple[Order | None, ...] = tuple(Order) if both else (None,)
     votes: defaultdict[tuple[str, Order | None], list[bool | None]] = defaultdict(list)
     columns = (judged.column(name) for name in ("pair_id", "order", "verdict"))
-    for identity, name, verdict in zip(*columns, strict=True):
-        order = Order(name)
-        votes[identity, order if both else None].append(None if verdict is None else verdict == order.chosen)
+    for identity, order, verdict in zip(*columns, strict=True):
+        votes[identity, Order(order) if both else None].append(tables.is_right({"order": order, "verdict": verdict}))
     return {identity: tuple(majority(votes[identity, order]) is True for order in asked) for identity in items}

@@ -156,7 +156,7 @@ class Synthesis(Section):
 
     open: OpenRecipe = OpenRecipe()
     closed: ClosedRecipe = ClosedRecipe()
-    titles: Literal["synthetic", "coin", "flipped"] = "synthetic"
+    labels: Literal["synthetic", "coin", "flipped"] = "synthetic"
     """Controls of an experiment: a random side of each pair is called the chosen one (`coin`), or the wrong side (`flipped`)."""
 
 

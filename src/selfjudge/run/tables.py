@@ -296,3 +296,8 @@ def judgment_of(row: Row) -> Judgment:
         probability=row["probability"],
         tokens=row["completion_tokens"],
     )
+
+
+def is_right(row: Row) -> bool | None:
+    """Whether a judgment names the better response; None where it has no verdict."""
+    return None if row["verdict"] is None else row["verdict"] == Order(row["order"]).chosen

@@ -26,11 +26,11 @@ from ..method.metrics import (
     share,
 )
 from ..method.protocols import Protocol
-from ..ports import Benchmark, NamedEngine, Progress, PutImage
+from ..ports import BenchmarkData, NamedEngine, Progress
 from ..run.disk import write_json
 from ..run.replaced import Replaced
 from ..run.store import Table
-from ..run.tables import ITEMS, Row, item_to_row
+from ..run.tables import ITEMS, Row, is_right, item_to_row
 from ..types import BenchmarkItem, Order, PreferencePair, Problem, Verdict
 from .judge import judge
 
@@ -39,21 +39,18 @@ VERSION = 4
 log = logging.getLogger(__name__)
 
 
-def stored_items(
-    benchmark: Benchmark, folder: Path, put: PutImage, progress: Progress, *, replaced: Replaced, limit: int | None = None
-) -> Table:
+def stored_items(folder: Path, content: str, load: Callable[[], BenchmarkData], replaced: Replaced) -> Table:
     """The table of a benchmark's items, with the report on them in `data.json`. Raises InputError.
 
-    Items whose source was edited are read again, and replies about the old ones are outdated.
+    `content` is the digest of what `load` reads. After an edit items are read again, and replies about the old ones are outdated.
     """
-    content = benchmark.digest()
-    table = Table(folder, ITEMS, {"stage": "benchmark", "version": VERSION, "content": content, "limit": limit}, replaced)
+    table = Table(folder, ITEMS, {"stage": "benchmark", "version": VERSION, "content": content}, replaced)
     if table.manifest_path.exists() and (before := table.manifest.identity["content"]) != content:
-        log.warning("%s was edited after it was read, so it is measured again", benchmark.name)
+        log.warning("%s was edited since it was measured in %s, so it is measured again", folder.name, folder.parent)
         replaced.add(before)
     if not table.sealed:
         shutil.rmtree(folder / ".items.parts", ignore_errors=True)  # may be of another content
-        data = benchmark.load(put, progress, limit=limit)
+        data = load()
         write_json(folder / "data.json", data.report)
         table.seal([item_to_row(item) for item in data.items])
     return table
@@ -96,8 +93,8 @@ def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], b
     """Each item with its verdict in either order: what more than half of the replies in that order say."""
 
     def verdict(item: BenchmarkItem, order: Order) -> Verdict | None:
-        right = majority([_right(row) for row in replies[item.pair.id] if row["order"] == order])
-        return None if right is None else order.chosen if right else order.chosen.other
+        right = majority([is_right(row) for row in replies[item.pair.id] if row["order"] == order])
+        return {True: order.chosen, False: order.chosen.other, None: None}[right]
 
     return [
         Item(
@@ -133,7 +130,7 @@ def _intervals(judged: Sequence[Item]) -> dict[str, Any]:
 
 
 def _one_order(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any]:
-    decisions = decisions_of(items, lambda item: majority([_right(row) for row in replies[item.pair.id]]))
+    decisions = decisions_of(items, lambda item: majority([is_right(row) for row in replies[item.pair.id]]))
     names = sorted({decision.dimension for decision in decisions})
     parts = {name: decided([d for d in decisions if d.dimension == name]) for name in names}
     return {
@@ -187,7 +184,3 @@ def _replies(judgments: Sequence[Row]) -> dict[str, list[Row]]:
     for row in judgments:
         replies[row["pair_id"]].append(row)
     return replies
-
-
-def _right(row: Row) -> bool | None:
-    return None if row["verdict"] is None else row["verdict"] == Order(row["order"]).chosen

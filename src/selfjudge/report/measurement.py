@@ -1,0 +1,100 @@
+"""One measurement in a terminal: how the judge was asked, oddities of the data, and a table of figures with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..measure.evaluate import Result
+from ..method.paired import FEW_GROUPS
+from .figures import Figures, about, cell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show_measured(result: Result, console: Console) -> None:
+    """Print a result of `evaluate`."""
+    console.print(f"{result.benchmark}, judged by {result.judge}: {_how(result)}", style="bold")
+    for line in about(result.data):
+        console.print(f"  {line}")
+    console.print(_table(result))
+    for line in _below(result):
+        console.print(line)
+
+
+_ORDERS = {"both": "both orders", "random": "an order drawn for each reply", "stored": "the stored order"}
+
+
+def _how(result: Result) -> str:
+    protocol = result.protocol
+    replies = f"{protocol.samples} repl{'y' if protocol.samples == 1 else 'ies'}"
+    heat = f"temperature {protocol.sampling.temperature}" if protocol.sampling.temperature else "greedy"
+    return (
+        f"protocol {protocol.name}/{protocol.version}, {_ORDERS[protocol.orders]}, "
+        f"{replies}, {heat}, prompt {result.prompt_id[:8]}"
+    )
+
+
+def _table(result: Result) -> Any:
+    from rich.table import Table
+
+    both = result.protocol.orders == "both"
+    table = Table()
+    for column in ("", "n", "accuracy", *(("both orders", "consistent") if both else ("decided",))):
+        table.add_column(column, justify="right" if column else "left")
+
+    def add(name: str, part: Figures, macro: bool = False) -> None:
+        key = "macro" if macro else "accuracy"
+        pair = "pair_macro" if macro else "pair_accuracy"
+        cells = [_with_interval(part.get(key), part.get(f"{key}_ci95" if macro else "ci95"))]
+        if both:
+            cells += [_with_interval(part.get(pair), part.get(f"{pair}_ci95" if macro else "pair_ci95"))]
+            cells += ["" if macro else cell(part.get("consistency"))]
+        else:
+            cells += ["" if macro else cell(part.get("coverage"))]
+        table.add_row(name, "" if macro else str(part["n"]), *cells)
+
+    add("all items", result.figures)
+    add("mean of the dimensions", result.figures, macro=True)
+    table.add_section()
+    for name, part in result.figures["dimensions"].items():
+        add(name, part)
+    return table
+
+
+def _with_interval(value: float | None, limits: Any) -> str:
+    return cell(value) if value is None or limits is None else f"{value:.3f}  {limits[0]:.3f} to {limits[1]:.3f}"
+
+
+def _below(result: Result) -> Iterator[str]:
+    """The figures that do not fit into the table."""
+    figures = result.figures
+    problems = ", ".join(f"{name} {count}" for name, count in figures["problems"].items())
+    yield (
+        f"{figures['replies']} replies, read {cell(figures['parse_rate'])}, says first {cell(figures['first_position_rate'])}"
+        + (f"; not read: {problems}" if problems else "")
+    )
+    if (chance := figures["logprob"]) is not None:
+        yield (
+            f"by probability, over all orders: accuracy {_with_interval(chance['accuracy'], chance['ci95'])}, "
+            f"decided {cell(chance['coverage'])}"
+        )
+    if (groups := figures["groups"]) < FEW_GROUPS:
+        yield f"{groups} independent question{'s' * (groups != 1)}: so few make the intervals too narrow, unless all items agree"
+    if figures["ties_left_out"]:
+        yield f"{figures['ties_left_out']} items that people called ties are left out"
+    yield from (f"{name}: {_flat(value)}" for name, value in result.own.items())
+    if result.official:
+        yield f"as the official script counts: overall {cell(result.official['overall'])}" + _official_rest(result.official)
+
+
+def _official_rest(official: Figures) -> str:
+    if "by_k" in official:
+        by_k = ", ".join(f"{k}: {cell(figures['overall'])}" for k, figures in official["by_k"].items())
+        return f", macro {cell(official['macro'])}, of {official['agree'] + official['reject']} decided items; by K {by_k}"
+    return f", macro6 {cell(official['macro6'])}, macro8 {cell(official['macro8'])}, {official['coin']} coins tossed"
+
+
+def _flat(value: Any) -> str:
+    return ", ".join(f"{name} {cell(part)}" for name, part in value.items()) if isinstance(value, Mapping) else cell(value)
