@@ -1,14 +1,15 @@
-"""The benchmarks that selfjudge knows: what each measures, where it comes from, under which licence, and whether it lies here.
+"""The benchmarks that selfjudge knows (`catalogue.toml`): content, origin, licence, and whether each is available locally.
 
-Licences are as the data's own pages put them. Nothing of these benchmarks is shipped: `prepare` fetches them for the user, who
-has to keep to their terms.
+None of the data is shipped: `prepare` fetches it for the user, who has to keep to its terms.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,15 +22,18 @@ Obtained = Literal["shipped", "own file", "hub", "prepare"]
 State = Literal["shipped", "own file", "prepared", "in the hub's cache", "absent"]
 
 MANIFEST = "prepared.json"
-"""Written last into a benchmark's folder: what it was made of. A folder without it is unfinished."""
+"""Record of what a benchmark's folder was made of, written last: a folder without it is unfinished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One benchmark. `rows` are the counts known of its revisions, newest first; empty where none is.
+    """One benchmark.
 
-    `hub` are data sets by id, the main one first; of it, `config` and `split` hold the rows and `files` (patterns) is what is
-    needed, everything where there is none. `where` is for people.
+    rows            known counts of its revisions, newest first
+    hub             data sets by id, the main one first
+    config, split   the part of the main data set that holds the rows
+    files           patterns of the files that are needed; empty for all
+    where           its origin, for people
     """
 
     name: str
@@ -46,108 +50,13 @@ class Entry:
     arxiv: str | None = None
 
 
-CATALOGUE = (
-    Entry(
-        name="shapes-bench",
-        title="Shapes benchmark",
-        measures="pairs about drawn scenes that the embedded judge never saw",
-        where="drawn by this package",
-        licence="Apache-2.0, as this package; its handwritten digits come with scikit-learn, which has them from UCI",
-        obtained="shipped",
-    ),
-    Entry(
-        name="pairs",
-        title="Pairs of your own",
-        measures="whatever your pairs measure: the better response of each is known",
-        where="a JSONL file of yours",
-        licence="yours",
-        obtained="own file",
-    ),
-    Entry(
-        name="vl-rewardbench",
-        title="VL-RewardBench",
-        measures="general instructions, visual hallucination and multimodal reasoning, as pairs",
-        where="huggingface.co/datasets/MMInstruction/VL-RewardBench",
-        licence="MIT by its metadata; its card limits use to research and refers to OpenAI's and Anthropic's terms; the images "
-        "come from many sources under terms of their own; its scoring code has no licence",
-        obtained="hub",
-        hub=("MMInstruction/VL-RewardBench",),
-        config="default",
-        split="test",
-        files=("data/*",),
-        rows=(1_247, 1_250),
-        arxiv="2411.17451",
-    ),
-    Entry(
-        name="multimodal-rewardbench",
-        title="Multimodal RewardBench",
-        measures="correctness, preference, knowledge, reasoning, safety and visual questions, as pairs",
-        where="github.com/facebookresearch/multimodal_rewardbench, and the eleven sources it points to",
-        licence="CC-BY-NC 4.0: non-commercial. Sources: SEED-Bench CC-BY-NC 4.0 (non-commercial), RealWorldQA CC-BY-ND 4.0 (no "
-        "derivatives), MathVista and EMMA CC-BY-SA 4.0, VisIT-Bench and PAIRS CC-BY 4.0, NoCaps CC-BY 2.0, MMMU-Pro, MMBench and "
-        "Image2Struct Apache-2.0; Hateful Memes (not fetched) has a licence of its own: research, no derivatives",
-        obtained="prepare",
-        rows=(4_711, 5_211),
-        arxiv="2502.14191",
-    ),
-    Entry(
-        name="mm-rlhf-rewardbench",
-        title="MM-RLHF-RewardBench",
-        measures="images, videos and safety, as pairs ranked by people",
-        where="huggingface.co/datasets/yifanzhang114/MM-RLHF-RewardBench",
-        licence="none stated: all rights reserved until its authors say otherwise",
-        obtained="hub",
-        hub=("yifanzhang114/MM-RLHF-RewardBench",),
-        rows=(170,),
-        arxiv="2502.10391",
-    ),
-    Entry(
-        name="mmrb2",
-        title="Multimodal RewardBench 2",
-        measures="generated and edited images, interleaved answers and reasoning, as pairs",
-        where="huggingface.co/datasets/rl-research/multimodal-rewardbench-2, images facebook/MMRB2_image",
-        licence="CC-BY-NC 4.0: non-commercial, and never for training; the card of its images says CC-BY-NC-SA 4.0",
-        obtained="hub",
-        hub=("rl-research/multimodal-rewardbench-2", "facebook/MMRB2_image"),
-        rows=(4_000, 1_000),
-        arxiv="2512.16899",
-    ),
-    Entry(
-        name="mllm-as-a-judge",
-        title="MLLM-as-a-Judge",
-        measures="agreement with people: pairs with ties, scores from 1 to 5, rankings",
-        where="huggingface.co/datasets/ONE-Lab/MLLM-as-a-Judge",
-        licence="MIT; its 4,118 images come from other data sets under terms of their own",
-        obtained="hub",
-        hub=("ONE-Lab/MLLM-as-a-Judge",),
-        arxiv="2402.04788",
-    ),
-    Entry(
-        name="rewardbench",
-        title="RewardBench",
-        measures="chat, safety and reasoning in text alone, as pairs",
-        where="huggingface.co/datasets/allenai/reward-bench",
-        licence="ODC-BY; parts of it come from other data sets under terms of their own",
-        obtained="hub",
-        hub=("allenai/reward-bench",),
-        config="default",
-        split="filtered",
-        rows=(2_985,),
-        arxiv="2403.13787",
-    ),
-    Entry(
-        name="judgebench",
-        title="JudgeBench",
-        measures="right against wrong answers to hard questions in text alone, as pairs",
-        where="huggingface.co/datasets/ScalerLab/JudgeBench (splits gpt, 350 rows, and claude, 270)",
-        licence="MIT",
-        obtained="hub",
-        hub=("ScalerLab/JudgeBench",),
-        config="default",
-        rows=(620, 350, 270),
-        arxiv="2410.12784",
-    ),
-)
+def _entry(row: dict[str, Any]) -> Entry:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return Entry(**fields)
+
+
+_TEXT = (files(__package__) / "catalogue.toml").read_text(encoding="utf-8")
+CATALOGUE = tuple(map(_entry, tomllib.loads(_TEXT)["benchmark"]))
 
 
 def entry_of(name: str) -> Entry:
@@ -155,17 +64,17 @@ def entry_of(name: str) -> Entry:
     for entry in CATALOGUE:
         if entry.name == name:
             return entry
-    raise InputError(f"there is no benchmark {name}", hint=f"Known are {', '.join(entry.name for entry in CATALOGUE)}.")
+    raise InputError(f"there is no benchmark {name}", hint=f"Known benchmarks: {', '.join(entry.name for entry in CATALOGUE)}.")
 
 
 def home() -> Path:
-    """Where prepared benchmarks lie: $SELFJUDGE_BENCHMARKS, or ~/.cache/selfjudge/benchmarks."""
+    """The folder of prepared benchmarks: $SELFJUDGE_BENCHMARKS, or ~/.cache/selfjudge/benchmarks."""
     named = os.environ.get("SELFJUDGE_BENCHMARKS")
     return Path(named) if named else Path.home() / ".cache" / "selfjudge" / "benchmarks"
 
 
 def folder_of(entry: Entry) -> Path | None:
-    """The folder where a benchmark's data lie, prepared or in the hub's cache; None where there is none. Asks no server."""
+    """The folder with a benchmark's data, prepared or in the hub's cache; None where there is none. Asks no server."""
     folder = home() / entry.name
     if is_prepared(folder, entry.name):
         return folder
@@ -182,13 +91,13 @@ def state_of(entry: Entry) -> State:
 
 
 def is_prepared(folder: Path, name: str) -> bool:
-    """Whether a folder holds this benchmark, whole."""
+    """Whether a folder holds this whole benchmark."""
     manifest = manifest_of(folder)
     return manifest is not None and manifest.get("name") == name
 
 
 def manifest_of(folder: Path) -> dict[str, Any] | None:
-    """What `prepare` wrote last into a folder; None where it did not finish, or where that is no longer readable."""
+    """The record that `prepare` wrote last into a folder; None if it did not finish or is no longer readable."""
     try:
         value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
