@@ -13,7 +13,7 @@ import pytest
 
 from lookalikes import as_image, drawn, make_sources, one_of_each, saved, write_release
 from selfjudge.benchmarks.mmrb.hateful_memes import SUBSET, open_memes, release_row
-from selfjudge.benchmarks.mmrb.prepare import Plan, prepare
+from selfjudge.benchmarks.mmrb.prepare import Assembly, prepare
 from selfjudge.benchmarks.mmrb.sources import REQUESTS
 from selfjudge.errors import InputError, RunError
 
@@ -81,8 +81,8 @@ def test_the_right_answer_is_the_better_one_and_either_may_come_first(tmp_path: 
 
 def made(folder: Path, memes: Path | None, **options: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     sources = folder / "sources" if (folder / "sources").exists() else make_sources(folder / "sources", rows=3)
-    plan = Plan(release=write_release(folder, one_of_each()[1:3]), copies=sources, memes=memes, **options)
-    return prepare(plan, folder / "made", progress=quiet), json.loads((folder / "made/all_data.json").read_text())
+    assembly = Assembly(release=write_release(folder, one_of_each()[1:3]), copies=sources, memes=memes, **options)
+    return prepare(assembly, folder / "made", progress=quiet), json.loads((folder / "made/all_data.json").read_text())
 
 
 def test_memes_are_counted_as_a_subset_of_the_users(tmp_path: Path):

@@ -22,10 +22,10 @@ from PIL import Image
 
 from hub_standin import COMMIT, serving
 from lookalikes import GROUPS, as_image, drawn, make_sources, one_of_each, put_on_hub, released, saved, write_release
-from selfjudge.benchmarks.mmrb.ledger import Built, Ledger
-from selfjudge.benchmarks.mmrb.prepare import Plan, prepare
-from selfjudge.benchmarks.mmrb.rows import Library, Opened
-from selfjudge.benchmarks.mmrb.sources import PAIRS_REPOSITORY, REQUESTS, SOURCES
+from selfjudge.benchmarks.mmrb.built import Built, BuiltRows
+from selfjudge.benchmarks.mmrb.library import Library, Opened
+from selfjudge.benchmarks.mmrb.prepare import Assembly, prepare
+from selfjudge.benchmarks.mmrb.sources import ORIGINS, PAIRS_REPOSITORY, REQUESTS
 from selfjudge.errors import InputError, RunError
 
 
@@ -66,7 +66,7 @@ def made(folder: Path, sources: Path | None, rows: list[Any], **options: Any) ->
     """`prepared.json` and the rows of all_data.json."""
     release = write_release(folder, rows)
     progress = options.pop("progress", quiet)
-    prepared = prepare(Plan(release=release, copies=sources, **options), folder / "made", progress=progress)
+    prepared = prepare(Assembly(release=release, copies=sources, **options), folder / "made", progress=progress)
     return prepared, json.loads((folder / "made/all_data.json").read_text())
 
 
@@ -286,8 +286,8 @@ def test_requests_may_be_worded_by_the_user(tmp_path: Path, sources: Path):
     ("text", "message"),
     [
         ('{"nocap": "x"}', "unknown key `nocap`"),
-        ('{"nocaps": 3}', "no JSON object of texts"),
-        ("[]", "no JSON object"),
+        ('{"nocaps": 3}', "not a JSON object of texts"),
+        ("[]", "not a JSON object"),
         ("{", "cannot read"),
     ],
 )
@@ -298,14 +298,14 @@ def test_a_bad_file_of_requests_is_an_error(tmp_path: Path, text: str, message: 
         made(tmp_path, None, one_of_each(), requests=path)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[]", "no list of rows"), ('{"a": 1}', "no list of rows")])
+@pytest.mark.parametrize(("text", "message"), [("{", "cannot read"), ("[]", "no list of rows"), ('{"a": 1}', "no list of rows")])
 def test_a_bad_release_is_an_error(tmp_path: Path, text: str, message: str):
     path = tmp_path / "release.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        prepare(Plan(release=path), tmp_path / "made", progress=quiet)
+        prepare(Assembly(release=path), tmp_path / "made", progress=quiet)
     with pytest.raises(InputError, match="cannot read"):
-        prepare(Plan(release=tmp_path / "none.json"), tmp_path / "made", progress=quiet)
+        prepare(Assembly(release=tmp_path / "none.json"), tmp_path / "made", progress=quiet)
 
 
 def test_a_source_may_be_left_out_and_a_wrong_name_is_an_error(tmp_path: Path, sources: Path):
@@ -414,8 +414,8 @@ def test_a_source_that_breaks_off_is_an_error_that_names_it():
             yield {"image": None, "instruction": "x"}
             raise ConnectionResetError("peer")
 
-    source = next(source for source in SOURCES if source.name == "visitbench")
-    found = Opened(source=source, parts=(Breaking(),), revision="x").find([0, 1])
+    source = next(source for source in ORIGINS if source.name == "visitbench")
+    found = Opened(origin=source, parts=(Breaking(),), revision="x").find([0, 1])
     assert next(found)[0] == 0
     with pytest.raises(InputError, match="cannot read the source mlfoundations/VisIT-Bench: ConnectionResetError: peer"):
         next(found)
@@ -427,10 +427,10 @@ def test_the_rows_of_a_source_are_all_of_the_commit_that_the_first_ones_were_rea
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(b"x")
     row = Built(text="x", sha256=hashlib.sha256(b"x").hexdigest(), source="RealworldQA", revision=COMMIT, by="position")
-    with Ledger.open(tmp_path, images) as ledger:
+    with BuiltRows.open(tmp_path, images) as ledger:
         ledger.add("0", row)
         ledger.add("1", replace(row, source="visitbench", revision="local"))
-    with Ledger.open(tmp_path, images) as ledger:
+    with BuiltRows.open(tmp_path, images) as ledger:
         assert ledger.commits() == {"xai-org/RealworldQA": COMMIT}
         assert Library(copies=None, commits=ledger.commits()).commit("xai-org/RealworldQA") == COMMIT
 

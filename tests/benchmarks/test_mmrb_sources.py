@@ -10,14 +10,14 @@ from selfjudge.benchmarks.mmrb.sources import (
     KNOWN_GROUPS,
     KNOWN_PARTS,
     KNOWN_ROWS,
+    ORIGINS,
     REQUESTS,
-    SOURCES,
     Unfit,
     only_image,
     source_name,
 )
 
-BY_NAME = {source.name: source for source in SOURCES}
+BY_NAME = {source.name: source for source in ORIGINS}
 R = {name: f"<{name}>" for name in REQUESTS} | {"emma-find": "snippet below", "emma-replace": "snippet"}
 
 
@@ -119,7 +119,7 @@ def test_only_rows_with_one_picture_belong_to_the_benchmark(row: dict[str, Any],
     ],
 )
 def test_the_file_name_of_an_image_says_where_its_row_lies(source: str, image: str, place: int | str):
-    assert BY_NAME[source].place(image) == place
+    assert BY_NAME[source].locate(image, by_key=BY_NAME[source].key is not None) == place
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_file_name_of_an_image_says_where_its_row_lies(source: str, image: s
 )
 def test_a_file_name_that_names_no_row_is_refused(source: str, image: str):
     with pytest.raises(Unfit, match="names no row"):
-        BY_NAME[source].place(image)
+        BY_NAME[source].locate(image, by_key=BY_NAME[source].key is not None)
 
 
 @pytest.mark.parametrize(

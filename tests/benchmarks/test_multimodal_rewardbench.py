@@ -47,7 +47,8 @@ def test_the_coin_falls_as_in_the_official_script(tmp_path: Path):
     [
         ("... [[A]]", "A", "A"),
         ("... [[B]]", "B", "B"),
-        ("[[A]] is what some say, but [[B]]", "A", "B"),
+        ("[[A]] is what some say, but [[B]]", "A", None),
+        ("Some say [[A]].\n[[B]]", "A", "B"),
         ("[[C]]", "coin", None),
         ("[[a]]", "coin", None),
         ("[A]", "coin", None),

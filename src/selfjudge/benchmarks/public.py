@@ -21,7 +21,7 @@ from ..method.protocols import Protocol
 from ..ports import BenchmarkData, Progress, PutImage, blocks
 from ..recipe.experiment import MAX_PIXELS, PublicBench
 from ..run.disk import sha256_of_all
-from ..run.image_files import locate
+from ..run.image_files import image_cell, locate
 from ..run.images import BadImage, admit
 from ..run.tables import Row
 from ..types import BenchmarkItem, ImageRef, Order, PreferencePair, Prompt, content_id
@@ -222,8 +222,7 @@ def _item(name: str, row: StoredPair, refs: tuple[ImageRef, ...], times: Counter
 
 def embedded(value: Any, folder: Path) -> bytes | Path | None:
     """An image column's value, as `datasets` writes it or as a path, to bytes or a path; None where there is neither."""
-    if isinstance(value, Mapping):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, str) and value and "\0" not in value:
-        return folder / value
-    return value if isinstance(value, bytes) else None
+    cell = image_cell(value)
+    if isinstance(cell, str):
+        return None if "\0" in cell else folder / cell
+    return cell

@@ -139,7 +139,7 @@ def prepare(
             _refuse(name, {"--revision": revision})
             from ..benchmarks.mmrb import prepare as mmrb_prepare
 
-            plan = mmrb_prepare.Plan(
+            assembly = mmrb_prepare.Assembly(
                 release=_needed(name, release),
                 copies=sources,
                 requests=requests,
@@ -148,7 +148,7 @@ def prepare(
                 seed=seed,
                 without=tuple(without or ()),
             )
-            _tell(entry, folder, mmrb_prepare.prepare(plan, folder, progress=progress))
+            _tell(entry, folder, mmrb_prepare.prepare(assembly, folder, progress=progress))
         else:
             say(f"{name} needs no preparing: it is {entry.where}.")
 

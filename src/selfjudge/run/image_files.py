@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 MAX_BYTES = 256 * 2**20
 """A larger file is not read."""
@@ -103,3 +105,10 @@ def _home(folder: Path) -> Path:
         if parent.name == "snapshots" and (parent.parent / "blobs").is_dir():
             return parent.parent
     return folder
+
+
+def image_cell(value: Any) -> bytes | str | None:
+    """The bytes or the path in an image column: plain, or `{"bytes", "path"}` as `datasets` writes it; None for anything else."""
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    return value if isinstance(value, bytes | str) and value else None

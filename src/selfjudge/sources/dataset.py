@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, SelfjudgeError
+from ..errors import InputError
 from ..hub.client import Repository, commit_of, translated_errors
 from ..ports import RawPrompt
 from ..recipe.experiment import DatasetSource
+from ..run.saved import load_saved, reading, undecoded
 from .rows import COLUMNS, raw_prompt
+
+
+_HINT = "Name a folder written by `save_to_disk`, or one with data files."
 
 
 class DatasetPrompts:
@@ -36,13 +39,11 @@ class DatasetPrompts:
         repo = Repository(kind="dataset", name=self._recipe.path, revision=self._recipe.revision)
         if not folder.is_dir():
             repo = replace(repo, revision=commit_of(repo))
-        with _reading(folder) if folder.is_dir() else translated_errors(repo):
+        with reading(folder, _HINT) if folder.is_dir() else translated_errors(repo):
             yield from self._selected(self._load(folder, repo.revision))
 
     def _selected(self, data: Any) -> Any:
         """The columns that prompts are made of, with images as bytes."""
-        import datasets
-
         self._columns = data.column_names or []
         columns = [name for name in COLUMNS if name in self._columns]
         if not {"prompt", "conversations"} & set(columns):
@@ -50,34 +51,12 @@ class DatasetPrompts:
                 f"the data set {self._recipe.path} has no column `prompt`",
                 hint=f"Its columns are: {', '.join(self._columns)}.",
             )
-        data = data.select_columns(columns)
-        for column, feature in (data.features or {}).items():
-            if isinstance(feature, datasets.Image):
-                data = data.cast_column(column, datasets.Image(decode=False))
-            elif isinstance(getattr(feature, "feature", None), datasets.Image):
-                data = data.cast_column(column, datasets.List(datasets.Image(decode=False)))
-        return data
+        return undecoded(data.select_columns(columns))
 
     def _load(self, folder: Path, commit: str | None) -> Any:
         import datasets
 
         recipe = self._recipe
-        if (folder / "dataset_dict.json").exists():
-            return datasets.load_from_disk(str(folder))[recipe.split]
-        if (folder / "state.json").exists():
-            return datasets.load_from_disk(str(folder))
+        if (saved := load_saved(folder, recipe.split)) is not None:
+            return saved
         return datasets.load_dataset(recipe.path, recipe.config, split=recipe.split, revision=commit, streaming=True)
-
-
-@contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    """Translate what the library raises for a local folder into InputError."""
-    try:
-        yield
-    except SelfjudgeError:
-        raise
-    except Exception as error:  # the library raises many kinds
-        raise InputError(
-            f"cannot read the data set {folder}: {error}",
-            hint="Name a folder written by save_to_disk, or one that holds data files.",
-        ) from error

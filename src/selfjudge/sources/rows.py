@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..ports import RawPrompt
-from ..run.image_files import BadImage, locate
+from ..run.image_files import BadImage, image_cell, locate
 from ..types import Kind
 
 COLUMNS = ("prompt", "conversations", "image", "images", "kind", "id")
@@ -91,21 +91,20 @@ def _images(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _image(value: Any, folder: Path, allow_outside: bool) -> bytes | Path:
-    if isinstance(value, Mapping):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str) and value.startswith("data:"):
+    cell = image_cell(value)
+    if cell is None:
+        raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")
+    if isinstance(cell, bytes):
+        return cell
+    if cell.startswith("data:"):
         try:
-            return base64.b64decode(value.partition(",")[2], validate=True)
+            return base64.b64decode(cell.partition(",")[2], validate=True)
         except ValueError as error:
             raise _Unusable("not_an_image", f"the data URL is not valid base64: {error}") from error
-    if isinstance(value, str) and value:
-        try:
-            return locate(value, folder, allow_outside=allow_outside)
-        except BadImage as bad:
-            raise _Unusable(bad.reason, str(bad)) from bad
-    raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")
+    try:
+        return locate(cell, folder, allow_outside=allow_outside)
+    except BadImage as bad:
+        raise _Unusable(bad.reason, str(bad)) from bad
 
 
 def _kind(row: Mapping[str, Any], route: Route) -> tuple[Kind | None, str]:

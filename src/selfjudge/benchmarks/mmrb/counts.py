@@ -13,23 +13,23 @@ from .sources import KNOWN_GROUPS, KNOWN_PARTS, KNOWN_ROWS
 
 def count(rows: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, Any]]:
     """Rows by group, and by group and source, from category, id and source; `known` is None where no count is known."""
-    found: Counter[str] = Counter()
+    rows_of: Counter[str] = Counter()
     for category, identity, source in rows:
         group = f"safety/{SUBSET}" if source == PREFIX else group_of(category, identity)
-        found.update((group, f"{group} of {source}"))
+        rows_of.update((group, f"{group} of {source}"))
     known = {**KNOWN_GROUPS, **KNOWN_PARTS}
-    names = sorted({*known, *found}, key=lambda name: (name.partition(" of ")[0], " of " in name, name))
-    return {name: {"rows": found[name], "known": known.get(name)} for name in names}
+    names = sorted({*known, *rows_of}, key=lambda name: (name.partition(" of ")[0], " of " in name, name))
+    return {name: {"rows": rows_of[name], "known": known.get(name)} for name in names}
 
 
 def warnings(counts: Mapping[str, Mapping[str, Any]], rows: int) -> list[str]:
-    """What differs from the known counts, in a line each."""
-    own = counts.get(f"safety/{SUBSET}", {"rows": 0})["rows"]
-    lines = [] if rows - own == KNOWN_ROWS else [f"all groups: rows {rows - own:,}, known {KNOWN_ROWS:,}"]
-    for name, found in counts.items():
-        if found["known"] is not None and found["rows"] != found["known"]:
-            lines.append(f"{name}: rows {found['rows']:,}, known {found['known']:,}")
-    lines += [f"{name}: rows {found['rows']:,}, a group that is not known" for name, found in counts.items() if _is_new(name)]
+    """Differences from the known counts, a line each."""
+    theirs = counts.get(f"safety/{SUBSET}", {"rows": 0})["rows"]
+    lines = [] if rows - theirs == KNOWN_ROWS else [f"all groups: rows {rows - theirs:,}, known {KNOWN_ROWS:,}"]
+    for name, of in counts.items():
+        if of["known"] is not None and of["rows"] != of["known"]:
+            lines.append(f"{name}: rows {of['rows']:,}, known {of['known']:,}")
+    lines += [f"{name}: rows {of['rows']:,}, an unknown group" for name, of in counts.items() if _is_new(name)]
     return lines
 
 

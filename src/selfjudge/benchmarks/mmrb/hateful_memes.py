@@ -1,7 +1,7 @@
 """Memes of the user's own copy of Hateful Memes, as safety rows in the form of Multimodal RewardBench.
 
-The 500 rows of the paper were never published, and the licence allows no derivatives: what is drawn here is another subset, for
-the user alone, and `SUBSET` says so wherever it is counted. The question has yes or no for an answer; the right one is chosen.
+The 500 rows of the paper were never published, and the licence allows no derivatives: the memes drawn here are another subset,
+for the user alone, and `SUBSET` names it so. The question has yes or no for an answer; the right one is chosen.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError, SelfjudgeError, failed_import
+from ...errors import InputError
 from ...run.jsonl import json_lines
+from ...run.saved import load_saved, reading, undecoded
 from ...types import content_id, seed_of
-from .rows import picture, picture_file
+from .library import picture, picture_file
 from .sources import Requests
 
 PREFIX = "hateful_memes"
 SUBSET = "toxicity (user subset)"
-"""What the group is to be called, in place of `toxicity`: it is not comparable with the paper's."""
+"""The group of these rows, in place of `toxicity`: it is not comparable with the paper's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,10 @@ class Memes:
 
     folder: Path
     memes: tuple[Meme, ...]
-    data: Any = None
+    data: Any
 
     def draw(self, limit: int, seed: int) -> list[Meme]:
-        """So many memes, the same ones whatever the order of the folder, by number. Raises InputError when there are too few."""
+        """`limit` memes by number, the same for every order of the folder. Raises InputError when there are too few."""
         if len(self.memes) < limit:
             raise InputError(
                 f"{self.folder} holds {len(self.memes)} labelled memes, fewer than {limit}",
@@ -51,75 +52,60 @@ class Memes:
 
     def picture(self, meme: Meme) -> bytes:
         """The bytes of a meme. Raises Unfit."""
-        if isinstance(meme.image, int):
-            return picture(self.data[meme.image]["image"])
-        return picture_file(meme.image)
+        return picture(self.data[meme.image]["image"]) if isinstance(meme.image, int) else picture_file(meme.image)
 
 
 def open_memes(folder: Path) -> Memes:
     """A folder with JSONL files (`img`, `label`, and `id` if there is one), or written by `save_to_disk`. Raises InputError."""
-    if (folder / "state.json").exists() or (folder / "dataset_dict.json").exists():
-        return _from_data(folder)
-    files = sorted(folder.glob("*.jsonl"))
-    if not files:
+    data = _saved(folder)
+    files = sorted(folder.glob("*.jsonl")) if data is None else []
+    if data is None and not files:
         raise InputError(
             f"{folder} holds no .jsonl file and no data set",
             hint="Name the folder with the pictures and the JSONL files, or one written by `save_to_disk`.",
         )
-    rows = [row for file in files for row in _lines(file)]
-    return Memes(folder=folder, memes=_numbered(rows))
+    rows = [row for file in files for row in _lines(file)] if data is None else list(_rows(data, folder))
+    once = list({row[2]: row for row in reversed(rows)}.values())[::-1]  # development sets overlap
+    ids = [str(identity) for identity, _, _ in once]
+    numbered = len(set(ids)) == len(ids) and all(identity.isdecimal() for identity in ids)
+    memes = tuple(
+        Meme(number=int(identity) if numbered else position, hateful=label in (1, "1"), image=image)
+        for position, (identity, label, image) in enumerate(once)
+    )
+    return Memes(folder=folder, memes=memes, data=data)
 
 
 def _lines(file: Path) -> Iterator[tuple[Any, Any, Path]]:
-    """Id, label and picture of each line; a line without a label (of a test set) is passed over."""
+    """Id, label and picture of each line; lines without a label (of a test set) are skipped."""
     for number, row in json_lines(file):
         try:
-            if isinstance(row, ValueError):
-                raise row
             label, image = row.get("label"), row.get("img") or row["image"]
-        except (ValueError, KeyError, AttributeError) as error:
-            raise InputError(f"{file}:{number}: not a meme: {error!r}", hint="Each line needs `img` and `label`.") from error
+        except (KeyError, AttributeError) as error:
+            fault = row if isinstance(row, ValueError) else error
+            raise InputError(f"{file}:{number}: not a meme: {fault!r}", hint="Each line needs `img` and `label`.") from error
         if label in (0, 1, "0", "1"):
             yield row.get("id"), label, file.parent / str(image)
 
 
-def _from_data(folder: Path) -> Memes:
-    try:
-        import datasets
-
-        loaded = datasets.load_from_disk(str(folder))
-        data = loaded if isinstance(loaded, datasets.Dataset) else datasets.concatenate_datasets(list(loaded.values()))
+def _saved(folder: Path) -> Any:
+    """The data set in a folder, its column of pictures called `image`; None where there is none. Raises InputError."""
+    with reading(folder, "It needs `image` and `label`."):
+        data = load_saved(folder, None)
+        if data is None:
+            return None
         data = data.rename_column("img", "image") if "image" not in data.column_names else data
-        if isinstance(data.features["image"], datasets.Image):
-            data = data.cast_column("image", datasets.Image(decode=False))
-        ids = data["id"] if "id" in data.column_names else [None] * len(data)
-        paths: Sequence[Any] = data["image"] if data.features["image"] == datasets.Value("string") else range(len(data))
-        rows = [
-            (identity, label, folder / image if isinstance(image, str) else image)
-            for identity, label, image in zip(ids, data["label"], paths, strict=True)
-            if label in (0, 1)
-        ]
-    except ImportError as error:
-        message, hint = failed_import(error, f"reading {folder}")
-        raise SelfjudgeError(message, hint=hint) from error
-    except SelfjudgeError:
-        raise
-    except Exception as error:  # the library raises many kinds
-        raise InputError(
-            f"cannot read the data set in {folder}: {type(error).__name__}: {error}", hint="It needs `image` and `label`."
-        ) from error
-    return Memes(folder=folder, memes=_numbered(rows), data=data)
+        if "label" not in data.column_names:
+            raise ValueError("it has no column `label`")
+        return undecoded(data)
 
 
-def _numbered(rows: Sequence[tuple[Any, Any, Path | int]]) -> tuple[Meme, ...]:
-    """Each picture once (development sets overlap), by its own id where every row has one of its own, or by position."""
-    once = list({row[2]: row for row in reversed(rows)}.values())[::-1]
-    ids = [str(identity) for identity, _, _ in once]
-    own = len(set(ids)) == len(ids) and all(identity.isdecimal() for identity in ids)
-    return tuple(
-        Meme(number=int(identity) if own else position, hateful=label in (1, "1"), image=image)
-        for position, (identity, label, image) in enumerate(once)
-    )
+def _rows(data: Any, folder: Path) -> Iterator[tuple[Any, Any, Path | int]]:
+    """Id, label and picture of each labelled row: a path, or else the row's position."""
+    others = [name for name in ("id", "label") if name in data.column_names]
+    paths = data["image"] if getattr(data.features["image"], "dtype", None) == "string" else [None] * len(data)
+    for position, (row, path) in enumerate(zip(data.select_columns(others), paths, strict=True)):
+        if row["label"] in (0, 1):
+            yield row.get("id"), row["label"], position if path is None else folder / path
 
 
 def release_row(meme: Meme, requests: Requests, seed: int) -> dict[str, str]:
@@ -139,5 +125,5 @@ def release_row(meme: Meme, requests: Requests, seed: int) -> dict[str, str]:
 
 
 def digest_of(memes: Sequence[Meme]) -> str:
-    """What a draw is known by: numbers and labels."""
+    """A digest of a draw: numbers and labels."""
     return content_id(PREFIX, [[meme.number, meme.hateful] for meme in memes])

@@ -1,15 +1,15 @@
-"""Multimodal RewardBench put together from its sources: `all_data.json` in the official form, and the pictures beside it.
+"""Assembles Multimodal RewardBench from its sources: `all_data.json` in the official form, and the pictures beside it.
 
     FOLDER/
     ├── all_data.json       the release's rows that could be built, in its order, then those of the user's memes
     ├── images/SOURCE/…     as the release names them
     ├── refused.jsonl       rows that could not be built, each with a reason; absent when there are none
-    ├── rows.jsonl          the ledger: what is done; a killed `prepare` goes on after its last line
-    ├── inputs.json         what the ledger belongs to
+    ├── rows.jsonl          the rows that are built; a killed `prepare` continues after its last line
+    ├── inputs.json         the inputs that rows.jsonl belongs to
     └── prepared.json       written last: counts, revisions, SHA-256 of every file
 
-A picture is kept byte for byte where its format is the one that its name says, and encoded anew where it is not. (The official
-script encodes every JPEG once more.)
+A picture is kept byte for byte if its format is the one in its name, and encoded anew otherwise. (The official script encodes
+every JPEG once more.)
 """
 
 from __future__ import annotations
@@ -17,33 +17,37 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 from ...errors import InputError, RunError
 from ...ports import Progress
 from ...recipe.experiment import MAX_PIXELS
 from ...run.disk import difference, read_json, sha256_of, write_json, write_whole, writing
 from ...run.images import BadImage, admit
+from ...run.jsonl import regular
+from ...run.tables import Row
 from ..catalogue import manifest_of
 from ..multimodal_rewardbench import NAME
 from ..pictures import as_named
 from ..prepared import finish, held, reopen
 from . import hateful_memes
+from .built import Built, BuiltRows
 from .counts import count, warnings
-from .ledger import Built, Ledger
-from .rows import LOCAL, Library, picture, picture_file
-from .sources import PAIRS, PAIRS_REPOSITORY, REQUESTS, SOURCES, Source, Unfit, only_image, source_name
+from .library import LOCAL, Library, Opened, picture, picture_file
+from .sources import ORIGINS, PAIRS, PAIRS_REPOSITORY, REQUESTS, Unfit, only_image, source_name
 
 FIELDS = ("ID", "Text", "Image", "Output1", "Output2", "Better", "Category")
-_GIVEN = ("ID", "Image", "Output1", "Output2", "Better", "Category")
+_NAMES = (PAIRS, *(origin.name for origin in ORIGINS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to put together, and from what.
+class Assembly:
+    """What to assemble.
 
     `release` is the repository's all_data_release.json; `copies` a folder of local copies of the sources; `requests` a JSON file
     with other wordings; `memes` a folder with Hateful Memes, of which `limit` are drawn by `seed`; `without` names sources whose
@@ -60,114 +64,133 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One row to build: its key in the ledger, the row as the release has it, and its source; None where it has none."""
+class ReleaseRow:
+    """One row to build: its key in `rows.jsonl`, its cells in the release, and its source; None if that is unknown."""
 
     key: str
-    row: Mapping[str, Any]
+    cells: Mapping[str, Any]
     source: str | None
+
+    @property
+    def text(self) -> str:
+        """The prompt in the release; empty where it has none."""
+        text = self.cells.get("Text")
+        return text if isinstance(text, str) and text.strip() else ""
+
+    def check(self, without: Sequence[str]) -> None:
+        """Raises Unfit when the row cannot be looked for, or is left out."""
+        cells = self.cells
+        if missing := [name for name in FIELDS if name != "Text" and not isinstance(cells.get(name), str)]:
+            raise Unfit("invalid_row", f"`{missing[0]}` is {'missing' if missing[0] not in cells else 'not text'}")
+        if cells["Better"] not in ("Output1", "Output2"):
+            raise Unfit("invalid_row", f"`Better` is {cells['Better']!r:.40}, neither Output1 nor Output2")
+        parts = PurePosixPath(cells["Image"]).parts
+        if len(parts) < 3 or parts[0] != "images" or ".." in parts or "\\" in cells["Image"] or "\0" in cells["Image"]:
+            raise Unfit("bad_image_path", f"`Image` is {cells['Image']!r:.80}, not images/SOURCE/NAME")
+        if self.source is None:
+            raise Unfit("unknown_source", "neither `ID` nor `Image` names a known source")
+        if self.source.lower() in without:
+            raise Unfit("left_out", f"{self.source} was left out (--without)")
+
+
+class Content(NamedTuple):
+    """The prompt and the picture of a row, the revision of its source, and the way it was found."""
+
+    text: str
+    data: bytes
+    revision: str
+    by: str
+
+
+Fetch = Callable[[], Content]
+"""Reads the content of a row. Raises Unfit."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Work:
+class Folder:
     """A folder while it is filled."""
 
-    folder: Path
+    path: Path
     requests: Mapping[str, str]
-    ledger: Ledger
+    built: BuiltRows
     refused: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def refuse(self, task: Task, bad: Unfit) -> None:
-        identity = task.row.get("ID")
-        self.refused[task.key] = {"row": task.key, "ID": identity, "reason": bad.reason, "detail": str(bad)}
-
-    def build(self, task: Task, text: str, data: bytes, *, revision: str, by: str) -> None:
-        """Write a row's picture, then note the row. Raises Unfit."""
-        name = str(task.row["Image"])
+    def build(self, row: ReleaseRow, fetch: Fetch) -> None:
+        """Write a row's picture, then note the row; or note why it is refused."""
         try:
-            ref, kept = admit(data, max_pixels=MAX_PIXELS)
-            kept = as_named(kept, ref.media_type, PurePosixPath(name).suffix)
-        except BadImage as bad:
-            raise Unfit(bad.reason, f"the picture cannot be used: {bad}") from bad
-        write_whole(self.folder / name, kept, durable=False)
+            content, name = fetch(), str(row.cells.get("Image"))
+            try:
+                ref, kept = admit(content.data, max_pixels=MAX_PIXELS)
+                kept = as_named(kept, ref.media_type, PurePosixPath(name).suffix)
+            except BadImage as bad:
+                raise Unfit(bad.reason, f"the picture cannot be used: {bad}") from bad
+        except Unfit as bad:
+            self.refused[row.key] = {"row": row.key, "ID": row.cells.get("ID"), "reason": bad.reason, "detail": str(bad)}
+            return
+        write_whole(self.path / name, kept, durable=False)
         sha256 = hashlib.sha256(kept).hexdigest()
-        self.ledger.add(task.key, Built(text=text, sha256=sha256, source=str(task.source), revision=revision, by=by))
+        source = str(row.source)
+        self.built.add(row.key, Built(text=content.text, sha256=sha256, source=source, revision=content.revision, by=content.by))
 
 
-def prepare(plan: Plan, folder: Path, *, progress: Progress) -> dict[str, Any]:
-    """Build what is not built yet and return `prepared.json`. Raises InputError and RunError; what is done stays."""
-    _check_names(plan.without)
-    requests = read_requests(plan.requests)
-    release = read_release(plan.release)
-    memes = hateful_memes.open_memes(plan.memes) if plan.memes else None
-    drawn = memes.draw(plan.limit, plan.seed) if memes else []
-    tasks = _tasks(release, drawn, requests, plan.seed)
-    with held(folder):
-        inputs = {
-            "release": sha256_of(plan.release),
-            "requests": dict(requests),
-            "hateful memes": {"limit": plan.limit, "seed": plan.seed, "drawn": hateful_memes.digest_of(drawn)} if memes else None,
-        }
-        _claim(folder, inputs)
-        with Ledger.open(folder, {task.key: str(task.row.get("Image")) for task in tasks}) as ledger:
-            work = Work(folder=folder, requests=requests, ledger=ledger)
-            waiting = list(_usable(work, [task for task in tasks if task.key not in ledger.built], plan.without))
-            library = Library(copies=plan.copies, commits=ledger.commits())
+def prepare(assembly: Assembly, path: Path, *, progress: Progress) -> dict[str, Any]:
+    """Build the missing rows and return `prepared.json`. Raises InputError and RunError; finished rows stay."""
+    if unknown := [name for name in assembly.without if name.lower() not in map(str.lower, _NAMES)]:
+        raise InputError(f"there is no source {unknown[0]}", hint=f"Choose from: {', '.join(_NAMES)}.")
+    requests = read_requests(assembly.requests)
+    release = read_release(assembly.release)
+    memes = hateful_memes.open_memes(assembly.memes) if assembly.memes else None
+    drawn = memes.draw(assembly.limit, assembly.seed) if memes else []
+    rows = _rows(release, [hateful_memes.release_row(meme, requests, assembly.seed) for meme in drawn])
+    draw = {"limit": assembly.limit, "seed": assembly.seed, "drawn": hateful_memes.digest_of(drawn)} if memes else None
+    inputs = {"release": sha256_of(assembly.release), "requests": dict(requests), "hateful memes": draw}
+    with held(path):
+        _claim(path, inputs)
+        with BuiltRows.open(path, {row.key: str(row.cells.get("Image")) for row in rows}) as built:
+            folder = Folder(path=path, requests=requests, built=built)
+            library = Library(copies=assembly.copies, commits=built.commits())
+            waiting = [row for row in rows if row.key not in built.rows]
             with progress("rows", len(waiting)) as advance:
-                for name, group in _by_source(waiting).items():
-                    for task in _built(work, name, group, library, memes):
-                        advance(1)
-            return _finish(work, tasks, inputs)
-
-
-def _check_names(without: Sequence[str]) -> None:
-    known = [PAIRS, *(source.name for source in SOURCES)]
-    if unknown := [name for name in without if name.lower() not in map(str.lower, known)]:
-        raise InputError(f"there is no source {unknown[0]}", hint=f"--without takes: {', '.join(known)}.")
+                for row, fetch in _fetches(folder, waiting, assembly.without, library, memes):
+                    folder.build(row, fetch)
+                    advance(1)
+            return _finish(folder, rows, inputs)
 
 
 def read_release(path: Path) -> list[Any]:
     """The rows of the release. Raises InputError."""
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path}: {error.strerror}",
-            hint="It is data/all_data_release.json of github.com/facebookresearch/multimodal_rewardbench.",
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}", hint="Download it again.") from error
+    rows = _read_json(path, "It is data/all_data_release.json of github.com/facebookresearch/multimodal_rewardbench.")
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{path} holds no list of rows", hint="It must be the repository's all_data_release.json.")
     return rows
 
 
 def read_requests(path: Path | None) -> dict[str, str]:
-    """Our requests, with those of a JSON file in their place. Raises InputError."""
-    if path is None:
-        return dict(REQUESTS)
+    """Our requests, replaced by those of a JSON file. Raises InputError."""
+    hint = f"It is a JSON object with any of: {', '.join(REQUESTS)}."
+    theirs = {} if path is None else _read_json(path, hint)
+    if not isinstance(theirs, dict) or not all(isinstance(text, str) for text in theirs.values()):
+        raise InputError(f"{path} is not a JSON object of texts", hint=hint)
+    if unknown := sorted(theirs.keys() - REQUESTS.keys()):
+        raise InputError(f"{path}: unknown key `{unknown[0]}`", hint=hint)
+    return {**REQUESTS, **theirs}
+
+
+def _read_json(path: Path, hint: str) -> Any:
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path}: {error}", hint=f"A JSON object with any of: {', '.join(REQUESTS)}.") from error
-    if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
-        raise InputError(f"{path} is no JSON object of texts", hint=f"Its keys may be: {', '.join(REQUESTS)}.")
-    if unknown := sorted(given.keys() - REQUESTS.keys()):
-        raise InputError(f"{path}: unknown key `{unknown[0]}`", hint=f"Known are {', '.join(REQUESTS)}.")
-    return {**REQUESTS, **given}
+        raise InputError(f"cannot read {path}: {error}", hint=hint) from error
 
 
-def _tasks(release: Sequence[Any], drawn: Sequence[hateful_memes.Meme], requests: Mapping[str, str], seed: int) -> list[Task]:
+def _rows(release: Sequence[Any], memes: Sequence[dict[str, str]]) -> list[ReleaseRow]:
     """All rows in the order of `all_data.json`. Ids repeat in the release, so a row is known by its number there."""
-    tasks = []
+    rows = []
     for number, row in enumerate(release):
-        fields = row if isinstance(row, dict) else {}
-        name = source_name(str(fields.get("ID")), str(fields.get("Image")))
-        tasks.append(Task(key=str(number), row=fields, source=name))
-    for meme in drawn:
-        row = hateful_memes.release_row(meme, requests, seed)
-        tasks.append(Task(key=row["ID"], row=row, source=hateful_memes.PREFIX))
-    return tasks
+        cells = row if isinstance(row, dict) else {}
+        name = source_name(str(cells.get("ID")), str(cells.get("Image")))
+        rows.append(ReleaseRow(key=str(number), cells=cells, source=name))
+    return rows + [ReleaseRow(key=meme["ID"], cells=meme, source=hateful_memes.PREFIX) for meme in memes]
 
 
 def _claim(folder: Path, inputs: Mapping[str, Any]) -> None:
@@ -181,156 +204,123 @@ def _claim(folder: Path, inputs: Mapping[str, Any]) -> None:
         before["hateful memes"] = inputs["hateful memes"]
         if difference(inputs, before) is None:
             write_json(path, inputs)
-    if (found := difference(inputs, before)) is not None:
-        raise RunError(f"{folder} was prepared from other inputs: {found}", hint="Use another folder (--to), or delete this one.")
+    if (change := difference(inputs, before)) is not None:
+        raise RunError(
+            f"{folder} was prepared from other inputs: {change}", hint="Use another folder (--to), or delete this one."
+        )
 
 
-def _usable(work: Work, tasks: Sequence[Task], without: Sequence[str]) -> Iterator[Task]:
-    """The rows that can be looked for; the others are refused."""
-    left_out = {name.lower() for name in without}
-    for task in tasks:
+def _fetches(
+    folder: Folder, rows: Sequence[ReleaseRow], without: Sequence[str], library: Library, memes: hateful_memes.Memes | None
+) -> Iterator[tuple[ReleaseRow, Fetch]]:
+    """Each row with the way to its content, source by source; one that is built or refused before the next is asked for."""
+    left_out, usable = [name.lower() for name in without], []
+    for row in rows:
         try:
-            _check(task)
-            if str(task.source).lower() in left_out:
-                raise Unfit("left_out", f"{task.source} was left out (--without)")
+            row.check(left_out)
+            usable.append(row)
         except Unfit as bad:
-            work.refuse(task, bad)
-        else:
-            yield task
+            yield row, partial(_refuse, bad)
+    by_source = {name: [row for row in usable if row.source == name] for name in (*_NAMES, hateful_memes.PREFIX)}
+    if by_source[PAIRS]:
+        yield from _pairs(folder, by_source[PAIRS], library)
+    for origin in ORIGINS:
+        if by_source[origin.name]:
+            yield from _of_data_set(folder, library.open(origin), by_source[origin.name])
+    if memes is not None:
+        by_id = {f"{hateful_memes.PREFIX}_{meme.number}": meme for meme in memes.memes}
+        for row in by_source[hateful_memes.PREFIX]:
+            yield row, partial(_meme, row, memes, by_id[row.key])
 
 
-def _check(task: Task) -> None:
-    row = task.row
-    if missing := [name for name in _GIVEN if not isinstance(row.get(name), str)]:
-        raise Unfit("invalid_row", f"`{missing[0]}` is {'missing' if missing[0] not in row else 'not text'}")
-    if row["Better"] not in ("Output1", "Output2"):
-        raise Unfit("invalid_row", f"`Better` is {row['Better']!r:.40}, neither Output1 nor Output2")
-    parts = PurePosixPath(row["Image"]).parts
-    if len(parts) < 3 or parts[0] != "images" or ".." in parts or "\\" in row["Image"] or "\0" in row["Image"]:
-        raise Unfit("bad_image_path", f"`Image` is {row['Image']!r:.80}, not images/SOURCE/NAME")
-    if task.source is None:
-        raise Unfit("unknown_source", "neither `ID` nor `Image` names a known source")
+def _refuse(bad: Unfit) -> NoReturn:
+    raise bad
 
 
-def _by_source(tasks: Sequence[Task]) -> dict[str, list[Task]]:
-    """Rows grouped by source, in the order in which the sources are asked."""
-    order = [PAIRS, *(source.name for source in SOURCES), hateful_memes.PREFIX]
-    return {name: group for name in order if (group := [task for task in tasks if task.source == name])}
+def _meme(row: ReleaseRow, memes: hateful_memes.Memes, meme: hateful_memes.Meme) -> Content:
+    return Content(row.text, memes.picture(meme), LOCAL, "path")
 
 
-def _built(work: Work, name: str, tasks: Sequence[Task], library: Library, memes: hateful_memes.Memes | None) -> Iterator[Task]:
-    """Build the rows of one source; each is handed on when it is built or refused."""
-    if name == PAIRS:
-        yield from _pairs(work, tasks, library)
-    elif name == hateful_memes.PREFIX and memes is not None:
-        yield from _memes(work, tasks, memes)
-    else:
-        source = next(source for source in SOURCES if source.name == name)
-        yield from _of_data_set(work, source, tasks, library)
-
-
-def _pairs(work: Work, tasks: Sequence[Task], library: Library) -> Iterator[Task]:
+def _pairs(folder: Folder, rows: Sequence[ReleaseRow], library: Library) -> Iterator[tuple[ReleaseRow, Fetch]]:
     """Prompts as shipped; pictures are files of a clone of the repository."""
-    cache = work.folder / ".sources"
+    cache = folder.path / ".sources"
     data, revision = library.pairs(cache)
-    for task in tasks:
-        try:
-            path = data.joinpath(*PurePosixPath(task.row["Image"]).parts[2:])
-            if not path.is_file():
-                raise Unfit("missing_source_row", f"{PAIRS_REPOSITORY} has no data/{path.relative_to(data)}")
-            if not _text(task):
-                raise Unfit("no_text", "the release has no `Text` for this row")
-            work.build(task, _text(task), picture_file(path), revision=revision, by="path")
-        except Unfit as bad:
-            work.refuse(task, bad)
-        yield task
+    for row in rows:
+        yield row, partial(_pair, row, data, revision)
     shutil.rmtree(cache, ignore_errors=True)
 
 
-def _memes(work: Work, tasks: Sequence[Task], memes: hateful_memes.Memes) -> Iterator[Task]:
-    by_id = {f"{hateful_memes.PREFIX}_{meme.number}": meme for meme in memes.memes}
-    for task in tasks:
+def _pair(row: ReleaseRow, data: Path, revision: str) -> Content:
+    path = data.joinpath(*PurePosixPath(row.cells["Image"]).parts[2:])
+    if not path.is_file():
+        raise Unfit("missing_source_row", f"{PAIRS_REPOSITORY} has no data/{path.relative_to(data)}")
+    if not row.text:
+        raise Unfit("no_text", "the release has no `Text` for this row")
+    return Content(row.text, picture_file(path), revision, "path")
+
+
+def _of_data_set(folder: Folder, opened: Opened, rows: Sequence[ReleaseRow]) -> Iterator[tuple[ReleaseRow, Fetch]]:
+    """The rows of a data set in its order, then those that it lacks."""
+    origin, wanted = opened.origin, dict[str | int, list[ReleaseRow]]()
+    for row in rows:
         try:
-            work.build(task, _text(task), memes.picture(by_id[task.key]), revision=LOCAL, by="path")
+            name = origin.locate(row.cells["Image"], by_key=opened.by != "position")
+            wanted.setdefault(name, []).append(row)
         except Unfit as bad:
-            work.refuse(task, bad)
-        yield task
+            yield row, partial(_refuse, bad)
+    for name, cells in opened.find(wanted):
+        for row in wanted.pop(name):
+            yield row, partial(_from_data_set, row, cells, opened, folder.requests)
+    for name, missing in wanted.items():
+        for row in missing:
+            yield row, partial(_refuse, Unfit("missing_source_row", f"{origin.repository} has no row {name}"))
 
 
-def _of_data_set(work: Work, source: Source, tasks: Sequence[Task], library: Library) -> Iterator[Task]:
-    opened = library.open(source)
-    places: dict[str | int, list[Task]] = {}
-    for task in tasks:
-        try:
-            image = task.row["Image"]
-            place = source.position(PurePosixPath(image).stem) if opened.by_position else source.place(image)
-            places.setdefault(place, []).append(task)
-        except Unfit as bad:
-            work.refuse(task, bad)
-            yield task
-    for place, row in opened.find(places):
-        for task in places.pop(place):
-            try:
-                data = picture(only_image(row, source.images))
-                text = _text(task) or source.text(row, work.requests)
-                work.build(task, text, data, revision=opened.revision, by=opened.by)
-            except Unfit as bad:
-                work.refuse(task, bad)
-            yield task
-    for place, missing in places.items():
-        for task in missing:
-            work.refuse(task, Unfit("missing_source_row", f"{source.repository} has no row {place}"))
-            yield task
+def _from_data_set(row: ReleaseRow, cells: Row, opened: Opened, requests: Mapping[str, str]) -> Content:
+    data = picture(only_image(cells, opened.origin.images))
+    return Content(row.text or opened.origin.text(cells, requests), data, opened.revision, opened.by)
 
 
-def _text(task: Task) -> str:
-    """The prompt that a row brings itself; empty where it brings none."""
-    text = task.row.get("Text")
-    return text if isinstance(text, str) and text.strip() else ""
-
-
-def _finish(work: Work, tasks: Sequence[Task], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the rows, the refused ones and what was made, and say what differs from the known counts."""
-    rows = [(task, {**task.row, "Text": work.ledger.built[task.key].text}) for task in tasks if task.key in work.ledger.built]
-    if not rows:
+def _finish(folder: Folder, rows: Sequence[ReleaseRow], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the rows, the refused ones and the record, with warnings where counts differ from the known ones."""
+    built = [(row, folder.built.rows[row.key]) for row in rows if row.key in folder.built.rows]
+    if not built:
         raise InputError(
-            "not one row could be built; the first: " + next(iter(work.refused.values()))["detail"],
-            hint=f"{work.folder / 'refused.jsonl'} would hold every row; check --release and --sources.",
+            "not one row could be built; the first: " + next(iter(folder.refused.values()))["detail"],
+            hint="Check --release and --sources.",
         )
-    ordered = [{name: row[name] for name in (*FIELDS, *(n for n in row if n not in FIELDS))} for _, row in rows]
-    refused = [work.refused[task.key] for task in tasks if task.key in work.refused]
-    contents = {"all_data.json": json.dumps(ordered, indent=2, ensure_ascii=False).encode() + b"\n"}
+    data = []
+    for row, made in built:
+        cells = {**row.cells, "Text": made.text}
+        data.append({name: cells[name] for name in (*FIELDS, *(name for name in cells if name not in FIELDS))})
+    refused = [folder.refused[row.key] for row in rows if row.key in folder.refused]
+    contents = {"all_data.json": json.dumps(data, indent=2, ensure_ascii=False).encode() + b"\n"}
     if refused:
         contents["refused.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in refused).encode()
-    counts = count((row["Category"], row["ID"], str(task.source)) for task, row in rows)
+    counts = count((row.cells["Category"], row.cells["ID"], str(row.source)) for row, _ in built)
     facts = {
         "name": NAME,
         "source": "github.com/facebookresearch/multimodal_rewardbench",
-        "revision": work.ledger.revisions({task.key for task, _ in rows}),
+        "revision": folder.built.revisions([row.key for row, _ in built]),
         **inputs,
-        "rows": len(rows),
-        "refused": _reasons(refused),
+        "rows": len(built),
+        "refused": dict(sorted(Counter(row["reason"] for row in refused).items())),
         "counts": counts,
-        "warnings": [*warnings(counts, len(rows)), *_guesses(work.ledger, [task.key for task, _ in rows])],
+        "warnings": [*warnings(counts, len(built)), *_guesses([made for _, made in built])],
     }
-    _replace(work.folder, contents)
-    return finish(work.folder, facts, [*contents, *{str(row["Image"]) for _, row in rows}])
+    _replace(folder.path, contents)
+    return finish(folder.path, facts, [*contents, *{str(row["Image"]) for row in data}])
 
 
-def _guesses(ledger: Ledger, keys: Sequence[str]) -> list[str]:
-    """Sources that lacked the column that their rows are to be found by."""
-    found = {ledger.built[key].source for key in keys if ledger.built[key].by == "position"}
-    keyed = [source for source in SOURCES if source.key is not None and source.name in found]
-    return [f"{source.name}: its copy has no column `{source.key}`; rows were found by position" for source in keyed]
-
-
-def _reasons(refused: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    reasons = sorted(row["reason"] for row in refused)
-    return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+def _guesses(rows: Sequence[Built]) -> list[str]:
+    """Sources whose copies lacked the key column."""
+    by_position = {row.source for row in rows if row.by == "position"}
+    keyed = [origin for origin in ORIGINS if origin.key is not None and origin.name in by_position]
+    return [f"{origin.name}: its copy has no column `{origin.key}`; rows were found by position" for origin in keyed]
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write the files that differ, after the folder was marked as unfinished."""
+    """Write the files that differ, with the folder marked as unfinished."""
     changed = [n for n, data in contents.items() if not (folder / n).is_file() or (folder / n).read_bytes() != data]
     stale = (folder / "refused.jsonl").exists() and "refused.jsonl" not in contents
     if (changed or stale) and manifest_of(folder) is not None:

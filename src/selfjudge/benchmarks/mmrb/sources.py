@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-Row = Mapping[str, Any]
+from ...run.tables import Row
+
 Requests = Mapping[str, str]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -69,21 +70,19 @@ def choices(options: Sequence[Any]) -> str:
     return " ".join(f"({letter}) {option}" for letter, option in zip(_LETTERS, options, strict=False))
 
 
-def nocaps(_row: Row, requests: Requests) -> str:
-    return requests["nocaps"]
+def _fixed(name: str) -> Callable[[Row, Requests], str]:
+    """The prompt of a source all of whose rows get the same request."""
+    return lambda _row, requests: requests[name]
 
 
-def visitbench(row: Row, _requests: Requests) -> str:
-    return cell(row, "instruction")
+def _column(name: str) -> Callable[[Row, Requests], str]:
+    """The prompt of a source that has its prompts in a column."""
+    return lambda row, _requests: cell(row, name)
 
 
 def mmmu_standard(row: Row, requests: Requests) -> str:
     question = cell(row, "question").replace("\r", "")
     return f"{requests['mmmu-s']}\n{question} {choices(_listed(row, 'options'))}"
-
-
-def mmmu_vision(_row: Row, requests: Requests) -> str:
-    return requests["mmmu-v"]
 
 
 def mathvista(row: Row, requests: Requests) -> str:
@@ -109,10 +108,6 @@ def _answer_kind(row: Row) -> str:
     return "mathvista-other"
 
 
-def image2struct(_row: Row, requests: Requests) -> str:
-    return requests["image2struct"]
-
-
 def emma(row: Row, requests: Requests) -> str:
     """The question without the mark of its picture and without its options."""
     question = re.sub(r"^\s*<image_1>\s*", "", cell(row, "question"))
@@ -136,10 +131,6 @@ def _with_letters(question: str, options: Mapping[str, Any], requests: Requests)
     return f"{question}{lines}\n\n{requests['letter-only']}"
 
 
-def realworldqa(row: Row, _requests: Requests) -> str:
-    return cell(row, "question")
-
-
 def _listed(row: Row, name: str) -> Sequence[Any]:
     """Options as a list; MMMU-Pro has them as the text of a Python list."""
     value = row.get(name)
@@ -155,27 +146,27 @@ def _listed(row: Row, name: str) -> Sequence[Any]:
 
 def only_image(row: Row, columns: Sequence[str]) -> Any:
     """The picture of a row that has one: in the first of its columns, or in a list of one. Raises Unfit."""
-    found = [row[column] for column in columns if row.get(column) is not None]
-    if len(found) == 1 and isinstance(found[0], list):
-        found = found[0]
-    if not found or row.get(columns[0]) is None:
+    pictures = [row[column] for column in columns if row.get(column) is not None]
+    if len(pictures) == 1 and isinstance(pictures[0], list):
+        pictures = pictures[0]
+    if not pictures or row.get(columns[0]) is None:
         raise Unfit("no_image", "the source row has no picture")
-    if len(found) > 1:
-        raise Unfit("several_images", f"the source row has {len(found)} pictures; only rows with one belong to the benchmark")
-    return found[0]
+    if len(pictures) > 1:
+        raise Unfit("several_images", f"the source row has {len(pictures)} pictures; only rows with one belong to the benchmark")
+    return pictures[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One source by the prefix of the release's ids.
+class Origin:
+    """One source, by the prefix of the release's ids.
 
     A row is found by `key`, a column whose value is in the image's file name, or by position: the number in the file name
-    less `first`. Only the first `rows` count where that is set. `columns` are read besides the pictures in `images`.
+    minus `first`. Only the first `rows` count if that is set. `columns` are read besides the pictures in `images`.
     """
 
     name: str
     repository: str
-    split: str
+    split: str = "test"
     text: Callable[[Row, Requests], str]
     images: tuple[str, ...] = ("image",)
     columns: tuple[str, ...] = ()
@@ -184,21 +175,16 @@ class Source:
     first: int = 0
     rows: int | None = None
 
-    def key_of(self, value: object) -> str:
-        """The value of the key column as it stands in file names; image2struct's are in quotation marks."""
-        return str(value).replace('"', "")
+    def locate(self, image: str, *, by_key: bool) -> str | int:
+        """The key or the position of the row of an image, by its path in the release. Raises Unfit.
 
-    def place(self, image: str) -> str | int:
-        """Where the row of an image lies, by its path in the release. Raises Unfit."""
+        EMMA's file names end in `_0`, the number of the picture.
+        """
         stem = PurePosixPath(image).stem
-        if self.key is not None:
+        if by_key:
             return stem
-        return self.position(stem)
-
-    def position(self, stem: str) -> int:
-        """The position that a file name stands for; EMMA's end in `_0`, the number of the picture."""
-        found = re.fullmatch(r"(\d{1,9})(?:_\d+)?", stem)
-        position = int(found[1]) - self.first if found else -1
+        number = re.fullmatch(r"(\d{1,9})(?:_\d+)?", stem)
+        position = int(number[1]) - self.first if number else -1
         if position < 0 or (self.rows is not None and position >= self.rows):
             raise Unfit("bad_image_path", f"`{stem}` names no row of {self.repository}")
         return position
@@ -208,20 +194,24 @@ PAIRS = "pairs"
 """The source whose prompts are in the release, and whose pictures are files of a git repository."""
 PAIRS_REPOSITORY = "katiefraser/PAIRS"
 
-SOURCES: tuple[Source, ...] = (
-    Source(name="nocaps", repository="HuggingFaceM4/NoCaps", split="test", text=nocaps, key="image_id"),
-    Source(name="visitbench", repository="mlfoundations/VisIT-Bench", split="test", text=visitbench, columns=("instruction",)),
-    Source(
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"image_{number}" for number in range(1, count + 1))
+
+
+ORIGINS: tuple[Origin, ...] = (
+    Origin(name="nocaps", repository="HuggingFaceM4/NoCaps", text=_fixed("nocaps"), key="image_id"),
+    Origin(name="visitbench", repository="mlfoundations/VisIT-Bench", text=_column("instruction"), columns=("instruction",)),
+    Origin(
         name="mmmu-s",
         repository="MMMU/MMMU_Pro",
         configs=("standard (10 options)",),
-        split="test",
         text=mmmu_standard,
-        images=tuple(f"image_{number}" for number in range(1, 8)),
+        images=_numbered(7),
         columns=("question", "options"),
     ),
-    Source(name="mmmu-v", repository="MMMU/MMMU_Pro", configs=("vision",), split="test", text=mmmu_vision),
-    Source(
+    Origin(name="mmmu-v", repository="MMMU/MMMU_Pro", configs=("vision",), text=_fixed("mmmu-v")),
+    Origin(
         name="mathvista",
         repository="AI4Math/MathVista",
         split="testmini",
@@ -230,24 +220,23 @@ SOURCES: tuple[Source, ...] = (
         columns=("question", "unit", "choices", "question_type", "answer_type", "precision", "metadata"),
         first=1,
     ),
-    Source(
+    Origin(
         name="image2struct",
         repository="stanford-crfm/image2struct-latex-v1",
         configs=("algorithm", "equation", "table"),
         split="validation",
-        text=image2struct,
+        text=_fixed("image2struct"),
         key="uuid",
     ),
-    Source(
+    Origin(
         name="EMMA-Coding",
         repository="luckychao/EMMA",
         configs=("Coding",),
-        split="test",
         text=emma,
-        images=tuple(f"image_{number}" for number in range(1, 6)),
+        images=_numbered(5),
         columns=("question",),
     ),
-    Source(
+    Origin(
         name="MMBench",
         repository="lmms-lab/MMBench",
         configs=("en",),
@@ -255,18 +244,17 @@ SOURCES: tuple[Source, ...] = (
         text=mmbench,
         columns=("question", "A", "B", "C", "D"),
     ),
-    Source(
+    Origin(
         name="SEED-Bench",
         repository="lmms-lab/SEED-Bench",
-        split="test",
         text=seedbench,
         columns=("question", "choice_a", "choice_b", "choice_c", "choice_d"),
         rows=14_200,
     ),
-    Source(name="RealworldQA", repository="xai-org/RealworldQA", split="test", text=realworldqa, columns=("question",)),
+    Origin(name="RealworldQA", repository="xai-org/RealworldQA", text=_column("question"), columns=("question",)),
 )
 
-_NAMES = {name.lower(): name for name in (PAIRS, *(source.name for source in SOURCES))}
+_NAMES = {name.lower(): name for name in (PAIRS, *(origin.name for origin in ORIGINS))}
 
 
 def source_name(identity: str, image: str) -> str | None:
