@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_images
 
 from selfjudge.method import contamination
-from selfjudge.method.contamination import HASH_BITS, Exhibit, HitKind, Index, Look, Probe, is_flat
+from selfjudge.method.contamination import HASH_BITS, Appearance, HitKind, Index, IndexedItem, Query, is_flat
 from selfjudge.recipe.experiment import MAX_PIXELS, ShapesBench, ShapesSource
 from selfjudge.run.images import decode, examine
 from selfjudge.shapes.benchmark import ShapesBenchmark
@@ -144,31 +144,31 @@ WAYS: dict[str, Callable[[Image.Image], bytes]] = {
 }
 
 
-def look(data: bytes) -> Look:
+def look(data: bytes) -> Appearance:
     return examine(data, max_pixels=MAX_PIXELS)[2]
 
 
-def hit_share(index: Index, looks: list[Look], own: list[int] | None = None) -> float:
+def hit_share(index: Index, looks: list[Appearance], own: list[int] | None = None) -> float:
     """Share of pictures with a hit by their looks; with `own`, only hits of the picture that each is a copy of."""
-    found = index.search([Probe(text="", looks=(look,)) for look in looks])
+    found = index.search([Query(text="", looks=(look,)) for look in looks])
     items = [{item for hit in hits if hit.kind in (HitKind.EXACT, HitKind.PERCEPTUAL) for item in hit.items} for hits in found]
     return float(np.mean([bool(of_one) if own is None else own[n] in of_one for n, of_one in enumerate(items)]))
 
 
 def measured(family: Callable[[int], Halves], seed: int) -> dict[str, object]:
     prompts, shown = family(seed)
-    probes, targets = ([look(encoded(picture)) for picture in pictures] for pictures in (prompts, shown))
-    index = Index(Exhibit(benchmark="b", item=str(n), text="", looks=(target,)) for n, target in enumerate(targets))
+    queries, targets = ([look(encoded(picture)) for picture in pictures] for pictures in (prompts, shown))
+    index = Index(IndexedItem(benchmark="b", item=str(n), text="", looks=(target,)) for n, target in enumerate(targets))
     hashes = np.array([target.phash for target in targets], dtype=np.uint64)
-    by_hash = [(np.bitwise_count(hashes ^ np.uint64(probe.phash)) <= HASH_BITS).any() for probe in probes]
+    by_hash = [(np.bitwise_count(hashes ^ np.uint64(query.phash)) <= HASH_BITS).any() for query in queries]
     some = list(range(0, len(shown), max(1, len(shown) // COPIES)))[:COPIES]
     return {
         "family": family.__name__,
-        "prompts": len(probes),
+        "prompts": len(queries),
         "images": len(targets),
         "flat": float(np.mean([is_flat(target) for target in targets])),
         "false_hash_alone": float(np.mean(by_hash)),
-        "false_hits": hit_share(index, probes),
+        "false_hits": hit_share(index, queries),
         "found": {name: hit_share(index, [look(copy(shown[n])) for n in some], some) for name, copy in WAYS.items()},
     }
 

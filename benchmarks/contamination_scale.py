@@ -25,21 +25,21 @@ def done(started, **values):
 """
 LOOKUP = """
 import numpy as np
-from selfjudge.method.contamination import Exhibit, Index, Look, Probe
+from selfjudge.method.contamination import IndexedItem, Index, Appearance, Query
 from selfjudge.ports import blocks
 prompts, images = map(int, sys.argv[1:3])
 rng = np.random.default_rng(0)
 def look(name):
-    return Look(sha256=name, pixels=name, phash=int(rng.integers(2**64, dtype=np.uint64)), thumbnail=rng.bytes(768))
-exhibits = [Exhibit(benchmark="b", item=str(n), text=f"what is number {n}?", looks=(look(f"b{n}"),)) for n in range(images)]
-index = Index(exhibits)
-def probes():
+    return Appearance(sha256=name, pixels=name, phash=int(rng.integers(2**64, dtype=np.uint64)), thumbnail=rng.bytes(768))
+indexed = [IndexedItem(benchmark="b", item=str(n), text=f"what is number {n}?", looks=(look(f"b{n}"),)) for n in range(images)]
+index = Index(indexed)
+def queries():
     for n in range(prompts):
-        known = exhibits[n % images].looks[0]
-        copy = Look(sha256=f"c{n}", pixels=f"c{n}", phash=known.phash ^ 0b10010, thumbnail=known.thumbnail)
-        yield Probe(text=f"what is on the picture {n}?", looks=(copy if n % 100 == 0 else look(f"p{n}"),))
+        known = indexed[n % images].looks[0]
+        copy = Appearance(sha256=f"c{n}", pixels=f"c{n}", phash=known.phash ^ 0b10010, thumbnail=known.thumbnail)
+        yield Query(text=f"what is on the picture {n}?", looks=(copy if n % 100 == 0 else look(f"p{n}"),))
 spent, hits = 0.0, 0
-for block in blocks(probes(), 256):
+for block in blocks(queries(), 256):
     began = time.perf_counter()
     hits += sum(bool(found) for found in index.search(block))
     spent += time.perf_counter() - began
@@ -84,8 +84,8 @@ def write(folder: Path) -> Path:
     return path
 
 
-def measure(probe: str, *arguments: object) -> dict[str, float]:
-    command = [sys.executable, "-c", COMMON + probe, *map(str, arguments)]
+def measure(query: str, *arguments: object) -> dict[str, float]:
+    command = [sys.executable, "-c", COMMON + query, *map(str, arguments)]
     found: dict[str, float] = json.loads(subprocess.check_output(command, text=True))
     return found
 

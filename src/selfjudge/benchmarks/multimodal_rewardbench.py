@@ -23,7 +23,7 @@ from ..types import BenchmarkItem, Order, Problem, Verdict
 from . import data_files
 from .data_files import DataFiles
 from .public import Replies, Spec, StoredPair, embedded
-from .recorded import Fault, Malformed, lines, nothing_recorded, text
+from .recorded import BadLine, Malformed, lines, nothing_recorded, text
 
 NAME = "multimodal-rewardbench"
 
@@ -189,21 +189,21 @@ class Output:
 
 
 @dataclass(slots=True)
-class Recorded:
+class Outputs:
     """A result file: its judgments in file order, and the lines that were none."""
 
     outputs: list[Output] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[BadLine] = field(default_factory=list)
 
 
-def read(path: Path) -> Recorded:
+def read(path: Path) -> Outputs:
     """A result file in the official form: one line a judgment. Raises InputError when not one line can be used."""
-    recorded = Recorded()
+    recorded = Outputs()
     for line, value in lines(path):
         try:
             recorded.outputs.append(_output(value))
         except Malformed as fault:
-            recorded.faults.append(Fault(line=line, problem=str(fault)))
+            recorded.faults.append(BadLine(line=line, problem=str(fault)))
     if not recorded.outputs:
         raise nothing_recorded(path, NAME, recorded.faults)
     return recorded

@@ -16,7 +16,7 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class BadLine:
     """A line, counted from 1, that was not scored."""
 
     line: int
@@ -37,7 +37,7 @@ def lines(path: Path) -> Iterator[tuple[int, Any]]:
         ) from error
 
 
-def nothing_recorded(path: Path, benchmark: str, faults: list[Fault]) -> InputError:
+def nothing_recorded(path: Path, benchmark: str, faults: list[BadLine]) -> InputError:
     """The error for a file without one line that can be used; it names the first fault."""
     first = f"; line {faults[0].line}: {faults[0].problem}" if faults else ""
     return InputError(

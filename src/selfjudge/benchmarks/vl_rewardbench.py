@@ -28,7 +28,7 @@ from ..types import BenchmarkItem, Order, Verdict
 from . import data_files
 from .data_files import DataFiles
 from .public import Spec, StoredPair, embedded
-from .recorded import Fault, Malformed, lines, nothing_recorded, text
+from .recorded import BadLine, Malformed, lines, nothing_recorded, text
 
 NAME = "vl-rewardbench"
 
@@ -198,13 +198,13 @@ def record(items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> Iterator[d
 
 
 @dataclass(slots=True)
-class Recorded:
+class Samples:
     """A result file as numbers: for each sample its item and state, for each item its dimension, and the lines not used."""
 
     items: array[int] = field(default_factory=lambda: array("l"))
     states: bytearray = field(default_factory=bytearray)
     dimensions: list[int] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[BadLine] = field(default_factory=list)
 
     @property
     def most_samples(self) -> int:
@@ -229,9 +229,9 @@ def strict_state(reply: str, worse: int) -> int:
     return REJECT if verdict is (Verdict.FIRST, Verdict.SECOND)[worse] else AGREE
 
 
-def read(path: Path, state: State) -> Recorded:
+def read(path: Path, state: State) -> Samples:
     """A result file in the official form: one line a sample. Raises InputError when not one line can be used."""
-    recorded = Recorded()
+    recorded = Samples()
     numbers: dict[str, int] = {}
     wrapped: bool | None = None
     for line, value in lines(path):
@@ -243,13 +243,13 @@ def read(path: Path, state: State) -> Recorded:
         try:
             _add(recorded, numbers, row, state)
         except Malformed as fault:
-            recorded.faults.append(Fault(line=line, problem=str(fault)))
+            recorded.faults.append(BadLine(line=line, problem=str(fault)))
     if not recorded.items:
         raise nothing_recorded(path, NAME, recorded.faults)
     return recorded
 
 
-def _add(recorded: Recorded, numbers: dict[str, int], row: Any, state: State) -> None:
+def _add(recorded: Samples, numbers: dict[str, int], row: Any, state: State) -> None:
     """One sample. The key of an item is the official one, for ids repeat."""
     if isinstance(row, Malformed):
         raise row
@@ -290,7 +290,7 @@ def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
     return {"benchmark": NAME, "protocol": protocol, "k": wanted, **figures, "malformed": malformed}
 
 
-def _official(recorded: Recorded, k: int) -> dict[str, Any]:
+def _official(recorded: Samples, k: int) -> dict[str, Any]:
     """`by_k` has the script's five passes. A `k` of none of them is a pass of its own, from the same seed."""
     rng = random.Random(_SEED)
     count = len(recorded.items)
@@ -299,7 +299,7 @@ def _official(recorded: Recorded, k: int) -> dict[str, Any]:
     return {**top, "by_k": by_k}
 
 
-def _strict(recorded: Recorded, k: int) -> dict[str, Any]:
+def _strict(recorded: Samples, k: int) -> dict[str, Any]:
     """Every item counts: it is right when more than half of its first `k` samples are, in the order of the file."""
     order = range(len(recorded.items))
     by_k = {str(size): _figures(_counts(recorded, order, size), drop=False) for size in OFFICIAL_PASSES}
@@ -339,7 +339,7 @@ def _figures(counts: Sequence[Counter[str]], *, drop: bool) -> dict[str, Any]:
     }
 
 
-def _counts(recorded: Recorded, order: Sequence[int], k: int) -> list[Counter[str]]:
+def _counts(recorded: Samples, order: Sequence[int], k: int) -> list[Counter[str]]:
     """By dimension: items by the state that more than half of their first `k` samples have, and samples taken and read."""
     size = len(recorded.dimensions)
     taken, *votes = (array("l", bytes(array("l").itemsize * size)) for _ in range(4))

@@ -85,7 +85,7 @@ class Tests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class JudgeComparison:
     """Judges compared within each benchmark and protocol.
 
     tables      figures side by side
@@ -118,7 +118,7 @@ def _plain(value: Any) -> dict[str, Any]:
     return {name: part.as_json() if isinstance(part, Adjusted) else part for name, part in found}
 
 
-def compare(results: Sequence[Path]) -> Comparison:
+def compare(results: Sequence[Path]) -> JudgeComparison:
     """Compare all measurements in the given folders.
 
     Raises RunError when a folder holds no finished measurement, InputError when one is named twice.
@@ -127,7 +127,7 @@ def compare(results: Sequence[Path]) -> Comparison:
     if twice := [folder for folder, count in Counter(m.folder.resolve() for m in measured).items() if count > 1]:
         raise InputError(f"{twice[0]} is named twice", hint="Name each result once.")
     sets = [_labelled(group) for group in _grouped(measured, lambda m: (m.benchmark, m.protocol))]
-    return Comparison(
+    return JudgeComparison(
         tables=tuple(_table(alike) for group in sets for alike in _grouped(group, lambda m: m.digest)),
         tests=tuple(_tests(group) for group in sets if len(group) > 1),
         notes=(*(note for group in sets for note in _notes(group)), *_notes_on_protocols(sets)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..method import contamination as method
-from ..method.contamination import Hit, HitKind, Index, Probe
+from ..method.contamination import Hit, HitKind, Index, Query
 from ..ports import Benchmark, Progress, PromptSource, RawPrompt, blocks
 from ..run.disk import writing
 from ..run.images import BadImage
@@ -47,15 +47,15 @@ def check(
 def _look_up(sources: Sequence[PromptSource], tally: _Tally, max_pixels: int, progress: Progress) -> None:
     """Count every prompt, a block at a time."""
 
-    def probe(raw: RawPrompt) -> tuple[str, Probe | BadImage]:
+    def query(raw: RawPrompt) -> tuple[str, Query | BadImage]:
         try:
-            return raw.where, admitted(raw, max_pixels=max_pixels, looking=True).probe
+            return raw.where, admitted(raw, max_pixels=max_pixels, looking=True).query
         except BadImage as bad:
             return raw.where, bad
 
     with progress("prompts", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
         for block in blocks(chain.from_iterable(sources), _AHEAD):
-            tally.add(list(pool.map(probe, block)))
+            tally.add(list(pool.map(query, block)))
             advance(len(block))
 
 
@@ -73,15 +73,15 @@ class _Tally:
         self._prompts: Counter[HitKind] = Counter()
         self._items: dict[HitKind, set[int]] = {kind: set() for kind in HitKind}
 
-    def add(self, found: list[tuple[str, Probe | BadImage]]) -> None:
+    def add(self, found: list[tuple[str, Query | BadImage]]) -> None:
         """Count a block of prompts, each with its place."""
         for where, bad in found:
             if isinstance(bad, BadImage):
                 self._unreadable[bad.reason] += 1
                 self._note({"prompt": where, "kind": "unreadable", "reason": bad.reason, "detail": str(bad) or None})
-        readable = [(where, probe) for where, probe in found if isinstance(probe, Probe)]
+        readable = [(where, query) for where, query in found if isinstance(query, Query)]
         self._read += len(readable)
-        hits = self._index.search([probe for _, probe in readable])
+        hits = self._index.search([query for _, query in readable])
         for (where, _), of_prompt in zip(readable, hits, strict=True):
             self._contaminated += any(hit.condemns for hit in of_prompt)
             for hit in of_prompt:
@@ -99,22 +99,22 @@ class _Tally:
         self._prompts[hit.kind] += 1
         self._items[hit.kind].update(hit.items)
         if hit.condemns:
-            nearest = self._index.exhibits[hit.items[0]]
+            nearest = self._index.indexed[hit.items[0]]
             found = {"benchmark": nearest.benchmark, "item": nearest.item, "distance": hit.distance, "items": len(hit.items)}
             self._note({"prompt": where, "kind": str(hit.kind), **found})
 
     def figures(self) -> dict[str, Any]:
         """All counts and shares; a share of nothing is None."""
-        exhibits = self._index.exhibits
+        indexed = self._index.indexed
         hit = set().union(*(items for kind, items in self._items.items() if kind is not HitKind.GENERIC_TEXT))
         return {
             "prompts": self._read,
             "unreadable": dict(sorted(self._unreadable.items())),
             "benchmarks": {
-                name: {"items": count, "contaminated": sum(exhibits[n].benchmark == name for n in hit)}
-                for name, count in Counter(exhibit.benchmark for exhibit in exhibits).items()
+                name: {"items": count, "contaminated": sum(indexed[n].benchmark == name for n in hit)}
+                for name, count in Counter(entry.benchmark for entry in indexed).items()
             },
-            "flat_benchmark_images": sum(method.is_flat(look) for exhibit in exhibits for look in exhibit.looks),
+            "flat_benchmark_images": sum(method.is_flat(look) for entry in indexed for look in entry.looks),
             "hits": {str(kind): self._shares(self._prompts[kind], len(self._items[kind])) for kind in HitKind},
             "contaminated": self._shares(self._contaminated, len(hit)),
             "rules": {
@@ -128,7 +128,7 @@ class _Tally:
         }
 
     def _shares(self, prompts: int, items: int) -> dict[str, Any]:
-        total = len(self._index.exhibits)
+        total = len(self._index.indexed)
         return {
             "prompts": prompts,
             "share": prompts / self._read if self._read else None,

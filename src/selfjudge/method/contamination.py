@@ -51,7 +51,7 @@ class HitKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Appearance:
     """How an image looks: SHA-256 of its admitted bytes and of its pixels, perceptual hash of 64 bits, RGB thumbnail."""
 
     sha256: str
@@ -61,21 +61,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exhibit:
+class IndexedItem:
     """What a benchmark item shows to a judge, without its responses: they are no part of this."""
 
     benchmark: str
     item: str
     text: str
-    looks: tuple[Look, ...]
+    looks: tuple[Appearance, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Query:
     """What a training prompt shows."""
 
     text: str
-    looks: tuple[Look, ...]
+    looks: tuple[Appearance, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,26 +111,26 @@ def word_count(text: str) -> int:
     return wide + len(spaced.split())
 
 
-def is_flat(look: Look) -> bool:
+def is_flat(look: Appearance) -> bool:
     """Whether a picture has too little contrast to be compared by its looks."""
     return float(np.sqrt(np.mean(_centred(look) ** 2))) < CONTRAST
 
 
-def alike(one: Look, other: Look) -> bool:
+def alike(one: Appearance, other: Appearance) -> bool:
     """Whether two pictures look the same."""
     if is_flat(one) or is_flat(other) or (one.phash ^ other.phash).bit_count() > HASH_BITS:
         return False
     return float(_direction(one) @ _direction(other)) >= CORRELATION
 
 
-def _centred(look: Look) -> NDArray[np.float64]:
+def _centred(look: Appearance) -> NDArray[np.float64]:
     """A thumbnail's colours less their mean, so that a brighter copy is still a copy."""
     colours = np.frombuffer(look.thumbnail, dtype=np.uint8).reshape(-1, 3).astype(np.float64)
     centred: NDArray[np.float64] = colours - colours.mean(axis=0)
     return centred
 
 
-def _direction(look: Look) -> NDArray[np.float64]:
+def _direction(look: Appearance) -> NDArray[np.float64]:
     """A thumbnail as a vector of length one, whose product with another's is their correlation."""
     vector = _centred(look).ravel()
     direction: NDArray[np.float64] = vector / np.linalg.norm(vector)
@@ -140,29 +140,29 @@ def _direction(look: Look) -> NDArray[np.float64]:
 class Index:
     """The items of benchmarks, to be searched by what prompts show. Items are numbered from 0 in the order given."""
 
-    def __init__(self, exhibits: Iterable[Exhibit]) -> None:
-        self.exhibits = tuple(exhibits)
+    def __init__(self, indexed: Iterable[IndexedItem]) -> None:
+        self.indexed = tuple(indexed)
         self._bytes = _places((look.sha256, n) for n, look in self._looks())
         self._pixels = _places((look.pixels, n) for n, look in self._looks())
-        self._texts = _places((normalised(exhibit.text), n) for n, exhibit in enumerate(self.exhibits))
+        self._texts = _places((normalised(entry.text), n) for n, entry in enumerate(self.indexed))
         seen = [(n, look) for n, look in self._looks() if not is_flat(look)]
         self._owners = np.array([n for n, _ in seen], dtype=np.int64)
         self._hashes = np.array([look.phash for _, look in seen], dtype=np.uint64)
         self._directions = np.array([_direction(look) for _, look in seen]).reshape(len(seen), 3 * THUMBNAIL**2)
 
-    def _looks(self) -> Iterator[tuple[int, Look]]:
-        return ((n, look) for n, exhibit in enumerate(self.exhibits) for look in exhibit.looks)
+    def _looks(self) -> Iterator[tuple[int, Appearance]]:
+        return ((n, look) for n, entry in enumerate(self.indexed) for look in entry.looks)
 
-    def search(self, probes: Sequence[Probe]) -> list[tuple[Hit, ...]]:
+    def search(self, queries: Sequence[Query]) -> list[tuple[Hit, ...]]:
         """The hits of each prompt, at most one of a kind, the surest first."""
-        exact = [_joined(map(self._same, probe.looks)) for probe in probes]
-        resembling = self._resembling(probes)
+        exact = [_joined(map(self._same, query.looks)) for query in queries]
+        resembling = self._resembling(queries)
         return [
-            tuple(hit for hit in (_exact(same), _perceptual(near, same), self._text(probe.text)) if hit is not None)
-            for probe, same, near in zip(probes, exact, resembling, strict=True)
+            tuple(hit for hit in (_exact(same), _perceptual(near, same), self._text(query.text)) if hit is not None)
+            for query, same, near in zip(queries, exact, resembling, strict=True)
         ]
 
-    def _same(self, look: Look) -> tuple[int, ...]:
+    def _same(self, look: Appearance) -> tuple[int, ...]:
         return _joined((self._bytes.get(look.sha256, ()), self._pixels.get(look.pixels, ())))
 
     def _text(self, text: str) -> Hit | None:
@@ -175,13 +175,13 @@ class Index:
 
     def _is_specific(self, words: str, items: tuple[int, ...]) -> bool:
         """Long, and in some benchmark the text of one item only: what several items ask is a common phrase."""
-        benchmarks = [self.exhibits[n].benchmark for n in items]
+        benchmarks = [self.indexed[n].benchmark for n in items]
         return word_count(words) >= SPECIFIC_WORDS and any(benchmarks.count(name) == 1 for name in set(benchmarks))
 
-    def _resembling(self, probes: Sequence[Probe]) -> list[dict[int, int]]:
+    def _resembling(self, queries: Sequence[Query]) -> list[dict[int, int]]:
         """For each prompt the items with an image that looks the same, and the distance of their hashes in bits."""
-        found: list[dict[int, int]] = [{} for _ in probes]
-        shown = [(n, look) for n, probe in enumerate(probes) for look in probe.looks if not is_flat(look)]
+        found: list[dict[int, int]] = [{} for _ in queries]
+        shown = [(n, look) for n, query in enumerate(queries) for look in query.looks if not is_flat(look)]
         for start in range(0, len(shown) if len(self._hashes) else 0, _BLOCK):
             block = shown[start : start + _BLOCK]
             hashes = np.array([look.phash for _, look in block], dtype=np.uint64)
@@ -192,7 +192,7 @@ class Index:
                 self._confirm(look, np.flatnonzero(near[row]), bits[row], found[owner])
         return found
 
-    def _confirm(self, look: Look, places: NDArray[np.intp], bits: NDArray[np.uint8], found: dict[int, int]) -> None:
+    def _confirm(self, look: Appearance, places: NDArray[np.intp], bits: NDArray[np.uint8], found: dict[int, int]) -> None:
         """Add to `found` the items whose thumbnail agrees, with the least distance of each."""
         agreed = places[self._directions[places] @ _direction(look) >= CORRELATION]
         for place in agreed:

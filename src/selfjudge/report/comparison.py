@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..benchmarks.published import PublishedGroup
-from ..measure.compare import Adjusted, Comparison, FiguresTable, JudgeFigures, Pairing, Tests
+from ..measure.compare import Adjusted, FiguresTable, JudgeComparison, JudgeFigures, Pairing, Tests
 from ..method.paired import Difference, Discordance
 
 _FIGURES = {
@@ -29,7 +29,7 @@ _ABREAST = 4
 """Judges in one table: more do not fit beside each other."""
 
 
-def show(comparison: Comparison, console: Console) -> None:
+def show(comparison: JudgeComparison, console: Console) -> None:
     """Print figures, tests, notes and what others have published."""
     for counted in dict.fromkeys(map(_counted, comparison.tables)):
         for table in comparison.tables:

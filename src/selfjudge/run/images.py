@@ -22,7 +22,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SelfjudgeError
-from ..method.contamination import THUMBNAIL, Look
+from ..method.contamination import THUMBNAIL, Appearance
 from ..recipe.experiment import MAX_PIXELS
 from ..types import ImageRef
 from .image_files import MAX_BYTES, read
@@ -59,7 +59,7 @@ def admit(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes]:
     return ref, kept
 
 
-def examine(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes, Look]:
+def examine(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes, Appearance]:
     """As `admit`, and how the image looks. Raises BadImage, and SelfjudgeError when ImageHash is not installed."""
     return _refusing(lambda: _admitted(image, max_pixels, _look))
 
@@ -186,7 +186,7 @@ def _load(picture: Image.Image) -> None:
     picture.load()
 
 
-def _look(sha256: str, image: Image.Image) -> Look:
+def _look(sha256: str, image: Image.Image) -> Appearance:
     """How an admitted picture looks: 8-bit RGB or grey."""
     from PIL import Image
 
@@ -201,7 +201,7 @@ def _look(sha256: str, image: Image.Image) -> Look:
     for _, tile in _tiles(image):
         pixels.update(tile.convert("RGB").tobytes())
     thumbnail = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).convert("RGB").tobytes()
-    return Look(sha256=sha256, pixels=pixels.hexdigest(), phash=int(str(imagehash.phash(image)), 16), thumbnail=thumbnail)
+    return Appearance(sha256=sha256, pixels=pixels.hexdigest(), phash=int(str(imagehash.phash(image)), 16), thumbnail=thumbnail)
 
 
 def _is_plain(image: Image.Image) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from ..method.contamination import Exhibit, Hit, Index, Look
+from ..method.contamination import Appearance, Hit, Index, IndexedItem
 from ..ports import Benchmark, Progress, PutImage
 from ..recipe.experiment import MAX_PIXELS
 from ..run.images import examine
@@ -18,7 +18,7 @@ _THREADS = 8
 def index(benchmarks: Sequence[Benchmark], progress: Progress) -> Index:
     """The index of all prompts of benchmarks, each once. Raises what a benchmark raises that cannot be read."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        looks: dict[str, Future[Look]] = {}
+        looks: dict[str, Future[Appearance]] = {}
 
         def put(ref: ImageRef, data: bytes) -> None:
             if ref.sha256 not in looks:
@@ -30,12 +30,12 @@ def index(benchmarks: Sequence[Benchmark], progress: Progress) -> Index:
 
 def describe(index: Index, hit: Hit) -> str:
     """A hit in words, by its nearest item."""
-    nearest = index.exhibits[hit.items[0]]
+    nearest = index.indexed[hit.items[0]]
     apart = f", {hit.distance} of 64 bits apart" if hit.distance else ""
     return f"{hit.kind}: {nearest.benchmark}/{nearest.item}{apart}"
 
 
-def _look(data: bytes) -> Look:
+def _look(data: bytes) -> Appearance:
     return examine(data, max_pixels=MAX_PIXELS)[2]
 
 
@@ -44,9 +44,9 @@ def _prompts(benchmark: Benchmark, put: PutImage, progress: Progress) -> Iterato
     return iter({item.pair.prompt.id: item.pair.prompt for item in benchmark.load(put, progress).items}.values())
 
 
-def _exhibit(benchmark: str, prompt: Prompt, looks: dict[str, Future[Look]]) -> Exhibit:
+def _exhibit(benchmark: str, prompt: Prompt, looks: dict[str, Future[Appearance]]) -> IndexedItem:
     seen = tuple(looks[image.sha256].result() for image in prompt.images)
-    return Exhibit(benchmark=benchmark, item=_name(prompt), text=prompt.text, looks=seen)
+    return IndexedItem(benchmark=benchmark, item=_name(prompt), text=prompt.text, looks=seen)
 
 
 def _name(prompt: Prompt) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ..method.contamination import Index, Look, Probe
+from ..method.contamination import Appearance, Index, Query
 from ..method.kinds import route
 from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
 from ..run.folder import ImageStore
@@ -83,11 +83,11 @@ class Admitted:
 
     prompt: Prompt
     images: tuple[tuple[ImageRef, bytes], ...]
-    looks: tuple[Look, ...]
+    looks: tuple[Appearance, ...]
 
     @property
-    def probe(self) -> Probe:
-        return Probe(text=self.prompt.text, looks=self.looks)
+    def query(self) -> Query:
+        return Query(text=self.prompt.text, looks=self.looks)
 
 
 def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
@@ -118,7 +118,7 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
 
 
 def _refuse_contaminated(found: Admitted, excluded: Index) -> None:
-    for hit in excluded.search([found.probe])[0]:
+    for hit in excluded.search([found.query])[0]:
         if hit.condemns:
             raise BadImage("contaminated", describe(excluded, hit))
 

@@ -93,7 +93,7 @@ class ReleaseRow:
             raise Unfit("left_out", f"{self.source} was left out (--without)")
 
 
-class Content(NamedTuple):
+class RowContent(NamedTuple):
     """The prompt and the picture of a row, the revision of its source, and the way it was found."""
 
     text: str
@@ -102,7 +102,7 @@ class Content(NamedTuple):
     by: str
 
 
-Fetch = Callable[[], Content]
+Fetch = Callable[[], RowContent]
 """Reads the content of a row. Raises Unfit."""
 
 
@@ -237,8 +237,8 @@ def _refuse(bad: Unfit) -> NoReturn:
     raise bad
 
 
-def _meme(row: ReleaseRow, memes: hateful_memes.Memes, meme: hateful_memes.Meme) -> Content:
-    return Content(row.text, memes.picture(meme), LOCAL, "path")
+def _meme(row: ReleaseRow, memes: hateful_memes.Memes, meme: hateful_memes.Meme) -> RowContent:
+    return RowContent(row.text, memes.picture(meme), LOCAL, "path")
 
 
 def _pairs(folder: Folder, rows: Sequence[ReleaseRow], library: Library) -> Iterator[tuple[ReleaseRow, Fetch]]:
@@ -250,13 +250,13 @@ def _pairs(folder: Folder, rows: Sequence[ReleaseRow], library: Library) -> Iter
     shutil.rmtree(cache, ignore_errors=True)
 
 
-def _pair(row: ReleaseRow, data: Path, revision: str) -> Content:
+def _pair(row: ReleaseRow, data: Path, revision: str) -> RowContent:
     path = data.joinpath(*PurePosixPath(row.cells["Image"]).parts[2:])
     if not path.is_file():
         raise Unfit("missing_source_row", f"{PAIRS_REPOSITORY} has no data/{path.relative_to(data)}")
     if not row.text:
         raise Unfit("no_text", "the release has no `Text` for this row")
-    return Content(row.text, picture_file(path), revision, "path")
+    return RowContent(row.text, picture_file(path), revision, "path")
 
 
 def _of_data_set(folder: Folder, opened: Opened, rows: Sequence[ReleaseRow]) -> Iterator[tuple[ReleaseRow, Fetch]]:
@@ -276,9 +276,9 @@ def _of_data_set(folder: Folder, opened: Opened, rows: Sequence[ReleaseRow]) -> 
             yield row, partial(_refuse, Unfit("missing_source_row", f"{origin.repository} has no row {name}"))
 
 
-def _from_data_set(row: ReleaseRow, cells: Row, opened: Opened, requests: Mapping[str, str]) -> Content:
+def _from_data_set(row: ReleaseRow, cells: Row, opened: Opened, requests: Mapping[str, str]) -> RowContent:
     data = picture(only_image(cells, opened.origin.images))
-    return Content(row.text or opened.origin.text(cells, requests), data, opened.revision, opened.by)
+    return RowContent(row.text or opened.origin.text(cells, requests), data, opened.revision, opened.by)
 
 
 def _finish(folder: Folder, rows: Sequence[ReleaseRow], inputs: Mapping[str, Any]) -> dict[str, Any]:
