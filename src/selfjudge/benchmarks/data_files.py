@@ -1,4 +1,4 @@
-"""The data files of a benchmark: where they are, what they are, and their rows, streamed. Faults are errors that name a row."""
+"""The data files of a benchmark: finds them and streams their rows. Faults are errors that name a row."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from ..errors import InputError
 from ..hub.client import Repository, download
 from ..recipe.section import HUB_NAME
 from ..run.disk import sha256_of
-from ..run.jsonl import json_lines, regular
+from ..run.jsonl import json_objects, regular
+from ..run.tables import Row
 from .catalogue import MANIFEST, manifest_of
-
-Row = dict[str, Any]
 
 _BATCH = 32
 """Rows of a Parquet file in memory at once; each may hold a picture."""
@@ -45,12 +44,7 @@ class DataFiles:
         """Every row with its place, `file:number`; numbers count from 1. Raises InputError."""
         for file in self.files:
             try:
-                for number, row in _ROWS[file.suffix](regular(file)):
-                    if not isinstance(row, dict):
-                        raise InputError(
-                            f"{file}:{number}: a JSON {type(row).__name__}, not an object", hint="Get the file again."
-                        )
-                    yield f"{file.name}:{number}", row
+                yield from ((f"{file.name}:{number}", row) for number, row in _ROWS[file.suffix](regular(file)))
             except InputError:
                 raise
             except (OSError, ValueError, RecursionError, csv.Error) as error:
@@ -98,13 +92,6 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any]]:
             yield number, row
 
 
-def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    for number, row in json_lines(file):
-        if isinstance(row, ValueError):
-            raise InputError(f"{file}:{number}: not JSON: {row}", hint="Write one JSON object a line.")
-        yield number, row
-
-
 def _json_list(file: Path) -> Iterator[tuple[int, Any]]:
     """A list of rows, or an object that holds one under `pairs` or `data`."""
     value = json.loads(file.read_bytes())
@@ -112,7 +99,10 @@ def _json_list(file: Path) -> Iterator[tuple[int, Any]]:
         value = value.get("pairs", value.get("data"))
     if not isinstance(value, list):
         raise InputError(f"{file} holds no list of rows", hint="It must be a JSON list, or an object with `pairs`.")
-    yield from enumerate(value, 1)
+    for number, row in enumerate(value, 1):
+        if not isinstance(row, dict):
+            raise InputError(f"{file}:{number}: a JSON {type(row).__name__}, not an object", hint="Get the file again.")
+        yield number, row
 
 
 def _tab_separated(file: Path) -> Iterator[tuple[int, Any]]:
@@ -121,7 +111,7 @@ def _tab_separated(file: Path) -> Iterator[tuple[int, Any]]:
         yield from enumerate(csv.DictReader(lines, delimiter="\t"), 1)
 
 
-_ROWS = {".parquet": _parquet_rows, ".jsonl": _json_lines, ".json": _json_list, ".tsv": _tab_separated}
+_ROWS = {".parquet": _parquet_rows, ".jsonl": json_objects, ".json": _json_list, ".tsv": _tab_separated}
 
 
 def field(row: Row, name: str, where: str, *, empty: bool = False) -> str:

@@ -1,44 +1,30 @@
-"""The folder of a prepared benchmark: held by one process while it is made, and finished by `prepared.json`, written last."""
+"""The folder of a prepared benchmark: locked by one process while it is made, and finished by `prepared.json`, written last."""
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError
-from ..run.disk import sha256_of, write_json, writing
+from ..run.disk import locked, sha256_of, write_json, writing
 from .catalogue import MANIFEST, manifest_of
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process and clear away what killed ones left. Raises RunError when another process holds it."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"{folder} is in use by another process", hint="Wait for it, or use another folder (--to).") from error
-        _sweep(folder)
+    """Hold a folder for this process, without the unfinished files `.NAME.PROCESS.THREAD` of killed ones. Raises RunError."""
+    with locked(folder, "--to"):
+        with writing(folder):
+            for path in [*folder.glob(".*"), *(folder / "images").rglob(".*")]:
+                if re.fullmatch(r"\..+\.\d+\.\d+", path.name) and path.is_file():
+                    path.unlink()
         yield
 
 
-def _sweep(folder: Path) -> None:
-    """Remove the unfinished files of `write_whole`, `.NAME.PROCESS.THREAD`."""
-    with writing(folder):
-        for path in [*folder.glob(".*"), *(folder / "images").rglob(".*")]:
-            if re.fullmatch(r"\..+\.\d+\.\d+", path.name) and path.is_file():
-                path.unlink()
-
-
 def finish(folder: Path, facts: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
-    """Write what a benchmark was made of, with the SHA-256 of its files (paths inside the folder), and return it.
+    """Write the record of a benchmark, with the SHA-256 of its files (paths inside the folder), and return it.
 
     It holds no time and no path of this machine: the same sources give the same bytes.
     """

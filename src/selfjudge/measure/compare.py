@@ -6,9 +6,10 @@ judges both have, by id; items that only one has, or whose better response diffe
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,6 @@ class FiguresTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adjusted:
-    """A test, and its p adjusted by Holm's method for the number of judges."""
-
-    test: Difference | Discordance
-    p_holm: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self.test), "p_holm": self.p_holm}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
     """A judge and the reference on the items that both have, with the same better response. A test without items is None.
 
@@ -69,9 +59,9 @@ class Pairing:
     only_other_has: int
     relabelled: int
     right: str
-    accuracy: Adjusted | None
-    both_orders: Adjusted | None
-    mcnemar: Adjusted | None
+    accuracy: Difference | None
+    both_orders: Difference | None
+    mcnemar: Discordance | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +90,11 @@ class JudgeComparison:
     published: tuple[PublishedGroup, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-able values."""
-        return {
-            "tables": [
-                {**_plain(table), "judges": [{"judge": j.judge, "folder": j.folder, **j.figures} for j in table.judges]}
-                for table in self.tables
-            ],
-            "tests": [{**_plain(tests), "compared": [_plain(pairing) for pairing in tests.compared]} for tests in self.tests],
-            "notes": list(self.notes),
-            "published": [asdict(group) for group in self.published],
-        }
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass, tests among them as JSON."""
-    found = ((field.name, getattr(value, field.name)) for field in fields(value))
-    return {name: part.as_json() if isinstance(part, Adjusted) else part for name, part in found}
+        """JSON-able values; the figures of a judge stand beside its name."""
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
+        for table in value["tables"]:
+            table["judges"] = [{"judge": j["judge"], "folder": j["folder"], **j["figures"]} for j in table["judges"]]
+        return value
 
 
 def compare(results: Sequence[Path]) -> JudgeComparison:
@@ -173,9 +152,9 @@ def _tests(group: Set) -> Tests:
     compared = [_paired(reference, other) for other in others]
     for name in ("accuracy", "both_orders", "mcnemar"):
         tests = [getattr(pairing, name) for pairing in compared]
-        adjusted = holm([None if test is None else test.test.p for test in tests])
+        adjusted = holm([test and test.p for test in tests])
         compared = [
-            pairing if test is None else replace(pairing, **{name: replace(test, p_holm=p)})
+            replace(pairing, **{name: test and replace(test, p_holm=p)})
             for pairing, test, p in zip(compared, tests, adjusted, strict=True)
         ]
     return Tests(benchmark=reference.benchmark, protocol=reference.protocol, reference=reference.judge, compared=tuple(compared))
@@ -195,14 +174,10 @@ def _paired(reference: Measurement, other: Measurement) -> Pairing:
         only_other_has=len(other.items) - len(common),
         relabelled=len(common) - len(shared),
         right="in both orders" if both else "by most replies, in the orders that were asked",
-        accuracy=_adjustable(difference(list(map(_accuracy, ours)), list(map(_accuracy, theirs)), groups)),
-        both_orders=_adjustable(difference([float(all(r)) for r in ours], [float(all(r)) for r in theirs], groups)),
-        mcnemar=_adjustable(mcnemar(list(map(all, ours)), list(map(all, theirs))) if shared else None),
+        accuracy=difference(list(map(_accuracy, ours)), list(map(_accuracy, theirs)), groups),
+        both_orders=difference([float(all(r)) for r in ours], [float(all(r)) for r in theirs], groups),
+        mcnemar=mcnemar(list(map(all, ours)), list(map(all, theirs))) if shared else None,
     )
-
-
-def _adjustable(test: Difference | Discordance | None) -> Adjusted | None:
-    return None if test is None else Adjusted(test=test, p_holm=None)
 
 
 def _accuracy(rights: tuple[bool, ...]) -> float:

@@ -33,6 +33,7 @@ class Difference:
 
     ci95          95 % bootstrap interval; None with a single group, from which nothing can be learned
     p             two-sided: twice the share of resampled differences on the other side of 0, at least 2 / (RESAMPLES + 1)
+    p_holm        p adjusted for the number of judges (`holm`), once it is known
     detectable    the difference that such items would show four times in five at the 5 % level; None where none was ever seen
     equal_within  the judges are equal within this margin: two one-sided 5 % tests (TOST) refuse any larger difference
     """
@@ -44,6 +45,7 @@ class Difference:
     p: float | None
     detectable: float | None
     equal_within: float | None
+    p_holm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Discordance:
     only_other: int
     neither: int
     p: float
+    p_holm: float | None = None
 
 
 def difference(reference: Sequence[float], other: Sequence[float], groups: Sequence[str], *, seed: int = 0) -> Difference | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..benchmarks.published import PublishedGroup
-from ..measure.compare import Adjusted, FiguresTable, JudgeComparison, JudgeFigures, Pairing, Tests
+from ..measure.compare import FiguresTable, JudgeComparison, JudgeFigures, Pairing, Tests
 from ..method.paired import Difference, Discordance
 
 _FIGURES = {
@@ -129,8 +129,8 @@ def _caption(tests: Tests) -> str:
     lines.append("equal within: two one-sided tests at 5 % refuse any larger difference (TOST)")
     if (judges := len(tests.compared)) > 1:
         lines.append(f"p: adjusted for {judges} judges (Holm)")
-    differences = [p.accuracy.test for p in tests.compared if p.accuracy is not None and isinstance(p.accuracy.test, Difference)]
-    if known := [difference.detectable for difference in differences if difference.detectable is not None]:
+    differences = [pairing.accuracy.detectable for pairing in tests.compared if pairing.accuracy is not None]
+    if known := [difference for difference in differences if difference is not None]:
         lines.append(f"a true difference in accuracy of {max(known):.3f} would show in four of five such comparisons")
     return "\n".join(lines)
 
@@ -142,18 +142,16 @@ def _items(pairing: Pairing) -> str:
     return f"{pairing.n} (left out: {', '.join(left)})" if left else str(pairing.n)
 
 
-def _difference(adjusted: Adjusted | None) -> tuple[str, str, str]:
-    if adjusted is None or not isinstance(adjusted.test, Difference):
+def _difference(test: Difference | None) -> tuple[str, str, str]:
+    if test is None:
         return "–", "–", "–"
-    interval = "" if adjusted.test.ci95 is None else " ({:+.3f} to {:+.3f})".format(*adjusted.test.ci95)
-    return f"{adjusted.test.difference:+.3f}{interval}", _p(adjusted.p_holm), _number(adjusted.test.equal_within)
+    interval = "" if test.ci95 is None else " ({:+.3f} to {:+.3f})".format(*test.ci95)
+    return f"{test.difference:+.3f}{interval}", _p(test.p_holm), _number(test.equal_within)
 
 
-def _alone(adjusted: Adjusted | None) -> tuple[str, str]:
+def _alone(test: Discordance | None) -> tuple[str, str]:
     """Items that one of the two judges alone had right."""
-    if adjusted is None or not isinstance(adjusted.test, Discordance):
-        return "–", "–"
-    return f"{adjusted.test.only_other} : {adjusted.test.only_reference}", _p(adjusted.p_holm)
+    return ("–", "–") if test is None else (f"{test.only_other} : {test.only_reference}", _p(test.p_holm))
 
 
 def _p(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Any
 
 from ..errors import RunError
 from ..types import ImageRef
-from .disk import difference, read_json, write_json, write_whole, writing
+from .disk import difference, locked, read_json, write_json, write_whole, writing
 from .replaced import Replaced
 from .store import Identity, is_outdated, note_replaced
 
@@ -173,16 +172,7 @@ class RunFolder:
         Raises RunError when another process holds it, or when it was made by a recipe that differs in more than what
         `changeable` removes; the error names the field that differs.
         """
-        with writing(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("a")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"{self.root} is in use by another process", hint="Wait for it, or use another folder (--dir)."
-                ) from error
+        with locked(self.root, "--dir"):
             self.check(recipe, changeable)
             write_json(self.root / "recipe.json", recipe)
             yield

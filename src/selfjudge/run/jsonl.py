@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+
+_ONE_A_LINE = "Write one JSON object on each line."
+
 
 def regular(path: Path) -> Path:
     """The path itself. Raises OSError where there is nothing, or a pipe, a device or a socket."""
@@ -27,6 +31,21 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield number, _value(line)
+
+
+def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON object of each line that is not blank, with its number from 1. Raises InputError that names line and fault."""
+    try:
+        for number, value in json_lines(path):
+            if isinstance(value, ValueError):
+                raise InputError(f"{path}:{number}: not JSON: {value}", hint=_ONE_A_LINE)
+            if not isinstance(value, dict):
+                raise InputError(f"{path}:{number}: a JSON {type(value).__name__}, not an object", hint=_ONE_A_LINE)
+            yield number, value
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror}", hint="Paths in a recipe start at its folder, others at the current one."
+        ) from error
 
 
 def _value(line: bytes) -> Any:

@@ -5,7 +5,6 @@ Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ..ports import BenchmarkData, Progress, PutImage, RawPrompt
 from ..recipe.experiment import MAX_PIXELS, PairsBench
 from ..run.disk import sha256_of, sha256_of_all
 from ..run.images import BadImage, admit
-from ..run.jsonl import json_lines
+from ..run.jsonl import json_objects
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
 from .rows import raw_prompt, unicode
 
@@ -35,15 +34,14 @@ class PairsBenchmark:
 
     def digest(self) -> str:
         """A digest of the file and of the image files that it names. Raises InputError."""
-        rows = (row for _, row in self._rows() if isinstance(row, dict))
-        images = (image for row in rows for image in _raw(row, "", self._recipe).images)
+        images = (image for _, row in json_objects(self._path) for image in _raw(row, "", self._recipe).images)
         return sha256_of_all([self._path, *(image for image in images if isinstance(image, Path))])
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or the first `limit`; their images are handed to `put`. Raises InputError that names the first fault."""
         items: dict[str, BenchmarkItem] = {}
         lines: dict[str, int] = {}
-        for number, row in islice(self._rows(), limit):
+        for number, row in islice(json_objects(self._path), limit):
             where = f"{self._path}:{number}"
             item = _item(row, where, self._recipe, put)
             if item.pair.id in items:
@@ -52,27 +50,13 @@ class PairsBenchmark:
                 )
             items[item.pair.id], lines[item.pair.id] = item, number
         if not items:
-            raise InputError(f"{self._path} holds no pair", hint="Write one JSON object a line.")
+            raise InputError(f"{self._path} holds no pair", hint="Write one JSON object on each line.")
         found = tuple(items.values())
         report = {"source": self._path.name, "sha256": sha256_of(self._path), "rows": len(found), **oddities(found)}
         return BenchmarkData(items=found, report=report)
 
-    def _rows(self) -> Iterator[tuple[int, Any]]:
-        try:
-            for number, row in json_lines(self._path):
-                if isinstance(row, ValueError):
-                    raise InputError(f"{self._path}:{number}: not JSON: {row}", hint="Write one JSON object a line.")
-                yield number, row
-        except OSError as error:
-            raise InputError(
-                f"cannot read {self._path}: {error.strerror}",
-                hint="Paths in a recipe start at its folder, others at the current one.",
-            ) from error
 
-
-def _item(row: Any, where: str, recipe: PairsBench, put: PutImage) -> BenchmarkItem:
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: a JSON {type(row).__name__}, not an object", hint="Write one JSON object a line.")
+def _item(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> BenchmarkItem:
     chosen, rejected = (_response(row, name, where) for name in ("chosen", "rejected"))
     if chosen == rejected:
         raise InputError(f"{where}: chosen and rejected are the same", hint="Remove the line.")

@@ -1,9 +1,8 @@
-"""The sources of Multimodal RewardBench: where each lies, how a row of it is found, and how its prompt is built again.
+"""The sources of Multimodal RewardBench: the place of each, how its rows are found, and how prompts are built again.
 
-The release names a row of a source by the file name of its image. Which columns are read and in which order they are put
-together are facts of the official download script, and so are the columns that the two sources are looked up by that do not go
-by position. Its sentences are not ours to copy: `REQUESTS` says the same in our own words, and a user who has the official
-script can give its wording instead (`--requests`).
+The release names a row of a source by the file name of its image. The columns that are read, their order in the prompt, and the
+key columns of two sources are facts of the official download script. Its sentences are not ours to copy: `requests.toml` has the
+same requests in our own words, and a user who has the official script can give its wording instead (`--requests`).
 
 Pure functions; rows are plain mappings. Schemas: the data sets' pages, as of 2025.
 """
@@ -12,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,30 +24,8 @@ Requests = Mapping[str, str]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-# Ours, not the official wording: the same request, put differently. `emma-find` is replaced by `emma-replace` in the questions
-# of EMMA, whose options are not shown ("below" would point at nothing).
-REQUESTS: dict[str, str] = {
-    "nocaps": "Describe what this picture shows. Write a caption that is as full and exact as you can make it.",
-    "mmmu-s": "Solve the multiple-choice question that follows. Reason it out first, then end with a line of its own that "
-    "reads `Answer: ` and the letter of your choice.",
-    "mmmu-v": "The picture shows a multiple-choice question. Copy it out, reason it out, then end with a line of its own that "
-    "reads `Answer: ` and the letter of your choice.",
-    "mathvista-choice": "Reason about the question and give the letter of the right option in bold, such as **C**. Guess when "
-    "you cannot tell.",
-    "mathvista-integer": "Reason about the question and end with a whole number in bold, such as **7**. Guess when you "
-    "cannot tell.",
-    "mathvista-float-1": "Reason about the question and end with a number in bold that has one digit after the point, such as "
-    "**4.5**. Guess when you cannot tell.",
-    "mathvista-float-2": "Reason about the question and end with a number in bold that has two digits after the point, such as "
-    "**4.52**. Guess when you cannot tell.",
-    "mathvista-other": "Reason about the question and end with your answer in bold. Guess when you cannot tell.",
-    "image2struct": "Write LaTeX that compiles to what this picture shows. Leave out the preamble and the lines that begin and "
-    "end the document; they will be added around your code.",
-    "letter-only": "Reply with nothing but the letter of the right option.",
-    "emma-find": "code snippet below",
-    "emma-replace": "code snippet",
-    "hateful-memes": "Would you call this meme mean? Reply with yes or no.",
-}
+REQUESTS: dict[str, str] = tomllib.loads((files(__package__) / "requests.toml").read_text(encoding="utf-8"))
+"""Our requests by name: the official ones, put differently."""
 
 
 class Unfit(Exception):
