@@ -170,8 +170,12 @@ def test_the_command_fetches_from_the_hub_and_the_list_then_shows_it(tmp_path: P
         ),
         (("judgebench",), "the data set ScalerLab/JudgeBench was not found on the hub", "set HF_TOKEN"),
         (("vlrb",), "there is no benchmark vlrb", "vl-rewardbench"),
-        (("vl-rewardbench", "--release", "x.json"), "--release does not go with vl-rewardbench", "Leave it away"),
-        (("multimodal-rewardbench", "--revision", "x"), "--revision does not go with multimodal-rewardbench", "Leave it away"),
+        (("vl-rewardbench", "--release", "x.json"), "--release does not go with vl-rewardbench", "Remove this option"),
+        (
+            ("multimodal-rewardbench", "--revision", "x"),
+            "--revision does not go with multimodal-rewardbench",
+            "Remove this option",
+        ),
         (("multimodal-rewardbench",), "multimodal-rewardbench needs --release", "all_data_release.json"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Benchmarks of others: what their official scripts read and how they score it. Re-implemented; no official text is copied."""
+"""Benchmarks of others: their data, protocols and official scores. Re-implemented; no official text is copied."""

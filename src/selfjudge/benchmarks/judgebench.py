@@ -29,9 +29,9 @@ _BY_SOURCE = {
 }
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
-    """The rows; the dimension is what the source tests."""
-    for where, row in found.rows():
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
+    """The rows; the dimension is the subject of the source."""
+    for where, row in files.rows():
         label = row.get("label")
         if label not in _LABELS:
             raise InputError(f"{where}: `label` is {label!r:.40}, neither A>B nor B>A", hint="Get the file again.")

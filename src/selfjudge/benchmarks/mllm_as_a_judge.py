@@ -1,4 +1,4 @@
-"""MLLM-as-a-Judge, its pair comparisons: two answers about an image and what people said, ties among them.
+"""MLLM-as-a-Judge, its pair comparisons: two answers about an image and the verdicts of people, ties among them.
 
 `official` offers a tie and asks in the stored order; its accuracy is reported with ties, where a tie must be called one, and
 without them. `strict` has no ties: items that people called one are left out and counted. Scores and rankings are not read.
@@ -41,9 +41,9 @@ equally good.
 _LABELS = {"A": 0, "B": 1, "C": None}
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The pair comparisons; the dimension is the data set that the image is from."""
-    for where, row in found.rows():
+    for where, row in files.rows():
         label = row.get("human_answer", row.get("human"))
         if label not in _LABELS:
             raise InputError(f"{where}: `human_answer` is {label!r:.40}, none of A, B and C", hint="Give the pair comparisons.")
@@ -51,7 +51,7 @@ def pairs(found: DataFiles) -> Iterator[StoredPair]:
             where=where,
             id=f"{row.get('id', '')}-{row.get('pair_id', '')}",
             question=data_files.field(row, "instruction", where),
-            images=(embedded(row.get("image_path", row.get("image")), found.folder),),
+            images=(embedded(row.get("image_path", row.get("image")), files.folder),),
             responses=(_answer(row, "answer1", where), _answer(row, "answer2", where)),
             better=_LABELS[label],
             dimension=str(row.get("original_dataset") or "all"),

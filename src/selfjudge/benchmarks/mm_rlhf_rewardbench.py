@@ -20,16 +20,16 @@ from .data_files import DataFiles
 from .public import Replies, Spec, StoredPair, embedded
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The rows, the chosen response stored first as the file has it; the category is the folder of the image or video."""
-    for where, row in found.rows():
+    for where, row in files.rows():
         image, video = row.get("image"), row.get("video")
         path = image if isinstance(image, str) else (image or {}).get("path") if isinstance(image, Mapping) else video
         yield StoredPair(
             where=where,
             id=str(row.get("id", "")),
             question=data_files.field(row, "prompt", where),
-            images=(embedded(image, found.folder),),
+            images=(embedded(image, files.folder),),
             responses=(data_files.field(row, "chosen", where, empty=True), data_files.field(row, "rejected", where, empty=True)),
             better=0,
             dimension=_category(row, path),

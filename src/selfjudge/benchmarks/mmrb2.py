@@ -28,15 +28,15 @@ NAME = "mmrb2"
 _FILES = ("*.json", "**/*.json", "**/*.parquet")
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The pairs of each task's file; the task, the dimension, is the file's name or the row's `task`."""
-    for where, row in found.rows():
+    for where, row in files.rows():
         chosen = row.get("chosen")
         if chosen not in ("A", "B"):
             raise InputError(f"{where}: `chosen` is {chosen!r:.40}, neither A nor B", hint="Get the file again.")
         images: list[bytes | Path | None] = []
         question, first, second = (
-            _with_numbered_images(content, images, found.folder, where)
+            _with_numbered_images(content, images, files.folder, where)
             for content in (row.get("prompt_content"), _response(row, "response_a", where), _response(row, "response_b", where))
         )
         task = row.get("task") or Path(where.rpartition(":")[0]).stem
@@ -91,7 +91,7 @@ def score(path: Path, *, protocol: str, k: int | None, data: str | None = None) 
     if data is None:
         raise InputError("predictions of mmrb2 name pairs by id only", hint="Name the pairs too: --benchmark mmrb2=PAIRS.json")
     if k not in (None, 1):
-        raise InputError("mmrb2 is scored with one sample an order", hint="Leave --k away.")
+        raise InputError("mmrb2 is scored with one sample an order", hint="Remove --k.")
     predictions = _predictions(path)
     tasks: dict[str, list[list[bool | None]]] = {}
     for row in pairs(find_data(data, None, _FILES)):
@@ -120,8 +120,8 @@ def _right(said: Any, label: Verdict) -> bool | None:
     word = first.get("judgement") if isinstance(first, Mapping) else first
     if not isinstance(word, str):
         return None
-    found = {"A": Verdict.FIRST, "B": Verdict.SECOND}.get(word.strip(), parse(word))
-    return found is label if isinstance(found, Verdict) else None
+    verdict = {"A": Verdict.FIRST, "B": Verdict.SECOND}.get(word.strip(), parse(word))
+    return verdict is label if isinstance(verdict, Verdict) else None
 
 
 def _counted(both: Sequence[Sequence[bool | None]], *, drop: bool) -> dict[str, Any]:

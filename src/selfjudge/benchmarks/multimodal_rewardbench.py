@@ -1,6 +1,6 @@
 """Multimodal RewardBench (arXiv 2502.14191): its rows, its protocols, its result file, and its official score to the last bit.
 
-The official script looks for `[[A]]` anywhere before it looks for `[[B]]`, and tosses a seeded coin for what holds neither.
+The official script looks for `[[A]]` anywhere before it looks for `[[B]]`, and tosses a seeded coin for a reply with neither.
 `strict` takes the last verdict and counts an unread one as wrong.
 """
 
@@ -106,14 +106,14 @@ _SOURCES = (
 
 
 def source_of(identity: str) -> str:
-    """The source that an id names, whatever its case; what stands before the first `_` of an id of none that is known."""
+    """The source in an id, in any case; for an unknown source the part before the first `_`."""
     lowered = identity.lower()
     return next((source for source in _SOURCES if lowered.startswith(f"{source}_")), lowered.partition("_")[0])
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The rows of `all_data.json`, or of the copy with embedded images. Raises InputError that names a row."""
-    for where, row in found.rows():
+    for where, row in files.rows():
         identity = data_files.field(row, "ID", where)
         better = data_files.field(row, "Better", where)
         if better not in ("Output1", "Output2"):
@@ -123,7 +123,7 @@ def pairs(found: DataFiles) -> Iterator[StoredPair]:
             where=where,
             id=identity,
             question=_question(row, where),
-            images=(embedded(row.get("Image"), found.folder),),
+            images=(embedded(row.get("Image"), files.folder),),
             responses=(data_files.field(row, "Output1", where, empty=True), data_files.field(row, "Output2", where, empty=True)),
             better=int(better == "Output2"),
             dimension=USER_SUBSET if group == "safety/toxicity" else group,
@@ -181,7 +181,7 @@ def _category(group: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One recorded judgment: its group, the right letter, and what the judge wrote. `A` is always Output1."""
+    """One recorded judgment: its group, the right letter, and the reply. `A` is always Output1."""
 
     group: str
     label: str
@@ -224,7 +224,7 @@ def _output(row: Any) -> Output:
 def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
     """The figures of a result file under `official` or `strict`, with the lines that were not scored. Raises InputError."""
     if k not in (None, 1):
-        raise InputError(f"{NAME} has one sample an item, not {k}", hint="Leave --k away.")
+        raise InputError(f"{NAME} has one sample an item, not {k}", hint="Remove --k.")
     recorded = read(path)
     figures = (_official if protocol == "official" else _strict)(recorded.outputs)
     malformed = [asdict(fault) for fault in recorded.faults]
@@ -262,9 +262,9 @@ def _counted(outputs: Sequence[Output], letter: Callable[[str], str | None]) -> 
     """Micro average over rows, macro averages over groups and columns (None where one has no rows), and every group."""
     total, correct, read = Counter[str](), Counter[str](), 0
     for output in outputs:
-        found = letter(output.text)
+        verdict = letter(output.text)
         total[output.group] += 1
-        correct[output.group] += found == output.label
+        correct[output.group] += verdict == output.label
         read += parse(output.text) in _LETTERS
     columns = {name: share(sum(correct[g] for g in groups), sum(total[g] for g in groups)) for name, groups in COLUMNS.items()}
     names = [*GROUPS, *sorted(total.keys() - set(GROUPS))]

@@ -1,4 +1,4 @@
-"""Pictures as files: in the format that a file's name says."""
+"""Pictures as files, in the format of the file's name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
 
 def as_named(data: bytes, media_type: str, suffix: str) -> bytes:
-    """An admitted picture in the format of a suffix; its own bytes where it is in that format, or the suffix says none."""
+    """An admitted picture in the format of a suffix; its own bytes if it has that format, or the suffix is unknown."""
     wanted = _FORMATS.get(suffix.lower())
     if wanted is None or media_type == _MEDIA_TYPES[wanted]:
         return data

@@ -1,7 +1,7 @@
-"""Other people's benchmarks: rows as they are published become items, and what is odd about the data becomes a report.
+"""Other people's benchmarks: published rows become items, and oddities of the data become a report.
 
-A benchmark must not lose items without a word: a row that cannot be used is an error that names it. Only missing images can be
-allowed, and are then counted.
+A benchmark must not lose items silently: a row that cannot be used is an error that names it. Only missing images can be allowed,
+and are then counted.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ _AHEAD = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPair:
-    """A row of a benchmark. `better` is the place of the better response, None for a tie; `group` the question where it is None.
+    """A row of a benchmark.
 
-    An image is its bytes or where they lie; None stands for one that the row should have and does not.
+    images   bytes or paths; None for an image that the row lacks
+    better   the position of the better response, None for a tie
+    group    rows of one group are resampled together; None for the rows of one question
     """
 
     where: str
@@ -67,12 +69,12 @@ def _nothing(*_: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """How a benchmark is read, asked and counted; `catalogue` says where it comes from.
+    """How a benchmark is read, asked and counted; its origin is in `catalogue`.
 
     files       patterns of its data files; those of the first pattern that fits are read
     pairs       its rows
     protocols   ways to ask and read, by name
-    remarks     what is odd about its ids
+    remarks     oddities of its ids
     figures     figures that only this benchmark has
     record      its official result file, one JSON-able line at a time, where there is such a format
     """
@@ -96,21 +98,21 @@ class PublicBenchmark:
 
     def digest(self) -> str:
         """A digest of the data files, of the image files that they name, and of which rows are left out. Raises InputError."""
-        found = find_data(self._where, self._recipe.revision, self._spec.files)
-        images = (image for row in self._spec.pairs(found) for image in row.images if isinstance(image, Path))
+        files = find_data(self._where, self._recipe.revision, self._spec.files)
+        images = (image for row in self._spec.pairs(files) for image in row.images if isinstance(image, Path))
         options = self._recipe.model_dump(include={"allow_missing", "exclude"})
-        return content_id(options, sha256_of_all([*found.files, *images]))
+        return content_id(options, sha256_of_all([*files.files, *images]))
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or those of the first `limit` rows; their images are handed to `put`. Raises InputError."""
-        found = find_data(self._where, self._recipe.revision, self._spec.files)
-        inside = None if self._recipe.allow_outside else found.folder
+        files = find_data(self._where, self._recipe.revision, self._spec.files)
+        inside = None if self._recipe.allow_outside else files.folder
         items: list[BenchmarkItem] = []
         missing: list[str] = []
         ids: list[str] = []
         times = Counter[str]()
         with progress(f"rows of {self.name}", None) as advance:
-            for row, refs in _with_images(islice(self._spec.pairs(found), limit), put, inside):
+            for row, refs in _with_images(islice(self._spec.pairs(files), limit), put, inside):
                 advance(1)
                 ids.append(row.id)
                 if isinstance(refs, BadImage):
@@ -121,7 +123,7 @@ class PublicBenchmark:
         kept, excluded = self._exclude(items)
         report = {
             "benchmark": self.name,
-            **found.provenance,
+            **files.provenance,
             "rows": len(ids),
             "known_rows": list(self._known_rows),
             "is_a_known_size": len(ids) in self._known_rows if self._known_rows and limit is None else None,
@@ -134,14 +136,14 @@ class PublicBenchmark:
 
     @property
     def _where(self) -> str:
-        """As the recipe says, or where it was prepared, or where it is published."""
+        """The place in the recipe, or else the prepared folder, or else the published data set."""
         entry = entry_of(self.name)
         prepared = None if self._recipe.revision else folder_of(entry)
         where = self._recipe.path or (str(prepared) if prepared else next(iter(entry.hub), None))
         if where is None:
             raise InputError(
                 f"{self.name} has to be assembled first",
-                hint=f"selfjudge benchmarks prepare {self.name}, or name what you have: {self.name}=FOLDER.",
+                hint=f"selfjudge benchmarks prepare {self.name}, or name your copy: {self.name}=FOLDER.",
             )
         return where
 
@@ -175,7 +177,7 @@ class PublicBenchmark:
 def _with_images(
     rows: Iterator[StoredPair], put: PutImage, inside: Path | None
 ) -> Iterator[tuple[StoredPair, tuple[ImageRef, ...] | BadImage]]:
-    """Each row with its images admitted, or with what is wrong with one of them; files must lie `inside` a folder."""
+    """Each row with its admitted images, or with the fault of one; files must be `inside` a folder."""
 
     def admitted(row: StoredPair) -> tuple[StoredPair, tuple[ImageRef, ...] | BadImage]:
         try:
@@ -199,7 +201,7 @@ def _admit(image: bytes | Path | None, put: PutImage, inside: Path | None) -> Im
 
 
 def _item(name: str, row: StoredPair, refs: tuple[ImageRef, ...], times: Counter[str]) -> BenchmarkItem:
-    """The item of a row. Rows that are the same in everything are told apart by how often they came before."""
+    """The item of a row. Identical rows get different ids, by how often they came before."""
     text = row.question.replace("<image>\n", "").replace("<image>", "").strip()
     kind, rule = route(text)
     prompt = Prompt(

@@ -1,6 +1,6 @@
-"""Figures that others have published for VL-RewardBench and Multimodal RewardBench: context, with what each compares to.
+"""Figures that others have published for VL-RewardBench and Multimodal RewardBench: context, with notes on what they compare to.
 
-Facts in our own words, as fractions; None where a source does not say. Sources count differently, so every row of VL-RewardBench
+Facts in our own words, as fractions; None where a source has no figure. Sources count differently, so every row of VL-RewardBench
 has a tag, found by recomputing `overall` from the dimensions with the sizes that each way of splitting gives (`SPLITS`):
 
     true         the benchmark's own split

@@ -1,4 +1,4 @@
-"""Recorded outputs of judges, line by line: a line that cannot be used is a fault with its number, and the others are read."""
+"""Recorded outputs of judges, line by line: a line that cannot be used is reported with its number, and the others are read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BadLine:
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """The JSON value of each line that is not blank, with its number from 1; `Malformed` in place of a value that is none.
+    """The JSON value of each line that is not blank, with its number from 1; `Malformed` for a line that is not JSON.
 
     Raises InputError when the file cannot be read.
     """

@@ -34,9 +34,9 @@ _WEIGHTS = {"math-prm": 984}
 """Rows that a subset counts as, where that is not how many it has: so mathematics weighs as much as programming."""
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The rows; the chosen response is always stored first. The dimension is the section, the source the subset."""
-    for where, row in found.rows():
+    for where, row in files.rows():
         subset = data_files.field(row, "subset", where)
         yield StoredPair(
             where=where,
@@ -65,10 +65,10 @@ def figures(replies: Replies) -> dict[str, Any]:
 
 
 def _weighted(subsets: Mapping[tuple[str, str], Sequence[float]], section: str) -> float | None:
-    parts = {name: found for (of, name), found in subsets.items() if of == section}
-    weights = {name: _WEIGHTS.get(name, len(found)) for name, found in parts.items()}
+    parts = {name: marks for (of, name), marks in subsets.items() if of == section}
+    weights = {name: _WEIGHTS.get(name, len(marks)) for name, marks in parts.items()}
     total = sum(weights.values())
-    return sum(weights[name] * sum(found) / len(found) for name, found in parts.items()) / total if total else None
+    return sum(weights[name] * sum(marks) / len(marks) for name, marks in parts.items()) / total if total else None
 
 
 SPEC = Spec(

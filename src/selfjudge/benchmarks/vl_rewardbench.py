@@ -96,14 +96,14 @@ PROTOCOLS = {
 }
 
 
-def pairs(found: DataFiles) -> Iterator[StoredPair]:
+def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The rows of the published Parquet file or of VLMEvalKit's TSV. Raises InputError that names a row."""
     pictures: dict[str, bytes] = {}
-    for where, row in found.rows():
+    for where, row in files.rows():
         yield (
             _from_tsv(row, where, pictures)
             if "human_ranking" not in row and "answer" in row
-            else _from_parquet(row, where, found.folder)
+            else _from_parquet(row, where, files.folder)
         )
 
 
@@ -212,7 +212,7 @@ class Samples:
 
 
 State = Callable[[str, int], int]
-"""What a reply says, given the place (0 or 1) where the worse response was shown: AGREE, REJECT or NO_MATCH."""
+"""The state of a reply, AGREE, REJECT or NO_MATCH, given the position (0 or 1) of the worse response."""
 
 
 def official_state(reply: str, worse: int) -> int:
@@ -222,7 +222,7 @@ def official_state(reply: str, worse: int) -> int:
 
 
 def strict_state(reply: str, worse: int) -> int:
-    """What our parser makes of it."""
+    """The state by our parser."""
     verdict = robust(reply)
     if not isinstance(verdict, Verdict):
         return NO_MATCH
@@ -291,7 +291,7 @@ def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
 
 
 def _official(recorded: Samples, k: int) -> dict[str, Any]:
-    """`by_k` has the script's five passes. A `k` of none of them is a pass of its own, from the same seed."""
+    """`by_k` has the script's five passes. Another `k` is one pass from the same seed."""
     rng = random.Random(_SEED)
     count = len(recorded.items)
     by_k = {str(size): _figures(_counts(recorded, _shuffled(count, rng), size), drop=True) for size in OFFICIAL_PASSES}

@@ -164,7 +164,7 @@ def _refuse(name: str, options: dict[str, Any]) -> None:
     """Options that a benchmark does not have are errors, not ignored."""
     for option, value in options.items():
         if value:
-            raise InputError(f"{option} does not go with {name}", hint="Leave it away.")
+            raise InputError(f"{option} does not go with {name}", hint="Remove this option.")
 
 
 def _tell(entry: Entry, folder: Path, prepared: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ class JudgeComparison:
 
     tables      figures side by side
     tests       differences from the first judge; fractions, other minus reference
-    notes       what does not compare, and why
+    notes       reasons why some judges do not compare
     published   figures that others have published on these benchmarks
     """
 

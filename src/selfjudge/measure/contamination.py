@@ -1,4 +1,4 @@
-"""Checking prompts for what benchmarks show: which prompts, how surely, and which shares. Flat memory, however many prompts."""
+"""Checks prompts for content of benchmarks: prompts, kinds of hits, and shares. Memory does not grow with the prompts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..stages.contamination import index as index_of
 from ..stages.ingest import admitted
 
 Note = Callable[[dict[str, Any]], None]
-"""Is given each row: a prompt with a hit that condemns it, or one that cannot be read."""
+"""Receives each row: a prompt with a hit that condemns it, or one that cannot be read."""
 
 ROWS = 100
 """Rows that the figures hold; the others are counted."""
@@ -60,7 +60,7 @@ def _look_up(sources: Sequence[PromptSource], tally: _Tally, max_pixels: int, pr
 
 
 class _Tally:
-    """Counts of what was found so far."""
+    """Counts of the hits so far."""
 
     def __init__(self, index: Index, write: Note | None) -> None:
         self._index = index
@@ -73,13 +73,13 @@ class _Tally:
         self._prompts: Counter[HitKind] = Counter()
         self._items: dict[HitKind, set[int]] = {kind: set() for kind in HitKind}
 
-    def add(self, found: list[tuple[str, Query | BadImage]]) -> None:
-        """Count a block of prompts, each with its place."""
-        for where, bad in found:
+    def add(self, block: list[tuple[str, Query | BadImage]]) -> None:
+        """Count a block of prompts, each with its `file:line`."""
+        for where, bad in block:
             if isinstance(bad, BadImage):
                 self._unreadable[bad.reason] += 1
                 self._note({"prompt": where, "kind": "unreadable", "reason": bad.reason, "detail": str(bad) or None})
-        readable = [(where, query) for where, query in found if isinstance(query, Query)]
+        readable = [(where, query) for where, query in block if isinstance(query, Query)]
         self._read += len(readable)
         hits = self._index.search([query for _, query in readable])
         for (where, _), of_prompt in zip(readable, hits, strict=True):
@@ -100,8 +100,13 @@ class _Tally:
         self._items[hit.kind].update(hit.items)
         if hit.condemns:
             nearest = self._index.indexed[hit.items[0]]
-            found = {"benchmark": nearest.benchmark, "item": nearest.item, "distance": hit.distance, "items": len(hit.items)}
-            self._note({"prompt": where, "kind": str(hit.kind), **found})
+            nearest_item = {
+                "benchmark": nearest.benchmark,
+                "item": nearest.item,
+                "distance": hit.distance,
+                "items": len(hit.items),
+            }
+            self._note({"prompt": where, "kind": str(hit.kind), **nearest_item})
 
     def figures(self) -> dict[str, Any]:
         """All counts and shares; a share of nothing is None."""
@@ -139,7 +144,7 @@ class _Tally:
 
 @contextmanager
 def _rows_file(path: Path) -> Iterator[Note]:
-    """A JSONL file that takes rows as they come and gets its name when it is whole. Raises RunError when it cannot be written."""
+    """A JSONL file written row by row, which gets its name when it is whole. Raises RunError when it cannot be written."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

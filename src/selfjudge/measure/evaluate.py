@@ -141,7 +141,7 @@ def _measure(contestant: Contestant, bench: Bench, root: RunFolder, asking: Aski
 
 
 def _claim(root: Path, bench: Bench, contestant: Contestant, protocol: Protocol, limit: int | None, content: str) -> Path:
-    """The folder of a measurement, by what is asked of whom and about which content.
+    """The folder of a measurement: of a way to ask, and of the content that is asked about.
 
     After an edit of the benchmark's file the folder is used again, and its figures go. Anything else that differs is stored
     beside it.
@@ -196,7 +196,7 @@ def _ask(
 
 
 def _note_refused(file: Path, engine: Engine) -> None:
-    """Record, also over a restart, which parameters a server refused: it was then asked otherwise than the protocol says."""
+    """Record, also over a restart, which parameters a server refused: it was then not asked as the protocol defines."""
     if refused := getattr(engine, "refused_parameters", ""):
         write_json(file, sorted({*_noted(file), refused}))
 

@@ -28,7 +28,7 @@ class Contestant:
     """A judge to measure.
 
     template   the prompt that it was trained with; None where it was not
-    identity   what the folder of its measurements belongs to
+    identity   the owner of the folder of its measurements
     address    the server's URL; None where there is no server
     fixed      whether its prompt cannot be changed: a baseline parses it
     """

@@ -55,13 +55,13 @@ class Measurement:
 
 def measurements(path: Path) -> list[Measurement]:
     """All measurements in a folder: one, or one for each folder in it, by name. Raises RunError when there is none."""
-    found = [path] if _is_measurement(path) else [folder for folder in _below(path) if _is_measurement(folder)]
-    if not found:
+    folders = [path] if _is_measurement(path) else [folder for folder in _below(path) if _is_measurement(folder)]
+    if not folders:
         raise RunError(
             f"{path} holds no measurement of a judge",
             hint="Name a folder that `selfjudge evaluate` wrote, or `iteration-K/benchmarks` of a run.",
         )
-    return [_read(folder) for folder in found]
+    return [_read(folder) for folder in folders]
 
 
 def _below(path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A comparison of judges for people: tables for a terminal."""
+"""A comparison of judges, as tables in a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ABREAST = 4
 
 
 def show(comparison: JudgeComparison, console: Console) -> None:
-    """Print figures, tests, notes and what others have published."""
+    """Print figures, tests, notes and published figures."""
     for counted in dict.fromkeys(map(_counted, comparison.tables)):
         for table in comparison.tables:
             if _counted(table) == counted:
@@ -85,8 +85,8 @@ def _special(judge: Mapping[str, Any]) -> dict[str, float]:
     official = judge.get("official") or {}
     scripts = (official, official.get("dimensions"), official.get("columns"))
     parts = [("", judge), ("", judge.get("columns")), *(("official ", part) for part in scripts)]
-    found = ((f"{head}{name}", value) for head, part in parts for name, value in (part or {}).items())
-    return {name: value for name, value in found if isinstance(value, float) and name not in _FIGURES}
+    named = ((f"{head}{name}", value) for head, part in parts for name, value in (part or {}).items())
+    return {name: value for name, value in named if isinstance(value, float) and name not in _FIGURES}
 
 
 def _titled(title: str) -> Table:

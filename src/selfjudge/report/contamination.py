@@ -1,4 +1,4 @@
-"""What was found of a benchmark among prompts, for people."""
+"""Hits of benchmarks among prompts, in a terminal."""
 
 from __future__ import annotations
 

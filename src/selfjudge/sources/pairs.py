@@ -1,6 +1,6 @@
 """A benchmark of one's own: a JSONL file of pairs whose better response is known.
 
-Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lose items without a word.
+Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lose items silently.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class PairsBenchmark:
             items[item.pair.id], lines[item.pair.id] = item, number
         if not items:
             raise InputError(f"{self._path} holds no pair", hint="Write one JSON object on each line.")
-        found = tuple(items.values())
-        report = {"source": self._path.name, "sha256": sha256_of(self._path), "rows": len(found), **oddities(found)}
-        return BenchmarkData(items=found, report=report)
+        pairs = tuple(items.values())
+        report = {"source": self._path.name, "sha256": sha256_of(self._path), "rows": len(pairs), **oddities(pairs)}
+        return BenchmarkData(items=pairs, report=report)
 
 
 def _item(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> BenchmarkItem:
@@ -83,7 +83,7 @@ def _unicode(text: str, name: str, where: str) -> str:
     try:
         return unicode(text, name)
     except ValueError as error:
-        raise InputError(f"{where}: {error}", hint="Mend the text, or remove the line.") from error
+        raise InputError(f"{where}: {error}", hint="Correct the text, or remove the line.") from error
 
 
 def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> Prompt:

@@ -59,7 +59,7 @@ def stored_items(folder: Path, content: str, load: Callable[[], BenchmarkData], 
 def ask(
     items: Sequence[BenchmarkItem], table: Table, *, model: NamedEngine, protocol: Protocol, seed: int, progress: Progress
 ) -> None:
-    """Ask a judge about every item as the protocol says, and seal the table of its replies."""
+    """Ask a judge about every item under the protocol, and seal the table of its replies."""
     stored = {item.pair.id: item.stored for item in items}
     pairs = [item.pair for item in items]
     judge(pairs, table, model=model, protocol=protocol, seed=seed, progress=progress, stored=stored)
@@ -90,7 +90,7 @@ def agreement(pairs: Sequence[PreferencePair], judgments: Sequence[Row]) -> dict
 
 
 def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], by: str = "dimension") -> list[Item]:
-    """Each item with its verdict in either order: what more than half of the replies in that order say."""
+    """Each item with its verdict in either order: the verdict of more than half of the replies in that order."""
 
     def verdict(item: BenchmarkItem, order: Order) -> Verdict | None:
         right = majority([is_right(row) for row in replies[item.pair.id] if row["order"] == order])
@@ -142,7 +142,7 @@ def _one_order(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) ->
 
 
 def decisions_of(items: Iterable[BenchmarkItem], right: Callable[[BenchmarkItem], bool | None]) -> list[Decision]:
-    """Each item as what was decided about it."""
+    """The decision about each item."""
     return [Decision(dimension=item.dimension, group=item.group, right=right(item)) for item in items]
 
 
@@ -166,7 +166,7 @@ def _chance_of_chosen(row: Row) -> float | None:
 
 
 def _rates(rows: Iterable[Row]) -> dict[str, Any]:
-    """How the replies themselves look: read, cut off, failed, and for which place they spoke."""
+    """Rates of the replies: read, cut off, failed, and for the first position."""
     seen = list(rows)
     read = [row for row in seen if row["verdict"] is not None]
     problems = [row["problem"] for row in seen if row["problem"] is not None]

@@ -29,7 +29,7 @@ REQUESTS: dict[str, str] = tomllib.loads((files(__package__) / "requests.toml").
 
 
 class Unfit(Exception):
-    """A row that cannot be built: `reason` is a short name to count by, the text says what is wrong."""
+    """A row that cannot be built: `reason` is a short name to count by, the text names the fault."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
