@@ -17,25 +17,9 @@ from ..run.tables import Row, is_right
 from ..types import Problem
 from . import data_files
 from .data_files import DataFiles
-from .public import Replies, Spec, StoredPair, embedded
+from .public import Replies, Spec, StoredPair, embedded, prompt
 
-PROMPT = """\
-Look at the image. A user gave the instruction below, and two assistants answered. As an impartial judge, say whose answer is \
-better: compare how well each follows the instruction, how true it is to the image, and how useful it is. Explain briefly. \
-Then give your verdict in exactly this form: [[A]] if answer A is better, [[B]] if answer B is better, [[C]] if they are \
-equally good.
-{images}
-[Instruction]
-{question}
-
-[Answer A begins]
-{first}
-[Answer A ends]
-
-[Answer B begins]
-{second}
-[Answer B ends]
-"""
+PROMPT = prompt("mllm_as_a_judge")
 """Our words, asking for the verdicts that people gave."""
 
 _LABELS = {"A": 0, "B": 1, "C": None}

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -98,21 +99,21 @@ class PublicBenchmark:
 
     def digest(self) -> str:
         """A digest of the data files, of the image files that they name, and of which rows are left out. Raises InputError."""
-        files = find_data(self._where, self._recipe.revision, self._spec.files)
-        images = (image for row in self._spec.pairs(files) for image in row.images if isinstance(image, Path))
+        data = find_data(self._where, self._recipe.revision, self._spec.files)
+        images = (image for row in self._spec.pairs(data) for image in row.images if isinstance(image, Path))
         options = self._recipe.model_dump(include={"allow_missing", "exclude"})
-        return content_id(options, sha256_of_all([*files.files, *images]))
+        return content_id(options, sha256_of_all([*data.files, *images]))
 
     def load(self, put: PutImage, progress: Progress, *, limit: int | None = None) -> BenchmarkData:
         """All items, or those of the first `limit` rows; their images are handed to `put`. Raises InputError."""
-        files = find_data(self._where, self._recipe.revision, self._spec.files)
-        inside = None if self._recipe.allow_outside else files.folder
+        data = find_data(self._where, self._recipe.revision, self._spec.files)
+        inside = None if self._recipe.allow_outside else data.folder
         items: list[BenchmarkItem] = []
         missing: list[str] = []
         ids: list[str] = []
         times = Counter[str]()
         with progress(f"rows of {self.name}", None) as advance:
-            for row, refs in _with_images(islice(self._spec.pairs(files), limit), put, inside):
+            for row, refs in _with_images(islice(self._spec.pairs(data), limit), put, inside):
                 advance(1)
                 ids.append(row.id)
                 if isinstance(refs, BadImage):
@@ -123,7 +124,7 @@ class PublicBenchmark:
         kept, excluded = self._exclude(items)
         report = {
             "benchmark": self.name,
-            **files.provenance,
+            **data.provenance,
             "rows": len(ids),
             "known_rows": list(self._known_rows),
             "is_a_known_size": len(ids) in self._known_rows if self._known_rows and limit is None else None,
@@ -228,3 +229,8 @@ def embedded(value: Any, folder: Path) -> bytes | Path | None:
     if isinstance(cell, str):
         return None if "\0" in cell else folder / cell
     return cell
+
+
+def prompt(name: str) -> str:
+    """The text of a judge's prompt that comes with this package."""
+    return (files(__package__) / "prompts" / f"{name}.txt").read_bytes().decode()

@@ -27,7 +27,7 @@ from ..run.tables import Row
 from ..types import BenchmarkItem, Order, Verdict
 from . import data_files
 from .data_files import DataFiles
-from .public import Spec, StoredPair, embedded
+from .public import Spec, StoredPair, embedded, prompt
 from .recorded import BadLine, Malformed, lines, nothing_recorded, text
 
 NAME = "vl-rewardbench"
@@ -59,25 +59,7 @@ def dimension_of(identity: str) -> str:
     return _BY_PREFIX.get(prefix_of(identity), "general")
 
 
-PROMPT = """\
-Judge two answers to a question about an image. Look closely at the image and read the question; then find out which of the \
-answers serves whoever asked it better.
-
-Question: {question}
-
-Answer 1: {first}
-
-Answer 2: {second}
-
-Go through four criteria, and say for each how both answers do:
-1. Accuracy: is everything that the answer says about the image true?
-2. Completeness: is all of the question answered?
-3. Clarity: is it easy to follow?
-4. Relevance: does it keep to what was asked?
-
-Then close with your overall judgment, in exactly this form, X being 1 or 2:
-Overall Judgment: Answer X is better.
-{images}"""
+PROMPT = prompt("vl_rewardbench")
 """Our words, asking for the verdict line of the official prompt: text first, then the image (benchmarks reference, 1.3)."""
 
 PROTOCOLS = {
