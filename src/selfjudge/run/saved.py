@@ -12,7 +12,7 @@ from ..errors import InputError, SelfjudgeError, failed_import
 
 @contextmanager
 def reading(folder: Path, hint: str) -> Iterator[None]:
-    """Translate the library's errors, which are of many kinds, into SelfjudgeError; `hint` is for a folder that it cannot read."""
+    """Translate errors of the library, which are of many kinds, into SelfjudgeError; `hint` is for an unreadable folder."""
     try:
         yield
     except SelfjudgeError:

@@ -15,7 +15,6 @@ from ..recipe.experiment import DatasetSource
 from ..run.saved import load_saved, reading, undecoded
 from .rows import COLUMNS, raw_prompt
 
-
 _HINT = "Name a folder written by `save_to_disk`, or one with data files."
 
 
