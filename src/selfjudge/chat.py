@@ -75,3 +75,16 @@ class Completion:
     error: str | None = None
     tokens: tuple[Token, ...] | None = None
     refused: bool = False
+
+    @classmethod
+    def failed(cls, key: str, error: str, *, refused: bool = False, prompt_tokens: int = 0) -> Completion:
+        """A completion without text: the request failed for the reason in `error`."""
+        return cls(
+            key=key,
+            text="",
+            finish=Finish.ERROR,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=0,
+            error=error,
+            refused=refused,
+        )

@@ -271,8 +271,7 @@ def open_engine(
     elif isinstance(recipe, VLLMSettings):
         if place is None:
             raise ValueError("vLLM servers need a run folder")
-        options = {"images": place.images, "logs": place.root / "logs", "name": _served_name(model, place)}
-        engine = make(model, **options, **recipe.model_dump(exclude={"kind"}))
+        engine = make(model, recipe, name=_served_name(model, place), place=place)
     else:
         engine = make(recipe)
     return engine
@@ -292,8 +291,7 @@ def open_server(
     `image_path` is for a server that may read our files (`vllm serve --allowed-local-media-path`). Raises EngineError.
     """
     make = _load(_ENGINES, recipe.kind)
-    options = recipe.model_dump(exclude={"kind"})
-    engine: Engine = make(model, read_image=read_image, image_path=image_path, **options)
+    engine: Engine = make(model, recipe, read_image=read_image, image_path=image_path)
     return engine
 
 

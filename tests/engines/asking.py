@@ -8,7 +8,9 @@ from typing import Any
 
 from engines.serving import Asked, Server
 from selfjudge.chat import Block, Completion, Message, Request, Sampling
+from selfjudge.engines.chat_completions import ImagePath
 from selfjudge.engines.openai import OpenAIEngine
+from selfjudge.recipe.engines import OpenAISettings
 
 WARM = Sampling(temperature=0.6, top_p=0.9, top_k=50, max_tokens=16, logprobs=30)
 PLAIN = Sampling(temperature=0, max_tokens=8)
@@ -25,9 +27,12 @@ def numbered(count: int) -> list[Request]:
     return [request(number) for number in range(count)]
 
 
-def opened(url: str, **options: Any) -> OpenAIEngine:
-    given = {"concurrency": 16, "timeout_seconds": 20.0, "retries": 2, "first_pause": 0.01, **options}
-    return OpenAIEngine("m", read_image=lambda ref: IMAGES[ref.sha256], base_url=url, **given)
+def opened(url: str, *, first_pause: float = 0.01, image_path: ImagePath | None = None, **fields: Any) -> OpenAIEngine:
+    given = {"concurrency": 16, "timeout_seconds": 20.0, "retries": 2, **fields}
+    section = OpenAISettings.model_construct(kind="openai", base_url=url, **given)
+    engine = OpenAIEngine("m", section, read_image=lambda ref: IMAGES[ref.sha256], image_path=image_path)
+    engine.first_pause = first_pause
+    return engine
 
 
 def answers(server: Server, requests: Sequence[Request], **options: Any) -> dict[str, Completion]:

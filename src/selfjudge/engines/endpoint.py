@@ -1,171 +1,252 @@
-"""An OpenAI-compatible server as one place to ask: its address, its key, its errors in our words.
+"""An OpenAI-compatible server: its address, its API key, the exchange of a request and a reply, and the meaning of its errors.
 
-The key comes from the environment and leaves in the Authorization header alone: it is taken out of every text that a server sends
-after that was decoded, before anyone reads it.
+aiohttp sends; no redirect is followed and no cookie is kept. The API key is removed from every text of the server before anyone
+reads it.
 """
 
 from __future__ import annotations
 
 import email.utils
+import io
+import ipaddress
 import math
 import os
 import re
+import socket
+import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
+import certifi
 from jiter import from_json
 
 from ..chat import Completion, Request
 from ..errors import EngineError
-from .client import Again, Client, Trouble, is_local
 from .replies import BadReply, completion, error_text
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _NAMES = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 _SHORTEST_KEY = 8
-"""A shorter one is a placeholder, and taking it out of texts would spoil them."""
+"""A shorter key is a placeholder; removing it from texts would damage them."""
+_CONNECT_SECONDS = 10.0
+_KEEP_SECONDS = 4.0
+"""An idle connection is closed before uvicorn closes it (5 s), so that no request meets a closed one."""
+_LIST_SECONDS = 10.0
+_LONGEST_REPLY = 32 * 2**20
 _LONGEST_WAIT = 300.0
-"""A server that asks to come back later than this is not worth waiting for: the run can be resumed then."""
-_AFTER = {403: Again.NO, 408: Again.LATER, 409: Again.LATER, 425: Again.LATER}
-_AFTER |= {429: Again.BUSY, 503: Again.BUSY, 529: Again.BUSY}
-_SHOWN = 300
-_LISTED = 10
+"""A longer Retry-After (s) ends the run, which can be resumed."""
+_SHOWN, _LISTED = 300, 10
 
 _ABOUT_CONTENT = "content|safety|flagged|moderat|harm|prohibit|sensitive|inappropriate|violat|guardrail"
 _ABOUT_ACCESS = r"\bkey\b|token|permission|authenti|authori[sz]|billing|account|organi[sz]ation|\bip\b|region"
 
 
+class Again(Enum):
+    """Whether to send a request again after a failure."""
+
+    REFUSED = auto()  # no: the request itself is at fault
+    NO = auto()  # no, and the server may be at fault
+    LATER = auto()
+    BUSY = auto()  # later, and with fewer requests in flight
+    SILENT = auto()  # the same, once: the reply timed out
+    UNREACHABLE = auto()  # later; nothing answered at the address
+
+
+_AFTER = {403: Again.NO, 408: Again.LATER, 409: Again.LATER, 425: Again.LATER, 451: Again.REFUSED}
+_AFTER |= dict.fromkeys((429, 503, 529), Again.BUSY)
+_UNKNOWN = (404, 405)
+
+
+class Trouble(Exception):
+    """A request failed: the reason, whether to send it again, and after how many seconds if the server named a time."""
+
+    def __init__(self, reason: str, again: Again, *, wait: float | None = None, details: str = "") -> None:
+        super().__init__(reason)
+        self.again, self.wait = again, wait
+        self.details = details
+        """The server's message, which may name a parameter that it refuses."""
+
+
 class UnknownModelError(EngineError):
-    """The server does not know the model."""
+    """The server does not have the model."""
 
 
 class Endpoint:
-    """A server and a model on it. `key` is for a server that we started ourselves; without it, it is the environment's."""
+    """A model on a server. `seconds` limits a whole exchange; `key` replaces the environment's for a server started here."""
 
-    def __init__(self, base_url: str, model: str, *, key: str | None = None) -> None:
-        self.url = base_url.rstrip("/")
-        self.model = model
+    def __init__(self, base_url: str, model: str, *, seconds: float, key: str | None = None) -> None:
+        self.url, self.model, self._seconds = base_url.rstrip("/"), model, seconds
         self.heard = self.answered = -math.inf
-        """When the server last said anything, and when it last answered a request, in seconds of the monotonic clock."""
-        host = _host(self.url)
+        """Times of the last reply and of the last success, in seconds of the monotonic clock."""
         key = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
-        if not key and not is_local(host, private=True):
-            raise EngineError(
-                f"there is no key for {self.url}",
-                hint=f"Put it into the environment variable {KEY_VARIABLE}; `none` if the server wants none.",
-            )
-        self.headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "selfjudge"}
-        self.headers["Authorization"] = f"Bearer {_sendable(KEY_VARIABLE, key or 'EMPTY')}"
-        self.headers |= {name: _sendable(at, os.environ[at].strip()) for name, at in _NAMES.items() if os.environ.get(at)}
+        if not key and not _is_local(urlsplit(self.url).hostname or "", private=True):
+            hint = f"Set the environment variable {KEY_VARIABLE}; `none` if the server needs no key."
+            raise EngineError(f"there is no API key for {self.url}", hint=hint)
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "selfjudge"}
+        self._headers["Authorization"] = f"Bearer {_header(KEY_VARIABLE, key or 'EMPTY')}"
+        self._headers |= {name: _header(at, os.environ[at].strip()) for name, at in _NAMES.items() if os.environ.get(at)}
         self._key = _spellings(key) if len(key) >= _SHORTEST_KEY else None
+        self._proxy = _proxy(self.url)
+        self._certificates = _certificates() if self.url.startswith("https:") else True
 
-    async def completion(self, client: Client, request: Request, body: bytes) -> Completion:
-        """The answer to a request. Raises Trouble, UnknownEnd, or EngineError where no request can succeed."""
-        status, headers, said = await client.ask("POST", "/chat/completions", body)
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS, ssl=self._certificates),
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def completion(self, request: Request, body: bytes) -> Completion:
+        """The answer to a request. Raises Trouble, or EngineError if no request can succeed."""
+        status, headers, reply = await self._exchange("POST", "/chat/completions", self._seconds, io.BytesIO(body))
         self.heard = time.monotonic()
         if not 200 <= status < 300:
-            raise self._trouble(status, said, headers)
+            raise self._failure(status, reply, headers)
         self.answered = time.monotonic()
         try:
-            return completion(request, said, self.clean)
+            return completion(request, reply, self.clean)
         except BadReply as error:
             bad = error
-        if bad.status:  # out of the `except`: no error carries another that holds the key
-            raise self._trouble(bad.status, said, {})
+        if bad.status:  # outside `except`: no error may carry another that holds the key
+            raise self._failure(bad.status, reply, {})
         raise Trouble(str(bad), Again.REFUSED if _about_content(str(bad)) else Again.LATER)
 
-    async def models(self, client: Client) -> str:
-        """A hint: the models that the server has, if it says so. Raises Trouble."""
-        _, _, said = await client.ask("GET", "/models")
+    async def models(self) -> str:
+        """A hint that lists the models of the server. Raises Trouble."""
+        _, _, reply = await self._exchange("GET", "/models", _LIST_SECONDS)
         try:
-            names = [self.shown(str(model["id"]))[:100] for model in from_json(said)["data"]]
+            names = [self.shown(str(model["id"]))[:100] for model in from_json(reply)["data"]]
         except (ValueError, LookupError, TypeError):
             raise Trouble("no list of models", Again.NO) from None
         more = ", …" if len(names) > _LISTED else ""
         return f"The server has {', '.join(names[:_LISTED])}{more}" if names else "The server has no models."
 
-    def shown(self, words: str) -> str:
-        """Words of the server as they may be shown: without the key, on one line, without what a terminal would obey."""
-        plain = "".join(c if c.isprintable() else " " for c in self.clean(words)[: 10 * _SHOWN])
+    def shown(self, text: str) -> str:
+        """A text of the server for display: without the key and control characters, on one line, at most 300 characters."""
+        plain = "".join(c if c.isprintable() else " " for c in self.clean(text)[: 10 * _SHOWN])
         return " ".join(plain.split())[:_SHOWN]
 
     def clean(self, text: str) -> str:
         """A text without the key."""
         return self._key.sub("***", text) if self._key else text
 
-    def _trouble(self, status: int, body: bytes, headers: Mapping[str, str]) -> Trouble | EngineError:
-        """What an error of the server means: for this request, or for all of them."""
-        said, details, wait = error_text(body), body[:2_000].decode("utf-8", "replace"), _wait(headers)
-        reason = f"{status}: {said}" if said else f"status {status}"
-        if status == 451 or (status == 403 and _about_content(details)):
+    async def _exchange(
+        self, method: str, path: str, seconds: float, data: io.BytesIO | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of a whole reply. Raises Trouble."""
+        body, timeout = bytearray(), aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
+        options: Any = {"data": data, "allow_redirects": False, "proxy": self._proxy, "timeout": timeout}
+        try:
+            async with self._session.request(method, self.url + path, **options) as reply:
+                while part := await reply.content.readany():
+                    body += part
+                    if len(body) > _LONGEST_REPLY:
+                        raise Trouble(f"the reply is longer than {_LONGEST_REPLY} bytes", Again.NO)
+                return reply.status, reply.headers, bytes(body)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+            raise Trouble(f"cannot connect: {error}", Again.UNREACHABLE) from None
+        except TimeoutError:
+            raise Trouble(f"no reply within {seconds:g} seconds", Again.SILENT) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Trouble(f"the connection broke: {error or type(error).__name__}", Again.LATER) from None
+
+    def _failure(self, status: int, body: bytes, headers: Mapping[str, str]) -> Trouble | EngineError:
+        """The meaning of an error status: for this request, or for all of them."""
+        message, details, wait = error_text(body), body[:2_000].decode("utf-8", "replace"), _wait(headers)
+        reason = f"{status}: {message}" if message else f"status {status}"
+        if status == 403 and _about_content(details):
             return Trouble(reason, Again.REFUSED)
-        if (broken := self._broken(status, self.shown(said), headers.get("Location", ""))) is not None:
-            return broken
-        if wait is not None and wait > _LONGEST_WAIT:
-            hint = f"Run the same command again after {wait:.0f} seconds; it goes on where it stopped."
-            return EngineError(f"{self.url} asks to come back later: {self.shown(reason)}", hint=hint)
+        for applies, problem, hint in self._problems(status, message.lower(), wait or 0.0, headers.get("Location", "")):
+            if applies:
+                kind = UnknownModelError if status in _UNKNOWN else EngineError
+                return kind(f"{self.url} {problem}: {self.shown(reason)}", hint=hint)
         on_load = Again.BUSY if wait is not None else Again.LATER
         again = _AFTER.get(status, on_load if status >= 500 else Again.REFUSED)
         return Trouble(reason, again, wait=wait, details=details if again is Again.REFUSED else "")
 
-    def _broken(self, status: int, said: str, location: str) -> EngineError | None:
-        first = self.answered == -math.inf  # Google refuses a key with 400, others with 403
-        if status == 401 or (first and (status == 403 or (status == 400 and "api key" in said.lower()))):
-            return EngineError(f"{self.url} rejected the API key: {said}", hint=f"Set {KEY_VARIABLE} to a key that it accepts.")
-        if status == 402 or (status == 429 and "insufficient_quota" in said.lower().replace(" ", "_")):
-            return EngineError(f"{self.url} wants to be paid: {said}", hint="Run the same command again when that is settled.")
-        if status in (404, 405):
-            hint = "Check base_url (it mostly ends in /v1) and the name of the model."
-            return UnknownModelError(f"{self.url} does not know `{self.model}`: {status}: {said}", hint=hint)
-        if 300 <= status < 400:
-            to = self.shown(location) or "another address"
-            return EngineError(f"{self.url} sends elsewhere ({status})", hint=f"Use that as base_url, if you trust it: {to}")
-        return None
+    def _problems(self, status: int, message: str, wait: float, location: str) -> tuple[tuple[bool, str, str], ...]:
+        """Problems of all requests: whether this is one, what the server does, and a hint."""
+        first = self.answered == -math.inf  # Google rejects a key with 400, others with 403
+        key = status == 401 or (first and (status == 403 or (status == 400 and "api key" in message)))
+        quota = status == 402 or (status == 429 and "insufficient_quota" in message.replace(" ", "_"))
+        again = "Run the same command again {}; it resumes where it stopped."
+        return (
+            (key, "rejected the API key", f"Set {KEY_VARIABLE} to a valid key."),
+            (quota, "reports a billing or quota problem", again.format("when that is settled")),
+            (
+                status in _UNKNOWN,
+                f"does not have the model `{self.model}`",
+                "Check base_url (it usually ends in /v1) and the model.",
+            ),
+            (300 <= status < 400, "redirects", f"If you trust it, use this address as base_url: {self.shown(location)}"),
+            (wait > _LONGEST_WAIT, "asks to come back later", again.format(f"after {wait:.0f} seconds")),
+        )
 
 
-def _host(url: str) -> str:
-    """The host of an address. Raises EngineError where it is none."""
-    try:
-        address = urlsplit(url)
-        if address.port != 0 and address.hostname:
-            return address.hostname
-        reason = "it names no host, or port 0"
-    except ValueError as error:
-        reason = str(error)
-    raise EngineError(f"{url} is not the address of a server: {reason}", hint="base_url must be like http://localhost:8000/v1.")
+def _about_content(message: str) -> bool:
+    """Whether a refusal is about the content of a request, and not about the key or the server."""
+    return bool(re.search(_ABOUT_CONTENT, message, re.IGNORECASE)) and not re.search(_ABOUT_ACCESS, message, re.IGNORECASE)
 
 
-def _about_content(said: str) -> bool:
-    """Whether a refusal is about what a request holds: a blocked item, and no fault of the key or the server."""
-    return bool(re.search(_ABOUT_CONTENT, said, re.IGNORECASE)) and not re.search(_ABOUT_ACCESS, said, re.IGNORECASE)
-
-
-def _sendable(variable: str, value: str) -> str:
-    """A value that may stand in a header. Raises EngineError, without the value."""
+def _header(variable: str, value: str) -> str:
+    """The value of an environment variable, for a header. Raises EngineError, without the value, if it cannot be sent."""
     if value.isascii() and value.isprintable():
         return value
-    raise EngineError(
-        f"{variable} holds a line break or a character that no key has",
-        hint=f"Set {variable} again: one line of plain letters, digits and signs, without quotes.",
-    )
+    hint = f"Set {variable} again: one line of plain letters, digits and signs, without quotes."
+    raise EngineError(f"{variable} contains a line break or a character that is in no key", hint=hint)
 
 
 def _spellings(key: str) -> re.Pattern[str]:
-    """The key in any spelling: plain, or with characters escaped as in JSON, URLs or HTML, also twice."""
-    ways = r"(?:\\{{0,4}}{0}|%(?:25)?{1:02x}|\\{{1,4}}(?:u00|x){1:02x}|&#(?:{1:d}|x{1:x});)"
-    return re.compile("".join(ways.format(re.escape(c), ord(c)) for c in key), re.IGNORECASE)
+    """Matches the key: plain, or with characters escaped as in JSON, URLs or HTML, also twice."""
+    escapes = r"(?:\\{{0,4}}{0}|%(?:25)?{1:02x}|\\{{1,4}}(?:u00|x){1:02x}|&#(?:{1:d}|x{1:x});)"
+    return re.compile("".join(escapes.format(re.escape(c), ord(c)) for c in key), re.IGNORECASE)
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait (Retry-After as seconds or as a date); None where it does not say."""
+    """Seconds in Retry-After, a number or a date; None without a valid one."""
+    value = headers.get("Retry-After", "")
+    with suppress(ValueError, OverflowError):
+        date = email.utils.parsedate_tz(value)
+        return max(0.0, email.utils.mktime_tz(date) - time.time() if date else float(value))
+    return None
+
+
+def _is_local(host: str, *, private: bool) -> bool:
+    """Whether a host is this machine, in any spelling; with `private`, also whether it is in a private network."""
+    host = host.rstrip(".").lower()
     try:
-        if "Retry-After-Ms" in headers:
-            seconds = float(headers["Retry-After-Ms"]) / 1000
-        elif (date := email.utils.parsedate_tz(headers["Retry-After"])) is not None:
-            seconds = email.utils.mktime_tz(date) - time.time()
-        else:
-            seconds = float(headers["Retry-After"])
-    except (KeyError, ValueError, OverflowError):
+        address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))  # inet_aton also reads 127.1
+    except OSError:
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        return private and ("." not in host or host.endswith((".local", ".internal")))
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_private if private else address.is_loopback or address.is_unspecified
+
+
+def _proxy(url: str) -> str | None:
+    """The environment's proxy for an address; None for this machine. (aiohttp's `trust_env` would also read .netrc.)"""
+    address, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if not proxy or _is_local(address.hostname or "", private=False) or proxy_bypass(address.netloc):
         return None
-    return max(0.0, seconds) if not math.isnan(seconds) else None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _certificates() -> ssl.SSLContext:
+    """The system's certificates (or those of SSL_CERT_FILE), or certifi's if there are none. Raises EngineError."""
+    file = ssl.get_default_verify_paths().cafile or certifi.where()
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:
+        hint = "Set SSL_CERT_FILE to a readable file of certificates, or unset it."
+        raise EngineError(f"cannot read certificates from {file}: {error}", hint=hint) from error

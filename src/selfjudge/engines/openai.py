@@ -1,12 +1,9 @@
-"""Generation by a server that speaks OpenAI's chat completions: OpenAI itself, vLLM, SGLang, and the many that are compatible.
+"""Generation by servers with OpenAI's chat completions API: OpenAI itself, vLLM, SGLang, and compatible ones.
 
-An event loop sends and receives in a thread of its own, but only while the caller waits for the next completion: two threads at
-work would wait for the interpreter's lock in turns, and a server that gets requests one by one works in small batches. The place
-of a reply is given to the next request at once; completions are handed over when there is nothing more to read. Requests are
-pulled in the caller's thread, never more than twice as many as the server is given at once.
-
-A request that the server refuses, or that failed too often, is a completion with an error. Where no request can succeed (a wrong
-key, an unknown model, nothing at the address, busy without end) the engine is broken.
+Requests are pulled in the caller's thread, at most twice as many as may be in flight, and queued in bursts: servers batch what
+arrives together. An event loop in a thread of its own sends them as the pace allows and hands completions over in bursts, for two
+busy threads compete for the interpreter's lock. A request that is refused, or failed too often, is a completion with an error; if
+no request can succeed (nothing at the address, a rejected key), the engine raises EngineError.
 """
 
 from __future__ import annotations
@@ -18,310 +15,316 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from queue import SimpleQueue
 
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage
-from ..types import Finish
-from .chat_completions import Dialect, ImagePath, Writer
-from .client import Again, Client, Trouble
-from .endpoint import Endpoint, UnknownModelError
+from ..recipe.engines import OpenAISettings
+from ..types import ImageRef
+from .chat_completions import ImagePath, Writer, described, refused_parameter
+from .endpoint import Again, Endpoint, Trouble, UnknownModelError
 from .pace import Pace
-from .replies import UnknownEnd
 
 log = logging.getLogger(__name__)
 
-_PULLING_SECONDS = 0.05
-"""How long requests are pulled before those at hand are sent: servers batch what arrives together, but they may come slowly."""
-_QUIET_SECONDS, _READING_SECONDS = 0.001, 0.01
-"""How long nothing must come before completions are handed over, and how long they are kept while ever more come."""
+_PULL_SECONDS = 0.05
+"""Longest time to pull requests before sending them: an iterator may be slow."""
+_BURST_SECONDS = 0.005
+"""Time between a completion and its hand-over, in which others join it."""
 _LONGEST_PAUSE = 30.0
 _BUSY_SECONDS = 600.0
-"""How long a request is asked again that a server is too busy for; if it answers no other either, the engine is broken."""
-_SAID_SECONDS = 30.0
-"""How often it is said that a server is busy."""
+"""How long a request is sent again to a busy server; if no other request was answered meanwhile, the engine raises."""
+_WARN_SECONDS = 30.0
+"""Time between two warnings that a server is busy."""
 _FIRST_TRIES = 3
-"""Tries to connect to a server that has never answered: its address may be wrong."""
-_LIST_SECONDS = 10.0
-_UNKNOWN_ENDS = 8
-"""Replies that all ended in an unknown way, after which no more are waited for."""
-_NO_REPLY: Mapping[str, Any] = {"text": "", "finish": Finish.ERROR, "prompt_tokens": 0, "completion_tokens": 0}
+"""Tries to connect to a server that never answered: its address may be wrong."""
+_RESUME = "run the same command again: it resumes where it stopped."
+
+Outcome = Completion | Exception | None
+"""Of a request: None if it was dropped because of `stop_retrying`."""
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """One call of `generate`: tasks at work, tasks that are done, and failed completions whose end is of no known kind."""
+    """One call of `generate`: the burst that the loop's thread collects, and complete bursts for the caller's thread."""
 
-    tasks: set[asyncio.Task[Completion | None]] = field(default_factory=set)
-    done: deque[asyncio.Task[Completion | None]] = field(default_factory=deque)
-    odd: list[Completion] = field(default_factory=list)
+    burst: list[Outcome] = field(default_factory=list)
+    bursts: SimpleQueue[list[Outcome]] = field(default_factory=SimpleQueue)
+
+    def flush(self) -> None:
+        self.bursts.put(self.burst)
+        self.burst = []
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A request: its tries so far, those of them that met a busy server, and the time of the first failure."""
+
+    call: _Call
+    request: Request
+    server: _Server
+    tries: int = 0
+    busy: int = 0
+    since: float = math.inf
+
+
+class _Server(Endpoint):
+    """A server and the requests assigned to it: queued, sent, or paused before another try."""
+
+    def __init__(self, section: OpenAISettings, model: str, url: str, key: str | None) -> None:
+        super().__init__(url, model, seconds=section.timeout_seconds, key=key)
+        self.pace = Pace(section.concurrency)
+        self.queue: deque[_Job] = deque()
+        self.sent: dict[_Job, asyncio.Task[None]] = {}
+        self.paused: dict[_Job, asyncio.TimerHandle] = {}
+        self.send_from = self.warned = 0.0
+        self.refusals = 0
+
+    def load(self) -> int:
+        return len(self.queue) + len(self.sent) + len(self.paused)
 
 
 class OpenAIEngine:
-    """A served model. `concurrency` is the most requests at once, `timeout_seconds` the longest wait for one whole reply.
+    """A served model. With `image_path`, servers read images from local files.
 
-    `image_path` gives the path of an image for servers that may read our files; otherwise images travel in the request. `key` is
-    that of a server of our own, in place of the environment's.
+    `servers` are addresses and keys of servers started here; they replace the address of the section and the environment's key.
     """
 
     block = 1
+    first_pause = 1.0
+    """Longest pause before the second try (s); it doubles with each further try."""
 
     def __init__(
         self,
         model: str,
+        section: OpenAISettings,
         *,
         read_image: ReadImage,
-        base_url: str,
-        concurrency: int,
-        timeout_seconds: float,
-        retries: int,
         image_path: ImagePath | None = None,
-        first_pause: float = 1.0,
-        key: str | None = None,
+        servers: Sequence[tuple[str, str | None]] = (),
     ) -> None:
-        self._dialect = Dialect()
-        self._endpoint = Endpoint(base_url, model, key=key)
-        self._client = Client(self._endpoint.url, self._endpoint.headers, seconds=timeout_seconds)
-        self._writer = Writer(model, read_image, image_path)
-        self._pace = Pace(concurrency)
-        self._retries, self._first_pause = retries, first_pause
+        self._servers = [_Server(section, model, *server) for server in servers or [(section.base_url, None)]]
+        self._writer, self._retries = Writer(model, read_image, image_path), section.retries
+        self._refused: frozenset[str] = frozenset()
+        self._closed, self._lock = False, threading.Lock()
         self._calls: set[_Call] = set()
-        self._delivered = self._refusals = 0
-        self._ends_known, self._retrying, self._closed = False, True, False
-        self._models: str | None = None
-        self._news = asyncio.Event()
-        self._submitting = threading.Lock()
-        self._loop = _PausedLoop()
-        self._call_soon = self._loop.call_soon_threadsafe
-        self._thread = ThreadPoolExecutor(1, "selfjudge-http")
-        self._submit(self._open).result()
+        self._last: _Job | None = None
+        self._retrying = True
+        self._loop: asyncio.AbstractEventLoop
+        opened: SimpleQueue[None] = SimpleQueue()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(opened)), name="selfjudge-http", daemon=True)
+        self._thread.start()
+        opened.get()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """See `ports.Engine`. While the caller does other things, nothing is sent or received."""
-        waiting, more, call = iter(requests), True, _Call()
-        self._retrying = self._retrying or not self._calls  # one call may be made in the midst of another
-        self._calls.add(call)
+        """See `ports.Engine`."""
+        waiting, more, unanswered, call = iter(requests), True, 0, _Call()
         try:
-            while more or call.tasks:
+            while more or unanswered:
                 pulled: list[Request] = []
-                until = time.monotonic() + _PULLING_SECONDS
-                while (room := more and len(call.tasks) + len(pulled) < 2 * self._pace.limit) and time.monotonic() < until:
+                until = time.monotonic() + _PULL_SECONDS
+                most = 2 * sum(server.pace.limit for server in self._servers)
+                while (room := more and unanswered + len(pulled) < most) and time.monotonic() < until:
                     more = (request := next(waiting, None)) is not None
                     pulled += [request] if request is not None else []
-                if pulled or call.tasks:
-                    self._submit(self._work, call, pulled, not room).result()
-                yield from self._completions(call)
-            yield from self._odd_ones(call, enough=1)
-            self._check_open()
+                if pulled:
+                    self._in_loop(self._enqueue, call, pulled)
+                unanswered += len(pulled)
+                wait = not room and unanswered > 0
+                for outcome in call.bursts.get() if wait or not call.bursts.empty() else ():
+                    unanswered -= 1
+                    if isinstance(outcome, UnknownModelError):
+                        self._list_models(outcome)
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    if outcome is not None:
+                        yield outcome
         finally:
-            self._calls.discard(call)
-            with suppress(EngineError, RuntimeError):  # closed
-                self._call_soon(self._drop, call.tasks)
-                self._submit(self._work, call, [], False)
+            with suppress(EngineError):  # closed
+                self._in_loop(self._drop, {call})
 
     @property
     def refused_parameters(self) -> str:
-        """How the server is asked otherwise than requests say, because it refused parameters; empty where it did not."""
-        return "" if self._dialect == Dialect() else str(self._dialect)
+        """How requests are changed because the server refused parameters; empty if they are not."""
+        return described(self._refused)
 
     def stop_retrying(self) -> None:
-        """Until all calls are over, wait only for what is with the server; the rest is dropped. A signal handler may call it."""
+        """Until all calls are over, wait only for replies of the server; drop the other requests. Safe in a signal handler."""
         self._retrying = False
         with suppress(RuntimeError):  # closed
-            self._call_soon(self._drop_waiting)
+            self._loop.call_soon_threadsafe(self._drop_waiting, self._calls)
 
     def close(self) -> None:
         """See `ports.Engine`. A thread that waits for a completion gets an EngineError."""
-        with self._submitting:
+        with self._lock:
             if not self._closed:
                 self._closed = True
-                self._call_soon(self._news.set)
-                self._thread.submit(self._loop.run_until_complete, self._close()).result()
-                self._thread.shutdown()
-                self._loop.close()
+                self._loop.call_soon_threadsafe(self._closing.set)
+                self._thread.join()
 
-    def _submit(self, work: Callable[..., Any], *arguments: Any) -> Future[None]:
-        """Let the loop work until `work` is done. Raises EngineError when closed."""
-        with self._submitting:
-            self._check_open()
-            return self._thread.submit(lambda: self._loop.run_until_complete(work(*arguments)))
+    def _in_loop(self, work: Callable[..., None], *arguments: object) -> None:
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            self._loop.call_soon_threadsafe(work, *arguments)
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError("the engine was closed while it was asked", hint="Open another one.")
+    def _list_models(self, error: UnknownModelError) -> None:
+        with suppress(Trouble, CancelledError):
+            error.hint = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
 
-    def _completions(self, call: _Call) -> Iterator[Completion]:
-        while call.done:
-            try:
-                done = call.done.popleft().result()
-            except UnknownModelError as error:
-                self._submit(self._name_models, call, error).result()
-                raise
-            if done is not None:
-                yield done
-        yield from self._odd_ones(call, enough=_UNKNOWN_ENDS)
+    # Everything below runs in the loop's thread.
 
-    def _odd_ones(self, call: _Call, *, enough: int) -> Iterator[Completion]:
-        """Replies of no known end: failed ones where another was known, an error where none is."""
-        if self._ends_known:
-            yield from call.odd
-            call.odd.clear()
-        elif len(call.odd) >= enough:
-            url = self._endpoint.url
-            hint = "Ask whoever runs the server for `stop` and `length`, as OpenAI has them, or report the reason to us."
-            raise EngineError(f"no reply of {url} ended in a known way; the last: {call.odd[-1].error}", hint=hint)
+    async def _main(self, opened: SimpleQueue[None]) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        for server in self._servers:
+            await server.open()
+        opened.put(None)
+        await self._closing.wait()
+        for call in self._calls:
+            call.bursts.put([_closed()])
+        self._drop(self._calls)
+        for server in self._servers:
+            await server.close()
 
-    # From here on in the loop's thread
+    def _enqueue(self, call: _Call, requests: list[Request]) -> None:
+        self._retrying = self._retrying or not self._calls
+        self._calls.add(call)
+        for request in requests:
+            self._last = _Job(call, request, self._server_for(request))
+            self._last.server.queue.append(self._last)
+        for server in self._servers:
+            self._send(server)
 
-    async def _open(self) -> None:
-        await self._client.open()
-        self._saying = self._loop.create_task(self._say_busy())
+    def _server_for(self, request: Request) -> _Server:
+        """The server of the last request if the images are the same: their prefix is computed once. Else the least busy one."""
+        images, last = _images(request), self._last
+        alike = last is not None and images and images == _images(last.request)
+        if last is None or not alike or len(last.server.queue) >= 2 * last.server.pace.limit:
+            return min(self._servers, key=_Server.load)
+        return last.server
 
-    async def _close(self) -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        self._drop(tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._client.close()
-        await self._loop.shutdown_default_executor()
+    def _drop(self, calls: set[_Call]) -> None:
+        """Forget calls: nobody waits for their completions any more."""
+        self._drop_waiting(calls)
+        for server in self._servers:
+            for job in [job for job in server.sent if job.call in calls]:
+                server.sent.pop(job).cancel()
+            self._send(server)
+        self._calls -= calls
 
-    async def _work(self, call: _Call, pulled: list[Request], wait: bool) -> None:
-        """Send what may go out and read what has come; with `wait`, until there is news."""
-        for request in pulled:
-            task = self._loop.create_task(self._answer(call, request))
-            call.tasks.add(task)
-            task.add_done_callback(partial(self._done, call))
-        if wait and call.tasks and not call.done and not self._closed:
-            self._news.clear()
-            await self._news.wait()
-        before, until = -1, time.monotonic() + _READING_SECONDS
-        while self._delivered > before and time.monotonic() < until:
-            before = self._delivered
-            await asyncio.sleep(_QUIET_SECONDS)
+    def _drop_waiting(self, calls: set[_Call]) -> None:
+        """Drop the requests that are not with a server."""
+        for server in self._servers:
+            for job in [job for job in (*server.queue, *server.paused) if job.call in calls]:
+                self._hand_over(job, None)
+                if job in server.paused:
+                    server.paused.pop(job).cancel()
+            server.queue = deque(job for job in server.queue if job.call not in calls)
 
-    def _done(self, call: _Call, task: asyncio.Task[Completion | None]) -> None:
-        call.tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # it is raised where the completion is taken, if it still is
-            call.done.append(task)
-        self._delivered += 1
-        self._news.set()
+    def _send(self, server: _Server) -> None:
+        while server.queue and len(server.sent) < server.pace.limit and self._loop.time() >= server.send_from:
+            job = server.queue.popleft()
+            server.sent[job] = self._loop.create_task(self._try(job))
 
-    def _drop(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
-        for task in tuple(tasks):
-            task.cancel()
+    def _hand_over(self, job: _Job, outcome: Outcome) -> None:
+        if not job.call.burst:
+            self._loop.call_later(_BURST_SECONDS, job.call.flush)
+        job.call.burst.append(outcome)
 
-    def _drop_waiting(self) -> None:
-        self._drop([task for call in self._calls for task in call.tasks if task not in self._pace.inside])
-
-    async def _answer(self, call: _Call, request: Request) -> Completion | None:
-        """Ask until there is an answer, or no more tries; None where how it ended is unclear. Raises EngineError."""
-        tries, waits, since = 0, 0, math.inf
-        while True:
-            epoch = await self._pace.enter()
-            try:
-                return await self._ask(request)
-            except UnknownEnd as odd:
-                call.odd.append(odd.completion)
-                return None
-            except Trouble as failure:
-                trouble = failure
-            finally:
-                self._pace.leave()
-            tries, waits = tries + 1, waits + (trouble.again is Again.BUSY)
-            since = min(since, time.monotonic())
-            if trouble.again in (Again.BUSY, Again.SILENT):
-                self._pace.busy(epoch)
-            if not self._goes_on(trouble, tries - waits, since):
-                said, refused = self._endpoint.shown(str(trouble)), trouble.again is Again.REFUSED
-                return Completion(key=request.key, error=said, refused=refused, **_NO_REPLY)
-            if not self._retrying:
-                raise asyncio.CancelledError
-            await asyncio.sleep(self._pause(trouble, tries))
-
-    async def _ask(self, request: Request) -> Completion:
-        """One try; a parameter that the server refuses is left out at once. Raises Trouble, UnknownEnd, EngineError."""
-        found = Dialect()
-        while True:
-            dialect = self._dialect.joined(found)
-            try:
-                answer = await self._endpoint.completion(self._client, request, self._writer.body(request, dialect))
-            except Trouble as trouble:
-                if (other := dialect.after(trouble.details, request)) is None:
-                    raise
-                found = other
-            else:
-                self._took(found)
-                return answer
-
-    def _took(self, found: Dialect) -> None:
-        """The server answered: keep what it was found to refuse on the way."""
-        self._ends_known, self._refusals = True, 0
-        self._pace.answered()
-        if (joined := self._dialect.joined(found)) != self._dialect:
-            self._dialect = joined
-            log.warning("%s does not take all parameters: it is asked %s", self._endpoint.url, joined)
-
-    def _goes_on(self, trouble: Trouble, failures: int, since: float) -> bool:
-        """Whether a request that first failed at `since` is tried again. Raises EngineError where no other would fare better."""
-        server, retries, again = self._endpoint, self._retries, trouble.again
-        most = {Again.LATER: retries, Again.UNREACHABLE: retries, Again.SILENT: min(1, retries)}.get(again, 0)
-        if again is Again.UNREACHABLE and server.heard == -math.inf:
-            most = min(retries, _FIRST_TRIES - 1)
-        if again is Again.BUSY and retries and time.monotonic() - since < _BUSY_SECONDS:
-            return True
-        if again is not Again.BUSY and failures <= most:
-            return True
-        said = server.shown(str(trouble))
-        if again is Again.UNREACHABLE and server.heard < since:
-            hint = "Check base_url and whether the server runs; then run the same command again: it goes on where it stopped."
-            raise EngineError(f"{server.url} cannot be reached: {said}", hint=hint)
-        if again is Again.BUSY and retries and server.answered < since:
-            hint = "Run the same command again when the server has time; it goes on where it stopped."
-            raise EngineError(f"{server.url} has been busy for {_BUSY_SECONDS / 60:.2g} minutes: {said}", hint=hint)
-        return False
-
-    def _pause(self, trouble: Trouble, tries: int) -> float:
-        """Seconds until the next try: as the server says, or ever longer. One that is busy with one request gets no other."""
-        self._refusals += trouble.again is Again.BUSY
-        pause = min(_LONGEST_PAUSE, self._first_pause * 2.0 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)
-        if trouble.again is Again.BUSY and (trouble.wait or self._pace.limit == 1):
-            self._pace.pause(trouble.wait or pause)
-        return trouble.wait * random.uniform(1.0, 1.1) if trouble.wait else pause
-
-    async def _name_models(self, call: _Call, error: UnknownModelError) -> None:
-        """Complete the hint of an error with the models that the server has, if it says so. It is asked once."""
-        self._drop(call.tasks)
-        if not self._models:
-            self._models = error.hint
-            with suppress(Trouble, TimeoutError):
-                self._models = await asyncio.wait_for(self._endpoint.models(self._client), _LIST_SECONDS)
-        error.hint = self._models
-
-    async def _say_busy(self) -> None:
-        while True:
-            await asyncio.sleep(_SAID_SECONDS)
-            if self._refusals:
-                said = "%s is busy: it has refused %d requests since its last answer; %d wait for it"
-                log.warning(said, self._endpoint.url, self._refusals, sum(len(call.tasks) for call in self._calls))
-
-
-class _PausedLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock stands while it does not run: a caller that was away for long loses no reply by that."""
-
-    _stopped = _away = 0.0
-
-    def time(self) -> float:
-        return time.monotonic() - self._away
-
-    def run_until_complete(self, future: Any) -> Any:
-        self._away += time.monotonic() - self._stopped if self._stopped else 0.0
+    async def _try(self, job: _Job) -> None:
+        outcome: Outcome
+        epoch = job.server.pace.epoch
         try:
-            return super().run_until_complete(future)
+            outcome = await self._answer(job.server, job.request)
+        except Trouble as trouble:
+            if trouble.again in (Again.BUSY, Again.SILENT):
+                job.server.pace.busy(epoch)
+            outcome = self._given_up(job, trouble)
+            if outcome is None and self._retrying:
+                self._pause(job, trouble)
+                return
+        except Exception as error:  # raised in the caller's thread
+            outcome = error
         finally:
-            self._stopped = time.monotonic()
+            job.server.sent.pop(job, None)
+            self._send(job.server)
+        self._hand_over(job, outcome)
+
+    async def _answer(self, server: _Server, request: Request) -> Completion:
+        """One try; a parameter that the server refuses is removed at once. Raises Trouble, EngineError."""
+        learned: frozenset[str] = frozenset()
+        while True:
+            refused = self._refused | learned
+            try:
+                completion = await server.completion(request, self._writer.body(request, refused))
+                break
+            except Trouble as trouble:
+                if (name := refused_parameter(trouble.details, request, refused)) is None:
+                    raise
+                learned |= {name}
+        server.pace.answered()
+        server.refusals = 0
+        if not learned <= self._refused:
+            self._refused |= learned
+            text = "%s does not support all parameters; requests are sent %s"
+            log.warning(text, server.url, described(self._refused))
+        return completion
+
+    def _given_up(self, job: _Job, trouble: Trouble) -> Completion | EngineError | None:
+        """None if the request is to be sent again; else its failed completion, or an error if no other would fare better."""
+        server, again, now = job.server, trouble.again, time.monotonic()
+        job.since, job.tries, job.busy = min(job.since, now), job.tries + 1, job.busy + (again is Again.BUSY)
+        if again is Again.BUSY:
+            self._warn_busy(server, now)
+            goes_on = self._retries > 0 and now - job.since < _BUSY_SECONDS
+        else:
+            connects = self._retries if server.heard > -math.inf else min(self._retries, _FIRST_TRIES - 1)
+            most = {Again.LATER: self._retries, Again.UNREACHABLE: connects, Again.SILENT: min(1, self._retries)}
+            goes_on = job.tries - job.busy <= most.get(again, 0)
+        if goes_on:
+            return None
+        reason = server.shown(str(trouble))
+        if again is Again.UNREACHABLE and server.heard < job.since:
+            hint = f"Check base_url and whether the server is running; then {_RESUME}"
+            return EngineError(f"{server.url} cannot be reached: {reason}", hint=hint)
+        if again is Again.BUSY and self._retries and server.answered < job.since:
+            hint = f"When the server has capacity, {_RESUME}"
+            return EngineError(f"{server.url} has been busy for {_BUSY_SECONDS / 60:.2g} minutes: {reason}", hint=hint)
+        return Completion.failed(job.request.key, reason, refused=again is Again.REFUSED)
+
+    def _pause(self, job: _Job, trouble: Trouble) -> None:
+        """Queue a request again after the server's Retry-After, or after a growing pause."""
+        server = job.server
+        pause = min(_LONGEST_PAUSE, self.first_pause * 2.0 ** min(job.tries - 1, 10)) * random.uniform(0.5, 1.0)
+        if trouble.again is Again.BUSY and (trouble.wait or server.pace.limit == 1):
+            server.send_from = max(server.send_from, self._loop.time() + (trouble.wait or pause))
+            self._loop.call_at(server.send_from + 0.001, self._send, server)
+        seconds = trouble.wait * random.uniform(1.0, 1.1) if trouble.wait else pause
+        server.paused[job] = self._loop.call_later(seconds, self._requeue, job)
+
+    def _requeue(self, job: _Job) -> None:
+        del job.server.paused[job]
+        job.server.queue.append(job)
+        self._send(job.server)
+
+    def _warn_busy(self, server: _Server, now: float) -> None:
+        server.refusals += 1
+        if server.refusals == 1:
+            server.warned = now
+        elif now - server.warned >= _WARN_SECONDS:
+            server.warned = now
+            text = "%s is busy: it has refused %d requests since its last answer; %d are waiting"
+            log.warning(text, server.url, server.refusals, server.load())
+
+
+def _closed() -> EngineError:
+    return EngineError("the engine was closed while it had requests", hint="Open another engine.")
+
+
+def _images(request: Request) -> list[ImageRef]:
+    return [image for message in request.messages for image in message.images]

@@ -19,10 +19,10 @@ from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage, blocks
 from ..ray_cluster import Cluster, quietly
-from ..types import Finish, ImageRef
+from ..types import ImageRef
 
 if TYPE_CHECKING:
-    from .ray_replicas import Answers, Broken, OpenReplica, Sizes
+    from .ray_replicas import Answers, OpenReplica, Sizes
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class RayEngine:
     def _completions(self, block: list[Request], answers: Answers, *, last: bool) -> list[Completion]:
         if not isinstance(answers, list):
             if answers.died and (self._answered or not last):
-                return [_failed(request, answers) for request in block]
+                return [Completion.failed(request.key, answers.reason, refused=True) for request in block]
             raise EngineError(f"a replica on the Ray cluster cannot answer: {answers.reason}", hint=answers.hint or _HINT)
         if sorted(answer.key for answer in answers) != sorted(request.key for request in block):
             raise EngineError("a replica answered other requests than it was asked", hint="Please report this.")
@@ -203,18 +203,6 @@ class Pictures:
         while self._size > _STORED_BYTES:
             self._size -= self._kept.popitem(last=False)[1][1]
         return stored
-
-
-def _failed(request: Request, broken: Broken) -> Completion:
-    return Completion(
-        key=request.key,
-        text="",
-        finish=Finish.ERROR,
-        prompt_tokens=0,
-        completion_tokens=0,
-        error=broken.reason,
-        refused=True,
-    )
 
 
 def _sizes(cluster: Cluster, replicas: int | tuple[int, int] | None, *, cpus: float, gpus: float) -> Sizes:

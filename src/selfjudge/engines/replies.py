@@ -1,4 +1,4 @@
-"""The body of a reply as a completion. Whatever a server sends is a completion, a `BadReply` or an `UnknownEnd`."""
+"""Reads the body of a reply: whatever a server sends is a completion or a `BadReply`."""
 
 from __future__ import annotations
 
@@ -18,32 +18,24 @@ _ENDS = {
     Finish.ERROR: "contentfilter contentfiltered safety imagesafety recitation blocklist prohibitedcontent spii sensitive"
     " refusal blocked moderation flagged guardrailintervened errortoxic",
 }
-"""What servers call the end of a reply, in small letters alone; ERROR is a filter's doing."""
+"""Finish reasons of servers, as lower-case letters without separators; ERROR is a content filter."""
 _FINISHES = {word: finish for finish, words in _ENDS.items() for word in words.split()}
 _ROUNDING = 0.01
-"""How far above 0 a log-probability may be."""
+"""Rounding error above 0 that a log-probability may have."""
 
 
 class BadReply(Exception):
-    """A reply that is no chat completion. `status` is the one that an error in its body gives, or 0."""
+    """The reply is not a chat completion. `status` is that of an error in its body, or 0."""
 
     def __init__(self, reason: str, status: int = 0) -> None:
         super().__init__(reason)
         self.status = status
 
 
-class UnknownEnd(Exception):
-    """A reply ended in a way that has no meaning here; `completion` is the failed one that it may count as."""
-
-    def __init__(self, completion: Completion) -> None:
-        super().__init__(completion.error)
-        self.completion = completion
-
-
 def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Completion:
-    """The completion that the body of a reply holds; `clean` takes out of its texts what must not be stored.
+    """The completion in the body of a reply; `clean` removes from its texts what must not be stored. Raises BadReply.
 
-    A blocked item (no choice, no message, a filter) is a refused completion. Raises BadReply, UnknownEnd.
+    A blocked item (no choice, no message, a filter) is a refused completion, an unknown finish_reason a failed one.
     """
     value = _reply(body)
     choices, usage = value.get("choices"), value.get("usage")
@@ -53,24 +45,24 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
     reason, message = choice.get("finish_reason"), choice.get("message")
     finish = Finish.STOP if reason is None else _FINISHES.get(_letters(reason))
     blocked = message is None or finish is Finish.ERROR
-    error = f"the server {'blocked' if blocked else 'ended'} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
-    done = Completion(
+    error = None
+    if blocked or finish is None:
+        verb = "blocked" if blocked else "ended"
+        error = f"the server {verb} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
+    return Completion(
         key=request.key,
         text="" if message is None else clean(_text(message)),
-        finish=Finish.ERROR if blocked or finish is None else finish,
+        finish=Finish.ERROR if error or finish is None else finish,
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
-        error=error if blocked or finish is None else None,
+        error=error,
         refused=blocked,
         tokens=_tokens(choice) if request.sampling.logprobs else None,
     )
-    if finish is None and not blocked:
-        raise UnknownEnd(done)
-    return done
 
 
 def error_text(body: bytes) -> str:
-    """What a server says of an error: the message of OpenAI's form or of a similar one, or all that there is."""
+    """The message of an error in OpenAI's or a similar format, or else the whole body."""
     try:
         value: Any = from_json(body)
     except ValueError:
@@ -84,30 +76,30 @@ def error_text(body: bytes) -> str:
 
 
 def _letters(reason: Any) -> str:
-    """A finish reason in small letters alone, without what follows a colon: `FinishReason.MAX_TOKENS` is `maxtokens`."""
+    """A finish reason as lower-case letters, up to a colon: `FinishReason.MAX_TOKENS` is `maxtokens`."""
     return re.sub("[^a-z]", "", str(reason).partition(":")[0].lower()).removeprefix("finishreason")
 
 
 def _reply(body: bytes) -> dict[str, Any]:
     try:
         value = from_json(body, cache_mode="keys")
-    except ValueError as error:
-        raise BadReply(f"the reply is not JSON ({error}): {body[:2_000].decode('utf-8', 'replace')}") from None
+    except ValueError as bad:
+        raise BadReply(f"the reply is not JSON ({bad}): {body[:2_000].decode('utf-8', 'replace')}") from None
     if not isinstance(value, dict):
-        raise BadReply("the reply is no JSON object")
-    if said := value.get("error"):
-        code = str(said.get("code")) if isinstance(said, dict) else ""
+        raise BadReply("the reply is not a JSON object")
+    if error := value.get("error"):
+        code = str(error.get("code")) if isinstance(error, dict) else ""
         raise BadReply(f"the reply is an error: {error_text(body)}", int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0)
     return value
 
 
 def _text(message: Any) -> str:
-    """The words of a reply: its content, the texts of its blocks, or the refusal in its place; no reasoning kept apart."""
+    """The content of a reply, the texts of its blocks, or its refusal; without `reasoning_content`."""
     content = (message.get("content") or message.get("refusal") or "") if isinstance(message, dict) else None
     if isinstance(content, list):
         content = "".join(str(b.get("text", "")) for b in content if isinstance(b, dict) and b.get("type") == "text")
     if not isinstance(content, str):
-        raise BadReply("the content of the reply is no text")
+        raise BadReply("the content of the reply is not text")
     return content.strip()
 
 
@@ -117,25 +109,25 @@ def _count(usage: Any, name: str) -> int:
 
 
 def _tokens(choice: dict[str, Any]) -> tuple[Token, ...] | None:
-    """The log-probabilities; None where there are none, or one that cannot be: the text stands without them."""
+    """The log-probabilities; None if they are missing or one is invalid: the text is used without them."""
     try:
-        return tuple([_token(place) for place in choice["logprobs"]["content"]])
+        return tuple([_token(entry) for entry in choice["logprobs"]["content"]])
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
         return None
 
 
-def _token(place: dict[str, Any]) -> Token:
-    text = place["token"]
-    pairs = tuple([(other["token"], _logprob(other["logprob"])) for other in place.get("top_logprobs") or ()])
+def _token(entry: dict[str, Any]) -> Token:
+    text = entry["token"]
+    pairs = tuple([(other["token"], _logprob(other["logprob"])) for other in entry.get("top_logprobs") or ()])
     if all(other != text for other, _ in pairs):
-        pairs += ((text, _logprob(place["logprob"])),)
+        pairs += ((text, _logprob(entry["logprob"])),)
     if not all(isinstance(token, str) for token, _ in pairs):
-        raise TypeError("a token that is no text")
+        raise TypeError("a token is not text")
     return Token(text=text, logprobs=pairs)
 
 
 def _logprob(value: Any) -> float:
     number = float(value)
     if isinstance(value, bool | str) or not number <= _ROUNDING:
-        raise ValueError("no log-probability")
+        raise ValueError("not a log-probability")
     return min(number, 0.0)

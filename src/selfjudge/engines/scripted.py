@@ -43,11 +43,4 @@ class Scripted:
                     prompt_tokens=size,
                     completion_tokens=len(text.split()),
                 )
-        return Completion(
-            key=request.key,
-            text="",
-            finish=Finish.ERROR,
-            prompt_tokens=size,
-            completion_tokens=0,
-            error="no rule of the script fits",
-        )
+        return Completion.failed(request.key, "no rule of the script fits", prompt_tokens=size)

@@ -1,6 +1,6 @@
 """Generation by vLLM servers of our own: one or several for one model, started here, asked over HTTP, and stopped by `close`.
 
-A server that dies is started once more, and what it was asked is asked again; if it dies again soon, the engine is broken.
+A server that dies is started once more, and unanswered requests are asked again; if it dies again soon, the engine raises.
 """
 
 from __future__ import annotations
@@ -15,130 +15,66 @@ from pathlib import Path
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..method.strikes import unbroken
-from ..run.folder import ImageStore
+from ..recipe.engines import OpenAISettings
+from ..recipe.engines import VLLMSettings
+from ..run.folder import RunFolder
 from .openai import OpenAIEngine
-from .spread import Spread
 from .vllm_command import Launch, gpu_groups, visible_gpus
 from .vllm_server import VLLMServer
 
 log = logging.getLogger(__name__)
 
 _REPLY_SECONDS = 1_800.0
-"""The longest wait for one whole reply; a dead server is noticed at once, whatever this is."""
+"""Longest wait for a whole reply; a dead server is noticed at once."""
 _RETRIES = 3
-"""A server that lives and fails has nobody else to wait for: a few tries in seconds are enough."""
 _NOTICE_SECONDS = 5.0
-"""How long after a broken connection a server may still be seen dying."""
+"""How long after a broken connection a server may still be found dead."""
 _SOON_SECONDS = 600.0
-"""A server that dies within this time of its second start is not started again."""
+"""A server that dies within this time after its second start is not started again."""
 
 
 class VLLMEngine:
-    """A model on vLLM servers. They call it by `name`, which no other model may have, and write to files in `logs`."""
+    """A model on vLLM servers, served as `name`, which no other model may have. Images and logs are in the run folder."""
 
     block = 1
 
-    def __init__(
-        self,
-        model: Path,
-        *,
-        name: str,
-        images: ImageStore,
-        logs: Path,
-        python: Path | None,
-        gpus_per_server: int,
-        servers: int | None,
-        max_model_len: int | None,
-        dtype: str,
-        args: tuple[str, ...],
-        concurrency: int,
-        start_seconds: float,
-    ) -> None:
-        groups = gpu_groups(visible_gpus(), each=gpus_per_server, servers=servers)
-        self._lanes: list[_Lane] = []
+    def __init__(self, model: Path, section: VLLMSettings, *, name: str, place: RunFolder) -> None:
+        self.servers: list[VLLMServer] = []
+        self._name, self._images = name, place.images
+        self._concurrency = section.concurrency
+        self._restarted: dict[VLLMServer, float] = {}
+        self._client: OpenAIEngine | None = None
+        self._ended = False
+        groups = gpu_groups(visible_gpus(), each=section.gpus_per_server, servers=section.servers)
         for number, gpus in enumerate(groups):
             launch = Launch(
-                python=python or Path(sys.executable),
+                python=section.python or Path(sys.executable),
                 model=model.absolute(),
                 name=name,
                 gpus=gpus,
-                images=images.folder.absolute(),
-                max_model_len=max_model_len,
-                dtype=dtype,
-                args=args,
+                images=place.images.folder.absolute(),
+                max_model_len=section.max_model_len,
+                dtype=section.dtype,
+                args=section.args,
             )
-            path = logs / (f"vllm-{name}.log" if len(groups) == 1 else f"vllm-{name}-{number}.log")
-            server = VLLMServer(launch, log_file=path, start_seconds=start_seconds)
-            self._lanes.append(_Lane(server, images, concurrency))
-        self._open()
-
-    @property
-    def servers(self) -> tuple[VLLMServer, ...]:
-        return tuple(lane.server for lane in self._lanes)
-
-    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        ways = [lane.answers for lane in self._lanes]
-        return ways[0](iter(requests)) if len(ways) == 1 else Spread(ways).generate(requests)
-
-    def stop_retrying(self) -> None:
-        """See `OpenAIEngine`."""
-        for lane in self._lanes:
-            lane.stop_retrying()
-
-    def close(self) -> None:
-        for lane in self._lanes:
-            lane.end()
-        for lane in self._lanes:
-            lane.stop()
-
-    def _open(self) -> None:
-        """Start all servers at once, and wait for them."""
+            log_file = place.root / "logs" / (f"vllm-{name}.log" if len(groups) == 1 else f"vllm-{name}-{number}.log")
+            self.servers.append(VLLMServer(launch, log_file=log_file, start_seconds=section.start_seconds))
         try:
-            for lane in self._lanes:
-                lane.server.start()
-            for lane in self._lanes:
-                lane.open()
+            self._start(self.servers)
         except BaseException:
             self.close()
             raise
 
-
-class _Lane:
-    """A server and the client that asks it. Both are made anew when the server dies."""
-
-    def __init__(self, server: VLLMServer, images: ImageStore, concurrency: int) -> None:
-        self.server = server
-        self._images = images
-        self._concurrency = concurrency
-        self._client: OpenAIEngine
-        self._watcher: threading.Thread
-        self._restarted = -float("inf")
-        self._opened = self._ended = False
-
-    def open(self) -> None:
-        """Wait for the server, and open the client, which is closed as soon as the server dies."""
-        self.server.wait_ready()
-        self._client = OpenAIEngine(
-            self.server.launch.name,
-            read_image=self._images.get,
-            image_path=self._images.path,
-            base_url=self.server.url,
-            concurrency=self._concurrency,
-            timeout_seconds=_REPLY_SECONDS,
-            retries=_RETRIES,
-            key=self.server.key,
-        )
-        self._opened = True
-        self._watcher = threading.Thread(target=self._watch, args=(self._client,), name="selfjudge-vllm", daemon=True)
-        self._watcher.start()
-
-    def answers(self, requests: Iterator[Request]) -> Iterator[Completion]:
-        """The completions, those included that a server took with it when it died. Raises EngineError."""
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """See `ports.Engine`. What a server had when it died is asked again. Raises EngineError."""
         asked: dict[str, Request] = {}
+        requests = iter(requests)
         while True:
+            client = self._client
             try:
-                answers = self._client.generate(_missing(asked, requests))
-                for completion in unbroken(answers, asked, name=self.server.launch.name):
+                if client is None:
+                    raise EngineError("the engine was closed", hint="Open another engine.")
+                for completion in unbroken(client.generate(_unanswered(asked, requests)), asked, name=self._name):
                     del asked[completion.key]
                     yield completion
                 return
@@ -146,39 +82,61 @@ class _Lane:
                 self._recover(error, len(asked))
 
     def stop_retrying(self) -> None:
-        self._client.stop_retrying()
+        """See `OpenAIEngine`."""
+        if self._client is not None:
+            self._client.stop_retrying()
 
-    def end(self) -> None:
+    def close(self) -> None:
         self._ended = True
-        if self._opened:
+        if self._client is not None:
             self._client.close()
-        self.server.end()
+        for server in self.servers:
+            server.end()
+        for server in self.servers:
+            server.stop()
 
-    def stop(self) -> None:
-        """Wait until all has ended."""
-        self.server.stop()
-        if self._opened:
-            self._watcher.join()
-
-    def _watch(self, client: OpenAIEngine) -> None:
-        self.server.wait_dead(None)
-        client.close()
+    def _start(self, servers: Iterable[VLLMServer]) -> None:
+        """Start servers at once, wait for them, and open a client, which is closed as soon as a server dies."""
+        for server in servers:
+            server.start()
+        for server in self.servers:
+            server.wait_ready()
+        section = OpenAISettings(kind="openai", concurrency=self._concurrency, timeout_seconds=_REPLY_SECONDS, retries=_RETRIES)
+        addresses = [(server.url, server.key) for server in self.servers]
+        images = self._images
+        self._client = OpenAIEngine(self._name, section, read_image=images.get, image_path=images.path, servers=addresses)
+        for server in self.servers:
+            watch = threading.Thread(target=_watch, args=(server, self._client), name="selfjudge-vllm", daemon=True)
+            watch.start()
 
     def _recover(self, error: EngineError, unanswered: int) -> None:
-        """Start a server that has died once more. Raises the error itself where the server lives or was ended."""
-        if self._ended or not self.server.wait_dead(_NOTICE_SECONDS):
+        """Start dead servers once more. Raises the error itself if all live or the engine was closed."""
+        dead = [] if self._ended else self._dead()
+        if not dead:
             raise error
-        death = self.server.death("while it was asked")
-        if time.monotonic() - self._restarted < _SOON_SECONDS:
-            raise death from error
-        log.warning("%s; it is started once more, and %d requests are asked again", death, unanswered)
-        self.server.start()
-        self.open()
-        self._restarted = time.monotonic()
+        for server in dead:
+            death = server.death("while it had requests")
+            if time.monotonic() - self._restarted.get(server, -_SOON_SECONDS) < _SOON_SECONDS:
+                raise death from error
+            self._restarted[server] = time.monotonic()
+            log.warning("%s; it is restarted, and %d requests are asked again", death, unanswered)
+        self._start(dead)
+
+    def _dead(self) -> list[VLLMServer]:
+        """The servers that are dead, or die within seconds: a connection breaks before its process ends."""
+        until = time.monotonic() + _NOTICE_SECONDS
+        while not (dead := [server for server in self.servers if not server.alive]) and time.monotonic() < until:
+            time.sleep(0.05)
+        return dead
 
 
-def _missing(asked: dict[str, Request], requests: Iterator[Request]) -> Iterator[Request]:
-    """What was asked and not answered, and then what was not asked yet, of which `asked` takes note."""
+def _watch(server: VLLMServer, client: OpenAIEngine) -> None:
+    server.wait_dead(None)
+    client.close()
+
+
+def _unanswered(asked: dict[str, Request], requests: Iterator[Request]) -> Iterator[Request]:
+    """The requests in `asked`, which have no answer yet, and then the others, which are entered there."""
     yield from tuple(asked.values())
     for request in requests:
         asked[request.key] = request
