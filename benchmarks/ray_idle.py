@@ -15,9 +15,9 @@ from functools import partial
 
 from selfjudge.chat import Message, Request, Sampling
 from selfjudge.engines.ray import RayEngine
-from selfjudge.engines.scripted import Scripted
+from selfjudge.engines.scripted import ScriptedEngine
 from selfjudge.ports import Engine, ReadImage
-from selfjudge.recipe.engines import ScriptedSettings, ScriptRule
+from selfjudge.recipe.engines import RaySettings, ScriptedSettings, ScriptRule
 from selfjudge.types import ImageRef
 
 SECONDS = (0.05, 0.2, 1.0)
@@ -40,13 +40,10 @@ def measured(seconds: float, replicas: int, blocks: int) -> dict[str, float]:
     started = time.monotonic()
     engine = RayEngine(
         partial(sleeping, seconds / REQUESTS_PER_BLOCK),
+        RaySettings(kind="ray", address="local", replicas=replicas, gpus_per_replica=0, cpus_per_replica=0.5),
         read_image=no_images,
         block=1,
         share=REQUESTS_PER_BLOCK,
-        address="local",
-        replicas=replicas,
-        gpus_per_replica=0,
-        cpus_per_replica=0.5,
     )
     try:
         next(arrivals(engine, 4 * replicas))
@@ -66,7 +63,7 @@ def no_images(ref: ImageRef) -> bytes:
 
 def sleeping(seconds: float, _: ReadImage) -> Engine:
     rules = (ScriptRule(when=".", replies=("yes",)),)
-    return Scripted(ScriptedSettings(kind="scripted", rules=rules, seconds_per_request=seconds))
+    return ScriptedEngine(ScriptedSettings(kind="scripted", rules=rules, seconds_per_request=seconds))
 
 
 def arrivals(engine: Engine, blocks: int) -> Iterator[float]:

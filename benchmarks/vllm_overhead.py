@@ -34,7 +34,7 @@ import aiohttp
 import psutil
 
 from selfjudge.chat import Request, Sampling
-from selfjudge.engines.chat_completions import Dialect, Writer
+from selfjudge.engines.chat_completions import Writer
 from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.hub.models import embedded_model
 from selfjudge.method.prompts import JUDGE
@@ -82,7 +82,7 @@ def stage(engine: VLLMEngine, pairs: Sequence[PreferencePair], protocol: Protoco
 def bodies(engine: VLLMEngine, place: RunFolder, requests: Iterator[Request]) -> list[bytes]:
     """The requests as the engine sends them."""
     writer = Writer(engine.servers[0].launch.name, place.images.get, place.images.path)
-    return [writer.body(asked, Dialect()) for asked in requests]
+    return [writer.body(asked, frozenset()) for asked in requests]
 
 
 async def bare(url: str, key: str, posts: list[bytes], concurrency: int) -> int:

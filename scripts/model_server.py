@@ -25,6 +25,7 @@ from aiohttp import web
 from selfjudge.chat import Block, Completion, Message, Request, Sampling, Token
 from selfjudge.engines.local import TransformersEngine
 from selfjudge.hub.models import find_model
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.experiment import MAX_PIXELS
 from selfjudge.run.images import BadImage, admit
 from selfjudge.types import Finish, ImageRef
@@ -217,7 +218,7 @@ def make_app(model: str, *, batch_size: int = 64, log: Path | None = None, files
     """The server of one model, under the name that it was given by."""
     pictures = Pictures(files.resolve() if files else None)
     engine = TransformersEngine(
-        str(find_model(model).path), read_image=pictures.read, batch_size=batch_size, device="auto", dtype="auto"
+        str(find_model(model).path), TransformersSettings(batch_size=batch_size), read_image=pictures.read
     )
     return Server(model, Batches(engine, batch_size), pictures, log).app()
 

@@ -24,7 +24,7 @@ from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.recipe.experiment import ShapesBench
 from selfjudge.run.failures import told, too_many
 from selfjudge.run.folder import RunFolder
-from selfjudge.trainers.scripted import Scripted
+from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.types import Finish, content_id
 from selfjudge.wiring import make_world
 
@@ -56,7 +56,7 @@ class Moody:
         self._engine.close()
 
 
-class Learns(Scripted):
+class Learns(ScriptedTrainer):
     """A judge with other weights for other examples."""
 
     def fit(self, examples: Any, *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:

@@ -37,7 +37,7 @@ _ENGINES = {
     "transformers": "engines.local:TransformersEngine",
     "openai": "engines.openai:OpenAIEngine",
     "vllm": "engines.vllm:VLLMEngine",
-    "scripted": "engines.scripted:Scripted",
+    "scripted": "engines.scripted:ScriptedEngine",
     "baseline": "engines.baseline:Baseline",
     "ray": "engines.ray:RayEngine",
 }
@@ -45,7 +45,7 @@ _EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {
     "sft": "trainers.sft:SftTrainer",
-    "scripted": "trainers.scripted:Scripted",
+    "scripted": "trainers.scripted:ScriptedTrainer",
     "accelerate": "trainers.launched:AccelerateTrainer",
     "ray": "trainers.ray:RayTrainer",
 }
@@ -263,7 +263,7 @@ def open_engine(
     make = _load(_ENGINES, recipe.kind)
     engine: Engine
     if isinstance(recipe, TransformersSettings):
-        engine = make(str(model), read_image=read_image, **recipe.model_dump(exclude={"kind"}))
+        engine = make(str(model), recipe, read_image=read_image)
     elif isinstance(recipe, OpenAISettings):
         engine = open_server(served_model or str(model), recipe, read_image)
     elif isinstance(recipe, RaySettings):
@@ -302,9 +302,8 @@ def _open_replicas(recipe: RaySettings, model: Path, read_image: ReadImage, serv
         block = share = recipe.replica.batch_size
     else:
         block, share = 1, 4 * getattr(recipe.replica, "concurrency", 16)
-    options = recipe.model_dump(exclude={"kind", "replica"})
     open_replica = partial(open_engine, recipe.replica, model, served_model=served_model)
-    engine: Engine = make(open_replica, read_image=read_image, block=block, share=share, **options)
+    engine: Engine = make(open_replica, recipe, read_image=read_image, block=block, share=share)
     return engine
 
 

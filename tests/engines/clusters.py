@@ -16,6 +16,7 @@ from selfjudge.chat import Completion, Request
 from selfjudge.engines.ray import RayEngine
 from selfjudge.ports import Engine, ReadImage
 from selfjudge.ray_cluster import quietly
+from selfjudge.recipe.engines import RaySettings
 from selfjudge.types import Finish
 
 STORE_BYTES = 100_000_000
@@ -75,8 +76,9 @@ def on(
     nodes: Nodes, open_replica: Callable[[ReadImage], Engine], *, read_image: ReadImage = lambda ref: b"", **options: Any
 ) -> Iterator[RayEngine]:
     """An engine with one replica a CPU."""
-    given = {"block": 1, "share": 4, "replicas": None, "gpus_per_replica": 0, "cpus_per_replica": 1, **options}
-    engine = RayEngine(open_replica, read_image=read_image, address=nodes.address, **given)
+    sizes = {name: options.pop(name, least) for name, least in (("block", 1), ("share", 4))}
+    settings = RaySettings.model_validate({"kind": "ray", "address": nodes.address, "gpus_per_replica": 0, **options})
+    engine = RayEngine(open_replica, settings, read_image=read_image, **sizes)
     try:
         yield engine
     finally:

@@ -13,13 +13,14 @@ import pytest
 from runs import ROOT
 from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import SelfjudgeError
+from selfjudge.recipe.engines import TransformersSettings
 from trainers.fitting import MODEL, fit
 
 HARM = "from pathlib import Path\nPath({place!r}).touch()\nclass Config: pass\nclass Model: pass\nclass Processor: pass\n"
 
 
 def engine(model: Path) -> None:
-    TransformersEngine(str(model), read_image=lambda ref: b"", batch_size=1, device="cpu", dtype="auto")
+    TransformersEngine(str(model), TransformersSettings(batch_size=1, device="cpu"), read_image=lambda ref: b"")
 
 
 def trainer(model: Path) -> None:

@@ -16,6 +16,7 @@ from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.local import SeededNoise, TransformersEngine
 from selfjudge.errors import EngineError
 from selfjudge.hub.models import embedded_model
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -44,7 +45,9 @@ def request(key: str, text: str, ref: ImageRef | None, sampling: Sampling = GREE
 
 
 def open_model(batch_size: int = 8) -> TransformersEngine:
-    return TransformersEngine(MODEL, read_image=lambda ref: IMAGES[ref.sha256], batch_size=batch_size, device="cpu", dtype="auto")
+    return TransformersEngine(
+        MODEL, TransformersSettings(batch_size=batch_size, device="cpu"), read_image=lambda ref: IMAGES[ref.sha256]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +161,7 @@ def faulty(fault: Exception) -> Faulty:
 
 @pytest.mark.parametrize("fault", STICKY, ids=str)
 def test_a_gpu_that_is_lost_ends_the_engine_at_once(fault: Exception):
-    with pytest.raises(EngineError, match="lost to this process") as error:
+    with pytest.raises(EngineError, match="unusable in this process") as error:
         list(faulty(fault).generate([request(str(i), "x", None) for i in range(8)]))
     assert error.value.hint and error.value.__cause__ is fault
 
@@ -185,13 +188,13 @@ def test_a_model_without_a_chat_template_is_an_error_before_anything_is_asked(tm
     shutil.copytree(MODEL, tmp_path / "model")
     (tmp_path / "model/chat_template.jinja").unlink()
     with pytest.raises(EngineError, match="has no chat template") as error:
-        TransformersEngine(str(tmp_path / "model"), read_image=lambda ref: b"", batch_size=1, device="cpu", dtype="auto")
+        TransformersEngine(str(tmp_path / "model"), TransformersSettings(batch_size=1, device="cpu"), read_image=lambda ref: b"")
     assert "chat_template.jinja" in str(error.value.hint)
 
 
 def test_a_folder_that_is_no_model_is_an_error_with_a_hint(tmp_path):
     with pytest.raises(EngineError) as error:
-        TransformersEngine(str(tmp_path), read_image=lambda ref: b"", batch_size=1, device="cpu", dtype="auto")
+        TransformersEngine(str(tmp_path), TransformersSettings(batch_size=1, device="cpu"), read_image=lambda ref: b"")
     assert str(tmp_path) in str(error.value) and error.value.hint
 
 

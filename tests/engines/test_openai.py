@@ -76,7 +76,7 @@ def test_text_and_images_keep_their_order_and_an_image_is_read_once():
         return IMAGES[wanted.sha256]
 
     with serving(echo) as server:
-        engine = OpenAIEngine("m", OpenAIRecipe(kind="openai", base_url=server.url, concurrency=4), read_image=read)
+        engine = OpenAIEngine("m", OpenAISettings(kind="openai", base_url=server.url, concurrency=4), read_image=read)
         assert len(list(engine.generate(request(i, "a", ref, "b", other, ref) for i in range(20)))) == 20
         engine.close()
     content = server.asked[0].body["messages"][0]["content"]

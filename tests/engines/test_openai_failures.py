@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from engines.asking import answers, echo, free_port, numbered, opened, request
 from engines.serving import Asked, closed, dripping, endless, half, raw, refusal, reply, serving, silent
 from selfjudge.chat import Completion, Request
+from selfjudge.engines import endpoint
 from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.strikes import unbroken
@@ -60,7 +61,8 @@ def by_key(requests: list[Request]) -> dict[str, Request]:
     return {request.key: request for request in requests}
 
 
-def test_whatever_a_server_does_to_one_request_is_data_and_the_others_are_answered():
+def test_whatever_a_server_does_to_one_request_is_data_and_the_others_are_answered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(endpoint, "_LONGEST_REPLY", 2**20)  # an endless reply reaches it within the second
     asked = [request(name) for name in REFUSALS] + numbered(200)
     random.Random(0).shuffle(asked)
     with serving(hostile) as server:

@@ -13,7 +13,7 @@ import torch
 
 from engines.clusters import Mortal, Nodes, nodes, on, replica_processes
 from selfjudge.chat import Completion, Message, Request, Sampling
-from selfjudge.engines.scripted import Scripted
+from selfjudge.engines.scripted import ScriptedEngine
 from selfjudge.errors import EngineError
 from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Engine, ReadImage
@@ -59,7 +59,7 @@ def numbered(count: int) -> list[Request]:
 
 
 def scripted(read_image: ReadImage) -> Engine:
-    return Scripted(ECHO)
+    return ScriptedEngine(ECHO)
 
 
 class Album:

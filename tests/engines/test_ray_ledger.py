@@ -6,24 +6,24 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from selfjudge.engines.ray_ledger import TRIES, Ledger, Who
+from selfjudge.engines.ray_ledger import TRIES, BlockLedger, Holder
 
-ONE = Who(actor="one", node="near")
-OTHER = Who(actor="other", node="far")
+ONE = Holder(actor="one", node="near")
+OTHER = Holder(actor="other", node="far")
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(coroutine, 5))
 
 
-async def holding(count: int) -> Ledger:
-    ledger = Ledger()
+async def holding(count: int) -> BlockLedger:
+    ledger = BlockLedger()
     for number in range(count):
         await ledger.submit(number, str(number).encode(), {})
     return ledger
 
 
-async def line(ledger: Ledger, length: int) -> list[int | None]:
+async def line(ledger: BlockLedger, length: int) -> list[int | None]:
     return [await ledger.next(place) for place in range(length)]
 
 
@@ -80,10 +80,10 @@ def test_what_a_lost_node_had_or_may_have_had_stands_in_line_again():
     run(play())
 
 
-def test_a_block_that_kills_its_replica_again_and_again_is_hopeless():
+def test_a_block_that_kills_its_replica_again_and_again_is_given_up():
     async def play() -> None:
         ledger = await holding(1)
         claims = [await ledger.claim(0, ONE) for _ in range(TRIES + 1)]
-        assert [claim.hopeless for claim in claims] == [False] * TRIES + [True]
+        assert [claim.given_up for claim in claims] == [False] * TRIES + [True]
 
     run(play())

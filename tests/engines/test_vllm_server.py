@@ -126,7 +126,7 @@ def test_a_server_that_dies_at_its_start_is_an_error_with_the_reason(tmp_path: P
 def test_a_server_that_never_answers_is_an_error_and_is_ended(tmp_path: Path):
     server = make_server(tmp_path, "--silent", start_seconds=1.0)
     server.start()
-    with pytest.raises(EngineError, match="did not answer within 1 seconds; the last it said: loading") as error:
+    with pytest.raises(EngineError, match="did not answer within 1 seconds; the last line of its log: loading") as error:
         server.wait_ready()
     assert "start_seconds" in str(error.value.hint)
     assert wait_until_gone(started(tmp_path / "logs/judge-1-abc.log"))

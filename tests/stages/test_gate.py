@@ -19,7 +19,7 @@ from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.run.weights import same_weights
 from selfjudge.stages.gate import has_collapsed
-from selfjudge.trainers.scripted import Scripted
+from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.types import Finish
 from selfjudge.wiring import World
 
@@ -45,7 +45,7 @@ class Speaks:
         self._engine.close()
 
 
-class Trains(Scripted):
+class Trains(ScriptedTrainer):
     """Copies the model and, if asked to, changes one byte of its weights; reports the loss it is given."""
 
     def __init__(self, *, change: bool = True, loss: float = 0.5) -> None:

@@ -17,7 +17,7 @@ from selfjudge.chat import Completion, Request, Token
 from selfjudge.errors import EngineError
 from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.run.disk import write_json
-from selfjudge.trainers.scripted import Scripted as ScriptedTrainer
+from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.types import Finish
 from selfjudge.wiring import World
 

@@ -14,11 +14,11 @@ from selfjudge.errors import TrainerError
 from selfjudge.ports import Advance, Example, Fit
 from selfjudge.run.store import Table
 from selfjudge.run.tables import DROPPED
-from selfjudge.trainers.scripted import Scripted
+from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.wiring import World
 
 
-class Choosy(Scripted):
+class Choosy(ScriptedTrainer):
     """Finds all examples but the first `taken` too long, and breaks down as often as it is told."""
 
     def __init__(self, taken: int, failures: int = 0) -> None:

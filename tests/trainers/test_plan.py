@@ -6,15 +6,15 @@ import random
 
 import pytest
 
-from selfjudge.trainers.plan import Plan, Shape
+from selfjudge.trainers.plan import BatchPlan, Shape
 
 RANDOM = random.Random(0)
 LENGTHS = [RANDOM.randrange(10, 200) for _ in range(43)]
 
 
-def plan(*, micro: int = 2, processes: int = 1, rank: int = 0, similar: bool = False, epoch: int = 0) -> Plan:
+def plan(*, micro: int = 2, processes: int = 1, rank: int = 0, similar: bool = False, epoch: int = 0) -> BatchPlan:
     shape = Shape(step=8, micro=micro, processes=processes, rank=rank, similar_steps=similar)
-    made = Plan(LENGTHS, shape, seed=5)
+    made = BatchPlan(LENGTHS, shape, seed=5)
     made.epoch = epoch
     return made
 

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from selfjudge.engines.local import TransformersEngine
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.execution import TrainerSettings
 from trainers.fitting import MODEL, fit, weights
 
@@ -73,7 +74,9 @@ def test_a_judge_is_saved_in_float32_and_loaded_to_generate_in_the_type_of_its_b
     fit(tmp_path / "one", start=coarse, epochs=1, **changes)
     fit(tmp_path / "two", start=tmp_path / "one", epochs=1, **changes)
     assert {tensor.dtype for tensor in weights(tmp_path / "two").values()} == {torch.float32}
-    engine = TransformersEngine(str(tmp_path / "two"), read_image=lambda ref: b"", batch_size=1, device="cpu", dtype="auto")
+    engine = TransformersEngine(
+        str(tmp_path / "two"), TransformersSettings(batch_size=1, device="cpu"), read_image=lambda ref: b""
+    )
     assert engine._model.dtype is torch.bfloat16
 
 

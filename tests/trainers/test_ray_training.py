@@ -45,7 +45,7 @@ def test_two_workers_have_the_losses_of_one_process_with_the_same_batch(address:
 
 
 def test_what_goes_wrong_in_a_worker_is_the_error(address: str, tmp_path: Path):
-    with pytest.raises(TrainerError, match="no finite loss"):
+    with pytest.raises(TrainerError, match="loss is NaN or infinite"):
         train(tmp_path, address, [], learning_rate=1e30, max_grad_norm=1e30)
 
 

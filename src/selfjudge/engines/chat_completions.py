@@ -17,12 +17,11 @@ from ..types import ImageRef
 ImagePath = Callable[[ImageRef], Path]
 
 _CACHED_IMAGES = 32
-_MOST_LOGPROBS, _FEWER_LOGPROBS = 20, 5
-"""The maximum of OpenAI, and of servers that refuse 20."""
+_MOST_LOGPROBS, _FEWER_LOGPROBS = 20, 5  # of OpenAI, and of servers that refuse 20
 MANY_LOGPROBS = f"more than {_FEWER_LOGPROBS} top_logprobs"
 _TOO_MANY = r"logprobs\b.*(max|most|less|greater|exceed|range|between|<)"
+# Marks a refusal of the value: without the parameter the server would answer, but sample differently.
 _OUT_OF_RANGE = r"must be in\b|between|range|at most|at least|less than|greater than|maximum|exceed|too (large|high|low)|[<>≤≥]"
-"""Marks a refusal of the value: without the parameter the server would answer, but sample differently."""
 
 
 def parameters(request: Request, refused: frozenset[str]) -> dict[str, Any]:
@@ -76,21 +75,17 @@ class Writer:
         return b'%b,"messages":[%b]}' % (opening, b",".join(map(self._message, request.messages)))
 
     def _message(self, message: Message) -> bytes:
-        if len(message.content) == 1 and isinstance(message.content[0], str):
+        blocks = [self._image(b) if isinstance(b, ImageRef) else b'{"type":"text","text":%b}' % _json(b) for b in message.content]
+        content = b"[%b]" % b",".join(blocks)
+        if len(blocks) == 1 and not message.images:
             content = _json(message.content[0])  # some servers know no other form for text alone
-        else:
-            content = b"[%b]" % b",".join(map(self._block, message.content))
         return b'{"role":%b,"content":%b}' % (_json(message.role), content)
-
-    def _block(self, block: str | ImageRef) -> bytes:
-        return self._image(block) if isinstance(block, ImageRef) else b'{"type":"text","text":%b}' % _json(block)
 
     def _write_image(self, ref: ImageRef) -> bytes:
         if self._path is not None:
-            url = self._path(ref).absolute().as_uri().encode()
-        else:
-            url = b"data:%b;base64,%b" % (ref.media_type.encode(), base64.b64encode(self._read(ref)))
-        return b'{"type":"image_url","image_url":{"url":"%b"}}' % url
+            return b'{"type":"image_url","image_url":{"url":%b}}' % _json(self._path(ref).absolute().as_uri())
+        data = base64.b64encode(self._read(ref))
+        return b'{"type":"image_url","image_url":{"url":"data:%b;base64,%b"}}' % (ref.media_type.encode(), data)
 
 
 def _json(value: Any) -> bytes:

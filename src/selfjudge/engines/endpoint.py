@@ -17,7 +17,6 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from enum import Enum, auto
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -28,49 +27,23 @@ from jiter import from_json
 
 from ..chat import Completion, Request
 from ..errors import EngineError
-from .replies import BadReply, completion, error_text
+from .replies import Again, Trouble, about_content, completion, error_text
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _NAMES = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
-_SHORTEST_KEY = 8
-"""A shorter key is a placeholder; removing it from texts would damage them."""
-_CONNECT_SECONDS = 10.0
-_KEEP_SECONDS = 4.0
-"""An idle connection is closed before uvicorn closes it (5 s), so that no request meets a closed one."""
-_LIST_SECONDS = 10.0
-_LONGEST_REPLY = 32 * 2**20
-_LONGEST_WAIT = 300.0
-"""A longer Retry-After (s) ends the run, which can be resumed."""
+_SHORTEST_KEY = 8  # a shorter one is a placeholder; removing it from texts would damage them
+_CONNECT_SECONDS = _LIST_SECONDS = 10.0
+_KEEP_SECONDS = 4.0  # uvicorn closes idle connections after 5 s, and no request may meet a closed one
+_LONGEST_REPLY = 32 * 2**20  # bytes, unpacked
+_LONGEST_WAIT = 300.0  # a longer Retry-After (s) ends the run, which can be resumed
 _SHOWN, _LISTED = 300, 10
-
-_ABOUT_CONTENT = "content|safety|flagged|moderat|harm|prohibit|sensitive|inappropriate|violat|guardrail"
-_ABOUT_ACCESS = r"\bkey\b|token|permission|authenti|authori[sz]|billing|account|organi[sz]ation|\bip\b|region"
-
-
-class Again(Enum):
-    """Whether to send a request again after a failure."""
-
-    REFUSED = auto()  # no: the request itself is at fault
-    NO = auto()  # no, and the server may be at fault
-    LATER = auto()
-    BUSY = auto()  # later, and with fewer requests in flight
-    SILENT = auto()  # the same, once: the reply timed out
-    UNREACHABLE = auto()  # later; nothing answered at the address
-
 
 _AFTER = {403: Again.NO, 408: Again.LATER, 409: Again.LATER, 425: Again.LATER, 451: Again.REFUSED}
 _AFTER |= dict.fromkeys((429, 503, 529), Again.BUSY)
 _UNKNOWN = (404, 405)
 
 
-class Trouble(Exception):
-    """A request failed: the reason, whether to send it again, and after how many seconds if the server named a time."""
-
-    def __init__(self, reason: str, again: Again, *, wait: float | None = None, details: str = "") -> None:
-        super().__init__(reason)
-        self.again, self.wait = again, wait
-        self.details = details
-        """The server's message, which may name a parameter that it refuses."""
+Reply = tuple[int, Mapping[str, str], bytes]  # status, headers and whole body
 
 
 class UnknownModelError(EngineError):
@@ -82,8 +55,7 @@ class Endpoint:
 
     def __init__(self, base_url: str, model: str, *, seconds: float, key: str | None = None) -> None:
         self.url, self.model, self._seconds = base_url.rstrip("/"), model, seconds
-        self.heard = self.answered = -math.inf
-        """Times of the last reply and of the last success, in seconds of the monotonic clock."""
+        self.heard = self.answered = -math.inf  # monotonic times of the last reply and of the last success
         key = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
         if not key and not _is_local(urlsplit(self.url).hostname or "", private=True):
             hint = f"Set the environment variable {KEY_VARIABLE}; `none` if the server needs no key."
@@ -96,14 +68,11 @@ class Endpoint:
         self._certificates = _certificates() if self.url.startswith("https:") else True
 
     async def open(self) -> None:
-        self._session = aiohttp.ClientSession(
+        self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS, ssl=self._certificates),
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-
-    async def close(self) -> None:
-        await self._session.close()
 
     async def completion(self, request: Request, body: bytes) -> Completion:
         """The answer to a request. Raises Trouble, or EngineError if no request can succeed."""
@@ -114,11 +83,10 @@ class Endpoint:
         self.answered = time.monotonic()
         try:
             return completion(request, reply, self.clean)
-        except BadReply as error:
-            bad = error
-        if bad.status:  # outside `except`: no error may carry another that holds the key
-            raise self._failure(bad.status, reply, {})
-        raise Trouble(str(bad), Again.REFUSED if _about_content(str(bad)) else Again.LATER)
+        except Trouble as error:
+            trouble = error
+        # Outside `except`: no error may carry another that holds the key.
+        raise self._failure(trouble.status, reply, {}) if trouble.status else trouble
 
     async def models(self) -> str:
         """A hint that lists the models of the server. Raises Trouble."""
@@ -127,8 +95,7 @@ class Endpoint:
             names = [self.shown(str(model["id"]))[:100] for model in from_json(reply)["data"]]
         except (ValueError, LookupError, TypeError):
             raise Trouble("no list of models", Again.NO) from None
-        more = ", …" if len(names) > _LISTED else ""
-        return f"The server has {', '.join(names[:_LISTED])}{more}" if names else "The server has no models."
+        return f"The server has {', '.join(names[:_LISTED]) or 'no models'}{', …' if len(names) > _LISTED else ''}"
 
     def shown(self, text: str) -> str:
         """A text of the server for display: without the key and control characters, on one line, at most 300 characters."""
@@ -139,14 +106,12 @@ class Endpoint:
         """A text without the key."""
         return self._key.sub("***", text) if self._key else text
 
-    async def _exchange(
-        self, method: str, path: str, seconds: float, data: io.BytesIO | None = None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body of a whole reply. Raises Trouble."""
+    async def _exchange(self, method: str, path: str, seconds: float, data: io.BytesIO | None = None) -> Reply:
+        """Raises Trouble."""
         body, timeout = bytearray(), aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         options: Any = {"data": data, "allow_redirects": False, "proxy": self._proxy, "timeout": timeout}
         try:
-            async with self._session.request(method, self.url + path, **options) as reply:
+            async with self.session.request(method, self.url + path, **options) as reply:
                 while part := await reply.content.readany():
                     body += part
                     if len(body) > _LONGEST_REPLY:
@@ -163,7 +128,7 @@ class Endpoint:
         """The meaning of an error status: for this request, or for all of them."""
         message, details, wait = error_text(body), body[:2_000].decode("utf-8", "replace"), _wait(headers)
         reason = f"{status}: {message}" if message else f"status {status}"
-        if status == 403 and _about_content(details):
+        if status == 403 and about_content(details):
             return Trouble(reason, Again.REFUSED)
         for applies, problem, hint in self._problems(status, message.lower(), wait or 0.0, headers.get("Location", "")):
             if applies:
@@ -185,16 +150,11 @@ class Endpoint:
             (
                 status in _UNKNOWN,
                 f"does not have the model `{self.model}`",
-                "Check base_url (it usually ends in /v1) and the model.",
+                "Check base_url (usually ending in /v1) and the model.",
             ),
             (300 <= status < 400, "redirects", f"If you trust it, use this address as base_url: {self.shown(location)}"),
             (wait > _LONGEST_WAIT, "asks to come back later", again.format(f"after {wait:.0f} seconds")),
         )
-
-
-def _about_content(message: str) -> bool:
-    """Whether a refusal is about the content of a request, and not about the key or the server."""
-    return bool(re.search(_ABOUT_CONTENT, message, re.IGNORECASE)) and not re.search(_ABOUT_ACCESS, message, re.IGNORECASE)
 
 
 def _header(variable: str, value: str) -> str:
@@ -243,7 +203,7 @@ def _proxy(url: str) -> str | None:
 
 
 def _certificates() -> ssl.SSLContext:
-    """The system's certificates (or those of SSL_CERT_FILE), or certifi's if there are none. Raises EngineError."""
+    """Those of the system or of SSL_CERT_FILE; certifi's if there are none. Raises EngineError."""
     file = ssl.get_default_verify_paths().cafile or certifi.where()
     try:
         return ssl.create_default_context(cafile=file)

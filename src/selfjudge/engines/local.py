@@ -24,44 +24,44 @@ from ..chat import Completion, Request, Sampling, Token
 from ..errors import TORCHVISION_CURE, EngineError, root_cause
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
+from ..recipe.engines import TransformersSettings
 from ..run.images import decode
 from ..types import Finish
 
 log = logging.getLogger(__name__)
 
-_IMAGE_CACHE = 256
-"""Decoded pictures kept: the samples and orders of a pair follow each other and share theirs."""
+_IMAGE_CACHE = 256  # decoded images: the samples and orders of a pair follow each other and show the same images
 _TOO_LARGE = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED", re.IGNORECASE)
 _LOST = re.compile(
     r"illegal memory access|device-side assert|launch failure|misaligned address|(CUDA|HIP|NCCL) (\w+ )?error", re.IGNORECASE
-)
-"""After these a GPU does nothing more for this process."""
+)  # after these errors a GPU is unusable in this process
 _RESTART = (
-    "Nothing of this was stored: the same command asks again, in a new process. If it goes on, `nvidia-smi` and the kernel's log "
-    "may say why, and CUDA_LAUNCH_BLOCKING=1 shows where."
+    "Nothing of this batch was stored: run the same command again, in a new process. If it fails again, see `nvidia-smi` and the "
+    "kernel's log; CUDA_LAUNCH_BLOCKING=1 shows the failing call."
 )
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer: the step of splitmix64
 
 
 class TransformersEngine:
     """One model in this process. `block` requests are generated together; a batch that fails is halved until it fits."""
 
-    def __init__(self, model: str, *, read_image: ReadImage, batch_size: int, device: str, dtype: str) -> None:
+    def __init__(self, model: str, settings: TransformersSettings, *, read_image: ReadImage) -> None:
         disable_progress_bar()
-        self.block = batch_size
-        self._said: set[str] = set()
+        self.block = settings.batch_size
+        self._warned: set[str] = set()
         self._image = lru_cache(maxsize=_IMAGE_CACHE)(lambda ref: decode(read_image(ref)))
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
-            loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype, trust_remote_code=False)
-            self._model = loaded.to(name).eval()
+            loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=settings.dtype, trust_remote_code=False)
+            self._model = loaded.to(automatic if settings.device == "auto" else settings.device).eval()
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
             root = root_cause(error)
             raise EngineError(f"cannot load the model {model}: {str(root).strip()}", hint=_loading_hint(model, root)) from error
         if not getattr(self._processor, "chat_template", None):
             raise EngineError(
                 f"the model {model} has no chat template",
-                hint="Put the chat_template.jinja of its instruction-tuned variant into the folder, or name that variant.",
+                hint="Copy chat_template.jinja of its instruction-tuned variant into the folder, or use that variant.",
             )
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
@@ -81,36 +81,36 @@ class TransformersEngine:
         self._model = None
         self._image.cache_clear()
         gc.collect()
-        with suppress(RuntimeError):  # a GPU that is lost has nothing to free
+        with suppress(RuntimeError):  # the GPU may be unusable
             _free_cache()
 
     def _answer(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answers to requests of one sampling; where a batch fails, to its halves, and at last a failure for one request."""
+        """Completions of requests with one sampling. A batch that fails is halved; one request that fails is a completion."""
         try:
             return self._batch(requests)
-        except (RuntimeError, ValueError, IndexError, TypeError, OSError) as error:  # the last: what is no picture to Pillow
+        except (RuntimeError, ValueError, IndexError, TypeError, OSError) as error:  # OSError: Pillow cannot read an image
             if is_lost(error):
-                raise EngineError(f"the GPU is lost to this process: {_first_line(error)}", hint=_RESTART) from error
+                raise EngineError(f"the GPU is unusable in this process: {_first_line(error)}", hint=_RESTART) from error
             _free_cache()
             if len(requests) == 1:
                 return [_failed(requests[0], error)]
-            self._say_once("a batch failed and is halved: " + _first_line(error))
+            self._warn_once("a batch failed and is halved: " + _first_line(error))
             middle = len(requests) // 2
         return self._answer(requests[:middle]) + self._answer(requests[middle:])
 
-    def _say_once(self, warning: str) -> None:
-        if warning not in self._said:
-            self._said.add(warning)
+    def _warn_once(self, warning: str) -> None:
+        if warning not in self._warned:
+            self._warned.add(warning)
             log.warning(warning)
 
     def _batch(self, requests: Sequence[Request]) -> list[Completion]:
         model = self._model
         if model is None:
-            raise EngineError("the engine was closed", hint="Open another one.")
+            raise EngineError("the engine was closed", hint="Open another engine.")
         sampling = requests[0].sampling
         inputs = self._inputs(requests).to(model.device, dtype=model.dtype)
         width = inputs["input_ids"].shape[1]
-        watch = Watch(sampling.logprobs)
+        top = TopTokens(sampling.logprobs)
         with torch.inference_mode():
             out = model.generate(
                 **inputs,
@@ -120,12 +120,12 @@ class TransformersEngine:
                     eos_token_id=sorted(self._ends),
                     pad_token_id=self._tokenizer.pad_token_id,
                 ),
-                logits_processor=LogitsProcessorList([watch, *_sampler(sampling, [r.seed for r in requests], width)]),
+                logits_processor=LogitsProcessorList([top, *_sampler(sampling, [r.seed for r in requests], width)]),
             )
         replies = out[:, width:].tolist()
         sizes = inputs["attention_mask"].sum(dim=1).tolist()
         return [
-            self._completion(request, row, reply, size, watch)
+            self._completion(request, row, reply, size, top)
             for row, (request, reply, size) in enumerate(zip(requests, replies, sizes, strict=True))
         ]
 
@@ -138,11 +138,11 @@ class TransformersEngine:
             images=pictures if pictures[0] else None,
             padding=True,
             return_tensors="pt",
-            add_special_tokens=False,  # the chat template has written them
+            add_special_tokens=False,  # they are in the chat template
         )
 
-    def _completion(self, request: Request, row: int, reply: list[int], size: int, watch: Watch) -> Completion:
-        end = next((place for place, token in enumerate(reply) if token in self._ends), None)
+    def _completion(self, request: Request, row: int, reply: list[int], size: int, top: TopTokens) -> Completion:
+        end = next((index for index, token in enumerate(reply) if token in self._ends), None)
         kept = reply[:end]
         return Completion(
             key=request.key,
@@ -150,21 +150,21 @@ class TransformersEngine:
             finish=Finish.LENGTH if end is None else Finish.STOP,
             prompt_tokens=size,
             completion_tokens=len(kept) + (end is not None),
-            tokens=self._tokens(kept, row, watch) if request.sampling.logprobs else None,
+            tokens=self._tokens(kept, row, top) if request.sampling.logprobs else None,
         )
 
-    def _tokens(self, reply: list[int], row: int, watch: Watch) -> tuple[Token, ...]:
+    def _tokens(self, reply: list[int], row: int, top: TopTokens) -> tuple[Token, ...]:
         decode_one = self._tokenizer.decode
         tokens = []
         for step, token in enumerate(reply):
-            values, indices = watch.steps[step]
+            values, indices = top.steps[step]
             seen = zip(indices[row].tolist(), values[row].tolist(), strict=True)
             tokens.append(Token(text=decode_one([token]), logprobs=tuple((decode_one([i]), value) for i, value in seen)))
         return tuple(tokens)
 
 
-class Watch(LogitsProcessor):  # type: ignore[misc]
-    """Keeps the log-probabilities of the `count` likeliest tokens of each step, before any warping."""
+class TopTokens(LogitsProcessor):  # type: ignore[misc]
+    """Records the log-probabilities of the `count` likeliest tokens of each step, before any warping."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -172,8 +172,8 @@ class Watch(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if self.count:
-            top = scores.float().log_softmax(dim=-1).topk(min(self.count, scores.shape[-1]))
-            self.steps.append((top.values.cpu(), top.indices.cpu()))
+            likeliest = scores.float().log_softmax(dim=-1).topk(min(self.count, scores.shape[-1]))
+            self.steps.append((likeliest.values.cpu(), likeliest.indices.cpu()))
         return scores
 
 
@@ -193,11 +193,8 @@ class SeededNoise(LogitsProcessor):  # type: ignore[misc]
         return scores - torch.log(-torch.log(uniform)).to(scores.dtype)
 
 
-_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer: the step of splitmix64
-
-
 def _mixed(x: torch.Tensor) -> torch.Tensor:
-    """The output function of splitmix64 on int64, which wraps around as the unsigned one does."""
+    """The output function of splitmix64 on int64, which wraps around like uint64."""
     x = (x ^ _logical_shift(x, 30)) * -4658895280553007687  # 0xBF58476D1CE4E5B9
     x = (x ^ _logical_shift(x, 27)) * -7723592293110705685  # 0x94D049BB133111EB
     return x ^ _logical_shift(x, 31)
@@ -219,7 +216,7 @@ def _sampler(sampling: Sampling, seeds: Sequence[int], start: int) -> list[Logit
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether an error means that the GPU does nothing more for this process. Want of memory passes."""
+    """Whether an error makes the GPU unusable in this process. Out of memory does not."""
     if isinstance(error, torch.OutOfMemoryError) or _TOO_LARGE.search(str(error)):
         return False
     sticky = isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
@@ -227,16 +224,9 @@ def is_lost(error: Exception) -> bool:
 
 
 def _failed(request: Request, error: Exception) -> Completion:
-    """A request that fails alone. It is at fault itself if it is too large or cannot be made into inputs."""
-    return Completion(
-        key=request.key,
-        text="",
-        finish=Finish.ERROR,
-        prompt_tokens=0,
-        completion_tokens=0,
-        error=_first_line(error),
-        refused=not isinstance(error, RuntimeError) or _TOO_LARGE.search(str(error)) is not None,
-    )
+    """The completion of a request that failed alone: `refused` if it is too large or cannot be encoded."""
+    refused = not isinstance(error, RuntimeError) or _TOO_LARGE.search(str(error)) is not None
+    return Completion.failed(request.key, _first_line(error), refused=refused)
 
 
 def _first_line(error: Exception) -> str:
@@ -249,7 +239,7 @@ def _free_cache() -> None:
 
 
 def _alike(block: Sequence[Request]) -> list[list[Request]]:
-    """The requests of a block that can be generated together: of one sampling, all with images or all without."""
+    """The requests of a block in parts that can be generated together: one sampling, and all with images or all without."""
     parts: dict[Any, list[Request]] = {}
     for request in block:
         pictured = any(message.images for message in request.messages)
@@ -265,12 +255,8 @@ def _loading_hint(model: str, error: BaseException) -> str:
     if "torchvision::" in str(error):
         return TORCHVISION_CURE
     if isinstance(error, ImportError):
-        beside = (
-            ""
-            if torch.version.cuda
-            else " (beside a torch for CPUs, then run scripts/cpu_torchvision.py of selfjudge's repository)"
-        )
-        return f"Its processor needs a package: `pip install torchvision`{beside} for most families, num2words too for SmolVLM."
+        cpu = "" if torch.version.cuda else " (with a CPU build of torch, then run scripts/cpu_torchvision.py of the repository)"
+        return f"Its processor needs a package: `pip install torchvision`{cpu} for most families, num2words too for SmolVLM."
     if Path(model).is_dir():
-        return "The folder needs config.json, weights, a processor and a chat template of one image-text-to-text model."
-    return "Name a model folder, or a model on the hub that can be downloaded from here."
+        return "The folder must hold config.json, weights, processor and chat template of one image-text-to-text model."
+    return "Use a model folder, or a model on the hub that this machine can download."

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 
 from ..chat import Completion, Request
@@ -27,26 +28,23 @@ from ..ports import ReadImage
 from ..recipe.engines import OpenAISettings
 from ..types import ImageRef
 from .chat_completions import ImagePath, Writer, described, refused_parameter
-from .endpoint import Again, Endpoint, Trouble, UnknownModelError
+from .endpoint import Endpoint, UnknownModelError
 from .pace import Pace
+from .replies import Again, Trouble
 
 log = logging.getLogger(__name__)
 
-_PULL_SECONDS = 0.05
-"""Longest time to pull requests before sending them: an iterator may be slow."""
-_BURST_SECONDS = 0.005
-"""Time between a completion and its hand-over, in which others join it."""
+_PULL_SECONDS = 0.05  # longest time to pull requests before sending them: an iterator may be slow
+_BURST_SECONDS = 0.005  # time between a completion and its hand-over, in which others join it
 _LONGEST_PAUSE = 30.0
-_BUSY_SECONDS = 600.0
-"""How long a request is sent again to a busy server; if no other request was answered meanwhile, the engine raises."""
-_WARN_SECONDS = 30.0
-"""Time between two warnings that a server is busy."""
-_FIRST_TRIES = 3
-"""Tries to connect to a server that never answered: its address may be wrong."""
+_BUSY_SECONDS = 600.0  # how long a request is sent again to a busy server, and the engine waits for any answer
+_WARN_SECONDS = 30.0  # between two warnings that a server is busy
+_FIRST_TRIES = 3  # to connect to a server that never answered: its address may be wrong
 _RESUME = "run the same command again: it resumes where it stopped."
 
-Outcome = Completion | Exception | None
-"""Of a request: None if it was dropped because of `stop_retrying`."""
+_CLOSED = partial(EngineError, "the engine was closed while it had requests", hint="Open another engine.")
+
+Outcome = Completion | Exception | None  # of a request: None if `stop_retrying` dropped it
 
 
 @dataclass(slots=True, eq=False)
@@ -76,9 +74,9 @@ class _Job:
 class _Server(Endpoint):
     """A server and the requests assigned to it: queued, sent, or paused before another try."""
 
-    def __init__(self, section: OpenAISettings, model: str, url: str, key: str | None) -> None:
-        super().__init__(url, model, seconds=section.timeout_seconds, key=key)
-        self.pace = Pace(section.concurrency)
+    def __init__(self, settings: OpenAISettings, model: str, url: str, key: str | None) -> None:
+        super().__init__(url, model, seconds=settings.timeout_seconds, key=key)
+        self.pace = Pace(settings.concurrency)
         self.queue: deque[_Job] = deque()
         self.sent: dict[_Job, asyncio.Task[None]] = {}
         self.paused: dict[_Job, asyncio.TimerHandle] = {}
@@ -92,30 +90,27 @@ class _Server(Endpoint):
 class OpenAIEngine:
     """A served model. With `image_path`, servers read images from local files.
 
-    `servers` are addresses and keys of servers started here; they replace the address of the section and the environment's key.
+    `servers` are addresses and keys of servers started here; they replace the address of the settings and the environment's key.
     """
 
     block = 1
-    first_pause = 1.0
-    """Longest pause before the second try (s); it doubles with each further try."""
+    first_pause = 1.0  # longest pause before the second try (s); it doubles with each further try
 
     def __init__(
         self,
         model: str,
-        section: OpenAISettings,
+        settings: OpenAISettings,
         *,
         read_image: ReadImage,
         image_path: ImagePath | None = None,
         servers: Sequence[tuple[str, str | None]] = (),
     ) -> None:
-        self._servers = [_Server(section, model, *server) for server in servers or [(section.base_url, None)]]
-        self._writer, self._retries = Writer(model, read_image, image_path), section.retries
+        self._servers = [_Server(settings, model, *server) for server in servers or [(settings.base_url, None)]]
+        self._writer, self._retries = Writer(model, read_image, image_path), settings.retries
         self._refused: frozenset[str] = frozenset()
-        self._closed, self._lock = False, threading.Lock()
+        self._closed, self._lock, self._retrying = False, threading.Lock(), True
         self._calls: set[_Call] = set()
         self._last: _Job | None = None
-        self._retrying = True
-        self._loop: asyncio.AbstractEventLoop
         opened: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main(opened)), name="selfjudge-http", daemon=True)
         self._thread.start()
@@ -139,7 +134,8 @@ class OpenAIEngine:
                 for outcome in call.bursts.get() if wait or not call.bursts.empty() else ():
                     unanswered -= 1
                     if isinstance(outcome, UnknownModelError):
-                        self._list_models(outcome)
+                        with suppress(Trouble, CancelledError):
+                            outcome.hint = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
                     if isinstance(outcome, Exception):
                         raise outcome
                     if outcome is not None:
@@ -170,12 +166,8 @@ class OpenAIEngine:
     def _in_loop(self, work: Callable[..., None], *arguments: object) -> None:
         with self._lock:
             if self._closed:
-                raise _closed()
+                raise _CLOSED()
             self._loop.call_soon_threadsafe(work, *arguments)
-
-    def _list_models(self, error: UnknownModelError) -> None:
-        with suppress(Trouble, CancelledError):
-            error.hint = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
 
     # Everything below runs in the loop's thread.
 
@@ -186,10 +178,10 @@ class OpenAIEngine:
         opened.put(None)
         await self._closing.wait()
         for call in self._calls:
-            call.bursts.put([_closed()])
+            call.bursts.put([_CLOSED()])
         self._drop(self._calls)
         for server in self._servers:
-            await server.close()
+            await server.session.close()
 
     def _enqueue(self, call: _Call, requests: list[Request]) -> None:
         self._retrying = self._retrying or not self._calls
@@ -281,12 +273,10 @@ class OpenAIEngine:
         job.since, job.tries, job.busy = min(job.since, now), job.tries + 1, job.busy + (again is Again.BUSY)
         if again is Again.BUSY:
             self._warn_busy(server, now)
-            goes_on = self._retries > 0 and now - job.since < _BUSY_SECONDS
-        else:
-            connects = self._retries if server.heard > -math.inf else min(self._retries, _FIRST_TRIES - 1)
-            most = {Again.LATER: self._retries, Again.UNREACHABLE: connects, Again.SILENT: min(1, self._retries)}
-            goes_on = job.tries - job.busy <= most.get(again, 0)
-        if goes_on:
+        connects = self._retries if server.heard > -math.inf else min(self._retries, _FIRST_TRIES - 1)
+        most = {Again.LATER: self._retries, Again.UNREACHABLE: connects, Again.SILENT: min(1, self._retries)}
+        patient = self._retries > 0 and now - job.since < _BUSY_SECONDS
+        if patient if again is Again.BUSY else job.tries - job.busy <= most.get(again, 0):
             return None
         reason = server.shown(str(trouble))
         if again is Again.UNREACHABLE and server.heard < job.since:
@@ -314,16 +304,11 @@ class OpenAIEngine:
 
     def _warn_busy(self, server: _Server, now: float) -> None:
         server.refusals += 1
-        if server.refusals == 1:
-            server.warned = now
-        elif now - server.warned >= _WARN_SECONDS:
+        server.warned = server.warned if server.refusals > 1 else now
+        if now - server.warned >= _WARN_SECONDS:
             server.warned = now
             text = "%s is busy: it has refused %d requests since its last answer; %d are waiting"
             log.warning(text, server.url, server.refusals, server.load())
-
-
-def _closed() -> EngineError:
-    return EngineError("the engine was closed while it had requests", hint="Open another engine.")
 
 
 def _images(request: Request) -> list[ImageRef]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-_TOLERATED = 0.2
-"""Share of refusals that does not lower the limit: some servers refuse a few requests at any load."""
-_WINDOW = 32
-"""Answers and refusals over which the share is averaged, exponentially."""
+_TOLERATED = 0.2  # share of refusals that does not lower the limit: some servers refuse a few at any load
+_WINDOW = 32  # answers and refusals over which the share is averaged, exponentially
 
 
 class Pace:

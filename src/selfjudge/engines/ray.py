@@ -1,8 +1,8 @@
-"""Generation on a Ray cluster: replicas of another engine on its nodes, fed and watched over by Ray Data.
+"""Generation on a Ray cluster: replicas of another engine on its nodes, fed and supervised by Ray Data.
 
-Requests are pulled in the caller's thread, at most three blocks for each replica ahead, and the answers of a block are handed
-over as soon as it is done. What a lost actor or node had in hand is asked again, by Ray where it can restart the actor, and by
-another replica where the node is gone. A block that kills every replica that tries it becomes failed completions.
+Requests are pulled in the caller's thread, at most three blocks ahead for each replica, and a block's completions are handed over
+as soon as it is done. The blocks of a lost actor are asked again when Ray restarts it, those of a lost node by other replicas. A
+block that kills every replica that tries it becomes failed completions.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage, blocks
 from ..ray_cluster import Cluster, quietly
+from ..recipe.engines import RaySettings
 from ..types import ImageRef
 
 if TYPE_CHECKING:
@@ -26,56 +27,52 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_AHEAD = 3
-"""Blocks under way for each replica: one that is answered, one beside it, one on its way."""
+_AHEAD = 3  # blocks for each replica: one being answered, one waiting there, one on its way
 _STORED_BYTES = 128 * 2**20
-_PATIENCE_SECONDS = 60.0
-"""How long the first answer may take before we say what is waited for."""
+_PATIENCE_SECONDS = 60.0  # wait for the first answer before a warning
+_HINT = (
+    "See Ray's logs (/tmp/ray/session_latest/logs on each node); then run the same command again: it resumes where it stopped."
+)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Asking:
-    """One call of `generate`: the blocks under way for it by number, where their answers arrive, and what failed before any."""
+    """One call of `generate`: its blocks by number, their answers, and completions held until a block is answered."""
 
     blocks: dict[int, list[Request]] = field(default_factory=dict)
     arrived: SimpleQueue[tuple[int, Answers]] = field(default_factory=SimpleQueue)
-    doubtful: list[Completion] = field(default_factory=list)
+    held: list[Completion] = field(default_factory=list)
 
 
 class RayEngine:
-    """A pool of replicas, each opened by `open_replica` in an actor with so many CPUs and GPUs.
+    """A pool of replicas, each opened by `open_replica` in an actor.
 
-    `block` requests are answered together; `share` of them travel together, a multiple of it. `replicas` is how many there are,
-    or a range in which Ray may change their number; without it as many as the cluster has room for now.
+    `block` requests are answered together; `share`, a multiple of it, travel together.
     """
 
     def __init__(
         self,
         open_replica: OpenReplica,
+        settings: RaySettings,
         *,
         read_image: ReadImage,
         block: int,
         share: int,
-        address: str | None,
-        replicas: int | tuple[int, int] | None,
-        gpus_per_replica: float,
-        cpus_per_replica: float,
     ) -> None:
-        self.block = block
-        self._share = share
+        self.block, self._share = block, share
         self._askings: dict[int, _Asking] = {}
         self._count = 0
         self._broken: EngineError | None = None
         self._closed = False
         self._answered = False
         self._started = time.monotonic()
-        self._cluster = Cluster(address)
+        self._cluster = Cluster(settings.address)
         from .ray_replicas import Pool  # Ray reads its settings when it is first imported, and the cluster has set them
 
         try:
-            sizes = _sizes(self._cluster, replicas, cpus=cpus_per_replica, gpus=gpus_per_replica)
+            sizes = _sizes(self._cluster, settings)
             self._ahead = _AHEAD * sizes.most
-            self._pictures = Pictures(read_image)
+            self._images = ImageCache(read_image)
             with quietly():
                 self._pool = Pool(open_replica, sizes, node=self._cluster.here, deliver=self._deliver, fail=self._fail)
         except BaseException:
@@ -102,7 +99,7 @@ class RayEngine:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._broken = EngineError("the engine was closed", hint="Open another one.")
+            self._broken = EngineError("the engine was closed", hint="Open another engine.")
             self._pool.close()
             self._cluster.close()
 
@@ -111,13 +108,13 @@ class RayEngine:
         number, self._count = self._count, self._count + 1
         asking.blocks[number] = block
         self._askings[number] = asking
-        self._pool.submit(number, block, self._pictures.of(block))
+        self._pool.submit(number, block, self._images.of(block))
 
     def _next(self, asking: _Asking) -> list[Completion]:
-        """The answers of the next block that has them. Raises EngineError.
+        """The completions of the next answered block. Raises EngineError.
 
-        A block that kills every replica may be known before the first answers are: whether it is the block or the engine that is
-        broken is decided when one of the others has come back.
+        A block that kills every replica may fail before any other is answered; it is then held until one is: the block is at
+        fault, or until none is left: the engine is.
         """
         while True:
             self._check()
@@ -128,9 +125,9 @@ class RayEngine:
             if (block := asking.blocks.pop(number, None)) is not None:  # a block may be answered twice after a loss
                 del self._askings[number]
                 self._pool.done((number,))
-                asking.doubtful += self._completions(block, answers, last=not asking.blocks)
+                asking.held += self._completions(block, answers, last=not asking.blocks)
                 if self._answered:
-                    done, asking.doubtful = asking.doubtful, []
+                    done, asking.held = asking.held, []
                     return done
 
     def _completions(self, block: list[Request], answers: Answers, *, last: bool) -> list[Completion]:
@@ -144,24 +141,24 @@ class RayEngine:
         return answers
 
     def _forget(self, asking: _Asking) -> None:
-        """Let go of what nobody waits for any more."""
+        """Drop the blocks that nobody waits for any more."""
         for number in asking.blocks:
             self._askings.pop(number, None)
         if asking.blocks and self._broken is None:
             self._pool.done(asking.blocks)
 
     def _check(self) -> None:
-        """Look after the cluster. Raises EngineError where there is nothing left to wait for."""
+        """Notice lost nodes. Raises EngineError if the pipeline failed or was closed."""
         if self._broken is not None:
             raise self._broken
         if gone := self._cluster.newly_dead():
-            log.warning("%d nodes of the Ray cluster are gone; what they had in hand is asked again", len(gone))
+            log.warning("%d nodes of the Ray cluster are gone; their blocks are asked again", len(gone))
             self._pool.lost(gone)
         if not self._answered and time.monotonic() - self._started > _PATIENCE_SECONDS:
             self._started = float("inf")
             log.warning("no replica has answered yet; the Ray cluster has %s", self._cluster.describe())
 
-    # What follows is called from the pool's thread.
+    # Called from the pool's thread.
 
     def _deliver(self, number: int, answers: Answers) -> None:
         if (asking := self._askings.get(number)) is not None:
@@ -172,13 +169,8 @@ class RayEngine:
         self._broken = self._broken or EngineError(f"Ray gave up: {type(error).__name__}: {reason}", hint=_HINT)
 
 
-_HINT = (
-    "See Ray's logs (/tmp/ray/session_latest/logs on each node); then run the same command again: it goes on where it stopped."
-)
-
-
-class Pictures:
-    """Images in the object store, each put there once for all requests that show it; those used last are kept."""
+class ImageCache:
+    """Images in the object store, each put there once for all requests that show it; the last ones stay."""
 
     def __init__(self, read_image: ReadImage) -> None:
         self._read = read_image
@@ -186,16 +178,16 @@ class Pictures:
         self._size = 0
 
     def of(self, block: Iterable[Request]) -> dict[str, tuple[Any, ...]]:
-        """References to all images of a block, by SHA-256; whoever holds them keeps them there."""
+        """References to all images of a block, by SHA-256; an image stays in the store as long as a reference does."""
         refs = {ref.sha256: ref for request in block for message in request.messages for ref in message.images}
         return {sha256: (self._stored(ref),) for sha256, ref in refs.items()}
 
     def _stored(self, ref: ImageRef) -> Any:
         import ray
 
-        if (found := self._kept.get(ref.sha256)) is not None:
+        if (kept := self._kept.get(ref.sha256)) is not None:
             self._kept.move_to_end(ref.sha256)
-            return found[0]
+            return kept[0]
         data = self._read(ref)
         stored = ray.put(data)
         self._kept[ref.sha256] = (stored, len(data))
@@ -205,10 +197,11 @@ class Pictures:
         return stored
 
 
-def _sizes(cluster: Cluster, replicas: int | tuple[int, int] | None, *, cpus: float, gpus: float) -> Sizes:
-    """How many replicas to have. Raises EngineError where there is room for none."""
+def _sizes(cluster: Cluster, settings: RaySettings) -> Sizes:
+    """The number of replicas. Raises EngineError if the cluster has no room for one."""
     from .ray_replicas import Sizes
 
+    replicas, cpus, gpus = settings.replicas, settings.cpus_per_replica, settings.gpus_per_replica
     room = cluster.room(cpus, gpus)
     if replicas is None and not room:
         raise EngineError(

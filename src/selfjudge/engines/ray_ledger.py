@@ -1,8 +1,8 @@
-"""The ledger of a Ray engine: which blocks of requests are wanted, and who is on them. It lives in an actor beside the caller.
+"""The ledger of a Ray engine: which blocks are to be answered, and which replica has which. An actor beside the caller.
 
-Ray Data moves numbers of blocks through its pipeline; what a block asks is fetched here by the replica that got the number. So
-Ray may run anything again after a loss, in any place, and no block is answered by two replicas at once, nor one that nobody
-wants any more. Standard library only; `Any` stands for references into Ray's object store.
+Ray Data moves block numbers through its pipeline; the replica that gets a number fetches the block here. So Ray may run anything
+again after a loss, on any node: no block is answered by two replicas at once, and no block that was dropped is answered at all.
+Standard library only; `object` stands for references into Ray's object store.
 """
 
 from __future__ import annotations
@@ -12,96 +12,91 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-Pictures = Mapping[str, tuple[object, ...]]
-"""By SHA-256 a reference to the bytes, in a tuple: a bare one would be resolved on the way."""
+StoredImages = Mapping[str, tuple[object, ...]]
+"""References to the bytes by SHA-256, each in a tuple: Ray resolves bare references in arguments."""
 
-TRIES = 3
-"""Replicas that may die over the same block before it is given up."""
+TRIES = 3  # replicas that may die over the same block before it is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """A replica: the actor, which stays the same when Ray restarts it, and the node that it is on."""
+class Holder:
+    """A replica: its actor, which stays the same when Ray restarts it, and its node."""
 
     actor: str
     node: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A block as a replica gets it. `hopeless`: every replica that tried it died."""
+class Block:
+    """The pickled requests of a block and their images. `given_up`: every replica that tried it died."""
 
     payload: bytes
-    pictures: Pictures
-    hopeless: bool = False
+    images: StoredImages
+    given_up: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class _Entry:
-    work: Work
-    holder: Who | None = None
+    block: Block
+    holder: Holder | None = None
     tries: int = 0
 
 
-class Ledger:
+class BlockLedger:
     """Blocks by number from `submit` to `done`. All methods but `next` return at once."""
 
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}
-        self._line = array("q")  # kept whole: Ray may read it again from its start
+        self._numbers = array("q")  # complete: Ray may read it again from its start
         self._changed = asyncio.Condition()
         self._ended = False
         self._gone: set[str] = set()
 
-    async def submit(self, number: int, payload: bytes, pictures: Pictures) -> None:
-        """A new block."""
-        self._entries[number] = _Entry(work=Work(payload=payload, pictures=pictures))
+    async def submit(self, number: int, payload: bytes, images: StoredImages) -> None:
+        """Enter a new block."""
+        self._entries[number] = _Entry(block=Block(payload=payload, images=images))
         await self._append((number,))
 
-    async def next(self, place: int) -> int | None:
-        """The number in this place of the line, as soon as there is one; None at its end."""
+    async def next(self, index: int) -> int | None:
+        """The block number at this index of the queue, as soon as there is one; None at its end."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._ended or place < len(self._line))
-        return self._line[place] if place < len(self._line) else None
+            await self._changed.wait_for(lambda: self._ended or index < len(self._numbers))
+        return self._numbers[index] if index < len(self._numbers) else None
 
-    async def claim(self, number: int, who: Who) -> Work | None:
-        """A block for a replica to answer; None where another one is on it or nobody wants it any more.
+    async def claim(self, number: int, replica: Holder) -> Block | None:
+        """Give a block to a replica; None if another replica has it or it was dropped.
 
         A replica that claims a block again has died over it and was restarted.
         """
         entry = self._entries.get(number)
-        if entry is None or self._ended or self._is_held(entry, who):
+        if entry is None or self._ended or self._is_held(entry, replica):
             return None
-        entry.holder = who
+        entry.holder = replica
         entry.tries += 1
-        if entry.tries > TRIES:
-            return Work(payload=b"", pictures={}, hopeless=True)
-        return entry.work
+        return entry.block if entry.tries <= TRIES else Block(payload=b"", images={}, given_up=True)
 
     async def done(self, numbers: Iterable[int]) -> None:
-        """Blocks that have been answered, or are not wanted any more."""
+        """Remove blocks that are answered or dropped."""
         for number in numbers:
             self._entries.pop(number, None)
 
     async def lost(self, nodes: Iterable[str]) -> None:
-        """Nodes are gone: what their replicas had, or may have had, stands in line again."""
+        """Queue the blocks of lost nodes again, and those without a holder, which a lost node may have had."""
         self._gone.update(nodes)
         await self._append([number for number, entry in self._entries.items() if not self._is_held(entry, None)])
 
     async def end(self) -> None:
-        """There will be no more blocks, and no answers are wanted."""
+        """End the queue; no more answers are needed."""
         async with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     async def _append(self, numbers: Iterable[int]) -> None:
         async with self._changed:
-            self._line.extend(numbers)
+            self._numbers.extend(numbers)
             self._changed.notify_all()
 
-    def _is_held(self, entry: _Entry, who: Who | None) -> bool:
-        """Whether another replica, on a living node, is on a block."""
+    def _is_held(self, entry: _Entry, replica: Holder | None) -> bool:
+        """Whether another replica, on a node that is not lost, has the block."""
         holder = entry.holder
-        if holder is None or holder.node in self._gone:
-            return False
-        return who is None or holder.actor != who.actor
+        return holder is not None and holder.node not in self._gone and (replica is None or holder.actor != replica.actor)

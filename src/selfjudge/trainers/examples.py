@@ -1,7 +1,7 @@
-"""Training examples as a model takes them: each is processed by the model's own processor, alone, and kept where there is room.
+"""Training examples as tensors: each is processed alone by the model's processor, and kept if there is room.
 
 Processing alone makes an example's tensors independent of its neighbours, so they can be measured before training and used in
-every epoch. Threads process what the plan asks for next. Each has a processor of its own: tokenizers are not safe to share.
+every epoch. Threads process the next batches of the plan, each with its own processor: tokenizers are not thread-safe.
 """
 
 from __future__ import annotations
@@ -24,41 +24,39 @@ from ..ports import Advance, Example, ReadImage
 from ..processors import control_tokens, plain
 from ..run.images import decode
 from .cross_attention import collator_for
-from .plan import Plan
+from .plan import BatchPlan
 
 Tensors = dict[str, torch.Tensor]
 
 IGNORED = -100
 _SEQUENCES = {"input_ids": 0, "labels": IGNORED, "attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0}
-"""Tensors (1, tokens), and what they are padded with; the token that pads `input_ids` is the tokenizer's."""
-_CROSS = "cross_attention_mask"
-"""Llama-3.2-Vision's (1, tokens, images, tiles)."""
-_AHEAD = 4
-"""Micro-batches that threads work ahead."""
+"""Tensors of shape (1, tokens) and their padding values; that of `input_ids` is the tokenizer's."""
+_CROSS = "cross_attention_mask"  # of Llama-3.2-Vision: (1, tokens, images, tiles)
+_AHEAD = 4  # micro-batches that threads work ahead
 
 
 @dataclass(slots=True)
 class _Entry:
-    """An example, how many tokens it has once that is known, and its tensors as long as they are kept or being made."""
+    """An example, its length in tokens once measured, and its tensors while they are kept or processed."""
 
     example: Example
     length: int = 0
     tensors: Tensors | None = None
-    coming: Future[Tensors] | None = None
+    pending: Future[Tensors] | None = None
 
 
 class Examples(Dataset[Tensors]):  # type: ignore[misc]
-    """The examples of one training. Indices are places in the order given; a negative index `~i` is i with nothing to learn."""
+    """The examples of one training, by index in the given order; a negative index `~i` is example i without labels."""
 
     def __init__(self, examples: Sequence[Example], *, model: Path, read_image: ReadImage, room: int, workers: int) -> None:
-        """Tensors are kept up to `room` bytes. `workers` threads process; without any, processing waits for its turn."""
+        """Tensors are kept up to `room` bytes. `workers` threads process examples ahead; 0 processes them when needed."""
         self._entries = [_Entry(example) for example in examples]
         self._model = model
         self._read_image = read_image
         self._room = room
         self._lock = Lock()
         self._local = local()
-        self._pictures: dict[tuple[str, ...], torch.Tensor] = {}
+        self._pixels: dict[tuple[str, ...], torch.Tensor] = {}
         self._threads = ThreadPoolExecutor(workers, "examples") if workers else None
         self._following: dict[int, list[int]] = {}
         self.processor = self._load()[0]
@@ -73,7 +71,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each example, prompt with images and reply; known after `measure`, or told."""
+        """Tokens of each example, with images and reply; known after `measure`, or set."""
         return [entry.length for entry in self._entries]
 
     @lengths.setter
@@ -82,7 +80,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
             entry.length = length
 
     def measure(self, advance: Advance) -> None:
-        """Process every example once to learn its length."""
+        """Process every example once to get its length."""
         for start in range(0, len(self._entries), 64):
             part = self._entries[start : start + 64]
             for entry in part:
@@ -92,13 +90,13 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
             advance(len(part))
 
     def keep(self, longest: int) -> list[Example]:
-        """Leave out the examples with more tokens than `longest`; those that were left out."""
-        out = [entry.example for entry in self._entries if entry.length > longest]
+        """Drop the examples with more tokens than `longest`, and return them."""
+        dropped = [entry.example for entry in self._entries if entry.length > longest]
         self._entries = [entry for entry in self._entries if entry.length <= longest]
-        return out
+        return dropped
 
-    def follow(self, plan: Plan) -> None:
-        """Know what comes next in the plan's current epoch, so that threads can work ahead."""
+    def follow(self, plan: BatchPlan) -> None:
+        """Read the current epoch of the plan, so that threads can work ahead."""
         batches = [batch for batch in plan if batch[0] >= 0] if self._threads else []
         for number, batch in enumerate(batches):
             self._following[batch[0]] = [i for later in batches[number + 1 : number + 1 + _AHEAD] for i in later]
@@ -109,7 +107,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         return [self._take(self._entries[i]) if i >= 0 else _muted(self._take(self._entries[~i])) for i in indices]
 
     def collate(self, items: Sequence[Tensors]) -> Tensors:
-        """One batch: sequences padded on the right, everything else one after the other."""
+        """One batch: sequences padded on the right, everything else concatenated."""
         width = max(item["input_ids"].shape[1] for item in items)
         fillers = {**_SEQUENCES, "input_ids": self.processor.tokenizer.pad_token_id, _CROSS: 0}
         names = dict.fromkeys(name for item in items for name in item)
@@ -127,35 +125,35 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         self._entries = []
 
     def _begin(self, entry: _Entry) -> None:
-        if self._threads and entry.tensors is None and entry.coming is None:
-            entry.coming = self._threads.submit(self._process, entry.example)
+        if self._threads and entry.tensors is None and entry.pending is None:
+            entry.pending = self._threads.submit(self._process, entry.example)
 
     def _take(self, entry: _Entry) -> Tensors:
         if entry.tensors is not None:
             return entry.tensors
-        tensors = entry.coming.result() if entry.coming else self._process(entry.example)
-        entry.coming = None
+        tensors = entry.pending.result() if entry.pending else self._process(entry.example)
+        entry.pending = None
         self._keep(entry, tensors)
         return tensors
 
     def _keep(self, entry: _Entry, tensors: Tensors) -> None:
-        """Keep tensors while there is room; examples that show the same pictures share their pixels."""
+        """Keep tensors while there is room; examples with the same images share their pixels."""
         shown = tuple(ref.sha256 for message in entry.example.messages for ref in message.images)
         pixels = tensors.get("pixel_values")
-        shared = self._pictures.get(shown)
-        own = [tensor for name, tensor in tensors.items() if name != "pixel_values" or shared is None]
-        size = sum(tensor.nbytes for tensor in own)
+        shared = self._pixels.get(shown)
+        added = [tensor for name, tensor in tensors.items() if name != "pixel_values" or shared is None]
+        size = sum(tensor.nbytes for tensor in added)
         if size > self._room:
             return
         self._room -= size
         if pixels is not None:
-            tensors["pixel_values"] = self._pictures.setdefault(shown, pixels)
+            tensors["pixel_values"] = self._pixels.setdefault(shown, pixels)
         entry.tensors = tensors
 
     def _process(self, example: Example) -> Tensors:
-        """An example as TRL's collator makes it of one row: prompt and reply tokenised apart, labels on the reply.
+        """An example as TRL's collator makes it from one row: prompt and reply tokenised apart, labels on the reply.
 
-        No text in it can pass for one of the control tokens, as when the model is asked.
+        Control tokens in its texts are defused, as in generation.
         """
         _, collator = self._local.loaded if hasattr(self._local, "loaded") else self._load()
         images = [decode(self._read_image(ref)) for message in example.messages for ref in message.images]
@@ -169,8 +167,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
             processor = AutoProcessor.from_pretrained(self._model, trust_remote_code=False)
         if processor.tokenizer.pad_token is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
-        own = collator_for(processor)
-        collator = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True) if own is None else own
+        collator = collator_for(processor) or DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
         self._local.loaded = processor, collator
         return processor, collator
 
@@ -186,9 +183,9 @@ def _widened(tensor: torch.Tensor, width: int, filler: int) -> torch.Tensor:
 
 
 def _same_shape(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Padded with zeros to one shape in all dimensions but the first, as processors pad images of one batch."""
+    """Padded with zeros to one shape in all dimensions but the first, as processors pad the images of a batch."""
     shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
     if all(list(tensor.shape[1:]) == shape for tensor in tensors):
         return tensors
-    gaps = [[wanted - there for wanted, there in zip(shape, tensor.shape[1:], strict=True)] for tensor in tensors]
+    gaps = [[target - size for target, size in zip(shape, tensor.shape[1:], strict=True)] for tensor in tensors]
     return [pad(t, [n for gap in reversed(row) for n in (0, gap)]) for t, row in zip(tensors, gaps, strict=True)]

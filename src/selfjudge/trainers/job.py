@@ -1,4 +1,4 @@
-"""A training as files in its workplace: what processes of its own are given, how far they are, and what they give back."""
+"""A training in other processes, as files in its work folder: the job, its progress, and its result or error."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.disk import read_json, write_json, write_whole
 from ..types import ImageRef
-from .sft import Task
+from .sft import TrainingTask
 
 _JOB, _FIT, _ERROR, _PROGRESS = "job.json", "fit.json", "error.json", "progress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A task with its measured examples, whose images lie in the store `images`."""
+    """A task with its measured examples; `images` is the folder of the image store."""
 
-    task: Task
+    task: TrainingTask
     images: Path
     examples: Sequence[Example]
     lengths: Sequence[int]
 
     def write(self) -> Path:
-        """Write the job into its workplace, where no trace of an earlier try is left; its path."""
+        """Write the job into its work folder and delete the files of an earlier try; the path of the job."""
         work = self.task.work
         for name in (_FIT, _ERROR, _PROGRESS):
             (work / name).unlink(missing_ok=True)
@@ -48,13 +48,13 @@ class Job:
     @staticmethod
     def read(path: Path) -> Job:
         value = read_json(path)
-        places = {name: Path(value["task"][name]) for name in ("start", "into", "work")}
+        folders = {name: Path(value["task"][name]) for name in ("start", "into", "work")}
         return Job(
-            task=Task(
+            task=TrainingTask(
                 recipe=Training(**value["recipe"]),
                 settings=TrainerSettings(**value["settings"]),
                 seed=int(value["task"]["seed"]),
-                **places,
+                **folders,
             ),
             images=Path(value["images"]),
             examples=[_of_json(example) for example in value["examples"]],
@@ -63,36 +63,36 @@ class Job:
 
 
 class Outcome:
-    """What the processes of a job write down, and whoever started them reads."""
+    """Progress, result and error of a job: written by its processes, read by the process that started them."""
 
     def __init__(self, work: Path) -> None:
         self._work = work
-        self._told = 0
+        self._reported = 0
 
-    def say_progress(self, examples: int) -> None:
-        """So many more examples have been learned, counted from the start of this process."""
-        self._told += examples
-        write_whole(self._work / _PROGRESS, str(self._told).encode(), durable=False)
+    def write_progress(self, examples: int) -> None:
+        """Add to the examples learned since the start of this process."""
+        self._reported += examples
+        write_whole(self._work / _PROGRESS, str(self._reported).encode(), durable=False)
 
-    def say_fit(self, fit: Fit) -> None:
+    def write_fit(self, fit: Fit) -> None:
         write_json(self._work / _FIT, asdict(fit))
 
-    def say_error(self, message: str, hint: str | None) -> None:
-        """The first error counts: what other processes say after it are its consequences."""
+    def write_error(self, message: str, hint: str | None) -> None:
+        """Write the first error; later ones of other processes are its consequences."""
         if not (self._work / _ERROR).exists():
             write_json(self._work / _ERROR, {"message": message, "hint": hint})
 
-    def tell_progress(self, advance: Advance) -> None:
-        """Pass on what was learned since the last time. Processes that had to start again are waited for."""
+    def report(self, advance: Advance) -> None:
+        """Report the examples learned since the last call. After a restart, nothing until the old count is reached."""
         path = self._work / _PROGRESS
         seen = int(path.read_text()) if path.exists() else 0
-        if seen > self._told:
-            advance(seen - self._told)
-            self._told = seen
+        if seen > self._reported:
+            advance(seen - self._reported)
+            self._reported = seen
 
     def fit(self) -> Fit | None:
-        """What training reported; None where it ended without a word. Raises TrainerError where it said what went wrong."""
-        if (self._work / _FIT).exists():  # also where an earlier try had failed
+        """The result of training, None if there is none. Raises TrainerError with the error that a process wrote."""
+        if (self._work / _FIT).exists():  # also if an earlier try failed
             fit = read_json(self._work / _FIT)
             return Fit(steps=fit["steps"], loss=fit["loss"], losses=tuple(fit["losses"]))
         if (self._work / _ERROR).exists():

@@ -1,4 +1,4 @@
-"""Training in processes of its own, as `accelerate launch` starts them. They end with this one, whatever ends it."""
+"""Training in processes that `accelerate launch` starts. They end with this one, even if it is killed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.folder import ImageStore
 from .job import Job, Outcome
-from .sft import Task, measure, prepared, translated
+from .sft import TrainingTask, measure, prepared, translated
 
 _GUARD = Path(__file__).parents[1] / "guard.py"
 _GRACE_SECONDS = 5.0
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _LAST_LINES = 5
 
 
@@ -36,14 +36,17 @@ class Launched(ABC):
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError, EngineError without Ray."""
         places = {"start": start.resolve(), "into": into.resolve(), "work": work.resolve()}
-        task = Task(recipe=self._recipe, settings=self._settings, seed=seed, **places)
-        job, dropped = _measured(examples, task, self._images, advance)
+        task = TrainingTask(recipe=self._recipe, settings=self._settings, seed=seed, **places)
+        with translated(), prepared(examples, task, self._images.get) as material:
+            dropped = measure(material, task, advance)
+            kept, lengths = material.examples, material.lengths
+        job = Job(task=task, images=self._images.folder.resolve(), examples=kept, lengths=lengths)
         fit = self._train(job, advance) if job.examples else Fit(steps=0, loss=None)
         return replace(fit, dropped=dropped)
 
     @abstractmethod
     def _train(self, job: Job, advance: Advance) -> Fit:
-        """Write the job down, have it done, and report. Raises TrainerError."""
+        """Write the job, run it, and report its progress. Raises TrainerError."""
 
 
 class AccelerateTrainer(Launched):
@@ -53,36 +56,28 @@ class AccelerateTrainer(Launched):
         path = job.write()
         outcome = Outcome(path.parent)
         log = path.with_name("training.log")
-        code = _run(_command(self._settings, path), log, lambda: outcome.tell_progress(advance))
+        code = _run(_command(self._settings, path), log, lambda: outcome.report(advance))
         fit = outcome.fit()
         if fit is None or code:
             raise TrainerError(
                 f"the training processes ended with exit code {code}: {_last_lines(log)}",
-                hint=f"{log} has their whole log. Run the same command again once the cause is gone.",
+                hint=f"Their log: {log}. Run the same command again once the cause is gone.",
             )
         return fit
 
 
-def _measured(examples: Sequence[Example], task: Task, images: ImageStore, advance: Advance) -> tuple[Job, dict[str, str]]:
-    """The job of training on all examples that are not too long, and why the others are left out. Raises TrainerError."""
-    with translated(), prepared(examples, task, images.get) as material:
-        dropped = measure(material, task, advance)
-        kept, lengths = material.examples, material.lengths
-    return Job(task=task, images=images.folder.resolve(), examples=kept, lengths=lengths), dropped
-
-
 def _command(settings: TrainerSettings, job: Path) -> list[str]:
     config = settings.accelerate_config
-    how = ["--config_file", str(config)] if config else ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    options = ["--config_file", str(config)] if config else ["--mixed_precision", "no", "--dynamo_backend", "no"]
     if not config and settings.processes > 1:
-        how.append("--multi_gpu")  # also where there is no GPU: it stands for one process each
+        options.append("--multi_gpu")  # one process each, also without GPUs
     counts = ["--num_processes", str(settings.processes), "--num_machines", "1", "--main_process_port", "0"]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *how, *counts]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *options, *counts]
     return [*launch, "--module", "selfjudge.trainers.worker", str(job)]
 
 
-def _run(command: Sequence[str], log: Path, look: Callable[[], None]) -> int:
-    """Run a command under a guard and look after it; its exit code."""
+def _run(command: Sequence[str], log: Path, poll: Callable[[], None]) -> int:
+    """Run a command under a guard and call `poll` meanwhile; the exit code."""
     guard = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(_GRACE_SECONDS)]
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603
@@ -90,16 +85,16 @@ def _run(command: Sequence[str], log: Path, look: Callable[[], None]) -> int:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us, and we end it
+            start_new_session=True,  # Ctrl-C must not reach it: it is terminated below
         )
         try:
             while process.poll() is None:
-                time.sleep(_LOOK_SECONDS)
-                look()
+                time.sleep(_POLL_SECONDS)
+                poll()
         finally:
             process.terminate()
             process.wait()
-    look()
+    poll()
     return process.returncode
 
 

@@ -1,7 +1,7 @@
-"""In which order examples are learned: shuffled for each epoch by the seed alone, cut into steps, and these into micro-batches.
+"""The order of examples: shuffled for each epoch by the seed alone, cut into steps, and these into micro-batches.
 
 Inside a step examples are sorted by length before they are cut. A step's gradient is a mean over all its reply tokens, so this
-saves padding and changes nothing that is learned. Neither does the number of processes, which take micro-batches in turn.
+saves padding and changes no gradient. Neither does the number of processes, which take micro-batches in turn.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from torch.utils.data import Sampler
 
 from ..ports import blocks
 
-_WINDOW = 50
-"""Steps whose examples are sorted by length together where whole steps are to be of similar length."""
+_WINDOW = 50  # steps whose examples are sorted by length together, for `similar_steps`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How examples are cut: examples in a step over all processes, examples in a micro-batch, and which process this is."""
+    """Examples in a step over all processes, examples in a micro-batch, the number of processes and the rank of this one."""
 
     step: int
     micro: int
@@ -30,11 +29,11 @@ class Shape:
     similar_steps: bool = False
 
 
-class Plan(Sampler[list[int]]):  # type: ignore[misc]
+class BatchPlan(Sampler[list[int]]):  # type: ignore[misc]
     """This process's micro-batches of the current epoch, as lists of indices.
 
-    A negative index is a filler, which teaches nothing: it keeps processes in step where the last step of an epoch has too few
-    examples for all of them.
+    A negative index `~i` is a filler, example i without labels: processes stay in step if the last step of an epoch has too
+    few examples for all of them.
     """
 
     def __init__(self, lengths: Sequence[int], shape: Shape, seed: int) -> None:
@@ -70,7 +69,7 @@ class Plan(Sampler[list[int]]):  # type: ignore[misc]
             yield short
 
     def seen(self, step: int) -> int:
-        """How many examples have been learned after so many steps of the whole training, over all processes."""
+        """Examples learned after `step` steps of the whole training, over all processes."""
         epochs, rest = divmod(step, self.steps_per_epoch)
         return epochs * len(self._lengths) + rest * self._shape.step
 
@@ -79,7 +78,7 @@ class Plan(Sampler[list[int]]):  # type: ignore[misc]
         return list(blocks(sorted(step, key=self._length) if several else step, self._shape.micro))
 
     def _in_step(self, examples: int) -> int:
-        """Micro-batches that each process has of a step with so many examples."""
+        """Micro-batches of each process in a step with `examples` examples."""
         return ceil(ceil(examples / self._shape.micro) / self._shape.processes)
 
     def _length(self, index: int) -> int:

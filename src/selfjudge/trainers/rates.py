@@ -1,4 +1,4 @@
-"""Learning rates: which share of `learning_rate` each step has."""
+"""Learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..recipe.training import Training
 
 
 def factor(recipe: Training, steps: int) -> Callable[[int], float]:
-    """The share of the rate for each step of a training with so many steps, counted from 0."""
+    """The factor of the learning rate for each of `steps` steps, counted from 0."""
     warm = recipe.warmup * steps
     an_epoch = max(1, math.ceil(steps / recipe.epochs))
 

@@ -1,6 +1,6 @@
 """Training in workers of a Ray cluster, with Ray Train. All nodes must see the run folder and the model under the same path.
 
-A worker or node that is lost ends the try; the next one goes on from the last whole checkpoint, which lies in the run folder.
+A lost worker or node ends the try; the next one resumes from the last complete checkpoint, which is in the run folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..run.folder import ImageStore
 from .job import Job, Outcome
 from .launched import Launched
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _TRIES_AGAIN = 2
 
 
@@ -36,10 +36,10 @@ class RayTrainer(Launched):
         outcome = Outcome(path.parent)
         with closing(Cluster(self._address)) as cluster, _watched(outcome, advance):
             gpu = cluster.room(0, 1) > 0
-            if cluster.room(1, int(gpu)) < self._settings.processes:  # Ray would wait for ever
+            if cluster.room(1, int(gpu)) < self._settings.processes:  # Ray would wait without end
                 raise TrainerError(
                     f"the Ray cluster has no room for {self._settings.processes} processes: {cluster.describe()}",
-                    hint="Each takes a CPU, and a GPU where there are any. Set execution.training.processes accordingly.",
+                    hint="Each process needs a CPU, and a GPU if the cluster has any. Lower execution.training.processes.",
                 )
             trouble = _run(path, self._settings.processes, gpu=gpu)
         fit = outcome.fit()
@@ -52,16 +52,16 @@ class RayTrainer(Launched):
 
 
 def _run(path: Path, workers: int, *, gpu: bool) -> str | None:
-    """Run a job in so many workers; what Ray says of a failure."""
+    """Run a job in `workers` workers; the first line of Ray's error, None without one."""
     with quietly():
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
-    where = RunConfig(storage_path=str(path.with_name("ray")), failure_config=FailureConfig(max_failures=_TRIES_AGAIN))
+    run_config = RunConfig(storage_path=str(path.with_name("ray")), failure_config=FailureConfig(max_failures=_TRIES_AGAIN))
     trainer = TorchTrainer(
         _take_part,
         train_loop_config={"job": str(path)},
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
-        run_config=where,
+        run_config=run_config,
     )
     try:
         trainer.fit()
@@ -78,18 +78,18 @@ def _take_part(config: dict[str, Any]) -> None:
 
 @contextmanager
 def _watched(outcome: Outcome, advance: Advance) -> Iterator[None]:
-    """Pass on progress from a thread of its own: Ray wants this one."""
+    """Report progress from a thread of its own: Ray blocks this one."""
     over = threading.Event()
 
-    def look() -> None:
-        while not over.wait(_LOOK_SECONDS):
-            outcome.tell_progress(advance)
+    def poll() -> None:
+        while not over.wait(_POLL_SECONDS):
+            outcome.report(advance)
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=poll, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
-        outcome.tell_progress(advance)
+        outcome.report(advance)

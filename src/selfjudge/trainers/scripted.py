@@ -10,7 +10,7 @@ from pathlib import Path
 from ..ports import Advance, Example, Fit
 
 
-class Scripted:
+class ScriptedTrainer:
     """Copies the model folder it starts from, and writes a digest of the examples into it."""
 
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:

@@ -1,7 +1,7 @@
 """Fine-tuning with TRL's `SFTTrainer`: prompt-completion rows with images, loss on the reply only.
 
-TRL 1.16 neither packs rows with images nor caches them, and shards the last batch of an epoch unevenly; so the data are ours
-(`examples`, `plan`), and the loss, the optimiser and the work on several devices are TRL's.
+TRL 1.16 neither packs rows with images nor caches them, and shards the last batch of an epoch unevenly. So `examples` and `plan`
+provide the data; the loss, the optimiser and distribution over devices are TRL's.
 """
 
 from __future__ import annotations
@@ -31,27 +31,17 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from . import checkpoints, rates, weights
 from .examples import Examples
-from .plan import Plan, Shape
+from .plan import BatchPlan, Shape
 
 _CHECKPOINTING = next(
     name for name in ("activation_checkpointing", "gradient_checkpointing") if name in SFTConfig.__dataclass_fields__
-)
-"""The field's name since transformers 5.23, and before."""
-_FOREIGN = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    OSError,
-    SafetensorError,
-)
+)  # the field's name since transformers 5.23, and before
+_FOREIGN = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SafetensorError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A training as every process that takes part is given it: from the model `start`, under way in `work`, saved to `into`."""
+class TrainingTask:
+    """A training, the same in every process: from the model `start`, with checkpoints in `work`, saved to `into`."""
 
     recipe: Training
     settings: TrainerSettings
@@ -71,7 +61,7 @@ class SftTrainer:
 
     def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError."""
-        task = Task(recipe=self._recipe, settings=self._settings, start=start, into=into, work=work, seed=seed)
+        task = TrainingTask(recipe=self._recipe, settings=self._settings, start=start, into=into, work=work, seed=seed)
         try:
             with translated(), prepared(examples, task, self._read_image) as material:
                 dropped = measure(material, task, advance)
@@ -81,7 +71,7 @@ class SftTrainer:
 
 
 def _free_memory() -> None:
-    """Give up the model and the optimiser's states, which trainers refer to in circles: a judge is loaded next."""
+    """Free the model and the optimiser's states, which are in reference cycles: a judge is loaded next."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -89,10 +79,10 @@ def _free_memory() -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What goes wrong in foreign libraries as TrainerError."""
+    """Raise errors of other libraries as TrainerError."""
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # peft 0.21 asks for it
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # peft 0.21 reads it
             yield
     except SelfjudgeError:
         raise
@@ -102,13 +92,13 @@ def translated() -> Iterator[None]:
     except _FOREIGN as error:
         raise TrainerError(
             f"training failed: {error}",
-            hint="The previous judge stands; run the same command again once the cause is gone.",
+            hint="The previous judge is unchanged; run the same command again once the cause is gone.",
         ) from error
 
 
 @contextmanager
-def prepared(examples: Sequence[Example], task: Task, read_image: ReadImage) -> Iterator[Examples]:
-    """Examples, yet to be measured; their threads end with the context."""
+def prepared(examples: Sequence[Example], task: TrainingTask, read_image: ReadImage) -> Iterator[Examples]:
+    """The examples, not measured yet; their threads end with the context."""
     disable_progress_bar()
     room = int(task.settings.cache_gib * 2**30)
     material = Examples(examples, model=task.start, read_image=read_image, room=room, workers=task.settings.workers)
@@ -118,17 +108,17 @@ def prepared(examples: Sequence[Example], task: Task, read_image: ReadImage) -> 
         material.close()
 
 
-def measure(material: Examples, task: Task, advance: Advance) -> dict[str, str]:
-    """Measure all examples and leave out those that are too long; why each of them was, by key."""
+def measure(material: Examples, task: TrainingTask, advance: Advance) -> dict[str, str]:
+    """Measure all examples and drop those that are too long; reasons by key."""
     material.measure(lambda _: None)
     longest = task.recipe.max_length or weights.longest(task.start)
-    out = [] if longest is None else material.keep(longest)
-    advance(task.recipe.epochs * len(out))
-    return {example.key: "too_long" for example in out}
+    dropped = [] if longest is None else material.keep(longest)
+    advance(task.recipe.epochs * len(dropped))
+    return {example.key: "too_long" for example in dropped}
 
 
-def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
-    """Train on measured examples, from the last whole checkpoint if there is one, and save the model. Raises TrainerError."""
+def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
+    """Train on measured examples, from the last valid checkpoint if there is one, and save the model. Raises TrainerError."""
     gpu, report_to = torch.cuda.is_available(), task.settings.report_to
     if report_to not in (None, "none") and find_spec(report_to) is None:
         raise TrainerError(f"{report_to} is not installed", hint="Install it, or set execution.training.report_to to none.")
@@ -140,7 +130,7 @@ def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, s
     try:
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except FloatingPointError as error:
-        checkpoints.remove(task.work)  # what led to this may be in them
+        checkpoints.remove(task.work)  # they may hold the cause
         raise TrainerError(str(error), hint="Try a lower training.learning_rate.") from error
     _save(trainer, task)
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
@@ -148,20 +138,20 @@ def learn(task: Task, material: Examples, advance: Advance, dropped: dict[str, s
     return Fit(steps=trainer.state.global_step, loss=sum(epoch) / len(epoch), losses=losses, dropped=dropped)
 
 
-def _save(trainer: _Trainer, task: Task) -> None:
-    """Model and processor, as any judge's folder has them. All processes take part, the first one writes."""
+def _save(trainer: _Trainer, task: TrainingTask) -> None:
+    """Save model and processor. All processes take part; the first one writes."""
     matrices = task.work / weights.ADAPTER
     trainer.save_model(str(task.into if task.recipe.lora is None else matrices))
     if trainer.is_world_process_zero():
         if task.recipe.lora is not None:
             weights.merge(task.start, matrices, task.into)
         weights.keep_dtype(task.start, task.into)
-        (task.into / "training_args.bin").unlink(missing_ok=True)  # a pickle that names this machine's paths
+        (task.into / "training_args.bin").unlink(missing_ok=True)  # a pickle with paths of this machine
         trainer.processing_class.save_pretrained(task.into)
     trainer.accelerator.wait_for_everyone()
 
 
-def _arguments(task: Task, gpu: bool) -> SFTConfig:
+def _arguments(task: TrainingTask, gpu: bool) -> SFTConfig:
     recipe, settings = task.recipe, task.settings
     on_device = settings.on_device(recipe.batch_size)
     return SFTConfig(
@@ -181,8 +171,8 @@ def _arguments(task: Task, gpu: bool) -> SFTConfig:
         ddp_backend="gloo" if settings.processes > 1 and not gpu else None,
         logging_strategy="steps",
         logging_steps=1,
-        logging_nan_inf_filter=False,  # a loss that is no number shall be seen
-        save_strategy="no",  # `checkpoints.Clock` decides
+        logging_nan_inf_filter=False,  # a NaN or infinite loss must be visible
+        save_strategy="no",  # see `checkpoints.Clock`
         report_to=tracker(settings),
         project="selfjudge",
         run_name=f"{task.into.parent.parent.name}-{task.into.parent.name}",
@@ -191,16 +181,16 @@ def _arguments(task: Task, gpu: bool) -> SFTConfig:
 
 
 def tracker(settings: TrainerSettings) -> str:
-    """Whom transformers shall report to."""
+    """The tracker that transformers reports to."""
     if settings.report_to is None:
         return "trackio" if find_spec("trackio") else "none"
-    return "none" if settings.report_to == "tensorboard" else settings.report_to  # TensorBoard's callback is our own
+    return "none" if settings.report_to == "tensorboard" else settings.report_to  # `_Trainer` adds its callback
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer with our data, the recipe's schedule, and checkpoints that count once they are whole."""
+    """SFTTrainer with the data of `examples` and `plan`, the recipe's schedule, and marked checkpoints."""
 
-    def __init__(self, task: Task, material: Examples, *, model: torch.nn.Module, gpu: bool, peft_config: Any) -> None:
+    def __init__(self, task: TrainingTask, material: Examples, *, model: torch.nn.Module, gpu: bool, peft_config: Any) -> None:
         recipe, settings = task.recipe, task.settings
         self._recipe = recipe
         self._material = material
@@ -211,12 +201,12 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
             processing_class=material.processor,
             args=_arguments(task, gpu),
             data_collator=material.collate,
-            train_dataset=Dataset.from_dict(row),  # shows TRL what rows are like, and is never read
+            train_dataset=Dataset.from_dict(row),  # names the columns for TRL and is never read
             peft_config=peft_config,
-            callbacks=[_Watch(), checkpoints.Clock(settings.checkpoint_minutes)],
+            callbacks=[_StopAtNan(), checkpoints.Clock(settings.checkpoint_minutes)],
         )
         self.remove_callback(PrinterCallback)
-        # Qwen's models say no, and a step's loss would be a mean of its micro-batches' means; but here TRL takes the loss
+        # Qwen models set this to False, which averages per micro-batch; TRL computes the loss itself, so token-weighted is right.
         self.model_accepts_loss_kwargs = True
         shape = Shape(
             step=recipe.batch_size,
@@ -225,9 +215,9 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
             rank=self.accelerator.process_index,
             similar_steps=recipe.group_by_length,
         )
-        self.plan = Plan(material.lengths, shape, task.seed % 2**32)
+        self.plan = BatchPlan(material.lengths, shape, task.seed % 2**32)
         self.add_callback(_NextEpoch(self.plan, material))
-        if settings.report_to == "tensorboard":  # by itself it writes into the workplace, which does not stay
+        if settings.report_to == "tensorboard":  # its own callback writes into `work`, which is deleted
             self.add_callback(_tensorboard(task.into.parent / "training" / "tensorboard"))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -238,7 +228,7 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         return self.lr_scheduler
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """None: a judge has a card of ours."""
+        """Write none: selfjudge writes the card of a judge."""
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -256,9 +246,9 @@ def _tensorboard(folder: Path) -> TrainerCallback:
 
 
 class _NextEpoch(TrainerCallback):  # type: ignore[misc]
-    """Tells the plan which epoch it is, also where training goes on from a checkpoint."""
+    """Sets the epoch of the plan, also after a checkpoint."""
 
-    def __init__(self, plan: Plan, material: Examples) -> None:
+    def __init__(self, plan: BatchPlan, material: Examples) -> None:
         self._plan = plan
         self._material = material
 
@@ -267,29 +257,29 @@ class _NextEpoch(TrainerCallback):  # type: ignore[misc]
         self._material.follow(self._plan)
 
 
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Ends training at the first loss that is no number, before anything made of it is saved."""
+class _StopAtNan(TrainerCallback):  # type: ignore[misc]
+    """Ends training at the first NaN or infinite loss, before anything is saved."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise FloatingPointError(f"training has no finite loss at step {state.global_step}")
+            raise FloatingPointError(f"the training loss is NaN or infinite at step {state.global_step}")
 
 
 class _Report(TrainerCallback):  # type: ignore[misc]
-    """Tells the stage how many examples have been learned, those before a checkpoint included."""
+    """Reports how many examples have been learned, including those before a checkpoint."""
 
-    def __init__(self, plan: Plan, advance: Advance) -> None:
+    def __init__(self, plan: BatchPlan, advance: Advance) -> None:
         self._plan = plan
         self._advance = advance
-        self._told = 0
+        self._reported = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._tell(state.global_step)
+        self._report(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._tell(state.global_step)
+        self._report(state.global_step)
 
-    def _tell(self, step: int) -> None:
+    def _report(self, step: int) -> None:
         seen = self._plan.seen(step)
-        self._advance(seen - self._told)
-        self._told = seen
+        self._advance(seen - self._reported)
+        self._reported = seen

@@ -1,7 +1,7 @@
-"""Which weights are trained, and what is saved: all, all but the vision tower, or LoRA matrices that are merged at the end.
+"""Loads the model to train, and saves judges: all weights, all but the vision tower, or LoRA matrices, merged at the end.
 
-Judges are saved in the type that training keeps weights in, float32 by default, so that no iteration rounds what an earlier one
-learned. Their config.json names the type of the model that training started from, in which engines load them (`dtype: auto`).
+Judges are saved in the type in which they are trained, float32 by default, so that no iteration rounds what an earlier one
+learned. Their config.json names the type of the model that training started from; engines load them in it (`dtype: auto`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Lora, Training
 from ..run.disk import read_json, write_json
 
-ADAPTER = "adapter"
-"""What LoRA learned, as peft loads it over the model that training started from: a folder in the judge's."""
+ADAPTER = "adapter"  # folder of the LoRA matrices in a judge's folder; peft loads it over the model that training started from
 
 
 def load(start: Path, recipe: Training, settings: TrainerSettings, *, gpu: bool) -> torch.nn.Module:
     """The model to train, its frozen parts frozen.
 
-    In float32, unless the recipe says bfloat16. Weights beside LoRA's matrices are bfloat16 on a GPU, too, where autocast would
-    round them in any case: they do not move.
+    In float32, unless `precision` is bf16. With LoRA on a GPU the frozen weights are bfloat16: autocast rounds them anyway.
     """
     coarse = settings.precision == "bf16" or (gpu and recipe.lora is not None)
     model = _read(start, torch.bfloat16 if coarse else torch.float32)
@@ -37,7 +35,7 @@ def load(start: Path, recipe: Training, settings: TrainerSettings, *, gpu: bool)
 
 
 def adapter(model: torch.nn.Module, recipe: Lora) -> Any:
-    """Where LoRA's matrices go: beside each linear layer of the language model, and of all but the head if vision learns too."""
+    """LoRA on each linear layer of the language model, and with `vision` on all linear layers but the head."""
     from peft import LoraConfig
 
     learned = {id(module) for module in model.get_decoder().modules()}
@@ -57,22 +55,19 @@ def adapter(model: torch.nn.Module, recipe: Lora) -> Any:
 
 
 def merge(start: Path, matrices: Path, into: Path) -> None:
-    """Save the model `start` with LoRA's matrices added to its weights, and the matrices themselves in a folder of their own.
-
-    The sums are made on the CPU, and saved, in float32.
-    """
+    """Save the model `start` with LoRA's matrices added, in float32 and on the CPU, and the matrices in a folder of their own."""
     from peft import PeftModel
 
     PeftModel.from_pretrained(_read(start, torch.float32), matrices).merge_and_unload().save_pretrained(into)
     config = read_json(matrices / "adapter_config.json")
-    # A set, whose order is another one in each process, and a path of this machine.
+    # A set whose order differs between processes, and a path of this machine.
     same = {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": None}
     write_json(into / ADAPTER / "adapter_config.json", {**config, **same})
     shutil.copy(matrices / "adapter_model.safetensors", into / ADAPTER)
 
 
 def keep_dtype(start: Path, into: Path) -> None:
-    """Write the type that engines load the model `start` in, as `auto`, into the configuration of the judge made from it."""
+    """Write the type of the model `start` into the configuration of the judge, which engines load in it with `auto`."""
     name = _dtype(start)
     config = read_json(into / "config.json")
     parts = [config, *(part for part in config.values() if isinstance(part, dict) and "dtype" in part)]
@@ -83,7 +78,7 @@ def keep_dtype(start: Path, into: Path) -> None:
 
 
 def _dtype(folder: Path) -> str | None:
-    """The type of a model folder by its configuration, else by its first weights; None where neither can be read."""
+    """The type of a model folder from its configuration, else from its first tensor; None if neither names one."""
     config = _configuration(folder)
     named = config.dtype or config.get_text_config().dtype
     files = sorted(folder.glob("*.safetensors"))
@@ -94,7 +89,7 @@ def _dtype(folder: Path) -> str | None:
 
 
 def longest(start: Path) -> int | None:
-    """How many tokens the model's configuration allows; None where it does not say."""
+    """The most tokens in the model's configuration; None if it names no limit."""
     limit = getattr(_configuration(start).get_text_config(), "max_position_embeddings", None)
     return None if limit is None else int(limit)
 
@@ -110,5 +105,5 @@ def _read(folder: Path, dtype: torch.dtype) -> Any:
 def _vision(model: torch.nn.Module) -> torch.nn.Module:
     tower = model.get_encoder(modality="image")
     if tower is model or tower is model.base_model:
-        raise ValueError("this model has no vision tower that could be frozen: set training.freeze_vision to false")
+        raise ValueError("this model has no vision tower to freeze: set training.freeze_vision to false")
     return tower

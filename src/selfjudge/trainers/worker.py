@@ -13,19 +13,19 @@ from .sft import learn, prepared, translated
 
 
 def take_part(path: Path) -> None:
-    """Train as one of the processes of a job; the first one reports. Raises SelfjudgeError, and writes down why."""
+    """Train as one of the processes of a job; the first one reports. Raises SelfjudgeError, which is also written to a file."""
     job = Job.read(path)
     outcome = Outcome(job.task.work)
     first = os.environ.get("RANK", "0") == "0"
     try:
         with translated(), prepared(job.examples, job.task, ImageStore(job.images).get) as material:
             material.lengths = job.lengths
-            fit = learn(job.task, material, outcome.say_progress if first else lambda _: None, {})
+            fit = learn(job.task, material, outcome.write_progress if first else lambda _: None, {})
     except SelfjudgeError as error:
-        outcome.say_error(str(error), error.hint)
+        outcome.write_error(str(error), error.hint)
         raise
     if first:
-        outcome.say_fit(fit)
+        outcome.write_fit(fit)
 
 
 if __name__ == "__main__":
