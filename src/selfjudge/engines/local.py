@@ -25,6 +25,7 @@ from ..errors import TORCHVISION_CURE, EngineError, root_cause
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
 from ..recipe.engines import TransformersSettings
+from ..run.image_files import BadImage
 from ..run.images import decode
 from ..types import Finish
 
@@ -88,7 +89,7 @@ class TransformersEngine:
         """Completions of requests with one sampling. A batch that fails is halved; one request that fails is a completion."""
         try:
             return self._batch(requests)
-        except (RuntimeError, ValueError, IndexError, TypeError, OSError) as error:  # OSError: Pillow cannot read an image
+        except (RuntimeError, ValueError, IndexError, TypeError, OSError, BadImage) as error:
             if is_lost(error):
                 raise EngineError(f"the GPU is unusable in this process: {_first_line(error)}", hint=_RESTART) from error
             _free_cache()
