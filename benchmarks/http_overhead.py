@@ -79,8 +79,8 @@ def serve(port: int, seconds: float, logprobs: bool) -> None:
     asyncio.run(main())
 
 
-def bare(port: int, count: int, concurrency: int) -> float:
-    """Requests a second of a minimal loop."""
+def bare(port: int, count: int, concurrency: int) -> dict[str, float]:
+    """Requests a second and CPU time per request of a minimal loop."""
     numbers = iter(range(count))
 
     async def worker(session: aiohttp.ClientSession) -> None:
@@ -98,9 +98,10 @@ def bare(port: int, count: int, concurrency: int) -> float:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
             await asyncio.gather(*(worker(session) for _ in range(concurrency)))
 
-    started = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     asyncio.run(main())
-    return count / (time.perf_counter() - started)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"bare_rate": count / wall, "bare_cpu_ms": cpu / count * 1e3}
 
 
 def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, float]:
@@ -149,7 +150,7 @@ def probe(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
     before = stolen()
     found = stage(port, count, concurrency, logprobs)
     share = (stolen() - before) / found["seconds"] / os.cpu_count()
-    return {**found, "stolen": share, "bare_rate": bare(port, count, concurrency)}
+    return {**found, "stolen": share, **bare(port, count, concurrency)}
 
 
 def stolen() -> float:
@@ -198,7 +199,8 @@ def main() -> None:
         print(
             "{requests:>7} requests, {concurrency:>3} at once, {reply_seconds:.2f} s each: {rate:6.0f}/s, {share:4.0%} of "
             "the ideal (middle {middle_share:4.0%}; bare loop {bare_share:4.0%}), "
-            "{cpu_ms:.2f} ms CPU each, {peak_mb:.0f} MB at most, {stolen:.0%} stolen".format(**results[-1]),
+            "{cpu_ms:.2f} ms CPU each (bare loop {bare_cpu_ms:.2f}), "
+            "{peak_mb:.0f} MB at most, {stolen:.0%} stolen".format(**results[-1]),
             flush=True,
         )
     print(json.dumps(results))

@@ -63,14 +63,15 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
     finish = Finish.STOP if reason is None else _FINISHES.get(_letters(reason))
     blocked = message is None or finish is Finish.ERROR
     good = finish is not None and not blocked
-    error = f"the server {'blocked' if blocked else 'ended'} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
+    verb = "blocked" if blocked else "ended"
+    error = None if good else f"the server {verb} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
     return Completion(
         key=request.key,
         text="" if message is None else clean(_text(message)),
         finish=finish if finish and good else Finish.ERROR,
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
-        error=None if good else error,
+        error=error,
         refused=blocked,
         tokens=_tokens(choice) if request.sampling.logprobs else None,
     )
