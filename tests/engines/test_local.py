@@ -127,7 +127,7 @@ class Small(TransformersEngine):
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_a_bad_request_fails_alone():
-    small = Small(MODEL, read_image=lambda ref: IMAGES[ref.sha256], batch_size=8, device="cpu", dtype="auto")
+    small = Small(MODEL, TransformersSettings(batch_size=8, device="cpu"), read_image=lambda ref: IMAGES[ref.sha256])
     asked = [request(key, "how many objects are there?", show(scene(i))) for i, key in enumerate(["a", "b", "poison", "d", "e"])]
     done = {completion.key: completion for completion in small.generate(asked)}
     assert done["poison"].finish is Finish.ERROR and "out of memory" in str(done["poison"].error)
@@ -154,7 +154,7 @@ class Faulty(TransformersEngine):
 
 
 def faulty(fault: Exception) -> Faulty:
-    engine = Faulty(MODEL, read_image=lambda ref: IMAGES[ref.sha256], batch_size=8, device="cpu", dtype="auto")
+    engine = Faulty(MODEL, TransformersSettings(batch_size=8, device="cpu"), read_image=lambda ref: IMAGES[ref.sha256])
     engine.fault = fault
     return engine
 
