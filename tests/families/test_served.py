@@ -20,7 +20,7 @@ from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
-from selfjudge.recipe.engines import VLLMSettings
+from selfjudge.recipe.engines import TransformersSettings, VLLMSettings
 from selfjudge.run.folder import RunFolder
 from selfjudge.stages.probe import requests
 from selfjudge.types import ImageRef, Kind, Order, PreferencePair, Prompt
@@ -59,7 +59,7 @@ class CausalImages(TransformersEngine):
 def in_transformers(family: str, model: Path) -> Engine:
     if family != CAUSAL_IMAGES:
         return opened(model)
-    return CausalImages(str(model), read_image=lambda ref: IMAGES[ref.sha256], batch_size=8, device="cpu", dtype="auto")
+    return CausalImages(str(model), TransformersSettings(batch_size=8, device="cpu"), read_image=lambda ref: IMAGES[ref.sha256])
 
 
 @dataclass(frozen=True, kw_only=True)
