@@ -42,6 +42,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
+	$(BIN)/python scripts/recipe_docs.py --check
 	$(PYTEST) -m "$(QUICK)"
 	scripts/test_ray.sh $(BIN)/pytest
 
@@ -49,6 +50,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/cli_docs.py
+	$(BIN)/python scripts/recipe_docs.py
 
 base-model: $(VENV)/demo.stamp
 	$(BIN)/python -m selfjudge.shapes.base_model --out src/selfjudge/shapes/model

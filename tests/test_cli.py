@@ -55,7 +55,7 @@ def test_a_run_in_which_too_much_failed_says_so_and_ends_with_3(tmp_path: Path):
     shown = selfjudge("run", RECIPE, "--dir", tmp_path, *SMALL, "--set", broken)
     assert shown.returncode == 3, shown.stderr
     assert "iteration 1, synthesize: of " in shown.stderr and " x no rule of the script fits)" in shown.stderr
-    assert "hint: Once the cause is gone, the same command with --retry-failed" in shown.stderr and "failed / " in shown.stdout
+    assert "hint: Fix the cause, then run the same command with --retry-failed" in shown.stderr and "failed / " in shown.stdout
     again = selfjudge("run", RECIPE, "--dir", tmp_path, *SMALL, "--set", broken, "--retry-failed")
     assert again.returncode == 3 and "failed requests are asked again" in again.stderr
 

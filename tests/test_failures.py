@@ -207,7 +207,7 @@ def test_thirty_blocked_neighbours_are_rows_and_the_measurement_ends_with_3_and_
         again = CliRunner().invoke(app, [*options, "--base-url", server.url, "--retry-failed"])
     assert first.exit_code == 3 and "evaluate pairs: of 120 requests, 30 failed (30 x 400: blocked by the filter)" in first.stderr
     assert again.exit_code == 0, (again.stderr, again.exception)
-    assert "--retry-failed asks again" in first.stderr and len(server.asked) == 150
+    assert "--retry-failed, which asks the failed requests again" in first.stderr and len(server.asked) == 150
     assert again.exit_code == 0, again.stderr
 
 

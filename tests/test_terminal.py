@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -13,16 +14,24 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from runs import scripted_recipe
 from selfjudge.cli import app
 from selfjudge.cli.terminal import console, log_plainly, plain, progress, say
-from selfjudge.report import comparison, contamination, diagnosis, dry_run, figures, iterations, plan
+from selfjudge.forecast.doctor import Diagnosis, Package
+from selfjudge.forecast.engines import EngineSupport
+from selfjudge.forecast.estimate import Estimate, PlannedStage
+from selfjudge.forecast.findings import Finding, Level
+from selfjudge.forecast.machine import GPU
+from selfjudge.forecast.plan import Prompts, RunPlan
+from selfjudge.forecast.sample import Cost
+from selfjudge.forecast.tables import show_diagnosis, show_plan
+from selfjudge.report import comparison, contamination, figures, iterations
 
 NAME = "[/x] [bold]n[/bold] :smile: \x1b[2J\x1b]0;t\x07\x9b1A\r\u202e\ud83d"
 SHOWN = "[/x] [bold]n[/bold] :smile: [2J]0;t1A\\ud83d"
 DATA = {"items": 1, "source": NAME, "repeated_ids": {"count": 0}, "repeated_pairs": 0, "contradictions": {"rows": 0}}
 DATA |= {"better_first": 0.5, "dimensions": {NAME: 1}}
-COST = {"requests": 1, "prompt_tokens": 1, "completion_tokens": 1, "hours": 1.0}
-FINDING = {"level": "error", "about": NAME, "what": NAME, "do": NAME}
+FINDING = Finding(Level.ERROR, NAME, NAME, NAME)
 REFUSED = {"reason": NAME, "count": 1, "meaning": "", "change": "", "examples": [{"place": NAME, "detail": NAME}]}
 PART = {"n": 1, "accuracy": 1.0, "pair_accuracy": 1.0}
 
@@ -36,6 +45,7 @@ def measured() -> dict[str, Any]:
 
 def state() -> dict[str, Any]:
     entry = {"iteration": 1, "pairs": 1, "kept": 0, "yield": 0.0, "dropped": {NAME: 1}, "seconds": {}, "benchmarks": {}}
+    entry |= {"warnings": [NAME]}
     return {
         "name": NAME,
         "iterations": [entry],
@@ -45,28 +55,40 @@ def state() -> dict[str, Any]:
     }
 
 
-def planned() -> dict[str, Any]:
-    turn = dict.fromkeys(("synthesize", "judge", "evaluate"), COST)
-    turn |= {"pairs": 1, "kept": 1, "yield": 1.0, "train": {"traces": 1, "steps": 1}}
-    prompts = {"open": 1, "closed": 0, "per_iteration": 1}
-    whole = {"name": NAME, "sample": {}, "iterations": 1, "total": {**COST, "gpu_hours": None}, "disk_gb": 1.0}
-    return {**whole, "prompts": prompts, "per_iteration": turn, "assumptions": [NAME], "rows": 2, "refused": [REFUSED]}
+def planned() -> RunPlan:
+    estimate = Estimate(recipe=scripted_recipe(), counts=Counter(), model=None, measured=None, gpus=None)
+    return RunPlan(
+        name=NAME,
+        folder=NAME,
+        runs=False,
+        iterations=1,
+        done=0,
+        findings=(FINDING,),
+        prompts=Prompts(open=1, closed=0, per_iteration=1, refused=1),
+        refused=[REFUSED],
+        sample={NAME: 1},
+        stages=(PlannedStage(when="once", stage=NAME, model=NAME, cost=Cost(1, 1, 1, 1.0), writes=(NAME,)),),
+        total=Cost(),
+        training=estimate.training,
+        disk=estimate.disk,
+        parameters=None,
+        generation_gpu_hours=None,
+        assumptions=(NAME,),
+    )
 
 
-def told() -> dict[str, Any]:
-    step = type("Step", (), {"stage": NAME, "who": NAME, "requests": 1, "writes": (NAME,)})
-    hours = {"parameters": None, "generation": 1.0, "training": 1.0}
-    counts = {"prompts": {"open": 1, "closed": 0, "per_iteration": 1}, "training": {"traces": 1, "steps": 1}, "gpu_hours": hours}
-    steps = {part: [step] for part in ("before", "each", "after")}
-    named = {"name": NAME, "folder": NAME, "iterations": 1, "done": 0, "steps": steps, "runs": False}
-    return {**named, **counts, "assumptions": [NAME], "findings": [FINDING]}
-
-
-def diagnosed() -> dict[str, Any]:
-    machine = {"python": NAME, "memory_gib": 1, "disk_free_gib": 1, "gpus": [{"name": NAME, "total_gib": 1, "free_gib": 1}]}
-    engines = [{"kind": NAME, "runs": False, "missing": [NAME], "do": NAME}]
-    packages = [{"name": NAME, "version": NAME, "build": NAME, "python": NAME}]
-    return {**machine, "packages": packages, "engines": engines, "findings": [FINDING], "recipe": NAME, "runs": False}
+def diagnosed() -> Diagnosis:
+    return Diagnosis(
+        python=NAME,
+        path=NAME,
+        packages=(Package(name=NAME, version=NAME, build=NAME),),
+        gpus=(GPU(name=NAME, total_gib=1, free_gib=1),),
+        memory_gib=1,
+        disk_free_gib=1,
+        engines=(EngineSupport(kind=NAME, runs=False, missing=(NAME,), do=NAME),),
+        findings=(FINDING,),
+        runs=False,
+    )
 
 
 def contaminated() -> dict[str, Any]:
@@ -93,9 +115,8 @@ SHOWS: dict[str, Callable[[], None]] = {
     "score": lambda: figures.show_scored({"benchmark": NAME, "protocol": NAME, NAME: 1.0}, console()),
     "run": lambda: iterations.show_iterations(state(), console()),
     "refused rows": lambda: iterations.show_refused(state(), console()),
-    "plan": lambda: plan.show(planned(), console()),
-    "dry run": lambda: dry_run.show(told(), console()),
-    "doctor": lambda: diagnosis.show_diagnosis(diagnosed(), console()),
+    "plan": lambda: show_plan(planned(), console()),
+    "doctor": lambda: show_diagnosis(diagnosed(), console()),
     "contamination": lambda: contamination.show(contaminated(), console()),
     "compare-judges": lambda: comparison.show(compared(), console()),
     "a line": lambda: say(NAME),

@@ -26,7 +26,7 @@ from .run.folder import JudgeFolder, RunFolder, fingerprint
 from .run.lineage import at_commits, contents, lineage
 from .run.store import Table
 from .run.tables import Row
-from .stages import contamination, evaluate, ingest, select, synthesize, train
+from .stages import contamination, evaluate, ingest, pipeline, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
 from .stages.probe import Probe
@@ -122,11 +122,7 @@ class _Run:
 
     def _ingest(self) -> tuple[Table, Table]:
         """The prompts of the run and the rows that were refused."""
-        excluding = ("exclude",) if self._recipe.exclude else ()
-        fields = ("prompts", "max_pixels", *excluding)
-        identity = self._identity(
-            "ingest", ingest.VERSION, fields=fields, contents=contents(self._recipe.prompts, self._folder.root / "prompts")
-        )
+        identity = self._identity(pipeline.INGEST, contents=contents(self._recipe.prompts, self._folder.root / "prompts"))
         prompts, refused = (Table(self._folder.root / "prompts", kind, identity) for kind in (tables.PROMPTS, tables.REFUSED))
         if not (prompts.sealed and refused.sealed):
             ingest.ingest(
@@ -136,7 +132,7 @@ class _Run:
                 images=self._folder.images,
                 max_pixels=self._recipe.max_pixels,
                 progress=self._progress,
-                excluded=contamination.index(self._world.excluded, self._progress) if excluding else None,
+                excluded=contamination.index(self._world.excluded, self._progress) if self._recipe.exclude else None,
             )
         if not (known := prompts.path.with_name("sources.json")).exists():
             write_json(known, lineage(at_commits(self._recipe.prompts, known.parent), prompts.column("source")))
@@ -160,9 +156,7 @@ class _Run:
         judge = max(0, number - 1)
         openly, closed = (judge if part.model == "judge" else 0 for part in (synthesis.open, synthesis.closed))
         identity = self._identity(
-            "synthesize",
-            synthesize.VERSION,
-            fields=("synthesis", "served_model"),
+            pipeline.SYNTHESIZE,
             prompts=content_id([prompt.id for prompt in prompts]),
             open_model=self._fingerprint(self._model(openly)),
             closed_model=self._fingerprint(self._model(closed)),
@@ -187,7 +181,7 @@ class _Run:
         if (choose := self._world.choose) is not None:
             pairs = choose(prompts, responses.rows(), pairs)
         chosen = {} if choose is None else {"chosen": content_id(sorted(f"{p.id} {p.chosen}" for p in pairs))}
-        identity = self._identity("pairs", synthesize.VERSION, fields=("synthesis",), responses=responses.digest, **chosen)
+        identity = self._identity(pipeline.PAIRS, responses=responses.digest, **chosen)
         table = self._table(self._folder.iteration(number), tables.PAIRS, identity)
         if not table.sealed:
             table.seal([tables.pair_to_row(pair) for pair in pairs])
@@ -201,7 +195,7 @@ class _Run:
 
     def _select(self, number: int, pairs: Table, judgments: Table, lost: list[Row]) -> tuple[Table, Table]:
         """The traces that are kept and everything that was dropped."""
-        identity = self._identity("select", select.VERSION, fields=("selection",), pairs=pairs.digest, judgments=judgments.digest)
+        identity = self._identity(pipeline.SELECT, pairs=pairs.digest, judgments=judgments.digest)
         place = self._folder.iteration(number)
         selected, dropped = (self._table(place, kind, identity) for kind in (tables.SELECTED, tables.DROPPED))
         if not (selected.sealed and dropped.sealed):
@@ -238,9 +232,7 @@ class _Run:
         """The judge of an iteration, trained or not."""
         self._taught = [*(self._taught if self._recipe.training.replay else []), selected]
         identity = self._identity(
-            "train",
-            train.VERSION,
-            fields=("training", "judging"),
+            pipeline.TRAIN,
             selected=[table.digest for table in self._taught],
             start=self._fingerprint(self._start(number)),
         )
@@ -328,9 +320,7 @@ class _Run:
     ) -> Table:
         """What judge number `judge` says to pairs from the table with the digest `source`."""
         identity = self._identity(
-            "judge",
-            judging.VERSION,
-            fields=("served_model",),
+            pipeline.JUDGE,
             protocol=asdict(protocol),
             pairs=source,
             model=self._fingerprint(self._model(judge)),
@@ -361,15 +351,9 @@ class _Run:
     def _seed(self, number: int, purpose: str) -> int:
         return seed_of(self._recipe.seed, number, purpose)
 
-    def _identity(self, stage: str, version: int, *, fields: tuple[str, ...], **inputs: Any) -> dict[str, Any]:
-        """What a table is made of: the stage, the recipe fields that it reads, and its inputs."""
-        recipe = self._recipe.as_json()
-        return {
-            "stage": stage,
-            "version": version,
-            "recipe": {f: recipe[f] for f in ("seed", *fields)},
-            "inputs": inputs,
-        }
+    def _identity(self, stage: pipeline.Stage, **inputs: Any) -> dict[str, Any]:
+        """The identity of what a stage writes: its recipe fields and its inputs."""
+        return stage.identity(self._recipe.as_json(), **inputs)
 
     def _publish(
         self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: Told

@@ -170,10 +170,10 @@ def test_the_command_fetches_from_the_hub_and_the_list_then_shows_it(tmp_path: P
         ),
         (("judgebench",), "the data set ScalerLab/JudgeBench was not found on the hub", "set HF_TOKEN"),
         (("vlrb",), "there is no benchmark vlrb", "vl-rewardbench"),
-        (("vl-rewardbench", "--release", "x.json"), "--release does not go with vl-rewardbench", "Remove this option"),
+        (("vl-rewardbench", "--release", "x.json"), "--release is not an option of vl-rewardbench", "Remove this option"),
         (
             ("multimodal-rewardbench", "--revision", "x"),
-            "--revision does not go with multimodal-rewardbench",
+            "--revision is not an option of multimodal-rewardbench",
             "Remove this option",
         ),
         (("multimodal-rewardbench",), "multimodal-rewardbench needs --release", "all_data_release.json"),
@@ -199,7 +199,7 @@ def test_a_hub_that_cannot_be_reached_is_an_error_with_a_hint(tmp_path: Path):
 @pytest.mark.parametrize("name", ["shapes-bench", "pairs"])
 def test_what_needs_no_preparing_says_so(tmp_path: Path, endpoint: str, name: str):
     shown = selfjudge("prepare", name, endpoint=endpoint, home=tmp_path)
-    assert shown.returncode == 0 and "needs no preparing" in shown.stdout
+    assert shown.returncode == 0 and "needs no preparation" in shown.stdout
 
 
 def test_every_benchmark_tells_where_it_comes_from_and_its_licence():

@@ -1,31 +1,29 @@
-"""`selfjudge benchmarks`: what there is, what lies here, and how to get the rest."""
+"""`selfjudge benchmarks`: list benchmarks, download or build one, and report on its data."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
+from .options import AllowOutside, OutputFormat, say_json
 from .terminal import console, interruptible, progress, say
 
 if TYPE_CHECKING:
     from ..benchmarks.catalogue import Entry
 
-Form = Literal["table", "json"]
-
-benchmarks = typer.Typer(invoke_without_command=True, help="List the benchmarks, or get one.")
+benchmarks = typer.Typer(invoke_without_command=True, help="List benchmarks, or get one.")
 
 
 @benchmarks.callback()
 def listing(
     context: typer.Context,
-    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
+    form: OutputFormat = "table",
 ) -> None:
-    """List the benchmarks: what each measures, its rows and licence, and whether it lies here. Asks no server."""
+    """List benchmarks with their rows, licences, and whether they are available locally. Needs no network."""
     if context.invoked_subcommand is not None:
         return
     from ..benchmarks.catalogue import CATALOGUE, folder_of, state_of
@@ -37,7 +35,7 @@ def listing(
         {**asdict(entry), "state": state_of(entry), "folder": None if (found := folder_of(entry)) is None else str(found)}
         for entry in CATALOGUE
     ]
-    say(json.dumps(entries, indent=2))
+    say_json(entries)
 
 
 def _show_list() -> None:
@@ -57,66 +55,68 @@ def _show_list() -> None:
 @benchmarks.command()
 def report(
     benchmark: Annotated[str, typer.Argument(help="NAME, NAME=PATH or a JSONL file of pairs.", show_default=False)],
-    form: Annotated[Form, typer.Option("--format", help="For people, or for programs.")] = "table",
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Also read images outside of the data's folder.")
-    ] = False,
+    form: OutputFormat = "table",
+    allow_outside: AllowOutside = False,
 ) -> None:
-    """Read a benchmark and say what is odd about its data; no judge is asked.
+    """Report known problems of a benchmark's data. Asks no judge.
 
-    Rows against the known counts, checksum or revision, ids that repeat, labels that contradict each other, unknown prefixes,
-    missing images, and how often the better response is stored first.
+    Rows against the known counts, checksum or revision, duplicate ids, contradictory labels, unknown
+    prefixes, missing images, and how often the better response is stored first.
     """
     from ..measure.evaluate import inspect
     from ..wiring import named_benchmark
 
     found = inspect(named_benchmark(benchmark, allow_missing=True, allow_outside=allow_outside), progress)
     if form == "json":
-        say(json.dumps(found, indent=2))
+        say_json(found)
     else:
         from ..report.figures import show_data
 
         show_data(benchmark.partition("=")[0], found, console())
 
 
+To = Annotated[
+    Path | None,
+    typer.Option(help="Folder to prepare.", show_default="$SELFJUDGE_BENCHMARKS/NAME, or ~/.cache/selfjudge/benchmarks/NAME"),
+]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a data set on the hub.", show_default="main")]
+Release = Annotated[
+    Path | None, typer.Option(help="multimodal-rewardbench: data/all_data_release.json of its repository.", show_default=False)
+]
+Sources = Annotated[
+    Path | None,
+    typer.Option(help="Folder with local copies of its sources, as OWNER__NAME or OWNER__NAME/CONFIG.", show_default="the hub"),
+]
+Requests = Annotated[
+    Path | None,
+    typer.Option(help="JSON file with other wordings of the requests that precede questions.", show_default="ours"),
+]
+Without = Annotated[
+    list[str] | None, typer.Option(help="Exclude the rows of a source, such as SEED-Bench; may be repeated.", show_default=False)
+]
+HatefulMemes = Annotated[
+    Path | None,
+    typer.Option(help="Folder with your copy of Hateful Memes, of which a safety subset is made.", show_default="no memes"),
+]
+
+
 @benchmarks.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="A name that `selfjudge benchmarks` lists.", show_default=False)],
-    to: Annotated[
-        Path | None,
-        typer.Option(help="Folder to prepare.", show_default="$SELFJUDGE_BENCHMARKS/NAME, or ~/.cache/selfjudge/benchmarks/NAME"),
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of a data set of the hub.", show_default="main")
-    ] = None,
-    release: Annotated[
-        Path | None,
-        typer.Option(help="multimodal-rewardbench: its repository's data/all_data_release.json.", show_default=False),
-    ] = None,
-    sources: Annotated[
-        Path | None,
-        typer.Option(help="Folder of local copies of its sources, as OWNER__NAME or OWNER__NAME/CONFIG.", show_default="the hub"),
-    ] = None,
-    requests: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with other wordings of the requests that it puts before questions.", show_default="ours"),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(help="Leave out the rows of a source, such as SEED-Bench; may be repeated.", show_default=False),
-    ] = None,
-    hateful_memes: Annotated[
-        Path | None,
-        typer.Option(help="Folder with your copy of Hateful Memes: adds a safety subset of your own.", show_default="no memes"),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many memes are drawn.")] = 500,
-    seed: Annotated[int, typer.Option(help="Another seed draws other memes.")] = 0,
+    name: Annotated[str, typer.Argument(help="Name as in `selfjudge benchmarks`.", show_default=False)],
+    to: To = None,
+    revision: Revision = None,
+    release: Release = None,
+    sources: Sources = None,
+    requests: Requests = None,
+    without: Without = None,
+    hateful_memes: HatefulMemes = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of memes.")] = 500,
+    seed: Annotated[int, typer.Option(help="Random seed that selects the memes.")] = 0,
 ) -> None:
-    """Get a benchmark: download its data set, or put it together from its sources.
+    """Get a benchmark: download its data set, or build it from its sources.
 
-    Give the same command again after an interruption: it goes on where it stopped.
-    `prepared.json`, written last, says what the folder was made of.
-    Mind the licence that `selfjudge benchmarks` shows.
+    An interrupted command resumes when it is run again. prepared.json, written last, records what the
+    folder was made of. Mind the licence that `selfjudge benchmarks` shows.
     """
     from ..benchmarks.catalogue import entry_of, home
 
@@ -150,7 +150,7 @@ def prepare(
             )
             _tell(entry, folder, mmrb_prepare.prepare(assembly, folder, progress=progress))
         else:
-            say(f"{name} needs no preparing: it is {entry.where}.")
+            say(f"{name} needs no preparation: it is {entry.where}.")
 
 
 def _needed(name: str, release: Path | None) -> Path:
@@ -161,14 +161,14 @@ def _needed(name: str, release: Path | None) -> Path:
 
 
 def _refuse(name: str, options: dict[str, Any]) -> None:
-    """Options that a benchmark does not have are errors, not ignored."""
+    """Raise InputError for options that a benchmark does not have."""
     for option, value in options.items():
         if value:
-            raise InputError(f"{option} does not go with {name}", hint="Remove this option.")
+            raise InputError(f"{option} is not an option of {name}", hint="Remove this option.")
 
 
 def _tell(entry: Entry, folder: Path, prepared: dict[str, Any]) -> None:
-    """What was prepared, what was refused, and what differs from the known counts."""
+    """Print what was prepared and what could not be, and warn of unknown row counts."""
     rows = prepared["rows"]
     known = " or ".join(f"{count:,}" for count in entry.rows)
     say(f"folder:   {folder}")
@@ -177,7 +177,7 @@ def _tell(entry: Entry, folder: Path, prepared: dict[str, Any]) -> None:
     say(f"revision: {revision if isinstance(revision, str) else f'of {len(revision)} sources, see prepared.json'}")
     say(f"licence:  {entry.licence}")
     if "refused" not in prepared and rows is not None and entry.rows and rows not in entry.rows:
-        say(f"warning: {rows:,} rows; {known} are known", err=True)
+        say(f"warning: {rows:,} rows, expected {known}", err=True)
     for line in prepared.get("warnings", ()):
         say(f"warning: {line}", err=True)
     if refused := prepared.get("refused"):

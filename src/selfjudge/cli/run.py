@@ -1,26 +1,84 @@
-"""What `run` and `demo` do: a recipe is run, and what came of it is shown."""
+"""`selfjudge demo`, `run` and `report`: running a recipe and showing the results."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from .ends import LONGER, end
+import typer
+
+from .ends import AFRESH, LONGER, RETRY, end
+from .options import Changes, RecipeFile, RetryFailed, RunDir
+from .plan import show_plan_of
 from .terminal import console, interruptible, progress, say
 
 if TYPE_CHECKING:
     from ..recipe.experiment import Recipe
 
 
-def run_and_show(recipe: Recipe, folder: Path, *, failed: str, retry_failed: bool = False) -> None:
-    """Run a recipe in a folder; refused rows, iterations and where everything lies are printed as they come."""
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Run folder.")] = Path("runs/demo"),
+    iterations: Annotated[int, typer.Option(min=1, help="Iterations of the loop.")] = 4,
+    seed: Annotated[int, typer.Option(help="Random seed of prompts and samples.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="Run a much smaller demo that only checks the installation.")] = False,
+) -> None:
+    """Watch the embedded judge improve itself: no model, data or GPU needed.
+
+    A model of 1.2 million parameters looks at drawn scenes, writes pairs of answers, judges them, and
+    learns from its own judgments. An interrupted demo resumes when the same command is run again.
+    """
+    from ..recipe.file import load_recipe
+
+    overrides = [f"loop.iterations={iterations}", f"seed={seed}", f"prompts.0.seed={seed}"]
+    if quick:
+        overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
+    recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
+    _run_and_show(recipe, folder, failed=AFRESH)
+
+
+def run(
+    recipe: RecipeFile,
+    folder: RunDir = None,
+    changes: Changes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `selfjudge plan`.")] = False,
+    retry_failed: RetryFailed = False,
+) -> None:
+    """Run a recipe: write pairs, judge them, select, train; repeat.
+
+    An interrupted run resumes when the same command is run again.
+
+    --retry-failed asks failed requests again, and redoes only what depends on the new replies.
+    """
+    from ..recipe.file import load_recipe
+
+    loaded = load_recipe(recipe, changes or [])
+    root = folder or Path("runs") / loaded.name
+    if dry_run:
+        show_plan_of(loaded, root)
+    _run_and_show(loaded, root, failed=RETRY, retry_failed=retry_failed)
+
+
+def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]) -> None:
+    """Show the figures of a run, and write them to report.html with the learning curve."""
+    from ..report import write_report
+    from ..report.iterations import show_iterations
+    from ..run.summary import read
+
+    state = read(run)
+    show_iterations(state, console())
+    say(f"report: {write_report(run, state)}")
+
+
+def _run_and_show(recipe: Recipe, folder: Path, *, failed: str, retry_failed: bool = False) -> None:
+    """Run a recipe in a folder, and print refused rows, iterations and paths as they come."""
     from .. import loop
     from ..report import write_report
     from ..report.iterations import show_iterations, show_refused
     from ..run.folder import RunFolder
     from ..wiring import make_world
 
-    place = RunFolder(folder, retry_failed=retry_failed)
+    run_folder = RunFolder(folder, retry_failed=retry_failed)
     seen = _iterations_so_far(folder)
 
     def on_prompts(head: dict[str, Any]) -> None:
@@ -32,9 +90,9 @@ def run_and_show(recipe: Recipe, folder: Path, *, failed: str, retry_failed: boo
         if len(state["iterations"]) > seen:
             show_iterations(state, console())
 
-    world = make_world(recipe, place)
+    world = make_world(recipe, run_folder)
     with interruptible():
-        state = loop.run(recipe, place, world, progress=progress, on_iteration=on_iteration, on_prompts=on_prompts)
+        state = loop.run(recipe, run_folder, world, progress=progress, on_iteration=on_iteration, on_prompts=on_prompts)
     if len(state["iterations"]) <= seen:
         show_iterations(state, console())
         say("Nothing was left to do: this run is done.")

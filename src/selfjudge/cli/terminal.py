@@ -1,7 +1,7 @@
-"""What a person at a terminal sees: lines, tables, and how far work is that takes a while.
+"""Terminal output: lines, tables and progress bars.
 
-All that is printed goes through here, where no text acts: it is no markup, and control characters are taken out. Names, paths and
-answers come from files, models and servers of others.
+Everything printed goes through here: text is never markup, and control characters are removed, because names, paths and replies
+come from files, models and servers of others.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from ..ports import Advance
 
 _ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but for tabs and ends of lines, and marks that turn the direction of writing."""
+"""Control characters except tabs and newlines, and marks that change the writing direction."""
 
 
 def plain(text: str) -> str:
-    """The text without what a terminal would obey."""
+    """The text without control characters."""
     return storable(_ACTING.sub("", text))
 
 
@@ -37,7 +37,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def console(*, err: bool = False) -> Console:
-    """Where tables go: as wide as the terminal, or wide enough for a file."""
+    """A console for tables: as wide as the terminal, or 120 columns for a file."""
     from rich.console import Console
     from rich.text import Text
 
@@ -55,24 +55,24 @@ class _Plain(logging.Formatter):
 
 
 def log_plainly() -> None:
-    """Have warnings printed as lines are."""
+    """Remove control characters from log messages."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Plain())
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Work that the same command goes on with after an interrupt."""
+    """Exit with 130 on an interrupt, for work that the same command resumes."""
     try:
         yield
     except KeyboardInterrupt:
-        say("\ninterrupted: the same command goes on from here", err=True)
+        say("\ninterrupted: run the same command again to resume", err=True)
         raise typer.Exit(130) from None
 
 
 @contextmanager
 def progress(label: str, total: int | None) -> Iterator[Advance]:
-    """A bar on stderr, for a stage of so many things."""
+    """A progress bar on stderr; `total` is None where it is unknown."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (

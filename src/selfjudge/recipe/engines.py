@@ -87,6 +87,7 @@ class ScriptedSettings(Section):
     rules: tuple[ScriptRule, ...] = Field(min_length=1)
     """The first that fits answers. A request that none fits fails."""
     seconds_per_request: float = Field(0.0, ge=0)
+    """A pause before each reply."""
 
 
 def _with_kind(value: Any) -> Any:
@@ -113,6 +114,7 @@ class RaySettings(Section):
     gpus_per_replica: float = Field(1, ge=0)
     """0 on CPUs; a fraction shares a GPU."""
     cpus_per_replica: float = Field(1, gt=0)
+    """CPUs that Ray reserves for a replica."""
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> RaySettings:

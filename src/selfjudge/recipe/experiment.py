@@ -76,7 +76,9 @@ class DatasetSource(Section):
     revision: str | None = None
     """Branch, tag or commit on the hub; the commit that it names when the run starts is recorded and used ever after."""
     config: str | None = None
+    """The configuration of the data set, if it has several."""
     split: str = "train"
+    """The split of the data set."""
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the data set."""
     route: Literal["auto"] | Kind = "auto"
@@ -92,6 +94,7 @@ class ShapesSource(Drawn):
     limit: int = Field(1_000, ge=1)
     """How many prompts to draw; a quarter of them are open."""
     seed: int = 0
+    """Another seed draws other scenes."""
 
 
 Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
@@ -128,7 +131,7 @@ class ClosedRecipe(Section):
 
     sampling: SamplingRecipe = SamplingRecipe()
     samples: int = Field(16, ge=2)
-    """REPORTED."""
+    """REPORTED: sampled answers of each prompt."""
     template: str = ANSWER
     """CHOSEN: an answer line can be compared, prose hardly. The paper's bare question: `{images}\n{question}`."""
     threshold: int = Field(5, ge=1)
@@ -241,7 +244,9 @@ class ShapesBench(_Bench, Drawn):
 
     name: Literal["shapes-bench"]
     pairs: int = Field(1_000, ge=1)
+    """How many pairs to draw."""
     seed: int = 0
+    """Another seed draws other scenes."""
 
     @property
     def title(self) -> str:
@@ -310,6 +315,7 @@ class Recipe(Section):
     """A whole run."""
 
     name: str = "run"
+    """The name of the run, and of its folder `runs/NAME` unless --dir is given."""
     seed: int = 0
     """Every random choice of the run is drawn from this and from what it is for."""
     model: str

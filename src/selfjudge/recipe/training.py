@@ -13,11 +13,11 @@ class Lora(Section):
     """LoRA: small matrices beside the linear layers are trained, and added to the weights when training ends."""
 
     rank: int = Field(16, ge=1)
-    """CHOSEN."""
+    """CHOSEN: the rank of the matrices."""
     alpha: int = Field(32, ge=1)
     """CHOSEN: the matrices count alpha / rank times."""
     dropout: float = Field(0.05, ge=0, lt=1)
-    """CHOSEN."""
+    """CHOSEN: dropout before the matrices."""
     vision: bool = False
     """CHOSEN: the language model alone. True adds the vision tower and what connects it."""
 
@@ -32,9 +32,9 @@ class Training(Section):
     replay: bool = False
     """CHOSEN: the traces of this iteration only. True adds those of all earlier ones."""
     learning_rate: float = Field(1e-5, gt=0)
-    """REPORTED."""
+    """REPORTED: the rate of AdamW in the first epoch, after warm-up."""
     epochs: int = Field(5, ge=1)
-    """REPORTED."""
+    """REPORTED: passes over the kept traces."""
     schedule: Literal["epochs", "cosine", "linear"] = "epochs"
     """CHOSEN: the rate falls after each epoch, by `epoch_decay`. The others fall to 0 with each step."""
     epoch_decay: float = Field(0.85, gt=0, le=1)
@@ -49,9 +49,9 @@ class Training(Section):
     max_length: int | None = Field(None, ge=1)
     """CHOSEN: what the model's configuration allows. Examples with more tokens, those of images included, are dropped."""
     weight_decay: float = Field(0.0, ge=0)
-    """CHOSEN."""
+    """CHOSEN: weight decay of AdamW."""
     max_grad_norm: float = Field(1.0, gt=0)
-    """CHOSEN."""
+    """CHOSEN: gradients are scaled down to this norm."""
     freeze_vision: bool = False
     """CHOSEN: nothing is frozen."""
     lora: Lora | None = None

@@ -1,13 +1,12 @@
-"""This machine: its GPUs as the driver tells them, its memory, and the free disk where a run would go. Sizes are in bytes."""
+"""This machine: GPUs, memory, and free disk space where a run would be stored."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 _SECONDS = 20.0
 _QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
@@ -21,34 +20,30 @@ class GPU:
     total_gib: float
     free_gib: float
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """`memory` is all of it, whoever uses it now."""
+    """Sizes in bytes; `memory` is all of it, used or not."""
 
     gpus: tuple[GPU, ...]
     memory: int
     disk_free: int
 
 
-def look_around(folder: Path) -> Machine:
-    """The machine as it is; `folder` need not exist yet."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return Machine(gpus=_gpus(), memory=_memory(), disk_free=shutil.disk_usage(place).free)
+def this_machine(folder: Path) -> Machine:
+    """The machine, with the free disk space at `folder`, which need not exist yet."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(gpus=_gpus(), memory=memory, disk_free=shutil.disk_usage(existing).free)
 
 
 def _gpus() -> tuple[GPU, ...]:
-    """What nvidia-smi lists and CUDA_VISIBLE_DEVICES leaves; nothing where there is no such command."""
+    """GPUs that nvidia-smi lists and CUDA_VISIBLE_DEVICES allows; none where nvidia-smi does not run."""
     try:
-        told = subprocess.run(_QUERY, capture_output=True, text=True, check=True, timeout=_SECONDS).stdout  # noqa: S603 - a constant
+        listed = subprocess.run(_QUERY, capture_output=True, text=True, check=True, timeout=_SECONDS).stdout  # noqa: S603 - a constant
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(_visible([_gpu(line) for line in told.splitlines() if line.count(",") >= 2]))
+    return tuple(_visible([_gpu(line) for line in listed.splitlines() if line.count(",") >= 2]))
 
 
 def _gpu(line: str) -> GPU:
@@ -67,8 +62,4 @@ def _visible(gpus: list[GPU]) -> list[GPU]:
     numbers = [part.strip() for part in chosen.split(",") if part.strip()]
     if all(number.isdigit() for number in numbers):
         return [gpus[int(number)] for number in numbers if int(number) < len(gpus)]
-    return gpus[: len(numbers)]  # named by UUID: at least their count is right
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return gpus[: len(numbers)]  # GPUs named by UUID: only their number is known

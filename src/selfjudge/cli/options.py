@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .terminal import say
+
+ProtocolName = Literal["strict", "official", "paper"]
+Format = Literal["table", "json"]
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe (YAML).", show_default=False)]
+RunDir = Annotated[Path | None, typer.Option("--dir", help="Run folder.", show_default="runs/NAME")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Change a recipe value, as in --set loop.iterations=2. Relative paths start at the current folder.",
+        show_default=False,
+    ),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask failed requests again.")]
+AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Also read images outside the folder of the data.")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="Output format.")]
+Benchmarks = Annotated[
+    str, typer.Option(help="Benchmarks, comma-separated: NAME, NAME=PATH or a JSONL file of pairs.", show_default=False)
+]
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON."""
+    say(json.dumps(value, indent=2))

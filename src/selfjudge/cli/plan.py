@@ -1,0 +1,68 @@
+"""`selfjudge plan` and `selfjudge doctor`: what a recipe needs, and what this machine has."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Changes, OutputFormat, RecipeFile, RunDir, say_json
+from .terminal import console, progress
+
+if TYPE_CHECKING:
+    from ..recipe.experiment import Recipe
+
+
+def plan(
+    recipe: RecipeFile,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Send some prompts through the stages on the recipe's engine, and extrapolate.")
+    ] = False,
+    prompts: Annotated[int, typer.Option(min=1, help="Prompts of each kind to measure.")] = 24,
+    folder: RunDir = None,
+    changes: Changes = None,
+    form: OutputFormat = "table",
+) -> None:
+    """Show whether a recipe can run here, and its stages, files and cost. Writes nothing.
+
+    Without --measure no model is loaded and nothing is downloaded, and costs are upper bounds.
+    Exits 1 if the recipe cannot run on this machine.
+    """
+    from ..recipe.file import load_recipe
+
+    loaded = load_recipe(recipe, changes or [])
+    show_plan_of(loaded, folder or Path("runs") / loaded.name, prompts=prompts if measure else None, form=form)
+
+
+def doctor(
+    folder: Annotated[Path, typer.Option("--dir", help="Folder for runs, whose free disk space is shown.")] = Path("runs"),
+    form: OutputFormat = "table",
+) -> None:
+    """Show installed packages, available engines, GPUs, memory and disk, and how to fix what is wrong.
+
+    Loads and downloads nothing. Exits 1 if no model can be loaded. `selfjudge plan` checks a recipe.
+    """
+    from ..forecast.doctor import diagnose
+    from ..forecast.tables import show_diagnosis
+
+    diagnosis = diagnose(folder)
+    if form == "json":
+        say_json(asdict(diagnosis))
+    else:
+        show_diagnosis(diagnosis, console())
+    raise typer.Exit(0 if diagnosis.runs else 1)
+
+
+def show_plan_of(recipe: Recipe, folder: Path, *, prompts: int | None = None, form: str = "table") -> None:
+    """Print the plan of a run and exit, with 1 if it cannot run here."""
+    from ..forecast.plan import plan as make_plan
+    from ..forecast.tables import show_plan
+
+    planned = make_plan(recipe, folder, prompts=prompts, progress=progress)
+    if form == "json":
+        say_json(asdict(planned))
+    else:
+        show_plan(planned, console())
+    raise typer.Exit(0 if planned.runs else 1)
