@@ -23,7 +23,10 @@ from .machine import Machine
 
 _GIB = 2**30
 _CONNECT_SECONDS = 5.0
-_SMALLER = "Set training.lora, share the weights (execution.training.accelerate_config), or use a smaller model or a larger GPU."
+_SMALLER = (
+    "Share the weights (execution.training.accelerate_config) or use a larger GPU; "
+    "or set training.lora or use a smaller model, in another folder (--dir)."
+)
 
 
 def examine(recipe: Recipe, machine: Machine) -> tuple[Footprint | None, list[Finding]]:
