@@ -146,25 +146,36 @@ FILES: dict[str, tuple[Callable[[Case], Case], Callable[[Case, Case], bool]]] = 
 
 
 def measure(name: str, folder: Path) -> tuple[list[Case], list[tuple[Case, Case]]]:
-    """All cases of a file, and those that are wrong with what was said instead."""
-    adapter, right = FILES[name]
+    """All cases of a file, and those that are wrong with what was said instead. An exception is a wrong answer."""
     lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
     cases: list[Case] = [json.loads(line) for line in lines if line.strip()]
-    said = [(case, adapter(case)) for case in cases]
-    return cases, [(case, one) for case, one in said if not right(case, one)]
+    judged = [(case, *_judged(name, case)) for case in cases]
+    return cases, [(case, said) for case, said, right in judged if not right]
+
+
+def _judged(name: str, case: Case) -> tuple[Case, bool]:
+    adapter, right = FILES[name]
+    try:
+        said = adapter(case)
+        return said, right(case, said)
+    except Exception as error:
+        return {"_error": f"{type(error).__name__}: {error}"}, False
 
 
 def main(arguments: list[str]) -> None:
     folders = [argument for argument in arguments if not argument.startswith("--")]
     folder = Path(folders[0]) if folders else Path(__file__).parent
+    total = total_wrong = 0
     for name in FILES:
         cases, wrong = measure(name, folder)
+        total, total_wrong = total + len(cases), total_wrong + len(wrong)
         print(f"{name}: {len(cases)} cases, {1 - len(wrong) / len(cases):.1%} right")
         sizes = Counter(case["pattern"] for case in cases)
         for pattern, count in Counter(case["pattern"] for case, _ in wrong).most_common():
             print(f"    {count:3} of {sizes[pattern]:3} wrong  {pattern}")
         for case, said in wrong if "--verbose" in arguments else []:
             print(f"  - {json.dumps(case, ensure_ascii=False)}\n      said {said}")
+    print(f"all: {total} cases, {1 - total_wrong / total:.1%} right")
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def test_the_robust_parser_reads_what_a_person_would(text: str, verdict: Verdict
         ("Overall Judgment: Answer 0 is better.", None),
         ("Overall Judgment: 3", None),
         ("Overall Judgment: Is Answer 1 better? Yes, Answer 1 is better.", FIRST),
-        ("Overall Judgment: Answer 2 is better... no, wait: Answer 1 is better.", None),
+        ("Overall Judgment: Answer 2 is better... no, wait: Answer 1 is better.", FIRST),
         ("<think>Overall Judgment: Answer 2 is better.", None),
         ("<think>x</think>Overall Judgment: Answer 2 is better.", SECOND),
         ("Answer 1 is right about the hat. Overall, Answer 1 is preferable.", FIRST),

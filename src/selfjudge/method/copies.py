@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..types import Edit, Finish
 from .alteration import JOINED, flaw, locate, words
-from .phrases import NUMERALS, SAME_SPELLING
+from .phrases import NUMERALS, one_spelling
 from .thinking import spoken
 
 MOST_EDITS, MOST_WORDS = 4, 8
@@ -185,6 +185,9 @@ def _unwrapped(original: str, reply: str) -> str:
             piece = pieces.popleft()
         elif _foreign(pieces[-1], surplus):
             piece = pieces.pop()
+        elif len(pieces) > 2 and pieces[-2].rstrip(" ").endswith((":", "：")) and _foreign(pieces[-2] + pieces[-1], surplus):
+            piece = pieces.pop()  # what a label is about, as in `Change made: three to seven`
+            piece = pieces.pop() + piece
         else:
             break
         surplus.subtract(words(piece.casefold()))
@@ -222,7 +225,6 @@ _LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•>]|\d[.)])\s", re.MULTILINE)
 _ESSENTIAL = re.compile(rf"(?<![\w.])[-+]?\d+(?:[.,:/]\d+)*|[{JOINED}]|[^\W{JOINED}]+(?:'\w+)*|[^\w\s]")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, "‘’‚`´"), "'")
-_SPELLINGS = tuple((re.compile(old), new) for old, new in SAME_SPELLING)
 
 
 def _bald(text: str) -> str:
@@ -236,8 +238,7 @@ _NUMBERS = {_bald(word): digits for word, digits in NUMERALS.items()}
 def essence(text: str) -> str:
     """What a text says however it is typed: no case, spaces, punctuation, Markdown or articles; signs and numbers stay."""
     text = _bald(_LIST_MARK.sub(" ", text).translate(_DASHES).casefold()).translate(_DASHES)
-    for old, new in _SPELLINGS:
-        text = old.sub(new, text)
+    text = one_spelling(text, short_forms=True)
     said = (_NUMBERS.get(piece, piece) for piece in _ESSENTIAL.findall(text) if piece not in ("a", "an", "the") and _says(piece))
     return "".join(f"|{piece}|" if piece[-1].isdigit() else piece for piece in said)
 

@@ -16,7 +16,7 @@ import regex
 from ..types import Alteration, Edit, PreferencePair, Vote
 from .answers.numbers import in_digits
 from .answers.polarity import CANNOT_TELL, abstains, denies
-from .answers.quantities import currency
+from .answers.quantities import currency, unit_of
 from .kinds import options
 from .languages import Languages, language, phrases, stem, words
 
@@ -38,6 +38,7 @@ _LETTER = regex.compile(
 )
 _TOKEN = regex.compile(r"\p{Sc}|[+%°]|-(?=\s|$|[.,])|[\p{Han}]|(?:(?!\p{Han})[\p{L}\p{M}])+|\d[\d.,]*")
 _SENTENCE = regex.compile(r"(?<=[.!?。！？;])\s+|(?<=[。！？])|\n+")
+_ALTERNATIVES = regex.compile(r"\b(?:or|vs\.?|versus|against|oder|ou|o|还是|または)\b[^?]{0,60}\?|\d \S{0,20} ?vs", regex.I)
 _SIGNS = {"+": "plus", "-": "minus", "percent": "%", "degrees": "°"}
 
 
@@ -156,11 +157,14 @@ def _content(text: str, languages: Languages) -> list[str]:
     return [_canonical(word, languages) for word in _TOKEN.findall(digits) if word not in ("a", "an", "the", "A", "An", "The")]
 
 
+@lru_cache(16_384)
 def _canonical(word: str, languages: Languages) -> str:
     if word[0].isdigit():
         return word.rstrip(".,:/").replace(",", "")
     folded = word.casefold()
-    return _SIGNS.get(folded) or currency(folded) or stem(folded, languages[0])
+    measures = folded not in words("preposition", languages) and (len(folded) > 1 or folded in ("m", "g"))
+    unit = currency(folded) or (unit_of(folded, languages) if measures else None)
+    return _SIGNS.get(folded) or unit or stem(folded, languages[0])
 
 
 @lru_cache(256)
@@ -214,6 +218,7 @@ def _counting(sentence: str, languages: Languages, context: frozenset[str]) -> s
     generic, report = _generic(languages), {stem(word, languages[0]) for word in words("report", languages)}
     beside = any(word in context for word in whole)
     counting = {word for word in whole if word not in generic and not _small(word)}
+    beside = beside or _ALTERNATIVES.search(sentence) is not None
     shy = meant if beside else [word for i, word in enumerate(whole) if report & set(whole[max(0, i - 2) : i])]
     return counting | {word for word in shy if word in generic or _small(word)}
 

@@ -140,7 +140,7 @@ def _kind_of(request: str, languages: Languages) -> str | None:
     clauses = [before.sub("", clause, count=1) for clause in clauses]
     asked_kindly = [can_you.match(clause) is not None for clause in clauses]
     clauses = [can_you.sub("", clause, count=1) for clause in clauses]
-    if _open(clauses, languages):
+    if _open(clauses, languages, short=short_form(request, languages)):
         return "open"
     if asked_kindly[0] and not _closed_head(clauses[0], languages):
         return "open"
@@ -149,8 +149,9 @@ def _kind_of(request: str, languages: Languages) -> str | None:
     return _closed(request, clauses, languages)
 
 
-def _open(clauses: list[str], languages: Languages) -> bool:
-    heads = [_heads("open_request", languages), _heads("open_question", languages)]
+def _open(clauses: list[str], languages: Languages, *, short: bool) -> bool:
+    """Whether a clause asks for a text. A question to be answered in a word or two asks for none."""
+    heads = [_heads(table, languages) for table in (("open_request",) if short else ("open_request", "open_question"))]
     return any(head.match(clause) for clause in clauses for head in heads) and not _closed_head(clauses[0], languages)
 
 

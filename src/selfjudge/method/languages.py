@@ -14,6 +14,8 @@ from typing import Any
 
 import regex
 
+from .phrases import one_spelling
+
 Languages = tuple[str, ...]
 """Codes of ISO 639-1, the most likely first."""
 
@@ -27,6 +29,7 @@ _SCRIPTS = {
     "th": regex.compile(r"\p{Thai}"),
 }
 _WORD = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
+_APOSTROPHE = regex.compile("['’]")
 _EXAMINED = 2_000
 """Characters that are looked at to know a language."""
 
@@ -81,6 +84,8 @@ def _stemmer(code: str) -> Any:
 def stem(word: str, code: str) -> str:
     """A word of a language without case and inflection, as far as its stemmer (Snowball) knows them."""
     word = word.casefold()
+    if code == "en":
+        word = values("irregular", ("en",)).get(word) or one_spelling(word)
     if code == "ko":
         return _KOREAN_ENDING.sub("", word)
     return str(_stemmer(code).stemWord(word)) if code in _STEMMERS and len(word) < 40 else word
@@ -99,7 +104,7 @@ def language(text: str) -> str:
     for code, script in _SCRIPTS.items():
         if len(script.findall(text)) > 0.15 * letters:
             return code
-    said = Counter(word.casefold() for word in tokens(text))
+    said = Counter(tokens(_APOSTROPHE.sub(" ", text.casefold())))
     scores = {code: sum(said[word] for word in words("light", (code,)) | words("asking", (code,))) for code in _latin()}
     return max(scores, key=lambda code: (scores[code], code == "en"))
 

@@ -79,6 +79,8 @@ _REASON = re.compile(
     r"only|answer|he|she|they|there)|weil|denn|da|parce qu\w*|car|porque|pues|perché|поскольку|потому)\b|因为|因為|由于|なぜなら|"
     r"왜냐하면)[^,]*"
 )
+_RETRACTED = re.compile(r"(?<=[.!?…;,–-])\s*(?:no|wait|actually|rather|correction|on second thoughts?|scratch that)\b[,:.]?\s")
+"""What takes back the words before it."""
 _CONCEDED = re.compile(r"^\W*(?:although|though|while|whereas|even (?:if|though)|despite|obwohl|bien que|aunque|虽然|雖然)\b")
 _PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
 
@@ -87,13 +89,15 @@ _POOR = (
     r"mistakes|inaccurate|incorrect)"
 )
 _BETTER = (
-    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|more (?!{_POOR}\b)\w+|wins|winner|"
+    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|(?:more|the most) (?!{_POOR}\b)\w+|wins|winner|"
     rf"outperforms|beats|"
     r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the "
     r")?(?:preference|win)|"
     r"takes the win|(?:closer|nearer) to)"
 )
-_WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|less \w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
+_WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) \w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
+_RIGHT = r"(?:\w+ )?(?:correct|right|accurate|true)"
+_WRONG = r"(?:\w+ )?(?:incorrect|wrong|inaccurate|mistaken)"
 _BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
 _CLAIMS = tuple(
     re.compile(pattern)
@@ -104,6 +108,9 @@ _CLAIMS = tuple(
         r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response|"
         r" one| choice)? "
         r"(?:is|goes to|would be|for|answer) (?:answer )?(?P<number>\d+)\b",
+        rf"\bonly answer (?P<number>\d+) (?:is {_RIGHT}|gets it right)\b",
+        rf"\banswer (?P<number>\d+) is {_RIGHT} .*\banswer (?!(?P=number))\d+ is {_WRONG}\b",
+        rf"\banswer (?P<other>\d+) is {_WRONG} .*\banswer (?!(?P=other))(?P<number>\d+) is {_RIGHT}\b",
         r"\banswer (?P<number>\d+) (?:> ?)+answer \d+\b",
         r"\banswer \d+ (?:< ?)+answer (?P<number>\d+)\b",
     )
@@ -162,7 +169,8 @@ def _scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for, the likeliest place first."""
     for tail in _tails(text, _JUDGMENT)[-1:]:
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
-        yield f"answer {alone[1]} wins" if alone else tail
+        yield f"answer {alone[1]} wins" if alone else _RETRACTED.split(tail)[-1]
+        yield tail
     yield from reversed(_tails(text, _CLOSING))
     yield text
 

@@ -5,6 +5,7 @@ Patterns are for texts in lower case with straight apostrophes. Each language is
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -99,8 +100,12 @@ REFUSES: tuple[str, ...] = (
     r"\b(?:against|violates?|outside(?: of)?|beyond|breaks?|contrary to|conflicts? with) (?:my|our|the|openai's) (?:\w+ ){0,2}"
     r"(?:guidelines?|polic(?:y|ies)|principles|programming|rules|capabilit(?:y|ies)|abilit(?:y|ies)|scope|terms|"
     r"instructions|values)",
-    r"\b(?:that|this|it)(?: is|'s)(?: not)? (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?"
-    r"(?:can|cannot|can't|will|won't|not|am not|unable)\b",
+    r"\b(?:not|isn't) (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?"
+    r"(?:can|will|do|able|allowed|comfortable|willing)\b",
+    r"\b(?:is|'s) (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?(?:cannot|can't|won't|not|unable)\b",
+    r"\b(?:my|our) (?:\w+ ){0,2}(?:guidelines?|polic(?:y|ies)|programming|rules|training|safety|instructions) (?:do not|don't|does not|"
+    r"doesn't|will not|won't|prevents?|prohibits?|forbids?)\b",
+    rf"^\W*(?:(?:please|kindly|could you|can you) )+(?:re-?)?(?:upload|attach|provide|share|send|include) (?:me )?(?:the|an|your) (?:\w+ )?{_PICTURE}",
     r"\bnothing (?:that )?i can (?:describe|say|do|tell|answer)",
     r"\bi have no (?:way of seeing|access to|ability to (?:see|view))",
     r"\bi (?:don't|do not) (?:see|have|have access to|receive) (?:an|any|the|your) (?:\w+ )?"
@@ -140,11 +145,11 @@ APOLOGY = (
     r"apologies|unfortunately|regrettably|i regret|i'm afraid|i am afraid)\b(?! (?:for the (?:confusion|earlier|mistake|"
     r"error)|to say that|looking))"
 )
-UNABLE = rf"\bi\b[^.]{{0,30}}?{_UNABLE}\b(?! (?:see|find|spot|make out|detect)\b)|\bsorry, (?:but )?no\b"
+UNABLE = rf"\bi\b[^.]{{0,30}}?{_UNABLE}\b(?! (?:see|find|spot|make out|detect)\b)|\bsorry, (?:but )?no\b(?! \w)"
 """After an apology, any inability is a refusal."""
 
 IDLE = (
-    r"^\W*(?:hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|please|feel free|"
+    r"^\W*(?:(?:great|good|interesting|nice|excellent) (?:question|picture|photo|image|choice|one)|hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|please|feel free|"
     r"let me know|maybe you|if you|(?:instead,? )?i(?:'d| would) be happy|(?:instead,? )?i(?:'m| am) happy|"
     r"(?:instead,? |but |however,? )*i can (?:help|describe|offer|tell you|provide|discuss|assist|try|only)|i hope|"
     r"kindly|good (?:morning|day)|happy to|is there|how (?:can|may) i)\b|^\W*(?:no|yes|okay|ok|well|great)\W*$|"
@@ -337,7 +342,7 @@ NUMERALS = {word: str(value) for line in _NUMERALS for value, word in enumerate(
 }
 """Small numbers in words."""
 
-SAME_SPELLING = (
+_SPELLINGS = (
     (r"\bgrey", "gray"),
     (r"(?<=\w\w)our(?=(?:s|ed|ing|ful|less|able|ite|ites|hood)?\b)", "or"),
     (r"(?<=\w\w)is(?=(?:e|es|ed|ing|ation|er|ers)\b)", "iz"),
@@ -346,6 +351,8 @@ SAME_SPELLING = (
     (r"(?<=[bcdghtv])re(?=s?\b)", "er"),
     (r"ogue(?=s?\b)", "og"),
     (r"(?<=[fst]en)ce(?=s?\b)", "se"),
+)
+_SHORT_FORMS = (
     (r"\b(can)not\b", r"\1 not"),
     (r"\bcan't\b", "can not"),
     (r"\bwon't\b", "will not"),
@@ -359,6 +366,17 @@ SAME_SPELLING = (
     (r"\bper ?cent\b", "%"),
 )
 """British and American spellings, short and long forms: what is replaced in a text in lower case to make them one."""
+_SPELLING, _LONG_FORM = (
+    tuple((re.compile(old), new) for old, new in table) for table in (_SPELLINGS, _SHORT_FORMS)
+)
+
+
+def one_spelling(text: str, *, short_forms: bool = False) -> str:
+    """A text in lower case in American spelling; `short_forms` also writes out `can't`, `it's` and their like."""
+    for old, new in (*_SPELLING, *_LONG_FORM) if short_forms else _SPELLING:
+        text = old.sub(new, text)
+    return text
+
 
 _COLOURS = "red|blue|green|yellow|orange|purple|pink|brown|black|white|gr[ae]y|silver|golden?|beige|violet|turquoise|colou?r\\w*"
 CUES = {

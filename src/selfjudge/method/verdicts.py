@@ -22,13 +22,13 @@ from .thinking import spoken_span
 
 LETTERS = {"A": Verdict.FIRST, "B": Verdict.SECOND}
 
-_CONTENT = r"([^\[\]\n]{1,80}?)"
+_CONTENT = r"\s{0,9}([^\[\]\n]{1,80}?)\s{0,9}"
 _ANCHOR = re.compile(rf"\[{UNSEEN}*\[{_CONTENT}\]{UNSEEN}*\]|\\\[\\\[{_CONTENT}\\\]\\\]")
 """An anchor in a text without look-alikes, and one whose four brackets are escaped. A defused one, `[[A]\\]`, is neither."""
 
 _LAST = 100
 """Anchors that are looked at, from the last one back."""
-_AROUND = f" \t*_`~'\"“”$\\{UNSEEN}"
+_AROUND = f" \t\u00a0\u3000*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
 _QUOTED = re.compile(
     r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|„[^“”\n]{0,200}[“”]|«[^»\n]{0,200}»|「[^」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"
@@ -98,7 +98,7 @@ def _is_quotation(text: str, quote: tuple[int, int], anchor: re.Match[str]) -> b
     rest = text[quote[1] : line_end if line_end >= 0 else quote[1] + 200]
     before = text[max(text.rfind("\n", 0, quote[0]), quote[0] - 200, 0) : quote[0]]
     alone = not re.search(r"\w", text[quote[0] : anchor.start()] + text[anchor.end() : quote[1]])
-    return bool(re.search(r"\w", rest)) or (not alone and bool(re.search(r"\w", before)))
+    return bool(re.search(r"\w", rest) or _ANCHOR.search(before)) or (not alone and bool(re.search(r"\w", before)))
 
 
 def _held(anchor: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ _DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ANSWER_TAG = re.compile(r"<answer>([^<]{1,500})</answer>", re.IGNORECASE)
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|\\[dt]?frac(\d)(\d)")
+_ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{([^{}]{1,40})\}|\(([^()]{1,40})\))")
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|operatorname|textit|mbox|bf|rm)\s*\{([^{}]*)\}")
 _SIGNS = {
     r"\%": "%", r"\$": "$", r"\degree": "°", r"^\circ": "°", r"^{\circ}": "°", r"\circ": "°", r"\times": "×", r"\cdot": "·",
@@ -59,6 +60,7 @@ def clean(text: str) -> str:
     text = _ANSWER_TAG.sub(r"\nAnswer: \1\n", text)
     if "\\" in text or "$" in text:
         text = _typeset(text)
+    text = _ROOT.sub(lambda found: f"√{found[1] or found[2]}", text)
     return _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 import regex
 
 from ..languages import Languages, phrases, values, words
+from ..phrases import one_spelling
 from .question import Question
 
 _INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
@@ -110,6 +111,8 @@ def _spelled(said: list[str], question: Question) -> str:
     short = values("abbreviation", ("spelled",))
     kept = (word.casefold() for word in said)
     plain = [short.get(word.rstrip("."), word) for word in kept if word not in words("light", question.languages[:1])]
+    if question.languages[0] == "en":
+        plain = [one_spelling(word) for word in plain]
     if question.languages[0] == "ko":
         plain = [question.stem(word) for word in plain]
     spaceless = question.languages[0] in ("zh", "ja")

@@ -81,6 +81,7 @@ _THERE = regex.compile(
     r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
     regex.IGNORECASE,
 )
+_DENIALS = frozenset(("not", "no", "不", "没", "nicht", "pas", "non"))
 _PRONOUN = regex.compile(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", regex.IGNORECASE)
 
 
@@ -90,6 +91,9 @@ def _about(sentence: str, question: Question) -> bool:
     missing = [one for one in question.content if one not in said]
     if not question.content:
         return False
+    told = [one for word in tokens(sentence) if not question.light(word) and (one := question.stem(word)) not in _DENIALS]
+    if told and tuple(told) == question.content[-len(told) :]:
+        return True  # the predicate alone: `Open.`
     there = _THERE.match(sentence)
     if there and question.content[0] in said:
         return True

@@ -120,7 +120,7 @@ _UNITS = [
 _FURTHER = {
     "percent": "%", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
     "m": "meter", "mm^2": "square-millimeter",
-    "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram", "gms": "gram", "gm": "gram",
+    "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram", "kilo": "kilogram", "kilos": "kilogram", "gms": "gram", "gm": "gram",
     "hr": "hour", "hrs": "hour", "h": "hour", "sec": "second", "secs": "second", "s": "second", "min": "minute", "mins": "minute",
     "ml": "milliliter", "l": "liter", "yrs": "year", "yr": "year", "lbs": "pound", "km/h": "kilometer-per-hour",
     "kph": "kilometer-per-hour", "kmh": "kilometer-per-hour", "celsius": "celsius", "centigrade": "celsius", "c": "celsius",
@@ -181,6 +181,7 @@ _SAID_CLOCK = regex.compile(
     regex.IGNORECASE,
 )
 _RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})\s*{_TO}\s*(?P<high>{NUMERAL.pattern})", regex.I)
+_BETWEEN = regex.compile(r"^(?:between|zwischen|entre|tra|fra|tussen|между)\s+(\S+(?: \S+)?)\s+(?:and|und|et|y|e|en|и)\s+(?=\p{Sc}?\d)", regex.I)
 _RATIO = regex.compile(r"(\d+)\s*/\s*(\d+)")
 _MIXED = regex.compile(r"(\d+)\s+(\d)/(\d{1,2})")
 
@@ -287,7 +288,7 @@ def with_bounds(text: str) -> str:
 
 def quantity(text: str, languages: Languages) -> str | None:
     """The form of a text that is one quantity and nothing else, its number words in digits already."""
-    text = text.strip(" ,;").rstrip(".")
+    text = _BETWEEN.sub(r"\1-", text.strip(" ,;").rstrip("."))
     if found := _RANGE.match(text):
         low, high = (_value(found[side], languages) for side in ("low", "high"))
         unit = _rest(text[found.end() :], languages)

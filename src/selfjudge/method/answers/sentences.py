@@ -55,7 +55,7 @@ def _abbreviated(before: str, following: str) -> bool:
     if "." in word:
         return following.isalpha()
     listed = word.casefold()
-    return (named and listed in words("abbreviation", ("name",))) or (numbered and listed in words("abbreviation", ("number",)))
+    return (named and listed in words("abbreviation", ("name",))) or (numbered and listed in words("abbreviation", ("name", "number")))
 
 
 @lru_cache(64)
@@ -99,10 +99,15 @@ def answer_line(text: str, languages: Languages) -> str | None:
 
 def telling(parts: list[str], question: Question) -> str:
     """The sentence that holds the answer: a short first one, otherwise the first that says most of what was asked about."""
+    if question.time:
+        parts = [part for part in parts if _CLOCK.search(part)] or parts
     if len(parts) == 1 or len(tokens(parts[0])) <= 3 or not question.content:
         return parts[0]
     told = [len({question.stem(word) for word in tokens(part)} & set(question.content)) for part in parts]
     return parts[told.index(max(told))]
+
+
+_CLOCK = regex.compile(r"\d[:.h]\d\d|\d\s?[ap]\.?m\b|o'clock|\b(?:past|to) \w+|\d\s?[点點時시]|\buhr\b", regex.IGNORECASE)
 
 
 @lru_cache(64)
