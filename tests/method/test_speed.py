@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from selfjudge.method import alteration, copies, overall_judgment, prompts, refusals, thinking, verdicts
-from selfjudge.types import Finish
+from selfjudge.method import alteration, copies, kinds, overall_judgment, prompts, refusals, selection, thinking, verdicts, voting
+from selfjudge.types import Alteration, Edit, Finish, Kind, PreferencePair, Prompt
 
 SIZE, LIMIT = 100_000, 0.05
 
@@ -85,6 +85,16 @@ UNITS = (
     ),
 )
 
+def pair(chosen: str, rejected: str) -> PreferencePair:
+    prompt = Prompt(id="p", text="What is it?", images=(), kind=Kind.OPEN, kind_rule="open", source="s")
+    edit = Edit(before=chosen, after=rejected)
+    return PreferencePair(
+        id="p", prompt=prompt, chosen=chosen, rejected=rejected, evidence=Alteration(instruction="", edits=(edit,))
+    )
+
+
+PAIR = pair("A cat sits.", "A dog sits.")
+RULES = voting.Election(threshold=5, alternative="any_sample")
 MARKS = prompts.delimiters(prompts.JUDGE)
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "parse": verdicts.parse,
@@ -102,6 +112,13 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "replaced": lambda text: copies.replaced(text, "FROM: cat\nTO: dog", Finish.STOP),
     "replaced by much": lambda text: copies.replaced("A cat sits.", text, Finish.STOP),
     "defuse": lambda text: prompts.defuse(text, MARKS),
+    "normalise": lambda text: voting.normalise(text, "How many cats are there?"),
+    "normalise for": lambda text: voting.normalise("Two cats.", text),
+    "route": kinds.route,
+    "options": kinds.options,
+    "names": lambda text: selection.names(text, PAIR),
+    "names in": lambda text: selection.names("A cat or a dog?", pair(text, text + "x")),
+    "elect": lambda text: voting.elect([text, *["cat"] * 5], instruction=text, rules=RULES, rng=random.Random(0)),
     "fill": lambda text: prompts.fill(prompts.JUDGE, {"question": "", "first": text, "second": ""}, ()),
 }
 

@@ -22,6 +22,8 @@ from .languages import Languages, language, phrases, stem, words
 
 _EXAMINED = 6_000
 """Characters of a long trace that are examined, half of them at each end."""
+_LONGEST_SIDE = 1_000
+"""Characters of one side of an edit that are examined."""
 _VERDICT = regex.compile(r"\[{1,2}\s*[A-Z]\s*\]{1,2}")
 _LABEL = regex.compile(
     r"(?<!\w)(?:response|answer|assistant|candidate|réponse|respuesta|resposta|risposta|antwort|antwoord|ответ|回答|응답|답변|उत्तर)\s*\(?[AB12]\)?(?![A-Za-z\d])",
@@ -113,7 +115,7 @@ def _sides(pair: PreferencePair) -> list[tuple[_Side, ...]]:
 
 
 def _edited(edit: Edit, languages: Languages) -> tuple[_Side, ...]:
-    before, after = (_content(side, languages) for side in (edit.before, edit.after))
+    before, after = (_content(side[:_LONGEST_SIDE], languages) for side in (edit.before, edit.after))
     only = [stems for stems in (_differing(before, after, languages), _differing(after, before, languages)) if stems]
     telling = [stems for stems in only if not _light(languages).issuperset(stems)]
     return tuple(_Side(stems) for stems in telling or only)

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import regex
 
 from ..types import Kind
-from .languages import Languages, language, phrases, table, words
+from .languages import WORD_START, Languages, language, phrases, table, words
 
 _HEAD, _TAIL = 1_000, 2_500
 """Characters of a long instruction that are examined: its beginning, and its end."""
@@ -87,7 +87,7 @@ def languages_of(instruction: str) -> Languages:
 
 def is_count(instruction: str) -> bool:
     """Whether an instruction asks how many there are of something."""
-    return bool(_pattern("how_many", languages_of(instruction), r"(?<!\w)(?:PHRASES)").search(examined(instruction)))
+    return bool(_pattern("how_many", languages_of(instruction), rf"{WORD_START}(?:PHRASES)").search(examined(instruction)))
 
 
 def is_yes_no(instruction: str) -> bool:
@@ -162,10 +162,10 @@ def _closed_head(clause: str, languages: Languages) -> bool:
 
 def _closed(request: str, clauses: list[str], languages: Languages) -> str | None:
     marked = regex.search(r"[?？؟]", request) is not None
-    auxiliary = {word for code in languages for word in words("auxiliary", (code,))}
+    auxiliary = words("auxiliary", languages) - words("asking", languages[:1])
     whether = _pattern("whether", languages, r"(?:PHRASES)").search(request)
     asks = [_asks(clause, languages) for clause in clauses]
-    if _pattern("how_many", languages, r"(?<!\w)(?:PHRASES)").search(request):
+    if _pattern("how_many", languages, rf"{WORD_START}(?:PHRASES)").search(request):
         return "count"
     first = [regex.match(r"\W*([\w']+)", clause.casefold()) for clause in clauses]
     if any(found and found[1] in auxiliary for found in first[: 1 if asks[0] else None]):

@@ -29,6 +29,8 @@ _SCRIPTS = {
     "th": regex.compile(r"\p{Thai}"),
 }
 _WORD = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
+WORD_START = r"(?<!\w(?<![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]))"
+"""No letter of the same word before this place; scripts without spaces have none to look for."""
 _APOSTROPHE = regex.compile("['’]")
 _EXAMINED = 2_000
 """Characters that are looked at to know a language."""
@@ -94,6 +96,11 @@ def stem(word: str, code: str) -> str:
 def tokens(text: str) -> list[str]:
     """The words of a text by the word breaks of Unicode: marks stay with their letters, ideographs stand alone."""
     return _WORD.findall(text)
+
+
+def is_ending(word: str, languages: Languages) -> bool:
+    """Whether a token is kana of a Japanese inflection, as a rule, and says nothing by itself."""
+    return languages[0] == "ja" and regex.fullmatch(r"\p{Hiragana}+", word) is not None
 
 
 @lru_cache(1024)

@@ -86,16 +86,16 @@ _PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
 
 _POOR = (
     r"(?:vague|verbose|wordy|generic|confusing|limited|misleading|repetitive|superficial|speculative|errors?|"
-    r"mistakes|inaccurate|incorrect)"
+    r"mistakes|inaccurate|incorrect|hallucinat\w*|flawed|problematic|wrong|bad|erroneous|irrelevant|redundant)"
 )
 _BETTER = (
-    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|(?:more|the most) (?!{_POOR}\b)\w+|wins|winner|"
+    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|(?:more|the most) (?!{_POOR}\b)\w+|(?:less|fewer) (?:\w+ )?{_POOR}|wins|winner|"
     rf"outperforms|beats|"
     r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the "
     r")?(?:preference|win)|"
     r"takes the win|(?:closer|nearer) to)"
 )
-_WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) \w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
+_WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) (?!(?:\w+ )?{_POOR}\b)\w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
 _RIGHT = r"(?:\w+ )?(?:correct|right|accurate|true)"
 _WRONG = r"(?:\w+ )?(?:incorrect|wrong|inaccurate|mistaken)"
 _BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
@@ -128,6 +128,7 @@ _DIGIT = re.compile(r"\d")
 _TOGETHER = re.compile(r"\bboth\b|\banswer \d+ (?:and|or) (?:answer )?\d+\b")
 _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
+_BARE_NUMBER = re.compile(r"^\W*([12])(?= (?:is|wins|was)\b)")
 _NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
 
 
@@ -168,6 +169,7 @@ def _simple(text: str) -> str:
 def _scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for, the likeliest place first."""
     for tail in _tails(text, _JUDGMENT)[-1:]:
+        tail = _BARE_NUMBER.sub(r"answer \1", tail)
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
         yield f"answer {alone[1]} wins" if alone else _RETRACTED.split(tail)[-1]
         yield tail

@@ -97,7 +97,7 @@ REFUSES: tuple[str, ...] = (
     rf"of) me)? to (?:{_SPEAK})\b",
     rf"\bi (?:don't|do not) (?:think|believe|feel)(?: that)? (?:it's|it is|it would be|this is|that is) (?:\w+ "
     rf")?(?:{_WELL}|a good idea)",
-    r"\b(?:against|violates?|outside(?: of)?|beyond|breaks?|contrary to|conflicts? with) (?:my|our|the|openai's) (?:\w+ ){0,2}"
+    r"\b(?:against|violates?|outside(?: of)?|beyond|breaks?|contrary to|conflicts? with) (?:(?:my|our|the|openai's) (?:\w+ ){0,2})?"
     r"(?:guidelines?|polic(?:y|ies)|principles|programming|rules|capabilit(?:y|ies)|abilit(?:y|ies)|scope|terms|"
     r"instructions|values)",
     r"\b(?:not|isn't) (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?"
@@ -106,6 +106,10 @@ REFUSES: tuple[str, ...] = (
     r"\b(?:my|our) (?:\w+ ){0,2}(?:guidelines?|polic(?:y|ies)|programming|rules|training|safety|instructions) (?:do not|don't|does not|"
     r"doesn't|will not|won't|prevents?|prohibits?|forbids?)\b",
     rf"^\W*(?:(?:please|kindly|could you|can you) )+(?:re-?)?(?:upload|attach|provide|share|send|include) (?:me )?(?:the|an|your) (?:\w+ )?{_PICTURE}",
+    rf"\b(?:best|better|wiser?) not to (?:{_SPEAK})\b",
+    rf"\bi(?:'d| would|'ll| will)? need (?:to (?:see|look at) |access to )?(?:the|an|your) (?:\w+ )?{_PICTURE} (?:to|in order|before|so)\b",
+    r"\bi (?:do not|don't|never) (?:(?:identify|recogni[sz]e|name|judge|rate) (?:\w+ )?(?:people|persons|individuals|faces|anyone)|"
+    r"(?:comment|speculate|engage)\b)",
     r"\bnothing (?:that )?i can (?:describe|say|do|tell|answer)",
     r"\bi have no (?:way of seeing|access to|ability to (?:see|view))",
     r"\bi (?:don't|do not) (?:see|have|have access to|receive) (?:an|any|the|your) (?:\w+ )?"
@@ -125,7 +129,7 @@ REFUSES: tuple[str, ...] = (
     r"attached|i can))",
     r"\b(?:the|your) "
     + _PICTURE
-    + r"(?: is missing| (?:did not|didn't|does not|doesn't|has not|hasn't|failed to|could not|couldn't|was not|wasn't|"
+    + r"(?: you(?: \w+){1,3})?(?: is missing| (?:isn't|is not|aren't|did not|didn't|does not|doesn't|has not|hasn't|failed to|could not|couldn't|was not|wasn't|"
     r"cannot|can't)(?: (?:be|been))?"
     r" (?:load|come through|go through|upload|attach|display|open|show up|seem to|process|view|includ|shar|provid|"
     r"receiv|access)\w*)\b",
@@ -137,7 +141,7 @@ REFUSES: tuple[str, ...] = (
 AS_MACHINE = (
     r"\b(?:as an? |i(?:'m| am) (?:just |only |merely |simply )?an? )(?:ai|artificial intelligence|large language model|"
     r"language model|"
-    r"text-based|virtual assistant|chatbot|assistant that)\b"
+    r"text-based|text(?:-only)? model|virtual assistant|chatbot|assistant that)\b"
 )
 APOLOGY = (
     r"^\W*(?:i(?:'m| am) (?:\w+ )?sorry|(?:so |very |really )?sorry|i (?:\w+ )?apologi[sz]e|(?:my|many|please accept "

@@ -28,6 +28,8 @@ NUMERAL = regex.compile(
 )
 _TOKEN = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
 _GLUED_SCALE = regex.compile(r"(?<=\d)(?=(?:[kK]|mn|bn)\b)")
+_MOST_DIGITS = 1_000
+"""Digits of the longest number; more are a name, or a model that repeats itself."""
 _LONGEST = 7
 """Words in the longest number below a thousand, `seven hundred and seventy seven` and its like."""
 
@@ -43,7 +45,7 @@ def parse(digits: str, languages: Languages = ("en",)) -> Fraction | None:
         groups = regex.fullmatch(rf"[1-9]\d{{0,2}}(?:\{marks[0]}\d{{2,3}})*\{marks[0]}\d{{3}}", plain)
         thousands = groups and (plain.count(marks[0]) > 1 or (marks[0] == ".") is comma_decimals)
         plain = plain.replace(marks[0], "" if thousands else ".")
-    if plain.count(".") > 1 or regex.match(r"0\d", plain):
+    if plain.count(".") > 1 or regex.match(r"0\d", plain) or len(plain) > _MOST_DIGITS:
         return None
     return Fraction(plain)
 

@@ -33,6 +33,18 @@ def stripped(text: str, question: Question) -> str:
     return " ".join(_answering(_words(text), question)) or text
 
 
+_AGENT = regex.compile(r"^.*\b(?:is|was|are|were|been) \w+ (?=by )", regex.IGNORECASE)
+
+
+def without_echo(sentence: str, question: Question) -> str:
+    """A sentence without an opening that only repeats the question, and of a passive one the agent where it was asked who."""
+    head, comma, rest = sentence.partition(", ")
+    behind = words("preposition", question.languages)
+    if comma and all(_idle(word, question) or word.casefold() in behind for word in _words(head)):
+        sentence = rest
+    return _AGENT.sub("", sentence) if "who" in question.stems else sentence
+
+
 def _split(text: str, languages: Languages) -> list[str]:
     return [part for piece in _ITEM.split(text) for part in _joint(languages).split(piece)]
 
@@ -71,6 +83,10 @@ def _words(text: str) -> list[str]:
 
 def _bare(part: str, question: Question) -> str:
     said = _answering(_words(part), question)
+    if len(said) > 1 and said[0].casefold() == "one":
+        said = said[1:]
+    elif len(said) > 2 and said[0] == "1" and regex.fullmatch(phrases("how_many", ("zh",)), f"几{said[1]}"):
+        said = said[2:]
     return _spelled(said[:-1] if len(said) > 1 and said[-1].casefold() in ("one", "ones") else said, question)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, phrases, tokens, words
+from ..languages import Languages, is_ending, phrases, tokens, words
 from .question import Question
 
 CANNOT_TELL = "cannot tell"
@@ -81,8 +81,16 @@ _THERE = regex.compile(
     r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
     regex.IGNORECASE,
 )
-_DENIALS = frozenset(("not", "no", "不", "没", "nicht", "pas", "non"))
+_PERHAPS = regex.compile(r"\b(?:maybe|perhaps|possibly)\b", regex.IGNORECASE)
 _PRONOUN = regex.compile(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", regex.IGNORECASE)
+
+
+def _told(sentence: str, question: Question) -> list[str]:
+    """The stems of a sentence that say something of the matter."""
+    languages = question.languages
+    idle = [words(table, languages) for table in ("light", "talk", "auxiliary", "negation", "no", "preposition")]
+    said = (word.casefold() for word in tokens(sentence))
+    return [question.stem(word) for word in said if not is_ending(word, languages) and not any(word in table for table in idle)]
 
 
 def _about(sentence: str, question: Question) -> bool:
@@ -91,9 +99,9 @@ def _about(sentence: str, question: Question) -> bool:
     missing = [one for one in question.content if one not in said]
     if not question.content:
         return False
-    told = [one for word in tokens(sentence) if not question.light(word) and (one := question.stem(word)) not in _DENIALS]
-    if told and tuple(told) == question.content[-len(told) :]:
-        return True  # the predicate alone: `Open.`
+    told = _told(sentence, question)
+    if not told or tuple(told) == question.content[-len(told) :]:
+        return not _PERHAPS.search(sentence)  # `It does`, `Not at all`, or the predicate alone: `Open`
     there = _THERE.match(sentence)
     if there and question.content[0] in said:
         return True

@@ -127,7 +127,7 @@ _FURTHER = {
     "fahrenheit": "fahrenheit", "f": "fahrenheit", "°c": "celsius", "°f": "fahrenheit", "years old": "year",
     "year old": "year", "years of age": "year", "cm^2": "square-centimeter", "m^2": "square-meter", "m^3": "cubic-meter",
     "cm^3": "cubic-centimeter", "km^2": "square-kilometer", "square units": "", "units": "", "unit": "", "个": "", "只": "",
-    "人": "", "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
+    "人": "", "π": "π", "pi": "π", "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
 }  # fmt: skip
 _REGIONS = {"en": ("en", "en_GB"), "pt": ("pt", "pt_PT"), "zh": ("zh", "zh_Hant")}
 _CURRENCIES = [
@@ -318,7 +318,9 @@ def _single(text: str, languages: Languages) -> str | None:
     else:
         return None
     rest = _rest(text[found.end() :], languages)
-    return None if rest is None else f"{sign if value else ''}{show(value)}{before or rest}"
+    if rest is None:
+        return None
+    return f"{sign if value else ''}{show(value)}{before or ''}{rest if rest != before else ''}"
 
 
 def _leading_currency(text: str, languages: Languages) -> tuple[str | None, str]:

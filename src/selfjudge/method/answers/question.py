@@ -8,7 +8,7 @@ from functools import lru_cache
 import regex
 
 from ..kinds import examined, is_count, is_yes_no, languages_of, options, short_form
-from ..languages import Languages, phrases, stem, tokens, words
+from ..languages import WORD_START, Languages, is_ending, phrases, stem, tokens, words
 from .numbers import in_digits
 from .quantities import unit_of
 
@@ -17,6 +17,7 @@ _SHARE = regex.compile(
 )
 _AGE = regex.compile(r"\b(?:ages?|old|years?)\b", regex.I)
 _ANGLE = regex.compile(r"\bangles?\b|∠|\\angle|°|\bdegrees?\b|\bwinkel\b|\bángulo\b", regex.I)
+_PERCENT = regex.compile(r"\b(?:per ?cent(?:age)?|prozent\w*|pourcentage|porcentaje|porcentagem|percentuale)\b|百分", regex.I)
 _MONEY = regex.compile(
     r"\b(?:prices?|costs?|pay|paid|fare|fee|charge|how much (?:is|are|was|were|do|does)|salary|money|revenue)\b", regex.I
 )
@@ -79,7 +80,7 @@ def asked(instruction: str) -> Question:
     offered = {stem(w, languages[0]) for pair in alternatives for one in pair for w in tokens(one)}
     idle = words("light", languages) | words("talk", languages) | words("asking", languages) | words("preposition", languages)
     idle |= words("auxiliary", languages) | {"any", "some", "there", "many", "much", "which"}
-    content = [s for word, s in zip(tokens(question), said, strict=True) if word.casefold() not in idle]
+    content = [s for word, s in zip(tokens(question), said, strict=True) if word.casefold() not in idle and not is_ending(word, languages)]
     return Question(
         languages=languages,
         options=listed,
@@ -113,7 +114,7 @@ def _asking(text: str, languages: Languages) -> str:
 
 @lru_cache(64)
 def _wants_quantity(languages: Languages) -> regex.Pattern[str]:
-    return regex.compile(rf"(?<!\w)(?:{phrases('quantity', languages)})", regex.IGNORECASE)
+    return regex.compile(rf"{WORD_START}(?:{phrases('quantity', languages)})", regex.IGNORECASE)
 
 
 def _units(question: str, languages: Languages) -> frozenset[str]:
@@ -122,6 +123,8 @@ def _units(question: str, languages: Languages) -> frozenset[str]:
     }
     if _AGE.search(question):
         named.add("year")
+    if _PERCENT.search(question):
+        named.add("%")
     if _ANGLE.search(question):
         named.add("degree")
     return frozenset(unit for unit in named if unit)

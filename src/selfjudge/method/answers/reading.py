@@ -10,7 +10,7 @@ from ..languages import Languages, language, phrases, words
 from .cleaning import clean
 from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
-from .phrases import form, stripped
+from .phrases import form, stripped, without_echo
 from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
 from .quantities import dates, quantity, times, with_bounds
 from .question import Question, asked
@@ -60,8 +60,12 @@ def _read(said: str, parts: list[str], question: Question) -> str | None:
     return _phrase(telling(parts, question), question)
 
 
+_POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incorrect": "no", "wrong": "no"}
+
+
 def _option(said: str, parts: list[str], question: Question) -> str | None:
-    whole = {option.casefold().strip(" ."): one for one, option in question.options}
+    plain = ((one, option.casefold().strip(" .")) for one, option in question.options)
+    whole = {_POLES.get(option, option): one for one, option in plain}
     if any(undecided(part, question.languages) for part in parts) and not names_letter(said, dict(question.options)):
         return CANNOT_TELL
     if {"yes", "no"} <= whole.keys() and (answer := polarity(parts, question)) in whole:
@@ -82,7 +86,7 @@ def _decided(parts: list[str], question: Question) -> str | None:
 
 def _phrase(sentence: str, question: Question) -> str | None:
     """A phrase as a quantity, a time or a date where it is nothing else, otherwise in words."""
-    short = clause(sentence, question.languages)
+    short = clause(without_echo(sentence, question), question.languages)
     for text in (short, stripped(short, question)):
         if (read := _measured(text, question)) is not None:
             return read
@@ -116,7 +120,7 @@ def _number(parts: list[str], question: Question) -> str | None:
     """The number that answers a question for one, out of sentences and calculations; None when several could be meant."""
     if len(parts) == 1 and (read := _measured(stripped(clause(parts[0], question.languages), question), question)) is not None:
         return read
-    digits = [in_digits(part, question.languages, ambiguous=True) for part in parts]
+    digits = [in_digits(_SUBSET.sub("", part), question.languages, ambiguous=True) for part in parts]
     if question.count and _none(parts[0], question):
         return "0"
     total = _total(question.languages)
@@ -134,6 +138,10 @@ def _number(parts: list[str], question: Question) -> str | None:
     return None
 
 
+_SUBSET = regex.compile(r",? (?:\w+ )?(?:of (?:which|whom|them|these)|including)\b.*", regex.IGNORECASE)
+"""What counts a part of what was counted: `four of which are open`."""
+
+
 @lru_cache(64)
 def _total(languages: Languages) -> regex.Pattern[str]:
     return regex.compile(rf"(?<!\w)(?:{phrases('total', languages)})(?!\w(?<!\p{{Han}}))", regex.IGNORECASE)
@@ -148,7 +156,7 @@ def _sole(text: str, question: Question) -> str | None:
 
 
 _NONE = regex.compile(
-    r"(?<!\w)(?:no|not any|\w+n't any|none|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有"
+    r"(?<!\w)(?:no|not any|\w+n't any|none|nobody|niemand|personne|nadie|ninguém|никого|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有"
     r"|いません|ありません|없습니다|нет)"
     r"(?!\w(?<!\p{Han}))",
     regex.IGNORECASE,
@@ -159,7 +167,7 @@ def _none(sentence: str, question: Question) -> bool:
     """Whether a sentence denies that there is any."""
     if not _NONE.search(sentence):
         return False
-    return not regex.search(r"\d", in_digits(sentence, question.languages, ambiguous=False))
+    return not regex.search(r"[1-9]", in_digits(sentence, question.languages, ambiguous=False))
 
 
 _NUMBER_WITH_UNIT = regex.compile(
