@@ -24,7 +24,7 @@ _LONGEST = 70
 _OPTION_LINE = regex.compile(r"^[ \t]*+\(?([A-Ja-j])[.):、．,]\)?[ \t]*+(\S[^\n]*)$", regex.MULTILINE)
 _OPTION_INSIDE = regex.compile(r"(?<![\w'])(?:\(([A-Ja-j])\)|([A-J])[.):、．](?=\s*[^\s.]))\s*")
 _OPTION_END = regex.compile(r"\n|[.?!]\s+(?=\p{Lu})")
-_BLANK = regex.compile(r"_{2,}|(?<=[\w,:]\s{0,2})[(（]\s*_*\s*[)）]|\[\s*\]|\.{4,}|…{2,}|□")
+_BLANK = regex.compile(r"_{2,}|(?<=[\w,:=]\s{0,2})[(（]\s*_*\s*[)）]|\[\s*\]|\.{4,}|…{2,}|□")
 _SENTENCE = regex.compile(r"(?<=[?？!！。])\s*|(?<=\.)\s+(?=[\p{L}¿])|\n+|[;；]\s*")
 _CLAUSE = regex.compile(r"[,，、:：(（]\s*|\s(?=(?:and|but|or|then)\s)")
 _QUOTED = regex.compile(r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|「[^」\n]{1,200}」|«[^»\n]{1,200}»")
@@ -174,7 +174,7 @@ def _closed(request: str, clauses: list[str], languages: Languages) -> str | Non
         return "short_question"
     if whether or (marked and not _heads("closed_request", languages).match(clauses[0])):
         return "yes_no"
-    return "short_request" if _heads("closed_request", languages).match(clauses[0]) else None
+    return "short_request" if any(map(_heads("closed_request", languages).match, clauses)) else None
 
 
 def _asks(clause: str, languages: Languages) -> bool:

@@ -22,7 +22,7 @@ _DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ANSWER_TAG = re.compile(r"<answer>([^<]{1,500})</answer>", re.IGNORECASE)
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|\\[dt]?frac(\d)(\d)")
-_ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{([^{}]{1,40})\}|\(([^()]{1,40})\))")
+_ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{\s*([^{}]{1,40}?)\s*\}|\(([^()]{1,40})\))")
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|operatorname|textit|mbox|bf|rm)\s*\{([^{}]*)\}")
 _SIGNS = {
     r"\%": "%", r"\$": "$", r"\degree": "°", r"^\circ": "°", r"^{\circ}": "°", r"\circ": "°", r"\times": "×", r"\cdot": "·",

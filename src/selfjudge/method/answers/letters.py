@@ -28,13 +28,15 @@ _NAMED = regex.compile(
     rf"|\b(?:{_CHOOSE})\s+(?:option\s+|answer\s+|for\s+)?\(?([A-J])(?!\w)(?!\s+[a-z])"
     r"|(?<!\w)\(?([A-J])\)?\s+(?:is|would be|seems|must be|should be)\s+(?:the\s+)?(?:correct|right|best|answer|most|true|it\b)"
     r"|(?<!\w)(?:is|be|therefore|thus|hence|so|:|=)\s*[,:]?\s*\(?([A-J])\)?\s*[.!]?\s*(?:$|\n)"
-    r"|\(([A-J])\)",
+    r"|(?<!\w)(?:is|be)\s+([A-J])\s*\("
+    r"|(?<![\w'])\(([A-J])\)",
     regex.IGNORECASE,
 )
 _NEGATED = regex.compile(
     r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
     r"(?=\s*(?:,|but|$|\.|;|rather|sondern))"
 )
+_OTHERS = regex.compile(r"\b(?:the )?other (?:options|choices|answers|alternatives)\b[^.\n]*", regex.IGNORECASE)
 _STANDING = regex.compile(r"(?<![\w'])([B-HJ]|A(?!\s+[a-z])|I(?!\s+[a-z']|'))(?![\w'])")
 
 
@@ -43,7 +45,7 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
     listed = dict(question.options)
     if (found := _SOLE.fullmatch(text)) and found[1].upper() in listed:
         return found[1].upper()
-    text = _NEGATED.sub(" ", text)
+    text = _NEGATED.sub(" ", _OTHERS.sub(" ", text))
     leading = _LEADING.match(text)
     chosen = _known(leading, listed) if leading and (leading[1] or leading[2]) else None
     if chosen is None and (named := [_known(found, listed) for found in _NAMED.finditer(text) if _written(found)]):

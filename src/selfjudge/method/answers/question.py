@@ -9,6 +9,7 @@ import regex
 
 from ..kinds import examined, is_count, is_yes_no, languages_of, options, short_form
 from ..languages import WORD_START, Languages, is_ending, phrases, stem, tokens, words
+from .cleaning import clean
 from .numbers import in_digits
 from .quantities import unit_of
 
@@ -73,8 +74,9 @@ class Question:
 def asked(instruction: str) -> Question:
     """What an instruction asks for, by its wording."""
     text, languages = examined(instruction), languages_of(instruction)
-    listed = tuple(options(instruction).items())
-    question = _asking(text.partition(listed[0][1])[0] if listed else text, languages)
+    written = options(instruction)
+    listed = tuple((letter, clean(option) or option) for letter, option in written.items())
+    question = _asking(text.partition(written["A"])[0] if listed else text, languages)
     said = [stem(word, languages[0]) for word in tokens(question)]
     alternatives = _alternatives(languages).findall(question)
     offered = {stem(w, languages[0]) for pair in alternatives for one in pair for w in tokens(one)}

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import regex
 
+from ..kinds import options
 from ..languages import Languages, language, phrases, words
 from .cleaning import clean
 from .letters import letter, names_letter
@@ -30,12 +31,29 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     text = clean(answer)
     if not instruction:
         question = _unasked("en" if text.isascii() and len(text) < 60 else language(text))
+    text = _without_list(text, question)
     line = answer_line(text, question.languages)
     said = line if line is not None and regex.search(r"\w", line) else text
     parts = without_courtesies(sentences(said), question.languages)
     if not parts:
         return None
     return _read(" ".join(parts), parts, question)
+
+
+_OPTION_LINE = regex.compile(r"^[ \t*-]*\(?[A-Ja-j][.):][^\n]*$", regex.MULTILINE)
+_ANSWER = regex.compile(r"^\s*A:\s+(?=\S)")
+
+
+def _without_list(text: str, question: Question) -> str:
+    """An answer without the list of options that it repeats, and without `A:` for answer."""
+    if not question.options:
+        return text
+    listed = dict(question.options)
+    if listed.keys() <= options(text).keys():
+        bare = _OPTION_LINE.sub("", text)
+        text = bare if regex.search(r"\w", bare) else text
+    rest = _ANSWER.sub("", text)
+    return text if rest.casefold().startswith(listed["A"].casefold()) else rest
 
 
 @lru_cache(64)
@@ -68,7 +86,7 @@ def _option(said: str, parts: list[str], question: Question) -> str | None:
     whole = {_POLES.get(option, option): one for one, option in plain}
     if any(undecided(part, question.languages) for part in parts) and not names_letter(said, dict(question.options)):
         return CANNOT_TELL
-    if {"yes", "no"} <= whole.keys() and (answer := polarity(parts, question)) in whole:
+    if {"yes", "no"} <= whole.keys() and not names_letter(said, dict(question.options)) and (answer := polarity(parts, question)) in whole:
         return whole[answer]
     chosen = letter(said, question, parts[-1], lambda text: _phrase(text, question))
     return chosen or letter(parts[0], question, parts[0], lambda text: _phrase(text, question))

@@ -81,7 +81,7 @@ def _answer_line(languages: Languages) -> tuple[regex.Pattern[str], regex.Patter
         r"[:：=]\s*+(?:is\s)?(\S[^\n]*)"
     )
     prose = (
-        rf"(?<!\p{{L}}(?<![\p{{Han}}]))(?:{word})(?: to (?:the|this|your) question)?(?: here| then)?\s*(?:{joint}){whole}"
+        rf"(?<!\p{{L}}(?<![\p{{Han}}]))(?:{word})(?: to (?:the|this|your) \w+)?(?: here| then)?\s*(?:{joint}){whole}"
         r"\s*[:：]?\s*+(?:that )?(\S[^\n]*)"
     )
     return regex.compile(line, regex.IGNORECASE | regex.MULTILINE), regex.compile(prose, regex.IGNORECASE)
