@@ -85,6 +85,7 @@ UNITS = (
     ),
 )
 
+
 def pair(chosen: str, rejected: str) -> PreferencePair:
     prompt = Prompt(id="p", text="What is it?", images=(), kind=Kind.OPEN, kind_rule="open", source="s")
     edit = Edit(before=chosen, after=rejected)

@@ -185,7 +185,7 @@ def _unwrapped(original: str, reply: str) -> str:
             piece = pieces.popleft()
         elif _foreign(pieces[-1], surplus):
             piece = pieces.pop()
-        elif len(pieces) > 2 and pieces[-2].rstrip(" ").endswith((":", "：")) and _foreign(pieces[-2] + pieces[-1], surplus):
+        elif len(pieces) > 2 and _LABEL.search(pieces[-2]) and _foreign(pieces[-2] + pieces[-1], surplus):
             piece = pieces.pop()  # what a label is about, as in `Change made: three to seven`
             piece = pieces.pop() + piece
         else:
@@ -195,6 +195,8 @@ def _unwrapped(original: str, reply: str) -> str:
     return _unquoted(original, "".join(pieces).strip())
 
 
+_LABEL = re.compile(r"[:：][*_ ]*$")
+_TAGGED = re.compile(r"<(\w+)>\s*(.+?)\s*</\1>", re.DOTALL)
 _QUOTE_MARKS = re.compile(r"^> ?", re.MULTILINE)
 
 
@@ -214,7 +216,9 @@ def _foreign(piece: str, surplus: Counter[str]) -> bool:
 
 
 def _unquoted(original: str, copy: str) -> str:
-    """The copy without quotation marks around it, where the original has none."""
+    """The copy without quotation marks or a tag around it, where the original has none."""
+    if (tagged := _TAGGED.fullmatch(copy)) and not original.startswith("<"):
+        copy = tagged[2]
     around = copy[:1] + copy[-1:]
     if len(copy) > 2 and around in _PAIRS and original[:1] + original[-1:] != around and not original.startswith(copy[0]):
         return copy[1:-1].strip()

@@ -16,7 +16,7 @@ import regex
 from ..types import Alteration, Edit, PreferencePair, Vote
 from .answers.numbers import in_digits
 from .answers.polarity import CANNOT_TELL, abstains, denies
-from .answers.quantities import currency, unit_of
+from .answers.quantities import currency, times, times_in, unit_of
 from .kinds import options
 from .languages import Languages, language, phrases, stem, words
 
@@ -229,11 +229,17 @@ def _small(word: str) -> bool:
     return len(word) == 1 and word.isdigit()
 
 
+def _times(sentence: str, languages: Languages) -> frozenset[str]:
+    return times_in(in_digits(sentence, languages, ambiguous=True))
+
+
 def _named(side: _Side, said: _Said) -> bool:
     if side.letter and side.letter in said.letters:
         return True
     if side.answer == CANNOT_TELL:
         return any(abstains(sentence, said.languages) for sentence in said.sentences)
+    if side.answer and times(side.answer) and any(side.answer in _times(sentence, said.languages) for sentence in said.sentences):
+        return True
     if side.answer in ("yes", "no") and _takes(side.answer, said):
         return True
     found = sum(word in said.stems for word in side.stems)

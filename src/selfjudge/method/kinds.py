@@ -27,6 +27,7 @@ _OPTION_END = regex.compile(r"\n|[.?!]\s+(?=\p{Lu})")
 _BLANK = regex.compile(r"_{2,}|(?<=[\w,:=]\s{0,2})[(（]\s*_*\s*[)）]|\[\s*\]|\.{4,}|…{2,}|□")
 _SENTENCE = regex.compile(r"(?<=[?？!！。])\s*|(?<=\.)\s+(?=[\p{L}¿])|\n+|[;；]\s*")
 _CLAUSE = regex.compile(r"[,，、:：(（]\s*|\s(?=(?:and|but|or|then)\s)")
+_PERCEIVES = regex.compile(r"\W*(?:see|spot|detect|notice|make out|find)\s+(?:an?|any|the|some)\b", regex.IGNORECASE)
 _QUOTED = regex.compile(r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|「[^」\n]{1,200}」|«[^»\n]{1,200}»")
 
 
@@ -140,6 +141,8 @@ def _kind_of(request: str, languages: Languages) -> str | None:
     clauses = [before.sub("", clause, count=1) for clause in clauses]
     asked_kindly = [can_you.match(clause) is not None for clause in clauses]
     clauses = [can_you.sub("", clause, count=1) for clause in clauses]
+    if asked_kindly[0] and _PERCEIVES.match(clauses[0]):
+        return "yes_no"
     if _open(clauses, languages, short=short_form(request, languages)):
         return "open"
     if asked_kindly[0] and not _closed_head(clauses[0], languages):

@@ -72,7 +72,9 @@ _STEMMERS = {
     "en": "english", "de": "german", "fr": "french", "es": "spanish", "pt": "portuguese", "it": "italian", "nl": "dutch",
     "ru": "russian", "sv": "swedish", "pl": "polish", "tr": "turkish", "id": "indonesian", "hi": "hindi", "ar": "arabic",
 }  # fmt: skip
-_KOREAN_ENDING = regex.compile(r"(?<=\p{Hangul})(?:입니다|이에요|예요|이다|에서|에게|으로|은|는|이|가|을|를|에|의|로|도)$")
+_KOREAN_ENDING = regex.compile(
+    r"(?<=\p{Hangul})(?:이?라고|입니다|이에요|예요|이다|에서|에게|으로|은|는|이|가|을|를|에|의|로|도)$"
+)
 
 
 @cache

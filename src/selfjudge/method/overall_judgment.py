@@ -72,7 +72,7 @@ _WORDS = (
 """Other names of the two answers, and other languages' words, in the words that claims are written in."""
 
 _SENTENCE = re.compile(r"([^.!?;\n。！？；]+)([.!?;\n。！？；]?)")
-_PART = re.compile(r"[,，、]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
+_PART = re.compile(r"[,，、()（）]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
 _REASON = re.compile(
     r"(?:\b(?:because|since|given that|due to|in that|which|who|where|thanks to|for (?:it|its|the|being)|as (?:it|its|"
     r"the|this|that|"
@@ -93,7 +93,7 @@ _BETTER = (
     rf"outperforms|beats|"
     r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the "
     r")?(?:preference|win)|"
-    r"takes the win|(?:closer|nearer) to)"
+    r"takes the win|closer|nearer to|(?:scores?|ranks?|rated|ranked) higher)"
 )
 _WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) (?!(?:\w+ )?{_POOR}\b)\w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
 _RIGHT = r"(?:\w+ )?(?:correct|right|accurate|true)"
@@ -102,9 +102,10 @@ _BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
 _CLAIMS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\banswer (?P<number>\d+) {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
+        rf"\banswer (?P<number>\d+)(?:'s)? {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
         r"\b(?:prefer|choose|select|pick|favou?r|recommend|(?:go|side) with|(?:vote|opt) for|lean towards?) answer "
         r"(?P<number>\d+)\b",
+        r"\b(?:rate|rank|score|place|put) answer (?P<number>\d+) (?:\w+ )?(?:higher|first)\b",
         r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response|"
         r" one| choice)? "
         r"(?:is|goes to|would be|for|answer) (?:answer )?(?P<number>\d+)\b",
@@ -129,6 +130,8 @@ _TOGETHER = re.compile(r"\bboth\b|\banswer \d+ (?:and|or) (?:answer )?\d+\b")
 _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
 _BARE_NUMBER = re.compile(r"^\W*([12])(?= (?:is|wins|was)\b)")
+_NAME_FIRST = re.compile(r"[^a-z\d]*answer ([12])\s*[,.;!(–—-]")
+"""A name that the line begins with, before its reason."""
 _NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
 
 
@@ -173,6 +176,8 @@ def _scopes(text: str) -> Iterator[str]:
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
         yield f"answer {alone[1]} wins" if alone else _RETRACTED.split(tail)[-1]
         yield tail
+        if (opened := _NAME_FIRST.match(tail.partition("\n")[0])) and not _NUMBER.search(tail, opened.end()):
+            yield f"answer {opened[1]} wins"
     yield from reversed(_tails(text, _CLOSING))
     yield text
 
@@ -223,7 +228,7 @@ def _claimed(words: str) -> tuple[set[int], Problem | None]:
     if re.search(r"\bneither\b.*\bnor\b", words):
         return set(), Problem.TIE
     worse = [found.groupdict().get("worse") for found in claims]
-    spoken_of = words[: max(found.end() for found in claims)]
+    spoken_of = words[: max(found.end() for found in claims)].rpartition(" and ")[2]
     if _NEGATION.search(spoken_of) and not any(word and word.startswith("not") for word in worse):
         return set(), Problem.NEGATED
     return {_better(found["number"], bool(less)) for found, less in zip(claims, worse, strict=True)}, None

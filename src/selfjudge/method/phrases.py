@@ -33,7 +33,7 @@ SECOND = either(
 BETTER = either(
     "meilleure?|mieux|supérieure?|préférable|mejor|superior|preferible|melhor|migliore|besser|überlegen|vorzuziehen|лучше|"
     "предпочтительнее|beter|lepsza|lebih baik|daha iyi|बेहतर|أفضل",
-    "更好|更佳|更优|更優|较好|更准确|更準確|胜出|獲勝|优于|より良い|より良く|より優れ|優れて|더 낫|더 좋|더 우수|더 정확",
+    "更好|更佳|更优|更優|较好|更准确|更準確|胜出|獲勝|优于|より良い|より良く|より優れ|(?:方|ほう)が(?:良い|よい|いい)|優れて|더 낫|더 좋|더 우수|더 정확",
 )
 WORSE = either(
     "pire|moins bonne|peor|pior|peggiore|schlechter|хуже|slechter|gorsza|lebih buruk|daha kötü|बदतर|أسوأ",
@@ -370,9 +370,7 @@ _SHORT_FORMS = (
     (r"\bper ?cent\b", "%"),
 )
 """British and American spellings, short and long forms: what is replaced in a text in lower case to make them one."""
-_SPELLING, _LONG_FORM = (
-    tuple((re.compile(old), new) for old, new in table) for table in (_SPELLINGS, _SHORT_FORMS)
-)
+_SPELLING, _LONG_FORM = (tuple((re.compile(old), new) for old, new in table) for table in (_SPELLINGS, _SHORT_FORMS))
 
 
 def one_spelling(text: str, *, short_forms: bool = False) -> str:

@@ -23,7 +23,9 @@ IMAGES = "images"
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
-_ANCHOR = re.compile(rf"\[[\s{UNSEEN}]*\[\s{{0,9}}([^\[\]\n]{{1,80}}?)\s{{0,9}}\][\s{UNSEEN}]*\]|\\\[\\\[([^\[\]\n]{{1,80}}?)\\\]\\\]")
+_ANCHOR = re.compile(
+    rf"\[[\s{UNSEEN}]*\[\s{{0,9}}([^\[\]\n]{{1,80}}?)\s{{0,9}}\][\s{UNSEEN}]*\]|\\\[\\\[([^\[\]\n]{{1,80}}?)\\\]\\\]"
+)
 _BRACKETS = re.compile(r"\[([^\[\]\\]{6,80})\]")
 _SIDE = r"(?:[ABC]|(?i:response|answer|assistant|option)\W*(?i:[abc]))"
 _VERDICT = re.compile(rf"(?!.*[=!<>]=)[\W_]*(?:{_SIDE}(?:\W*(?:or|and|vs)?\W*{_SIDE}|(?i:\W*is better))?|(?i:tie))[\W_]*")

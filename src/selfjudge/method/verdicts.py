@@ -28,7 +28,7 @@ _ANCHOR = re.compile(rf"\[{UNSEEN}*\[{_CONTENT}\]{UNSEEN}*\]|\\\[\\\[{_CONTENT}\
 
 _LAST = 100
 """Anchors that are looked at, from the last one back."""
-_AROUND = f" \t\u00a0\u3000*_`~'\"“”$\\{UNSEEN}"
+_AROUND = f" \t\u00a0\u3000.()*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
 _QUOTED = re.compile(
     r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|„[^“”\n]{0,200}[“”]|«[^»\n]{0,200}»|「[^」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"

@@ -33,9 +33,10 @@ _NAMED = regex.compile(
     regex.IGNORECASE,
 )
 _NEGATED = regex.compile(
-    r"\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
+    r"(?<!\w)\(?[A-J]\)? (?:is|are)(?: not|n't| wrong| incorrect)\b[^.,;\n]*|\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
     r"(?=\s*(?:,|but|$|\.|;|rather|sondern))"
 )
+_NONE_OF = regex.compile(r"none of (?:these|those|them)(?: (?:options|choices|answers))?")
 _OTHERS = regex.compile(r"\b(?:the )?other (?:options|choices|answers|alternatives)\b[^.\n]*", regex.IGNORECASE)
 _STANDING = regex.compile(r"(?<![\w'])([B-HJ]|A(?!\s+[a-z])|I(?!\s+[a-z']|'))(?![\w'])")
 
@@ -89,7 +90,8 @@ def _as_text(text: str, listed: dict[str, str], form: Callable[[str], str | None
 
 
 def _plain(text: str) -> str:
-    return " ".join(word for word in (token.casefold() for token in tokens(text)) if word not in ("the", "an"))
+    said = " ".join(word for word in (token.casefold() for token in tokens(text)) if word not in ("the", "an"))
+    return _NONE_OF.sub("none of above", said)
 
 
 def _mentioned(text: str, listed: dict[str, str]) -> str | None:

@@ -61,6 +61,16 @@ def show(value: Fraction) -> str:
     return f"{'-' if value < 0 else ''}{whole[:-places]}.{whole[-places:]}"
 
 
+def _fractions(denominator: int) -> dict[str, Fraction]:
+    """English fractions of the smaller denominators: `three eighths`."""
+    from num2words import num2words
+
+    if not 3 <= denominator <= 12:
+        return {}
+    part = num2words(denominator, to="ordinal")
+    return {f"{num2words(n)} {part}{'s' * (n > 1)}": Fraction(n, denominator) for n in range(1, denominator)}
+
+
 @cache
 def _spoken(code: str) -> dict[str, Fraction]:
     """Number words of a language, folded, to their values."""
@@ -71,6 +81,8 @@ def _spoken(code: str) -> dict[str, Fraction]:
         for value in range(1000):
             word = _folded(num2words(value, lang=code))
             known[word] = known[word.replace(" and ", " ").replace(" و ", " و")] = Fraction(value)
+            if code == "en":
+                known |= _fractions(value)
             if word.startswith("ein") and code == "de":
                 known[word.removeprefix("ein")] = Fraction(value)
     return known | {word: Fraction(value) for word, value in values("number", (code,)).items()}

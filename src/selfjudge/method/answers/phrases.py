@@ -78,7 +78,7 @@ def _words(text: str) -> list[str]:
         else word.rstrip(_OUTER)
         for word in _TOKEN.findall(spaced)
     )
-    return [regex.sub(r"['’]s$", "", word) if regex.search(r"\w['’]s$", word) else word for word in found if word]
+    return [regex.sub(r"(?<=\w)['’](?:s|re|ve|ll|m)$", "", word) for word in found if word]
 
 
 def _bare(part: str, question: Question) -> str:
@@ -118,15 +118,26 @@ def _subject(said: list[str], question: Question) -> bool:
 
 def _idle(word: str, question: Question) -> bool:
     folded = word.casefold()
+    if question.languages[0] == "ja" and regex.fullmatch(r"[にでがはを]?(?:います|あります|いる|ある|です|でした|だ)", word):
+        return True
     if folded in words("light", question.languages) or folded in words("talk", question.languages):
         return True
     return question.stem(word) in question.stems and not any(c.isdigit() for c in word)
 
 
+@lru_cache(1024)
+def _ordinal(word: str) -> str:
+    """`19th` in words, any other word as it is."""
+    from num2words import num2words
+
+    found = regex.fullmatch(r"(\d{1,3})(?:st|nd|rd|th)", word)
+    return num2words(int(found[1]), to="ordinal").replace("-", " ") if found else word
+
+
 def _spelled(said: list[str], question: Question) -> str:
     short = values("abbreviation", ("spelled",))
     kept = (word.casefold() for word in said)
-    plain = [short.get(word.rstrip("."), word) for word in kept if word not in words("light", question.languages[:1])]
+    plain = [short.get(word.rstrip("."), _ordinal(word)) for word in kept if word not in words("light", question.languages[:1])]
     if question.languages[0] == "en":
         plain = [one_spelling(word) for word in plain]
     if question.languages[0] == "ko":

@@ -71,7 +71,7 @@ def polarity(sentences: list[str], question: Question) -> str | None:
         if (said := said_first(sentence, question.languages, asked=True)) is not None:
             return said
     for sentence in sentences:
-        if undecided(sentence, question.languages):
+        if undecided(sentence, question.languages) and not _sees(sentence, question):
             return CANNOT_TELL
         if _about(sentence, question):
             return "no" if denies(sentence, question.languages) else "yes"
@@ -84,6 +84,11 @@ _THERE = regex.compile(
 )
 _PERHAPS = regex.compile(r"\b(?:maybe|perhaps|possibly)\b", regex.IGNORECASE)
 _PRONOUN = regex.compile(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", regex.IGNORECASE)
+
+
+def _sees(sentence: str, question: Question) -> bool:
+    """Whether an answer takes up that it was asked what is to be seen: `I can't see a boat` denies then."""
+    return "see" in question.stems and "see" in sentence.casefold().split()
 
 
 def _told(sentence: str, question: Question) -> list[str]:
@@ -99,6 +104,8 @@ def _about(sentence: str, question: Question) -> bool:
     said = {question.stem(word) for word in tokens(sentence)}
     missing = [one for one in question.content if one not in said]
     if not question.content:
+        return False
+    if "than" in question.stems and " than " not in sentence and not denies(sentence, question.languages):
         return False
     told = _told(sentence, question)
     if not told or tuple(told) == question.content[-len(told) :]:

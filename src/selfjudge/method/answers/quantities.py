@@ -163,8 +163,8 @@ _CURRENCY_WORDS = {
 }  # fmt: skip
 _TO = r"(?:-|–|—|~|to|through|until|up to|bis|à|a|al|até|tot|до|至|到|から|以?上)"
 _BOUNDS = {
-    ">": r">|more than|over|above|greater than|mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
-    "<": r"<|less than|fewer than|under|below|weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
+    ">": r">|more than|over|above|(?:great|tall|long|larg|bigg|high|old|heavi|wid|deep|fast)er than|mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
+    "<": r"<|less than|fewer than|under|below|(?:small|short|low|young|light|narrow|slow)er than|weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
     "≥": r"≥|>=|at least|minimum of|mindestens|au moins|al menos|pelo menos|almeno|minstens|не менее|至少",
     "≤": r"≤|<=|at most|up to|maximum of|höchstens|au plus|como máximo|no máximo|al massimo|hoogstens|не более|至多|最多",
 }
@@ -174,15 +174,20 @@ _CLOCK = regex.compile(
     rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I
 )
 _SAID_CLOCK = regex.compile(
-    r"(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?"
+    r"(?P<day>上午|早上|凌晨|午前|오전|下午|晚上|午後|오후)?\s*(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?"
     r"(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
+    r"|(?P<hour>\d{1,2})(?:\s*heures?)?\s*(?:y|et|e)\s*(?:(?P<half>media|demie|mezza|meia|0\.5)|(?P<quarter>(?:un )?(?:cuarto|quart|quarto)|0\.25))"
+    r"|halb\s*(?P<next>\d{1,2})"
     r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})"
     r"(?:\s*o'?clock)?",
     regex.IGNORECASE,
 )
+_MORNING = ("上午", "早上", "凌晨", "午前", "오전")
 _RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})\s*{_TO}\s*(?P<high>{NUMERAL.pattern})", regex.I)
-_BETWEEN = regex.compile(r"^(?:between|zwischen|entre|tra|fra|tussen|между)\s+(\S+(?: \S+)?)\s+(?:and|und|et|y|e|en|и)\s+(?=\p{Sc}?\d)", regex.I)
-_RATIO = regex.compile(r"(\d+)\s*/\s*(\d+)")
+_BETWEEN = regex.compile(
+    r"^(?:between|zwischen|entre|tra|fra|tussen|между)\s+(\S+(?: \S+)?)\s+(?:and|und|et|y|e|en|и)\s+(?=\p{Sc}?\d)", regex.I
+)
+_RATIO = regex.compile(r"(\d+)\s*(?:/|out of)\s*(\d+)")
 _MIXED = regex.compile(r"(\d+)\s+(\d)/(\d{1,2})")
 
 
@@ -262,21 +267,37 @@ def dates(text: str, languages: Languages) -> str | None:
     return "-".join(part for part in parts if part) if parts[2] or parts[0] else None
 
 
+def _time(hour: int, minute: str, half: str) -> str:
+    """A time of day in the form of twelve hours; `half` is a, p or empty where it is not said."""
+    if 12 < hour < 24 and not half:
+        hour, half = hour - 12, "p"
+    return f"{hour}:{minute} {half}m" if half else f"{hour}:{minute}"
+
+
 def times(text: str) -> str | None:
     """A text that is a time of day and nothing else, its number words in digits already."""
     text = text.strip(" .,")
     if found := _CLOCK.fullmatch(text):
         minute = found[2] or found[5] or "00"
-        half = found[3] or found[4]
-        return f"{int(found[1])}:{minute}" + (f" {half.lower()}m" if half else "")
+        return _time(int(found[1]), minute, (found[3] or found[4] or "").lower())
     if found := _SAID_CLOCK.fullmatch(text):
+        if found["next"]:
+            return f"{(int(found['next']) - 2) % 12 + 1}:30"
         if found["hour"]:
-            return f"{int(found['hour'])}:{30 if found['half'] else int(found['minute'] or 0):02}"
+            minute = 30 if found["half"] else 15 if found["quarter"] else int(found["minute"] or 0)
+            return _time(int(found["hour"]), f"{minute:02}", "a" if found["day"] in _MORNING else "p" if found["day"] else "")
         minutes, hour = int(Fraction(found["part"]) * (60 if "." in found["part"] else 1)), int(found["of"])
         if found["way"].lower() in ("past", "after", "nach"):
             return f"{hour}:{minutes:02}"
         return f"{(hour - 2) % 12 + 1}:{60 - minutes:02}" if 0 < minutes < 60 else None
     return None
+
+
+def times_in(text: str) -> frozenset[str]:
+    """The times of day that stand in a text, its number words in digits already."""
+    found = (*_CLOCK.finditer(text), *_SAID_CLOCK.finditer(text))
+    whole = [one[0] for one in found if not regex.search(r"[\d.:]$", text[: one.start()]) and not text[one.end() :][:1].isdigit()]
+    return frozenset(time for one in whole if (time := times(one)))
 
 
 def with_bounds(text: str) -> str:
@@ -345,6 +366,7 @@ def _rest(text: str, languages: Languages) -> str | None:
         and (more := _single(found[2], languages))
     ):
         return f" {unit_of(found[1], languages)} {more}"
+    text = regex.sub(r"(?<=\p{L}{3})/(?=\p{L}{3})", " per ", text)
     unit = unit_of(text.replace(".", ""), languages)
     if unit is None:
         unit = unit_of(text, languages)

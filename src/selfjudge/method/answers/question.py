@@ -82,7 +82,11 @@ def asked(instruction: str) -> Question:
     offered = {stem(w, languages[0]) for pair in alternatives for one in pair for w in tokens(one)}
     idle = words("light", languages) | words("talk", languages) | words("asking", languages) | words("preposition", languages)
     idle |= words("auxiliary", languages) | {"any", "some", "there", "many", "much", "which"}
-    content = [s for word, s in zip(tokens(question), said, strict=True) if word.casefold() not in idle and not is_ending(word, languages)]
+    content = [
+        s
+        for word, s in zip(tokens(question), said, strict=True)
+        if word.casefold() not in idle and not is_ending(word, languages)
+    ]
     return Question(
         languages=languages,
         options=listed,

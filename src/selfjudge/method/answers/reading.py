@@ -13,7 +13,7 @@ from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
 from .phrases import form, stripped, without_echo
 from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
-from .quantities import dates, quantity, times, with_bounds
+from .quantities import dates, quantity, times, times_in, with_bounds
 from .question import Question, asked
 from .sentences import answer_line, clause, sentences, telling, without_courtesies
 
@@ -71,6 +71,8 @@ def _read(said: str, parts: list[str], question: Question) -> str | None:
             return chosen
     elif (found := _LONE_LETTER.fullmatch(said)) and not regex.search(r"[+#-]", said):
         return next(group for group in found.groups() if group).upper()
+    if question.time and not question.count and (time := _time(parts, question)) is not None:
+        return time
     if (decided := _decided(parts, question)) is not None:
         return decided
     if question.quantity and (number := _number(parts, question)) is not None:
@@ -81,12 +83,22 @@ def _read(said: str, parts: list[str], question: Question) -> str | None:
 _POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incorrect": "no", "wrong": "no"}
 
 
+def _time(parts: list[str], question: Question) -> str | None:
+    """The one time of day that an answer to a question for it names."""
+    named = {time for part in parts for time in times_in(in_digits(part, question.languages, ambiguous=True))}
+    return named.pop() if len(named) == 1 else None
+
+
 def _option(said: str, parts: list[str], question: Question) -> str | None:
     plain = ((one, option.casefold().strip(" .")) for one, option in question.options)
     whole = {_POLES.get(option, option): one for one, option in plain}
     if any(undecided(part, question.languages) for part in parts) and not names_letter(said, dict(question.options)):
         return CANNOT_TELL
-    if {"yes", "no"} <= whole.keys() and not names_letter(said, dict(question.options)) and (answer := polarity(parts, question)) in whole:
+    if (
+        {"yes", "no"} <= whole.keys()
+        and not names_letter(said, dict(question.options))
+        and (answer := polarity(parts, question)) in whole
+    ):
         return whole[answer]
     chosen = letter(said, question, parts[-1], lambda text: _phrase(text, question))
     return chosen or letter(parts[0], question, parts[0], lambda text: _phrase(text, question))
@@ -115,6 +127,8 @@ def _measured(text: str, question: Question) -> str | None:
     if (date := dates(text, question.languages)) is not None:
         return date
     digits = in_digits(text, question.languages, ambiguous=True).strip()
+    if question.quantity:
+        digits = regex.sub(r"^an? (?=\p{L})", "1 ", digits)
     time, number = times(digits), quantity(digits, question.languages)
     if time is not None and (number is None or question.time):
         return time

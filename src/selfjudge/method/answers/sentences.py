@@ -55,7 +55,9 @@ def _abbreviated(before: str, following: str) -> bool:
     if "." in word:
         return following.isalpha()
     listed = word.casefold()
-    return (named and listed in words("abbreviation", ("name",))) or (numbered and listed in words("abbreviation", ("name", "number")))
+    return (named and listed in words("abbreviation", ("name",))) or (
+        numbered and listed in words("abbreviation", ("name", "number"))
+    )
 
 
 @lru_cache(64)
