@@ -89,13 +89,17 @@ _POOR = (
     r"mistakes|inaccurate|incorrect|hallucinat\w*|flawed|problematic|wrong|bad|erroneous|irrelevant|redundant)"
 )
 _BETTER = (
-    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|(?:more|the most) (?!{_POOR}\b)\w+|(?:less|fewer) (?:\w+ )?{_POOR}|wins|winner|"
+    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|(?:more|"
+    rf"the most) (?!{_POOR}\b)\w+|(?:less|fewer) (?:\w+ )?{_POOR}|wins|winner|"
     rf"outperforms|beats|"
     r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the "
     r")?(?:preference|win)|"
     r"takes the win|closer|nearer to|(?:scores?|ranks?|rated|ranked) higher)"
 )
-_WORSE = rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) (?!(?:\w+ )?{_POOR}\b)\w+|more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
+_WORSE = (
+    rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) (?!(?:\w+ )?{_POOR}\b)\w+|"
+    rf"more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
+)
 _RIGHT = r"(?:\w+ )?(?:correct|right|accurate|true)"
 _WRONG = r"(?:\w+ )?(?:incorrect|wrong|inaccurate|mistaken)"
 _BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
@@ -171,8 +175,8 @@ def _simple(text: str) -> str:
 
 def _scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for, the likeliest place first."""
-    for tail in _tails(text, _JUDGMENT)[-1:]:
-        tail = _BARE_NUMBER.sub(r"answer \1", tail)
+    for written in _tails(text, _JUDGMENT)[-1:]:
+        tail = _BARE_NUMBER.sub(r"answer \1", written)
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
         yield f"answer {alone[1]} wins" if alone else _RETRACTED.split(tail)[-1]
         yield tail

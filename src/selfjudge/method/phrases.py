@@ -33,7 +33,8 @@ SECOND = either(
 BETTER = either(
     "meilleure?|mieux|supérieure?|préférable|mejor|superior|preferible|melhor|migliore|besser|überlegen|vorzuziehen|лучше|"
     "предпочтительнее|beter|lepsza|lebih baik|daha iyi|बेहतर|أفضل",
-    "更好|更佳|更优|更優|较好|更准确|更準確|胜出|獲勝|优于|より良い|より良く|より優れ|(?:方|ほう)が(?:良い|よい|いい)|優れて|더 낫|더 좋|더 우수|더 정확",
+    "更好|更佳|更优|更優|较好|更准确|更準確|胜出|獲勝|优于|"
+    "より良い|より良く|より優れ|(?:方|ほう)が(?:良い|よい|いい)|優れて|더 낫|더 좋|더 우수|더 정확",
 )
 WORSE = either(
     "pire|moins bonne|peor|pior|peggiore|schlechter|хуже|slechter|gorsza|lebih buruk|daha kötü|बदतर|أسوأ",
@@ -97,18 +98,24 @@ REFUSES: tuple[str, ...] = (
     rf"of) me)? to (?:{_SPEAK})\b",
     rf"\bi (?:don't|do not) (?:think|believe|feel)(?: that)? (?:it's|it is|it would be|this is|that is) (?:\w+ "
     rf")?(?:{_WELL}|a good idea)",
-    r"\b(?:against|violates?|outside(?: of)?|beyond|breaks?|contrary to|conflicts? with) (?:(?:my|our|the|openai's) (?:\w+ ){0,2})?"
+    r"\b(?:against|violates?|outside(?: of)?|beyond|breaks?|contrary to|conflicts? with) (?:(?:my|our|the|"
+    r"openai's) (?:\w+ ){0,2})?"
     r"(?:guidelines?|polic(?:y|ies)|principles|programming|rules|capabilit(?:y|ies)|abilit(?:y|ies)|scope|terms|"
     r"instructions|values)",
     r"\b(?:not|isn't) (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?"
     r"(?:can|will|do|able|allowed|comfortable|willing)\b",
-    r"\b(?:is|'s) (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?(?:cannot|can't|won't|not|unable)\b",
-    r"\b(?:my|our) (?:\w+ ){0,2}(?:guidelines?|polic(?:y|ies)|programming|rules|training|safety|instructions) (?:do not|don't|does not|"
+    r"\b(?:is|'s) (?:something|anything|a request|a question|a topic)(?: that| which)? i(?:'m| am)? ?(?:cannot|"
+    r"can't|won't|not|unable)\b",
+    r"\b(?:my|our) (?:\w+ ){0,2}(?:guidelines?|polic(?:y|ies)|programming|rules|training|safety|"
+    r"instructions) (?:do not|don't|does not|"
     r"doesn't|will not|won't|prevents?|prohibits?|forbids?)\b",
-    rf"^\W*(?:(?:please|kindly|could you|can you) )+(?:re-?)?(?:upload|attach|provide|share|send|include) (?:me )?(?:the|an|your) (?:\w+ )?{_PICTURE}",
+    rf"^\W*(?:(?:please|kindly|could you|can you) )+(?:re-?)?(?:upload|attach|provide|share|send|"
+    rf"include) (?:me )?(?:the|an|your) (?:\w+ )?{_PICTURE}",
     rf"\b(?:best|better|wiser?) not to (?:{_SPEAK})\b",
-    rf"\bi(?:'d| would|'ll| will)? need (?:to (?:see|look at) |access to )?(?:the|an|your) (?:\w+ )?{_PICTURE} (?:to|in order|before|so)\b",
-    r"\bi (?:do not|don't|never) (?:(?:identify|recogni[sz]e|name|judge|rate) (?:\w+ )?(?:people|persons|individuals|faces|anyone)|"
+    rf"\bi(?:'d| would|'ll| will)? need (?:to (?:see|look at) |access to )?(?:the|an|"
+    rf"your) (?:\w+ )?{_PICTURE} (?:to|in order|before|so)\b",
+    r"\bi (?:do not|don't|never) (?:(?:identify|recogni[sz]e|name|judge|rate) (?:\w+ )?(?:people|persons|"
+    r"individuals|faces|anyone)|"
     r"(?:comment|speculate|engage)\b)",
     r"\bnothing (?:that )?i can (?:describe|say|do|tell|answer)",
     r"\bi have no (?:way of seeing|access to|ability to (?:see|view))",
@@ -129,7 +136,8 @@ REFUSES: tuple[str, ...] = (
     r"attached|i can))",
     r"\b(?:the|your) "
     + _PICTURE
-    + r"(?: you(?: \w+){1,3})?(?: is missing| (?:isn't|is not|aren't|did not|didn't|does not|doesn't|has not|hasn't|failed to|could not|couldn't|was not|wasn't|"
+    + r"(?: you(?: \w+){1,3})?(?: is missing| (?:isn't|is not|aren't|did not|didn't|does not|doesn't|has not|"
+    r"hasn't|failed to|could not|couldn't|was not|wasn't|"
     r"cannot|can't)(?: (?:be|been))?"
     r" (?:load|come through|go through|upload|attach|display|open|show up|seem to|process|view|includ|shar|provid|"
     r"receiv|access)\w*)\b",
@@ -153,7 +161,9 @@ UNABLE = rf"\bi\b[^.]{{0,30}}?{_UNABLE}\b(?! (?:see|find|spot|make out|detect)\b
 """After an apology, any inability is a refusal."""
 
 IDLE = (
-    r"^\W*(?:(?:great|good|interesting|nice|excellent) (?:question|picture|photo|image|choice|one)|hello|hi|thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|please|feel free|"
+    r"^\W*(?:(?:great|good|interesting|nice|excellent) (?:question|picture|photo|image|choice|one)|hello|hi|"
+    r"thanks?|thank you|dear|sure|of course|certainly|i understand|i see that you|i appreciate|please|"
+    r"feel free|"
     r"let me know|maybe you|if you|(?:instead,? )?i(?:'d| would) be happy|(?:instead,? )?i(?:'m| am) happy|"
     r"(?:instead,? |but |however,? )*i can (?:help|describe|offer|tell you|provide|discuss|assist|try|only)|i hope|"
     r"kindly|good (?:morning|day)|happy to|is there|how (?:can|may) i)\b|^\W*(?:no|yes|okay|ok|well|great)\W*$|"

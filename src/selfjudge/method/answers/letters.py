@@ -33,7 +33,8 @@ _NAMED = regex.compile(
     regex.IGNORECASE,
 )
 _NEGATED = regex.compile(
-    r"(?<!\w)\(?[A-J]\)? (?:is|are)(?: not|n't| wrong| incorrect)\b[^.,;\n]*|\b(?:not|n't|rather than|instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
+    r"(?<!\w)\(?[A-J]\)? (?:is|are)(?: not|n't| wrong| incorrect)\b[^.,;\n]*|\b(?:not|n't|rather than|"
+    r"instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
     r"(?=\s*(?:,|but|$|\.|;|rather|sondern))"
 )
 _NONE_OF = regex.compile(r"none of (?:these|those|them)(?: (?:options|choices|answers))?")

@@ -120,14 +120,17 @@ _UNITS = [
 _FURTHER = {
     "percent": "%", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
     "m": "meter", "mm^2": "square-millimeter",
-    "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram", "kilo": "kilogram", "kilos": "kilogram", "gms": "gram", "gm": "gram",
+    "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram",
+    "kilo": "kilogram", "kilos": "kilogram",
+    "gms": "gram", "gm": "gram",
     "hr": "hour", "hrs": "hour", "h": "hour", "sec": "second", "secs": "second", "s": "second", "min": "minute", "mins": "minute",
     "ml": "milliliter", "l": "liter", "yrs": "year", "yr": "year", "lbs": "pound", "km/h": "kilometer-per-hour",
     "kph": "kilometer-per-hour", "kmh": "kilometer-per-hour", "celsius": "celsius", "centigrade": "celsius", "c": "celsius",
     "fahrenheit": "fahrenheit", "f": "fahrenheit", "°c": "celsius", "°f": "fahrenheit", "years old": "year",
     "year old": "year", "years of age": "year", "cm^2": "square-centimeter", "m^2": "square-meter", "m^3": "cubic-meter",
     "cm^3": "cubic-centimeter", "km^2": "square-kilometer", "square units": "", "units": "", "unit": "", "个": "", "只": "",
-    "人": "", "π": "π", "pi": "π", "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
+    "人": "", "π": "π", "pi": "π",
+    "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
 }  # fmt: skip
 _REGIONS = {"en": ("en", "en_GB"), "pt": ("pt", "pt_PT"), "zh": ("zh", "zh_Hant")}
 _CURRENCIES = [
@@ -163,8 +166,10 @@ _CURRENCY_WORDS = {
 }  # fmt: skip
 _TO = r"(?:-|–|—|~|to|through|until|up to|bis|à|a|al|até|tot|до|至|到|から|以?上)"
 _BOUNDS = {
-    ">": r">|more than|over|above|(?:great|tall|long|larg|bigg|high|old|heavi|wid|deep|fast)er than|mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
-    "<": r"<|less than|fewer than|under|below|(?:small|short|low|young|light|narrow|slow)er than|weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
+    ">": r">|more than|over|above|(?:great|tall|long|larg|bigg|high|old|heavi|wid|deep|fast)er than|"
+    r"mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
+    "<": r"<|less than|fewer than|under|below|(?:small|short|low|young|light|narrow|slow)er than|"
+    r"weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
     "≥": r"≥|>=|at least|minimum of|mindestens|au moins|al menos|pelo menos|almeno|minstens|не менее|至少",
     "≤": r"≤|<=|at most|up to|maximum of|höchstens|au plus|como máximo|no máximo|al massimo|hoogstens|не более|至多|最多",
 }
@@ -176,7 +181,8 @@ _CLOCK = regex.compile(
 _SAID_CLOCK = regex.compile(
     r"(?P<day>上午|早上|凌晨|午前|오전|下午|晚上|午後|오후)?\s*(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?"
     r"(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
-    r"|(?P<hour>\d{1,2})(?:\s*heures?)?\s*(?:y|et|e)\s*(?:(?P<half>media|demie|mezza|meia|0\.5)|(?P<quarter>(?:un )?(?:cuarto|quart|quarto)|0\.25))"
+    r"|(?P<hour>\d{1,2})(?:\s*heures?)?\s*(?:y|et|e)\s*(?:(?P<half>media|demie|mezza|meia|0\.5)|"
+    r"(?P<quarter>(?:un )?(?:cuarto|quart|quarto)|0\.25))"
     r"|halb\s*(?P<next>\d{1,2})"
     r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})"
     r"(?:\s*o'?clock)?",

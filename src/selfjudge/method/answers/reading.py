@@ -188,7 +188,8 @@ def _sole(text: str, question: Question) -> str | None:
 
 
 _NONE = regex.compile(
-    r"(?<!\w)(?:no|not any|\w+n't any|none|nobody|niemand|personne|nadie|ninguém|никого|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有"
+    r"(?<!\w)(?:no|not any|\w+n't any|none|nobody|niemand|personne|nadie|ninguém|никого|kein\w*|aucun\w*|"
+    r"ningun\w*|nenhum\w*|nessun\w*|geen|没有"
     r"|いません|ありません|없습니다|нет)"
     r"(?!\w(?<!\p{Han}))",
     regex.IGNORECASE,
