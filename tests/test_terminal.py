@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from runs import scripted_recipe
+from selfjudge.benchmarks.published import PublishedGroup, VlRewardBenchRow
 from selfjudge.cli import app
 from selfjudge.cli.terminal import console, log_plainly, plain, progress, say
 from selfjudge.forecast.doctor import Diagnosis, Package
@@ -25,7 +27,12 @@ from selfjudge.forecast.machine import GPU
 from selfjudge.forecast.plan import Prompts, RunPlan
 from selfjudge.forecast.sample import Cost
 from selfjudge.forecast.tables import show_diagnosis, show_plan
+from selfjudge.measure.compare import FiguresTable, JudgeComparison, JudgeFigures, Pairing
+from selfjudge.measure.compare import Tests as ComparedTests
+from selfjudge.measure.evaluate import Result
+from selfjudge.method.protocols import STRICT
 from selfjudge.report import comparison, contamination, figures, iterations
+from selfjudge.report.measurement import show_measured
 
 NAME = "[/x] [bold]n[/bold] :smile: \x1b[2J\x1b]0;t\x07\x9b1A\r\u202e\ud83d"
 SHOWN = "[/x] [bold]n[/bold] :smile: [2J]0;t1A\\ud83d"
@@ -36,11 +43,18 @@ REFUSED = {"reason": NAME, "count": 1, "meaning": "", "change": "", "examples": 
 PART = {"n": 1, "accuracy": 1.0, "pair_accuracy": 1.0}
 
 
-def measured() -> dict[str, Any]:
-    named = {"benchmark": NAME, "judge": NAME, "protocol": NAME, "protocol_version": 1, "orders": "both", "samples": 1}
-    read = {"sampling": {"temperature": 0}, "prompt_id": "0" * 16, "data": DATA, "problems": {NAME: 1}, "replies": 1}
-    rest = {"parse_rate": 1.0, "first_position_rate": 0.5, "logprob": None, "ties_left_out": 0, "dimensions": {NAME: PART}}
-    return {**named, **read, **rest, **PART}
+def measured() -> Result:
+    figures = {"problems": {NAME: 1}, "replies": 1, "parse_rate": 1.0, "first_position_rate": 0.5, "logprob": None}
+    return Result(
+        judge=NAME,
+        benchmark=NAME,
+        protocol=replace(STRICT, name=NAME),
+        refused_parameters=(),
+        figures={**figures, **PART, "ties_left_out": 0, "groups": 1, "dimensions": {NAME: PART}},
+        own={},
+        failures={},
+        data=DATA,
+    )
 
 
 def state() -> dict[str, Any]:
@@ -98,19 +112,20 @@ def contaminated() -> dict[str, Any]:
     return {"prompts": 1, "benchmarks": {NAME: {}}, **found, "rows": [hit], "rows_left_out": 0}
 
 
-def compared() -> dict[str, Any]:
-    judge = {"judge": NAME, **PART, "dimensions": {NAME: PART}}
-    table = {"benchmark": NAME, "protocol": NAME, "n": 1, "items": "0" * 16, "judges": [judge]}
-    entry = {"judge": NAME, "n": 1, "right": NAME, "accuracy": None, "both_orders": None, "mcnemar": None}
-    entry |= dict.fromkeys(("only_reference_has", "only_other_has", "relabelled"), 0)
-    tests = {"benchmark": NAME, "protocol": NAME, "reference": NAME, "compared": [entry]}
-    row = {"model": NAME, "note": NAME, "rows": 1, "source": NAME, "overall": 1.0}
-    group = {"benchmark": NAME, "title": NAME, "why": NAME, "columns": ["overall"], "rows": [row]}
-    return {"tables": [table], "tests": [tests], "notes": [NAME], "published": [group]}
+def compared() -> JudgeComparison:
+    judge = JudgeFigures(judge=NAME, folder=NAME, figures={**PART, "dimensions": {NAME: PART}})
+    table = FiguresTable(benchmark=NAME, protocol=NAME, n=1, items="0" * 16, judges=(judge,))
+    counts = dict.fromkeys(("n", "only_reference_has", "only_other_has", "relabelled"), 0)
+    pairing = Pairing(judge=NAME, right=NAME, accuracy=None, both_orders=None, mcnemar=None, **counts)
+    tests = ComparedTests(benchmark=NAME, protocol=NAME, reference=NAME, compared=(pairing,))
+    unknown: dict[str, Any] = dict.fromkeys(("general", "hallucination", "reasoning", "macro"))
+    row = VlRewardBenchRow(model=NAME, overall=1.0, tag="paper", rows=1, official=True, note=NAME, source=NAME, **unknown)
+    group = PublishedGroup(benchmark=NAME, title=NAME, comparable=True, why=NAME, columns=("overall",), rows=(row,))
+    return JudgeComparison(tables=(table,), tests=(tests,), notes=(NAME,), published=(group,))
 
 
 SHOWS: dict[str, Callable[[], None]] = {
-    "evaluate": lambda: figures.show_measured(measured(), console()),
+    "evaluate": lambda: show_measured(measured(), console()),
     "benchmarks report": lambda: figures.show_data(NAME, DATA, console()),
     "score": lambda: figures.show_scored({"benchmark": NAME, "protocol": NAME, NAME: 1.0}, console()),
     "run": lambda: iterations.show_iterations(state(), console()),
