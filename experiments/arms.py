@@ -36,7 +36,7 @@ CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
 PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
 COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
 STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternative=typed"
-FRESH = ["prompts.0.limit=4000", "loop.prompts=fresh", "loop.prompts_per_iteration=1000"]
+FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
 JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
 """An arm that starts where the demo of the same seed ended. Its iteration 0 is that judge unchanged."""

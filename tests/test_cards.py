@@ -67,7 +67,7 @@ def test_cards_that_are_lost_are_written_again_and_nothing_else_is(tmp_path: Pat
 
 def test_a_base_of_the_hub_is_named_with_its_commit():
     recipe, base = scripted_recipe("model=org/vlm@v1"), Path("cache/snapshots") / ("c" * 40)
-    named = _origin(recipe, "digest", base)["base"]
+    named = _origin(recipe, base)["base"]
     assert (named["name"], named["hub"], named["commit"]) == ("org/vlm", "org/vlm", "c" * 40)
 
 

@@ -65,7 +65,7 @@ def test_a_run_in_which_too_much_failed_says_so_and_ends_with_3(tmp_path: Path):
     [
         (("run", "missing.yaml"), "cannot read the recipe missing.yaml", "recipes/"),
         (("run", RECIPE, "--set", "loop.iteratons=3"), "unknown key `loop.iteratons`", "`iterations`"),
-        (("run", RECIPE, "--set", "model=/nowhere"), "there is no model /nowhere", "shapes"),
+        (("run", RECIPE, "--set", "model=/nowhere"), "there is no model folder /nowhere", "shapes"),
         (("report", "nowhere"), "nowhere holds no summary.json", "run"),
         (("compare-judges", "nowhere"), "nowhere holds no measurement of a judge", "selfjudge evaluate"),
     ],

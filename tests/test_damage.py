@@ -11,7 +11,7 @@ import pytest
 
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import RunError
-from selfjudge.run.folder import CARD
+from selfjudge.run.fingerprint import CARD
 
 DAMAGES = pytest.mark.parametrize("damage", ["", "{}", "[]", "\0\0"], ids=["empty", "no keys", "a list", "NULs"])
 REPLACED = ("summary.json", "prompts/contents.json", "iteration-1/judge/selfjudge.json")

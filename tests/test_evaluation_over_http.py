@@ -20,7 +20,7 @@ from engines.serving import Asked, refusal, serving
 from runs import ROOT
 from selfjudge.hub.models import embedded_model
 from selfjudge.run.disk import read_json
-from selfjudge.run.folder import CARD
+from selfjudge.run.fingerprint import CARD
 
 ITEMS = 1_000
 UNDER_WAY = 128

@@ -14,6 +14,7 @@ import duckdb
 import polars
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request
@@ -178,15 +179,17 @@ def test_when_every_request_fails_the_run_ends_with_the_reason_and_nothing_is_st
     assert not list(tmp_path.rglob("judgments.*"))
 
 
-def test_without_a_usable_prompt_the_run_says_why(tmp_path: Path):
+def test_without_a_usable_prompt_the_run_says_why_and_goes_on_once_the_sources_are_corrected(tmp_path: Path):
     (tmp_path / "p.jsonl").write_text('{"prompt": "x", "image": "gone.png"}\n{"prompt": "y"}\n')
     recipe = scripted_recipe(f"prompts=[{{kind: files, path: {tmp_path / 'p.jsonl'}}}]")
     with pytest.raises(InputError, match=r"image_missing \(1\), no_image \(1\)"):
         run_recipe(recipe, tmp_path / "run")
+    Image.new("RGB", (8, 8)).save(tmp_path / "gone.png")
+    assert run_recipe(recipe, tmp_path / "run")["prompts"]["total"] == 1
 
 
 def test_fresh_prompts_are_used_once_and_the_run_ends_when_none_are_left(tmp_path: Path):
-    recipe = scripted_recipe("loop.prompts=fresh", "loop.prompts_per_iteration=25", "loop.iterations=9")
+    recipe = scripted_recipe("loop.prompts_per_iteration=25", "loop.iterations=9")
     state = run_recipe(recipe, tmp_path)
     used = [set(pq.read_table(tmp_path / f"iteration-{k}/responses.parquet")["prompt_id"].to_pylist()) for k in (1, 2, 3)]
     assert list(map(len, used)) == [25, 25, 10] and not used[0] & used[1]

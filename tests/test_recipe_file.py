@@ -30,7 +30,7 @@ def test_the_defaults_are_the_papers_values(tmp_path: Path):
     assert (sampling.temperature, sampling.top_k, sampling.top_p) == (0.6, 50, 0.9)
     assert (recipe.judging.samples, recipe.selection.both_orders, recipe.selection.evidence) == (1, True, False)
     assert (recipe.training.learning_rate, recipe.training.epochs, recipe.training.start) == (1e-5, 5, "continue")
-    assert (recipe.loop.iterations, recipe.loop.prompts) == (4, "same")
+    assert (recipe.loop.iterations, recipe.loop.prompts_per_iteration) == (4, None)
 
 
 def test_a_change_on_the_command_line_wins(tmp_path: Path):
@@ -96,7 +96,7 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
             "",
         ),
         (MINIMAL + "judging: {template: '{first} {second} {third}'}\n", (), "the template has {third}", ""),
-        (MINIMAL + "loop: {prompts: fresh}\n", (), "prompts_per_iteration goes with", ""),
+        (MINIMAL + "loop: {prompts: fresh}\n", (), "unknown key `loop.prompts`", "prompts_per_iteration"),
         (
             MINIMAL + "synthesis: {closed: {sampling: {temperature: 3}}}\nexecution: {engine: {kind: vllm}}\n",
             (),

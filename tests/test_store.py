@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selfjudge.errors import RunError
-from selfjudge.run.disk import difference, is_disk_full, write_whole
+from selfjudge.run.disk import differences, is_disk_full, write_whole
 from selfjudge.run.folder import ImageStore, JudgeFolder, RunFolder
 from selfjudge.run.journal import BadRow, Growing
 from selfjudge.run.store import Table
@@ -268,14 +268,25 @@ def test_a_judge_folder_appears_whole_or_not_at_all(tmp_path: Path):
         _ = JudgeFolder(tmp_path, IDENTITY).sealed
 
 
+def test_checkpoints_are_kept_under_other_settings_that_can_read_them_alone(tmp_path: Path):
+    def checkpoint(**execution: object) -> Path:
+        return JudgeFolder(tmp_path, IDENTITY, execution=execution).checkpoints() / "checkpoint-1"
+
+    checkpoint(launcher="process", workers=2).mkdir()
+    assert checkpoint(launcher="process", workers=4).exists()
+    assert not checkpoint(launcher="accelerate", workers=4).exists()
+
+
 def claim(root: Path, **recipe: object):
-    return RunFolder(root).claim({"a": 1, **recipe}, lambda value: value)
+    return RunFolder(root).claim({"a": 1, **recipe})
 
 
 def test_a_folder_belongs_to_one_recipe(tmp_path: Path):
+    with claim(tmp_path, a=0):
+        """Nothing was made of it yet."""
     with claim(tmp_path):
-        pass
-    with pytest.raises(RunError, match="`a` is 1 there and 2 here"), claim(tmp_path, a=2):
+        Table(tmp_path / "prompts", REFUSED, {}).seal()
+    with pytest.raises(RunError, match="`a` is 1 there and 2 here$"), claim(tmp_path, a=2):
         pass
 
 
@@ -293,14 +304,16 @@ def test_a_folder_with_a_run_of_unknown_origin_is_not_touched(tmp_path: Path):
 @pytest.mark.parametrize(
     ("ours", "theirs", "found"),
     [
-        ({"a": 1}, {"a": 1}, None),
-        ({"a": {"b": [1]}}, {"a": {"b": [2]}}, "`a.b` is [2] there and [1] here"),
-        ({"a": 1}, {}, "`a` is null there and 1 here"),
-        ({}, {"a": 1}, "`a` is 1 there and null here"),
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": {"b": [1]}}, {"a": {"b": [2]}}, ["`a.b.0` is 2 there and 1 here"]),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, ["`a.0.b` is 2 there and 1 here"]),
+        ({"a": 1}, {}, ["`a` is null there and 1 here"]),
+        ({"a": 1, "b": 1}, {"a": 2}, ["`a` is 2 there and 1 here", "`b` is null there and 1 here"]),
+        ({}, {"a": 1}, ["`a` is 1 there and null here"]),
     ],
 )
-def test_the_first_difference_is_named(ours: dict, theirs: dict, found: str | None):
-    assert difference(ours, theirs) == found
+def test_each_field_that_differs_is_named_with_both_values(ours: dict, theirs: dict, found: list[str]):
+    assert list(map(str, differences(ours, theirs))) == found
 
 
 def test_threads_that_write_the_same_file_at_once_do_not_disturb_each_other(tmp_path: Path):

@@ -10,19 +10,21 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+from .errors import InputError
 from .hub.models import record_base
 from .hub.publishing import Publisher
 from .method.monitors import watch
 from .method.protocols import Protocol
 from .ports import Benchmark, NamedEngine, Progress
-from .recipe.experiment import Recipe, lasting
+from .recipe.experiment import Recipe
 from .run import summary, tables
 from .run.cards import write_cards
 from .run.disk import read_json, write_json
 from .run.failures import Retry
-from .run.folder import JudgeFolder, RunFolder, fingerprint
+from .run.folder import JudgeFolder, RunFolder
 from .run.lineage import at_commits, contents, lineage
 from .run.store import Table
 from .run.tables import Row
@@ -44,7 +46,7 @@ def run(
     `on_prompts` is given its head once all prompts are read, `on_iteration` the summary after each iteration.
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
-    with folder.claim(recipe.as_json(), lasting):
+    with folder.claim(recipe.as_json()):
         return _Run(recipe, folder, world, progress).iterate(on_prompts, on_iteration)
 
 
@@ -58,7 +60,7 @@ class _Run:
         self._progress = progress
         self._retry = Retry(wanted=folder.retry_failed)
         self._engines = OneEngine(world.open_engine)
-        self._fingerprint = cache(fingerprint)
+        self._fingerprint = cache(folder.fingerprint)
         self._taught: list[Table] = []
         """What the newest judge learns: the traces of its iteration, with `replay` of all before it too."""
         self._publisher = (
@@ -72,7 +74,7 @@ class _Run:
             if self._publisher is not None:
                 self._publisher.prepare(self._recipe.loop.iterations)
             prompts, refused = self._ingest()
-            head = summary.head(self._recipe, prompts, refused)
+            head = self._head(prompts, refused)
             if on_prompts is not None:
                 on_prompts(head)
             training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
@@ -85,6 +87,14 @@ class _Run:
             return state
         finally:
             self._engines.close()
+
+    def _head(self, prompts: Table, refused: Table) -> dict[str, Any]:
+        """The summary's head. Where not one prompt can be used, the sources are read again once they have been corrected."""
+        try:
+            return {**summary.head(self._recipe, prompts, refused), "commit": self._world.base_commit}
+        except InputError:
+            rmtree(prompts.path.parent)
+            raise
 
     def _base(self, held_out: list[Prompt]) -> dict[str, Any]:
         """Iteration 0: the base model is measured."""
@@ -231,12 +241,10 @@ class _Run:
     def _judge(self, number: int, selected: Table) -> JudgeFolder:
         """The judge of an iteration, trained or not."""
         self._taught = [*(self._taught if self._recipe.training.replay else []), selected]
-        identity = self._identity(
-            pipeline.TRAIN,
-            selected=[table.digest for table in self._taught],
-            start=self._fingerprint(self._start(number)),
-        )
-        return JudgeFolder(self._folder.iteration(number), identity, self._folder.replaced)
+        inputs = {"selected": [table.digest for table in self._taught], "start": self._fingerprint(self._start(number))}
+        identity = self._identity(pipeline.TRAIN, **inputs)
+        execution = self._recipe.execution.training.model_dump(mode="json", exclude={"report_to"})
+        return JudgeFolder(self._folder.iteration(number), identity, self._folder.replaced, execution)
 
     def _start(self, number: int) -> Path:
         """The model that the judge of an iteration is trained from."""
@@ -342,7 +350,8 @@ class _Run:
 
     def _engine(self, number: int) -> NamedEngine:
         """Judge number `number`, loaded."""
-        return NamedEngine(name=f"judge-{number}" if number else "base", engine=self._engines.get(self._model(number)))
+        name, engine = f"judge-{number}" if number else "base", self._engines.get(self._model(number))
+        return NamedEngine(name=name, engine=engine, execution=self._world.execution)
 
     def _model(self, number: int) -> Path:
         """The model folder of judge number `number`; number 0 is the base."""
@@ -362,23 +371,18 @@ class _Run:
         best = summary.best_iteration(entries, self._recipe.loop.stop)
         more, finished = bool(self._share(prompts, len(entries))), self._folder.finished
         stopped = summary.stopped(self._recipe.loop, len(entries) - 1, best, finished=finished, more=more)
-        state = {**head, "stopped": stopped, "final_judge": f"iteration-{best}/judge" if best else None, "iterations": entries}
+        state = {
+            **head,
+            "stopped": stopped,
+            "final_judge": f"iteration-{best}/judge" if best else None,
+            "executions": summary.executions(entries),
+            "iterations": entries,
+        }
         if len(entries) > 1:
-            self._write_cards(entries)
+            sources = read_json(self._folder.root / "prompts" / "sources.json", of=list)
+            write_cards(self._model(len(entries) - 1), self._recipe, base=self._world.base, entries=entries, sources=sources)
         write_json(self._folder.root / "summary.json", state)
         on_iteration(state)
         if self._publisher is not None:
             self._publisher.push(len(entries) - 1, best, over=stopped is not None)
         return state
-
-    def _write_cards(self, entries: list[dict[str, Any]]) -> None:
-        """What the newest judge is, in its folder."""
-        number = len(entries) - 1
-        write_cards(
-            self._model(number),
-            self._recipe,
-            digest=content_id("recipe", lasting(self._recipe.as_json())),
-            base=self._world.base,
-            entries=entries,
-            sources=read_json(self._folder.root / "prompts" / "sources.json", of=list),
-        )

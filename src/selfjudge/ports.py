@@ -48,6 +48,8 @@ class NamedEngine:
 
     name: str
     engine: Engine
+    execution: Mapping[str, Any] = field(default_factory=dict)
+    """How its answers are computed, as `run.executions` describes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

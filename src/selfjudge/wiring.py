@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +25,8 @@ from .recipe.experiment import (
     Source,
 )
 from .recipe.file import load_recipe
-from .run.folder import ImageStore, RunFolder, fingerprint
+from .run.executions import Execution, execution_of
+from .run.folder import ImageStore, RunFolder
 from .run.lineage import at_commits
 from .run.tables import Row
 from .types import ImageRef, PreferencePair, Prompt
@@ -95,6 +96,8 @@ class World:
     open_engine: Callable[[Path], Engine]
     base_commit: str | None = None
     """The commit of a base model of the hub."""
+    execution: Execution = field(default_factory=dict)
+    """How the engine's answers are computed."""
     excluded: tuple[Benchmark, ...] = ()
     open_reference: Callable[[Path], Engine] | None = None
     """The engine that a served judge must agree with; None where no servers of ours are used."""
@@ -135,6 +138,7 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe, place.images),
         open_engine=partial(_open_for_run, recipe, place),
+        execution=execution_of(recipe.execution.engine),
         open_reference=_reference(recipe.execution.engine, place),
         excluded=tuple(map(make_benchmark, recipe.exclude)),
         open_candidate=_candidate(recipe, place),
@@ -280,7 +284,7 @@ def open_engine(
 def _served_name(model: Path, place: RunFolder) -> str:
     """A name that no other model has: an engine's caches must never take one judge for another."""
     label = model.parent.name.replace("iteration", "judge") if model.is_relative_to(place.root) else "base"
-    return f"{label}-{fingerprint(model)[:8]}"
+    return f"{label}-{place.fingerprint(model)[:8]}"
 
 
 def open_server(

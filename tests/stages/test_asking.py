@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.ports import NamedEngine, blocks
@@ -50,10 +56,44 @@ def to_row(request: Request, completion: Completion, model: str) -> Row:
     return {"key": request.key, "source": model, "reason": completion.text, "detail": None}
 
 
-def asked(folder: Path, engine: Recorder, count: int = 100) -> Table:
+def asked(folder: Path, engine: Recorder, count: int = 100, progress: list[int] | None = None, **execution: int) -> Table:
     table = Table(folder, REFUSED, {})
-    ask(table, requests(count), NamedEngine(name="m", engine=engine), to_row, lambda n: None)
+    advance = (progress if progress is not None else []).append
+    ask(table, requests(count), NamedEngine(name="m", engine=engine, execution=execution), to_row, advance)
     return table
+
+
+@given(sessions=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4)), min_size=1, max_size=6))
+def test_with_other_batch_sizes_after_each_kill_nothing_is_asked_twice_or_lost(sessions: list[tuple[int, int]]):
+    """A batch is stored whole here, so none is cut by the kill."""
+    seen: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size, lifetime in sessions:
+            engine = Recorder(size, lifetime)
+            with suppress(InterruptedError):
+                asked(Path(folder), engine, 40, batch_size=size)
+            seen += [key for block in engine.blocks for key in block]
+        progress: list[int] = []
+        table = asked(Path(folder), last := Recorder(5), 40, progress, batch_size=5)
+        seen += [key for block in last.blocks for key in block]
+        table.seal()
+        assert sorted(seen) == [request.key for request in requests(40)] and sum(progress) == 40
+        executions = table.manifest.executions
+        assert sum(each["rows"] for each in executions) == 40
+        assert [row["key"] for row in table.rows()] == sorted(seen)
+
+
+def test_a_table_of_two_executions_says_which_produced_each_row_also_after_some_were_asked_again(tmp_path: Path):
+    with suppress(InterruptedError):
+        asked(tmp_path, Recorder(8, 2), 40, batch_size=8)
+    table = asked(tmp_path, Recorder(5), 40, batch_size=5)
+    table.seal()
+    assert table.manifest.executions == [{"batch_size": 5, "rows": 24}, {"batch_size": 8, "rows": 16}]
+    first = pq.read_table(table.path).filter(pc.field("execution") == '{"batch_size": 8}')["key"].to_pylist()
+    assert table.forget(pc.field("key").isin(first[:3])) == 3
+    again = asked(tmp_path, Recorder(1), 40, batch_size=1)
+    again.seal()
+    assert [(each["batch_size"], each["rows"]) for each in again.manifest.executions] == [(1, 3), (5, 24), (8, 13)]
 
 
 def test_every_request_is_answered_once(tmp_path: Path):

@@ -70,7 +70,7 @@ def test_what_training_leaves_behind_outlives_a_failure_and_goes_when_the_judge_
         run(tmp_path, trainer)
     assert not (tmp_path / "iteration-1/judge").exists()
     run(tmp_path, trainer)
-    assert trainer.found == [["identity.json"], ["checkpoint", "identity.json"]]
+    assert trainer.found == [["execution.json", "identity.json"], ["checkpoint", "execution.json", "identity.json"]]
     assert (tmp_path / "iteration-1/judge").exists() and not list((tmp_path / "iteration-1").glob(".judge*"))
 
 
@@ -80,4 +80,4 @@ def test_what_another_training_left_behind_is_not_used(tmp_path: Path):
         run(tmp_path, trainer)
     (tmp_path / "iteration-1/.judge.work/identity.json").write_text("{}")
     run(tmp_path, trainer)
-    assert trainer.found == [["identity.json"], ["identity.json"]]
+    assert trainer.found == [["execution.json", "identity.json"]] * 2

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ports import Progress
-from ..recipe.experiment import Recipe, lasting
+from ..recipe.experiment import Recipe
 from ..run.folder import RunFolder
 from ..run.lineage import place_of
 from ..run.reasons import refusals
@@ -68,7 +68,7 @@ def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, progress: 
     Raises RunError where the folder belongs to another recipe, and SelfjudgeError where measuring fails.
     """
     run, machine = RunFolder(folder), this_machine(folder)
-    run.check(recipe.as_json(), lasting)
+    run.check(recipe.as_json())
     model, findings = examine(recipe, machine)
     rows, assumed, unusable = count_prompts(recipe, progress)
     findings += unusable

@@ -20,7 +20,8 @@ from ..ports import Hub, blocks
 from ..recipe.execution import Push
 from ..report.card import pairs_card
 from ..run.disk import read_json, sha256_of, write_json
-from ..run.folder import CARD, README, ImageStore, RunFolder, fingerprint
+from ..run.fingerprint import CARD, README
+from ..run.folder import ImageStore, RunFolder
 from ..run.tables import PAIRS, SELECTED, Row, images_of
 from ..types import content_id
 
@@ -81,7 +82,7 @@ class Publisher:
 
     def _digest(self, number: int) -> str:
         judge = self._folder.iteration(number) / "judge"
-        return content_id(self._push.to, fingerprint(judge), [sha256_of(judge / card) for card in (CARD, README)])
+        return content_id(self._push.to, self._folder.fingerprint(judge), [sha256_of(judge / card) for card in (CARD, README)])
 
     def _push_judge(self, number: int, tag: str | None, message: str) -> None:
         """Upload a judge to the main branch and tag its commit."""

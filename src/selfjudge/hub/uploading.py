@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PublishError, failed_import
-from ..run.folder import CARD
+from ..run.fingerprint import CARD
 from .client import Repository, api, explain, status_of
 
 _AGAIN = "Everything that was computed is in the run folder; the same command publishes what is missing."

@@ -105,7 +105,7 @@ def evaluate(
     contestant = find_contestant(judge, root, base_url)
     engine = cache(contestant.open)
     contestant = replace(contestant, open=engine)
-    with root.claim({"judge": contestant.identity}, lambda recipe: recipe):
+    with root.claim({"judge": contestant.identity}):
         try:
             return [_measure(contestant, bench, root, asking, progress) for bench in benchmarks]
         finally:

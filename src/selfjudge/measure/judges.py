@@ -16,7 +16,7 @@ from ..hub.models import find_model
 from ..ports import Engine
 from ..recipe.engines import OpenAISettings, TransformersSettings
 from ..run.cards import judging_of
-from ..run.folder import RunFolder, fingerprint
+from ..run.folder import RunFolder
 from ..wiring import BASELINES, open_baseline, open_engine, open_server
 
 SERVED = "openai:"
@@ -60,7 +60,7 @@ def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contes
     judging = judging_of(model)
     return Contestant(
         name=judge_name(model) if Path(name).is_dir() else name,
-        identity={"model": fingerprint(model)},
+        identity={"model": place.fingerprint(model)},
         template=None if judging is None else judging.template,
         open=lambda: open_engine(TransformersSettings(), model, place.images.get),
     )

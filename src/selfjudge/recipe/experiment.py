@@ -7,12 +7,12 @@ one that there is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from ..chat import Sampling
@@ -216,18 +216,10 @@ class Loop(Section):
 
     iterations: int = Field(4, ge=1)
     """REPORTED. A finished run goes on when this is raised."""
-    prompts: Literal["same", "fresh"] = "same"
-    """CHOSEN: the same prompts, sampled anew. `fresh` gives each iteration prompts of its own."""
     prompts_per_iteration: int | None = Field(None, ge=1)
-    """How many prompts an iteration takes when they are `fresh`."""
+    """CHOSEN: each iteration samples all prompts anew. A number gives each iteration this many prompts of its own."""
     stop: EarlyStop | None = None
     """CHOSEN: a fixed number of iterations."""
-
-    @model_validator(mode="after")
-    def _counted_when_fresh(self) -> Loop:
-        if (self.prompts == "fresh") != (self.prompts_per_iteration is not None):
-            raise ValueError("prompts_per_iteration goes with `prompts: fresh`, and with nothing else")
-        return self
 
 
 class _Bench(Section):
@@ -366,7 +358,7 @@ class Recipe(Section):
                 {
                     "kind": engine.kind,
                     "model": repr(served),
-                    "hint": "Set execution.engine.kind: openai, or leave served_model out.",
+                    "hint": "Set execution.engine.kind: openai, or use another folder (--dir) without served_model.",
                 },
             )
         if served is not None and training is not None and training.kind != "scripted":
@@ -383,17 +375,19 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        return content_id("recipe", self.as_json())
+        """Of the experiment."""
+        return content_id("recipe", experiment_of(self.as_json()))
 
 
-def lasting(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as far as it must not change in a folder: a run may go on for more iterations, and be computed differently."""
+def experiment_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a recipe, as JSON-able values, that decides a result: not its execution, nor how many iterations it has."""
     loop = {key: value for key, value in recipe.get("loop", {}).items() if key != "iterations"}
     return {**{key: value for key, value in recipe.items() if key != "execution"}, "loop": loop}
 
 
 _MANAGED = (
-    "Use execution.engine.kind vllm without served_model: its servers get each new judge, or transformers; "
+    "Use execution.engine.kind vllm without served_model: its servers get each new judge, "
+    "or transformers, in another folder (--dir); "
     "a run that trains nothing (training.kind: scripted) may ask one model all the time."
 )
 

@@ -172,16 +172,16 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
 
 def _elsewhere(place: Place) -> list[str]:
     """The key of this name in another section, the nearest one where there are several."""
-    same = [key for key in _keys(Recipe) if key.rpartition(".")[2] == place[-1]]
+    same = [key for key in settings(Recipe) if key.rpartition(".")[2] == place[-1]]
     return difflib.get_close_matches(_dotted(place), same, n=1, cutoff=0.0)
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """All keys of a section and of the sections in it, dotted."""
     for name, field in model.model_fields.items():
         yield prefix + name
         for inner in _models(field.annotation):
-            yield from _keys(inner, f"{prefix}{name}.")
+            yield from settings(inner, f"{prefix}{name}.")
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:

@@ -41,7 +41,7 @@ def show_iterations(state: dict[str, Any], console: Console) -> None:
     if last["pairs"] is not None and not last["kept"]:
         console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged.")
     if last["dropped"] and (state["stopped"] or not last["kept"]):
-        console.print(f"Dropped in iteration {last['iteration']}:")
+        console.print(f"Dropped in iteration {last['iteration']} (to change the recipe, use another folder, --dir):")
         for reason, count in sorted(last["dropped"].items(), key=lambda item: -item[1]):
             console.print(f"  {reason} ({count:,}): {' '.join(explained(reason, DROPPED).values())}", soft_wrap=True)
 

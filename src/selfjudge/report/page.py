@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from ..method.monitors import MONITORS
 from ..run.disk import write_whole
+from ..run.executions import described
 from ..run.folder import ImageStore
 from ..run.reasons import DROPPED, explained
 from ..run.tables import Row, images_of
@@ -36,6 +37,7 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
         reasons={reason: explained(reason, DROPPED) for entry in made for reason in sorted(entry["dropped"])},
         stages=list(dict.fromkeys(stage for entry in entries for stage in entry.get("failures", ()))),
         benchmarks=benchmarks,
+        executions=list(map(described, state["executions"])),
         curves={name: learning_curve(entries, name) for name in benchmarks},
         examples=_examples(run, entries[-1]["iteration"]),
     )

@@ -19,22 +19,25 @@ from ..recipe.experiment import EMBEDDED_MODEL, Judging, Recipe
 from ..recipe.section import HUB_NAME
 from ..report.card import judge_card
 from .disk import read_json, write_json, write_whole
-from .folder import CARD, README, JudgeFolder
+from .executions import counted, described
+from .fingerprint import CARD, README
+from .folder import JudgeFolder
 from .lineage import licence_of
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 
 
 def write_cards(
-    judge: Path, recipe: Recipe, *, digest: str, base: Path, entries: Sequence[dict[str, Any]], sources: list[dict[str, Any]]
+    judge: Path, recipe: Recipe, *, base: Path, entries: Sequence[dict[str, Any]], sources: list[dict[str, Any]]
 ) -> None:
-    """Write the cards of the judge of the last of `entries`, unless they stand there already. `digest` is the recipe's."""
+    """Write the cards of the judge of the last of `entries`, unless they stand there already."""
     facts = {
         **_trained(judge, recipe),
-        **_origin(recipe, digest, base),
+        **_origin(recipe, base),
         "iteration": entries[-1]["iteration"],
         "trained": recipe.training.kind != "scripted" and entries[-1]["training"]["steps"] > 0,
         "selection": recipe.selection.model_dump(mode="json"),
+        "executions": counted(execution for entry in entries for execution in entry["executions"]),
         "data": {"sources": sources, "iterations": [_yield(entry) for entry in entries[1:]]},
         "metrics": _metrics(entries[-1]),
         "metrics_of_base": _metrics(entries[0]),
@@ -44,7 +47,7 @@ def write_cards(
     facts = json.loads(json.dumps(facts))  # as it will be read
     if _card(judge) != facts:
         write_json(judge / CARD, facts)
-    text = judge_card(facts)
+    text = judge_card({**facts, "executions": list(map(described, facts["executions"]))})
     if not (judge / README).exists() or (judge / README).read_text(encoding="utf-8") != text:
         write_whole(judge / README, text.encode())
 
@@ -83,7 +86,7 @@ def judging_of(model: Path) -> Judging | None:
         ) from error
 
 
-def _origin(recipe: Recipe, digest: str, base: Path) -> dict[str, Any]:
+def _origin(recipe: Recipe, base: Path) -> dict[str, Any]:
     """What the judge was made of. A folder is called by its name alone: where it lies is nobody's business."""
     repository = recipe.model.partition("@")[0]
     on_hub = repository if re.fullmatch(HUB_NAME, repository) and not Path(recipe.model).is_dir() else None
@@ -92,7 +95,7 @@ def _origin(recipe: Recipe, digest: str, base: Path) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "base": {"name": name, "hub": on_hub, "commit": base.name if on_hub else None, "licence": licence_of(base / README)},
-        "recipe": digest,
+        "recipe": recipe.digest,
         "embedded": embedded,
     }
 

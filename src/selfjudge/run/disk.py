@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +117,30 @@ def sha256_of_all(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def difference(ours: Any, theirs: Any, place: str = "") -> str | None:
-    """The first place where two JSON-able values differ, as `a.b: 1 here, 2 there`; None when they are equal."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A field, dotted, that two JSON-able values have differently."""
+
+    field: str
+    ours: Any
+    theirs: Any
+
+    def __str__(self) -> str:
+        return f"`{self.field}` is {_short(self.theirs)} there and {_short(self.ours)} here"
+
+
+def differences(ours: Any, theirs: Any, field: str = "") -> Iterator[Mismatch]:
+    """All fields that differ; a list of another length is one field."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        for key in [*ours, *(k for k in theirs if k not in ours)]:
-            found = difference(ours.get(key), theirs.get(key), f"{place}.{key}" if place else str(key))
-            if found is not None:
-                return found
-        return None
-    return None if ours == theirs else f"`{place}` is {_short(theirs)} there and {_short(ours)} here"
+        parts = [(key, ours.get(key), theirs.get(key)) for key in dict.fromkeys((*ours, *theirs))]
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        parts = list(zip(range(len(ours)), ours, theirs, strict=True))
+    else:
+        if ours != theirs:
+            yield Mismatch(field=field, ours=ours, theirs=theirs)
+        return
+    for key, mine, other in parts:
+        yield from differences(mine, other, f"{field}.{key}" if field else str(key))
 
 
 def _short(value: Any) -> str:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..recipe.experiment import experiment_of
 from ..types import ImageRef
-from .disk import difference, locked, read_json, write_json, write_whole, writing
+from .disk import differences, locked, read_json, write_json, write_whole, writing
+from .fingerprint import HASHES, fingerprint
 from .replaced import Replaced
 from .store import Identity, is_outdated, note_replaced
 
-_SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+log = logging.getLogger(__name__)
 
-_WHOLE = 64 * 2**20
+_SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 class ImageStore:
@@ -51,38 +53,26 @@ class ImageStore:
         return data
 
 
-CARD, README = "selfjudge.json", "README.md"
-"""In a model folder: how a judge is asked and where it came from, for programs and for people. They may be written later."""
-
-
-def fingerprint(folder: Path) -> str:
-    """A digest of a model folder: every file's name and content, its cards aside; of files over 64 MiB the size and both ends."""
-    digest = hashlib.sha256()
-    cards = (folder / CARD, folder / README)
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".") and p not in cards):
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder)} {size}".encode())
-        with path.open("rb") as file:
-            if size <= _WHOLE:
-                digest.update(file.read())
-            else:
-                digest.update(file.read(_WHOLE // 64))
-                file.seek(-_WHOLE // 64, os.SEEK_END)
-                digest.update(file.read())
-    return digest.hexdigest()
+_OF_CHECKPOINTS = ("launcher", "processes", "accelerate_config", "precision")
+"""Settings of training on which the format of checkpoints depends."""
 
 
 class JudgeFolder:
     """The model folder of one iteration's judge, with a manifest beside it that is written last."""
 
-    def __init__(self, folder: Path, identity: Identity, replaced: Replaced | None = None) -> None:
+    def __init__(
+        self, folder: Path, identity: Identity, replaced: Replaced | None = None, execution: Mapping[str, Any] | None = None
+    ) -> None:
         self.path = folder / "judge"
         self.manifest_path = folder / "judge.manifest.json"
         self.built = folder / ".judge.building"
         """Where the judge is built, and stays until it is sealed."""
         self._work = folder / ".judge.work"
+        self._hashes = folder.parent / HASHES
         self.identity = json.loads(json.dumps(identity))
         self._replaced = replaced
+        self._execution = dict(execution or {})
+        """How it is trained."""
         self._started = time.monotonic()
 
     @property
@@ -93,12 +83,16 @@ class JudgeFolder:
         manifest = self.report
         if is_outdated(self.path, self.identity, manifest["identity"], self._replaced):
             return False
-        if not self.path.is_dir() or fingerprint(self.path) != manifest["sha256"]:
+        if not self.path.is_dir() or self.digest() != manifest["sha256"]:
             raise RunError(
                 f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it trained again."
             )
         shutil.rmtree(self._work, ignore_errors=True)
         return True
+
+    def digest(self) -> str:
+        """Of the judge's files."""
+        return fingerprint(self.path, self._hashes)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -124,6 +118,17 @@ class JudgeFolder:
             write_json(note, self.identity)
         return self._work
 
+    def checkpoints(self) -> Path:
+        """The workplace for training. Checkpoints that these settings cannot read are removed."""
+        work, note = self.workplace(), self._work / "execution.json"
+        settings = {name: self._execution.get(name) for name in _OF_CHECKPOINTS}
+        if note.exists() and read_json(note) != settings:
+            log.warning("%s: training starts again: one of %s changed", self.path, ", ".join(_OF_CHECKPOINTS))
+            self.abandon()
+            self.workplace()
+        write_json(note, settings)
+        return work
+
     def abandon(self) -> None:
         """Remove what was to outlive a kill: it led to a judge that must not be used."""
         shutil.rmtree(self._work, ignore_errors=True)
@@ -134,9 +139,10 @@ class JudgeFolder:
             self.built.replace(self.path)
         manifest = {
             **report,
-            "sha256": fingerprint(self.path),
+            "sha256": self.digest(),
             "identity": self.identity,
             "seconds": round(time.monotonic() - self._started, 3),
+            "execution": self._execution,
             "selfjudge": version("selfjudge"),
         }
         note_replaced(self.manifest_path, self._replaced)
@@ -157,6 +163,10 @@ class RunFolder:
     def iteration(self, number: int) -> Path:
         return self.root / f"iteration-{number}"
 
+    def fingerprint(self, model: Path) -> str:
+        """The digest of a model folder; files that it read before are not read again."""
+        return fingerprint(model, self.root / HASHES)
+
     @property
     def finished(self) -> int:
         """The last iteration in a row that has its judge."""
@@ -166,29 +176,30 @@ class RunFolder:
         return number
 
     @contextmanager
-    def claim(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[None]:
-        """Hold the folder for this process and this recipe.
+    def claim(self, recipe: Mapping[str, Any]) -> Iterator[None]:
+        """Hold the folder for this process and this recipe's experiment; the execution is that of the last claim.
 
-        Raises RunError when another process holds it, or when it was made by a recipe that differs in more than what
-        `changeable` removes; the error names the field that differs.
+        Raises RunError when another process holds it, and what `check` raises.
         """
         with locked(self.root, "--dir"):
-            self.check(recipe, changeable)
+            self.check(recipe)
             write_json(self.root / "recipe.json", recipe)
             yield
 
-    def check(self, recipe: Mapping[str, Any], changeable: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Raises RunError when the folder was made by a recipe that differs in more than what `changeable` removes."""
+    def check(self, recipe: Mapping[str, Any]) -> None:
+        """Raises RunError when the folder was made by another experiment; the error names the field and both values."""
         path = self.root / "recipe.json"
-        if path.exists():
+        if path.exists() and any(self.root.glob("*/*.manifest.json")):  # before the first table any recipe may be corrected
             known = read_json(path, hint="Put back a copy of the file, or use another folder (--dir).")
-            found = difference(changeable(dict(recipe)), changeable(known))
-            if found is not None:
+            different = list(differences(experiment_of(recipe), experiment_of(known)))
+            if different:
+                others = f", and {len(different) - 1} other fields differ" if len(different) > 1 else ""
                 raise RunError(
-                    f"{self.root} was made by another recipe: {found}",
-                    hint="Use another folder (--dir), or delete this one.",
+                    f"{self.root} was made by another experiment: {different[0]}{others}",
+                    hint=f"Change `{different[0].field}` back, or use another folder (--dir) for the new experiment. "
+                    "In the same folder only `execution` may change, and `loop.iterations`.",
                 )
-        elif any(self.root.glob("iteration-*")):
+        elif not path.exists() and any(self.root.glob("iteration-*")):
             raise RunError(
                 f"{self.root} holds a run but no recipe.json", hint="Put back a copy of that file, or use another folder (--dir)."
             )

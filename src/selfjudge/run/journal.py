@@ -11,7 +11,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +45,9 @@ class Growing:
     def __init__(self, folder: Path, kind: TableKind) -> None:
         self.folder = folder
         self._kind = kind
+        self.execution = ""
+        """How the rows to come are produced, as text."""
+        self._note = folder / "execution"
         self._row_type = pa.struct(list(kind.schema))
         self._required = [field.name for field in kind.schema if not field.nullable]
         self._pending: list[Row] = []
@@ -88,20 +91,21 @@ class Growing:
         self._settle()
 
     def parts(self) -> list[pa.Table]:
-        """All rows that are safely stored. The metadata of a part has the `seconds` that its rows took."""
+        """All rows that are safely stored. The metadata of a part has their `execution`, and the `seconds` that they took."""
         self._settle()
         return [self._read(path) for path in self._found("parquet")]
 
-    def keys(self) -> set[str]:
-        """Keys of all rows that are safely stored."""
+    def keys(self) -> dict[str, str]:
+        """Keys of all rows that are safely stored, each with its execution."""
         self._settle()
-        found = (pq.read_table(path, columns=[self._kind.key])[0] for path in self._found("parquet"))
-        return {key for column in found for key in column.to_pylist()}
+        parts = [pq.read_table(path, columns=[self._kind.key]) for path in self._found("parquet")]
+        return {key: execution(part) for part in parts for key in part[0].to_pylist()}
 
-    def take(self, rows: pa.Table, seconds: float) -> None:
-        """Begin with the rows of a table that was whole, which took so many seconds."""
+    def take(self, parts: Mapping[str, pa.Table], seconds: float) -> None:
+        """Begin with the rows of a table that was whole, by their execution, which took so many seconds together."""
         self.clear()
-        self._store(self.folder / f"{0:08d}.parquet", rows, seconds)
+        for number, (under, rows) in enumerate(parts.items()):
+            self._store(self.folder / f"{number:08d}.parquet", rows, 0.0 if number else seconds, under)
 
     def forget(self, which: pc.Expression) -> int:
         """Remove rows; how many there were."""
@@ -112,7 +116,7 @@ class Growing:
             kept = part.filter(~which)
             if gone := len(part) - len(kept):
                 count += gone
-                self._store(path, kept, float(part.schema.metadata[b"seconds"]))
+                self._store(path, kept, float(part.schema.metadata[b"seconds"]), execution(part))
         return count
 
     def clear(self) -> None:
@@ -149,6 +153,12 @@ class Growing:
         self._recover()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
+        if self._noted() != self.execution:
+            write_whole(self._note, self.execution.encode())
+
+    def _noted(self) -> str:
+        """The execution of the rows in journals."""
+        return self._note.read_text(encoding="utf-8") if self._note.exists() else ""
 
     def _hand_over(self) -> None:
         """Write the rows added since the last time as one part, in a thread: a disk may take long, and replies are waiting."""
@@ -159,23 +169,23 @@ class Growing:
                     self._journal.close()
             thread = ThreadPoolExecutor(1)
             seconds = time.monotonic() - self._since
-            self._writing = thread.submit(self._write, self._part("parquet"), self._pending, seconds)
+            self._writing = thread.submit(self._write, self._part("parquet"), self._pending, seconds, self.execution)
             thread.shutdown(wait=False)
             self._pending, self._journal = [], None
         self._since = time.monotonic()
 
-    def _write(self, part: Path, rows: Sequence[Row], seconds: float) -> None:
-        self._store(part, pa.Table.from_pylist(rows, schema=self._kind.schema), seconds)
+    def _write(self, part: Path, rows: Sequence[Row], seconds: float, under: str) -> None:
+        self._store(part, pa.Table.from_pylist(rows, schema=self._kind.schema), seconds, under)
         part.with_suffix(".jsonl").unlink(missing_ok=True)
 
-    def _store(self, part: Path, rows: pa.Table, seconds: float) -> None:
-        table = rows.replace_schema_metadata({b"seconds": repr(seconds).encode()})
+    def _store(self, part: Path, rows: pa.Table, seconds: float, under: str) -> None:
+        table = rows.replace_schema_metadata({b"seconds": repr(seconds).encode(), b"execution": under.encode()})
         write_whole(part, parquet(table, write_page_checksum=True))
 
     def _read(self, part: Path) -> pa.Table:
         """A part. Raises ValueError or OSError where it is damaged."""
         table = pq.read_table(part, page_checksum_verification=True)
-        if not table.schema.equals(self._kind.schema) or b"seconds" not in (table.schema.metadata or {}):
+        if not table.schema.equals(self._kind.schema) or not {b"seconds", b"execution"} <= {*(table.schema.metadata or {})}:
             raise ValueError("it holds other columns")
         return table
 
@@ -201,7 +211,7 @@ class Growing:
         for journal in self._found("jsonl"):
             part = journal.with_suffix(".parquet")
             if not part.exists() and (rows := self._salvaged(journal)):
-                self._write(part, rows, 0.0)
+                self._write(part, rows, 0.0, self._noted())
             journal.unlink(missing_ok=True)
         self._number = max([self._number, *(int(path.stem) for path in self._found("parquet"))])
 
@@ -235,6 +245,12 @@ class Growing:
 
     def _found(self, suffix: str) -> list[Path]:
         return sorted(path for path in self.folder.glob(f"*.{suffix}") if _NAME.fullmatch(path.name))
+
+
+def execution(part: pa.Table) -> str:
+    """The execution of the rows of a part."""
+    text: bytes = part.schema.metadata[b"execution"]
+    return text.decode()
 
 
 def parquet(table: pa.Table, **options: Any) -> bytes:

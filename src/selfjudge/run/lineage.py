@@ -18,7 +18,7 @@ from ..errors import InputError, RunError, SelfjudgeError
 from ..hub.client import Repository, cached_card, commit_of
 from ..recipe.experiment import DatasetSource, FilesSource, Source
 from ..types import content_id
-from .disk import difference, read_json, sha256_of, write_json
+from .disk import differences, read_json, sha256_of, write_json
 from .jsonl import regular
 
 SUFFIXES = (".jsonl", ".parquet")
@@ -84,7 +84,7 @@ def contents(sources: Sequence[Source], folder: Path) -> dict[str, Any]:
         for number, source in enumerate(at_commits(sources, folder))
         if (content := _content(source)) is not None
     }
-    if recorded and (changed := difference(now, recorded)) is not None:
+    if recorded and (changed := next(differences(now, recorded), None)):
         raise RunError(
             f"the prompts have changed since the run in {folder.parent} read them: {changed}",
             hint="Restore the files, or use another folder (--dir).",

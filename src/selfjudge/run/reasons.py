@@ -142,7 +142,8 @@ def refused_lines(refused: Sequence[Mapping[str, Any]], total: int) -> list[str]
     """For people: how many of `total` rows cannot be used, why, and where."""
     if not refused:
         return []
-    lines = [f"{sum(entry['count'] for entry in refused):,} of {total:,} rows cannot be used:"]
+    count = sum(entry["count"] for entry in refused)
+    lines = [f"{count:,} of {total:,} rows cannot be used (to change that, use another folder, --dir):"]
     for entry in refused:
         lines.append(f"  {entry['reason']} ({entry['count']:,}): {entry['meaning']} {entry['change']}")
         lines += [f"    {example['place']}: {example['detail'] or entry['reason']}" for example in entry["examples"]]

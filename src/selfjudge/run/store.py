@@ -8,7 +8,8 @@ made of (`identity`); a folder whose identity differs is an error that names the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -20,12 +21,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
-from .disk import difference, read_json, sha256_of, write_json, write_whole
+from .disk import differences, read_json, sha256_of, write_json, write_whole
+from .executions import Execution
 from .journal import Growing, parquet
+from .journal import execution as execution_of
 from .replaced import Replaced
 from .tables import Row, TableKind
 
 Identity = Mapping[str, Any]
+
+_EXECUTION = "execution"
+"""A column of sealed tables whose rows were produced by more than one execution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,14 @@ class Manifest:
     rows: int
     sha256: str
     seconds: float
+    executions: Sequence[Execution]
+    """How the rows were produced, each with its number of `rows`; none for rows that no engine made."""
 
     @staticmethod
     def read(path: Path) -> Manifest:
-        value = read_json(path, "identity", "rows", "sha256", "seconds")
-        return Manifest(identity=value["identity"], rows=value["rows"], sha256=value["sha256"], seconds=value["seconds"])
+        names = ("identity", "rows", "sha256", "seconds", "executions")
+        value = read_json(path, *names)
+        return Manifest(**{name: value[name] for name in names})
 
 
 class Table:
@@ -92,17 +101,30 @@ class Table:
     def forget(self, which: pc.Expression) -> int:
         """Remove rows, of a sealed table too, which then has to be sealed again; how many there were. Raises RunError."""
         if self.sealed:
-            rows = pq.read_table(self.path, schema=self.kind.schema)
+            rows = pq.read_table(self.path)
             if not len(rows.filter(which)):
                 return 0
-            self._growing.take(rows, self.manifest.seconds)
+            self._growing.take(self._by_execution(rows), self.manifest.seconds)
             note_replaced(self.manifest_path, self._replaced)
             self.manifest_path.unlink()
         return self._growing.forget(which)
 
+    def _by_execution(self, rows: pa.Table) -> dict[str, pa.Table]:
+        """The rows of the sealed file by the text of their execution."""
+        texts = [_text(execution) for execution in self.manifest.executions] or [""]
+        if len(texts) == 1:
+            return {texts[0]: rows}
+        of_rows = rows[_EXECUTION].cast(pa.string())
+        return {text: rows.filter(pc.equal(of_rows, text)).drop_columns(_EXECUTION) for text in texts}
+
+    def begin(self, execution: Execution) -> set[str]:
+        """Rows to come are produced by this execution; the keys of those that others produced."""
+        self._growing.execution = text = _text(execution)
+        return {key for key, under in self._growing.keys().items() if under != text}
+
     def keys(self) -> set[str]:
         """Keys of all rows that are safely stored."""
-        return self._growing.keys()
+        return set(self._growing.keys())
 
     def append(self, row: Row) -> None:
         """Add a row, which then outlives this process. Raises BadRow where the table cannot hold it."""
@@ -121,11 +143,12 @@ class Table:
         self.flush()
         stored = self.keys()
         self._growing.extend([row for row in rows if row[self.kind.key] not in stored])
-        parts = self._growing.parts()
+        parts = [part for part in self._growing.parts() if len(part)]
         seconds = sum(float(part.schema.metadata[b"seconds"]) for part in parts)
-        table = (
-            pa.concat_tables([part.replace_schema_metadata(None) for part in parts]) if parts else self.kind.schema.empty_table()
-        )
+        rows_of: Counter[str] = Counter()
+        for part in parts:
+            rows_of[execution_of(part)] += len(part)
+        table = pa.concat_tables(_labelled(parts, sorted(rows_of))) if parts else self.kind.schema.empty_table()
         table = table.take(pc.sort_indices(table, sort_keys=[(self.kind.key, "ascending")])).combine_chunks()
         keys = table[self.kind.key]
         if len(pc.unique(keys)) != len(keys):
@@ -140,6 +163,7 @@ class Table:
             "identity": self._identity,
             "schema": {field.name: str(field.type) for field in self.kind.schema},
             "seconds": round(seconds, 3),
+            "executions": [{**json.loads(text), "rows": rows_of[text]} for text in sorted(rows_of) if text],
             "selfjudge": version("selfjudge"),
         }
         note_replaced(self.manifest_path, self._replaced)
@@ -156,14 +180,38 @@ class Table:
         return values
 
 
+def _text(execution: Execution) -> str:
+    fields = {name: value for name, value in execution.items() if name != "rows"}
+    return json.dumps(fields, sort_keys=True) if fields else ""
+
+
+def _labelled(parts: Sequence[pa.Table], executions: Sequence[str]) -> Iterator[pa.Table]:
+    """The parts, with a column that says how each row was produced where there was more than one execution."""
+    for part in parts:
+        plain = part.replace_schema_metadata(None)
+        if len(executions) > 1:
+            which = pa.array([executions.index(execution_of(part))] * len(part), pa.int8())
+            plain = plain.append_column(_EXECUTION, pa.DictionaryArray.from_arrays(which, list(executions)))
+        yield plain
+
+
 def is_outdated(path: Path, ours: Identity, theirs: Identity, replaced: Replaced | None) -> bool:
-    """Whether what lies in a path was made of what was `replaced` since. Raises RunError when it was made of something else."""
-    found = difference(ours, theirs)
-    if found is None:
+    """Whether a path holds something made of data `replaced` since. Raises RunError when it was made of something else."""
+    different = next(differences(ours, theirs), None)
+    if different is None:
         return False
     if replaced is None or not replaced.explains(ours, theirs):
-        raise RunError(f"{path} was made by other means: {found}", hint="Use another folder (--dir), or delete this one.")
+        raise RunError(f"{path} was made of something else: {different}", hint=_remedy(different.field))
     return True
+
+
+def _remedy(field: str) -> str:
+    """What to do where a table was made of something else. The recipe is the same, for the folder was claimed for it."""
+    if field == "version":
+        return "Another version of selfjudge made it: use that one, or another folder (--dir)."
+    if field.startswith("inputs."):
+        return "A file that it was made of has changed since: put it back as it was, or use another folder (--dir)."
+    return f"Change `{field.removeprefix('recipe.')}` back, or use another folder (--dir)."
 
 
 def note_replaced(manifest: Path, replaced: Replaced | None) -> None:

@@ -13,6 +13,7 @@ from ..method.monitors import warnings
 from ..recipe.experiment import EarlyStop, Loop, Recipe
 from ..types import Kind
 from .disk import read_json
+from .executions import counted
 from .failures import Failures, failures
 from .folder import JudgeFolder
 from .lineage import place_of
@@ -83,6 +84,7 @@ def base_entry(
         "seconds": {"evaluate": _seconds(measured)},
         "tokens": {"evaluate": _tokens(measured)},
         "failures": _failures([*measured, *watched]),
+        "executions": _executions([*measured, *watched]),
     }
 
 
@@ -114,7 +116,7 @@ def entry(
         "yield": kept / made if made else None,
         "traces": selected.manifest.rows,
         "dropped": dict(sorted(Counter(dropped.column("reason")).items())),
-        "training": {name: report[name] for name in ("examples", "steps", "loss")},
+        "training": {name: report[name] for name in ("examples", "steps", "loss", "execution")},
         "gate": gate,
         "probe": probe,
         "monitors": monitors,
@@ -133,12 +135,22 @@ def entry(
             "evaluate": _tokens(measured),
         },
         "failures": _failures([responses, judgments, *measured, *watched]),
+        "executions": _executions([responses, judgments, *measured, *watched]),
     }
 
 
 def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
     """What failed or was cut off, by stage."""
     return {_stage(table): failures(table) for table in asked}
+
+
+def _executions(asked: Sequence[Table]) -> list[dict[str, Any]]:
+    return counted(execution for table in asked for execution in table.manifest.executions)
+
+
+def executions(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How the rows of these iterations were produced, with the number of rows of each execution."""
+    return counted(execution for entry in entries for execution in entry["executions"])
 
 
 def _stage(table: Table) -> str:

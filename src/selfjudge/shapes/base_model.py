@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Idefics3ForConditionalGeneration, Idefics3Processor
 
 from ..run.disk import write_json
-from ..run.folder import CARD
+from ..run.fingerprint import CARD
 from .checkpoint import END, START, make_model, make_processor
 from .drawing import draw
 from .lessons import Lesson, draw_lesson

@@ -21,7 +21,7 @@ from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
 from .rows import raw_prompt, unicode
 
 _NEEDED = "Each line needs `prompt`, and `image` or `images`."
-_OUTSIDE = "Move it there; or allow it with --allow-outside, or with `allow_outside: true` at the benchmark in a recipe."
+_OUTSIDE = "Move it there, or allow it: --allow-outside, or `allow_outside: true` in the recipe for another folder (--dir)."
 
 
 class PairsBenchmark:

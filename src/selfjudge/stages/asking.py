@@ -1,7 +1,8 @@
 """Asking an engine for what a table still lacks.
 
 The one rule: requests are planned over the whole stage, in a fixed order, whether or not some are answered already. Only whole
-blocks are asked, so a resumed run forms the batches of an undisturbed one and gets the same texts.
+blocks are asked, so a resumed run forms the batches of an undisturbed one and gets the same texts. Where another execution has
+produced rows of the table (another batch size, another engine), no batch can be the same: only what is missing is asked.
 
 An interrupt lets the replies that are under way arrive, so that nothing is asked twice; a second one stops at once.
 """
@@ -47,16 +48,17 @@ def ask(
     `requests` must be the same in every run. Raises EngineError, and KeyboardInterrupt after SIGINT or SIGTERM.
     """
     engine = model.engine
+    elsewhere = table.begin(model.execution)
     stored = table.keys()
     asked: dict[str, Request] = {}
     known: deque[Request] = deque(maxlen=_KNOWN)
 
+    def skip(answered: list[Request]) -> None:
+        known.append(answered[0])
+        advance(len(answered))
+
     def missing() -> Iterator[Request]:
-        for block in _plan(requests, engine.block):
-            if all(request.key in stored for request in block):
-                known.append(block[0])
-                advance(len(block))
-                continue
+        for block in _lacking(requests, engine.block, stored, elsewhere, skip):
             if interrupted.is_set():
                 return
             asked.update((request.key, request) for request in block)
@@ -80,6 +82,32 @@ def ask(
             table.flush()
         if interrupted.is_set():
             raise KeyboardInterrupt
+
+
+def _lacking(
+    requests: Iterable[Request], size: int, stored: set[str], elsewhere: set[str], skip: Callable[[list[Request]], None]
+) -> Iterator[list[Request]]:
+    """Blocks with requests that are not stored yet; what is not to be asked is skipped.
+
+    Blocks are whole, unless another execution produced rows, those with keys in `elsewhere`: then stored ones are left out.
+    """
+
+    def of_this_execution() -> Iterator[Request]:
+        for request in requests:
+            if request.key in elsewhere:
+                skip([request])
+            else:
+                yield request
+
+    for block in _plan(of_this_execution(), size):
+        answered = [request for request in block if request.key in stored]
+        if len(answered) == len(block):
+            skip(block)
+        elif answered and elsewhere:
+            skip(answered)
+            yield [request for request in block if request.key not in stored]
+        else:
+            yield block
 
 
 def _failed(key: str, bad: BadRow) -> Completion:

@@ -16,7 +16,8 @@ from ..ports import Advance, Example, Fit, Progress, Trainer
 from ..recipe.experiment import Judging
 from ..recipe.training import Training
 from ..run.disk import read_json, write_json, writing
-from ..run.folder import CARD, README, JudgeFolder
+from ..run.fingerprint import CARD, README
+from ..run.folder import JudgeFolder
 from ..run.store import Table
 from ..run.tables import Row, images_of
 from .synthesize import drop
@@ -74,7 +75,7 @@ def _fit(
     with judge.building() as folder:
         fit = Fit(steps=0, loss=None)
         if examples:
-            fit = trainer.fit(examples, start=start, into=folder, work=judge.workplace(), seed=seed, advance=advance)
+            fit = trainer.fit(examples, start=start, into=folder, work=judge.checkpoints(), seed=seed, advance=advance)
         if not fit.steps:
             copy_model(start, folder)
         reasons = Counter(fit.dropped[example.key] for example in examples if example.key in fit.dropped)

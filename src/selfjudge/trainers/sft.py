@@ -131,7 +131,7 @@ def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dic
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except FloatingPointError as error:
         checkpoints.remove(task.work)  # they may hold the cause
-        raise TrainerError(str(error), hint="Try a lower training.learning_rate.") from error
+        raise TrainerError(str(error), hint="Try a lower training.learning_rate, in another folder (--dir).") from error
     _save(trainer, task)
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     epoch = losses[-trainer.plan.steps_per_epoch :]

@@ -105,5 +105,5 @@ def _read(folder: Path, dtype: torch.dtype) -> Any:
 def _vision(model: torch.nn.Module) -> torch.nn.Module:
     tower = model.get_encoder(modality="image")
     if tower is model or tower is model.base_model:
-        raise ValueError("this model has no vision tower to freeze: set training.freeze_vision to false")
+        raise ValueError("this model has no vision tower to freeze: leave training.freeze_vision out, in another folder (--dir)")
     return tower

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, NoReturn
 from ...errors import InputError, RunError
 from ...ports import Progress
 from ...recipe.experiment import MAX_PIXELS
-from ...run.disk import difference, read_json, sha256_of, write_json, write_whole, writing
+from ...run.disk import differences, read_json, sha256_of, write_json, write_whole, writing
 from ...run.images import BadImage, admit
 from ...run.jsonl import regular
 from ...run.tables import Row
@@ -202,9 +202,9 @@ def _claim(folder: Path, inputs: Mapping[str, Any]) -> None:
     before = read_json(path)
     if before.get("hateful memes") is None and inputs["hateful memes"] is not None:
         before["hateful memes"] = inputs["hateful memes"]
-        if difference(inputs, before) is None:
+        if not any(differences(inputs, before)):
             write_json(path, inputs)
-    if (change := difference(inputs, before)) is not None:
+    if change := next(differences(inputs, before), None):
         raise RunError(
             f"{folder} was prepared from other inputs: {change}", hint="Use another folder (--to), or delete this one."
         )
