@@ -79,8 +79,12 @@ _REASON = re.compile(
     r"only|answer|he|she|they|there)|weil|denn|da|parce qu\w*|car|porque|pues|perché|поскольку|потому)\b|因为|因為|由于|なぜなら|"
     r"왜냐하면)[^,]*"
 )
-_RETRACTED = re.compile(r"(?<=[.!?…;,–-])\s*(?:no|wait|actually|rather|correction|on second thoughts?|scratch that)\b[,:.]?\s")
-"""What takes back the words before it."""
+_TURN = re.compile(
+    r"(?<=[.!?…;,–-])\s*(?:and )?(?:no|wait|actually|rather|correction|on second thoughts?|scratch that|so|"
+    r"thus|hence|therefore)\b[,:.]?\s"
+)
+"""What takes back the words before it, or concludes from them: what follows decides."""
+_CONDITIONAL = re.compile(r"\banswer \d+ (?:would|could|might) (?:be|have been) \w+ (?:if|had|were)\b.*")
 _CONCEDED = re.compile(r"^\W*(?:although|though|while|whereas|even (?:if|though)|despite|obwohl|bien que|aunque|虽然|雖然)\b")
 _PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
 
@@ -106,9 +110,11 @@ _BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
 _CLAIMS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\banswer (?P<number>\d+)(?:'s)? {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
+        rf"\banswer (?P<number>\d+)(?:'s(?: answer)?)? {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
         r"\b(?:prefer|choose|select|pick|favou?r|recommend|(?:go|side) with|(?:vote|opt) for|lean towards?) answer "
         r"(?P<number>\d+)\b",
+        r"\banswer (?P<number>\d+) is (?:the one|what|my) (?:(?:that )?i (?:\w+ )?(?:choose|prefer|pick|favou?r|"
+        r"go with)|choice|preference)\b",
         r"\b(?:rate|rank|score|place|put) answer (?P<number>\d+) (?:\w+ )?(?:higher|first)\b",
         r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response|"
         r" one| choice)? "
@@ -178,7 +184,7 @@ def _scopes(text: str) -> Iterator[str]:
     for written in _tails(text, _JUDGMENT)[-1:]:
         tail = _BARE_NUMBER.sub(r"answer \1", written)
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
-        yield f"answer {alone[1]} wins" if alone else _RETRACTED.split(tail)[-1]
+        yield f"answer {alone[1]} wins" if alone else _TURN.split(tail)[-1]
         yield tail
         if (opened := _NAME_FIRST.match(tail.partition("\n")[0])) and not _NUMBER.search(tail, opened.end()):
             yield f"answer {opened[1]} wins"
@@ -210,7 +216,7 @@ def _read(parts: Iterable[str]) -> Verdict | Problem:
     for part in parts:
         if not _DIGIT.search(part) and not _TIE.search(part):
             continue  # it can say nothing
-        words = _PUNCTUATION.sub(" ", _NO_NEGATION.sub(" ", _REASON.sub("", part)))
+        words = _PUNCTUATION.sub(" ", _NO_NEGATION.sub(" ", _CONDITIONAL.sub("", _REASON.sub("", part))))
         numbers, problem = _claimed(words)
         named |= numbers
         problems += [problem] if problem else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .phrases import APOLOGY, AS_MACHINE, IDLE, LANGUAGES, REFUSES, TURN, UNABLE
+from .refusal_phrases import APOLOGY, AS_MACHINE, IDLE, LANGUAGES, REFUSES, TURN, UNABLE
 from .thinking import spoken
 
 _LONGEST = 3_000
