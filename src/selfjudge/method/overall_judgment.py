@@ -116,7 +116,8 @@ _CLAIMS = tuple(
         r"\banswer (?P<number>\d+) is (?:the one|what|my) (?:(?:that )?i (?:\w+ )?(?:choose|prefer|pick|favou?r|"
         r"go with)|choice|preference)\b",
         r"\b(?:rate|rank|score|place|put) answer (?P<number>\d+) (?:\w+ )?(?:higher|first)\b",
-        r"\b(?:better|best|preferred|superior|winner|winning|choice|preference|verdict|victory|win)(?: answer| response|"
+        rf"\b(?:better|best|(?:more|most) (?!{_POOR}\b)\w+|preferred|superior|winner|winning|choice|preference|"
+        rf"verdict|victory|win)(?: answer| response|"
         r" one| choice)? "
         r"(?:is|goes to|would be|for|answer) (?:answer )?(?P<number>\d+)\b",
         rf"\bonly answer (?P<number>\d+) (?:is {_RIGHT}|gets it right)\b",
