@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ..thinking import spoken
+
 HEAD, TAIL = 500, 1_500
 """Characters of a long answer that are examined: how it begins, and how it ends."""
 
-_THOUGHT = re.compile(r"</(?:think|thinking|thought|reasoning)>|◁/think▷", re.IGNORECASE)
-_THINKING = re.compile(r"<(?:think|thinking|thought|reasoning)>|◁think▷", re.IGNORECASE)
 _TOKENS = re.compile(r"</?s>|<\|[^|<>]{1,40}\|>|<(?:end_of_turn|eos|pad|unk|end_of_utterance)>|\[/?INST\]|<｜[^｜<>]{1,40}｜>")
 _RUNAWAY = re.compile(r"(?<=\S)\n+(?:Question|Hint|Human|USER|### ?(?:Human|User|Instruction))\s*:")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0f]")
@@ -37,13 +37,6 @@ _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|code|div|li|ul|ol|h[1-6]|su
 _MARKDOWN = re.compile(r"\*+|`+|~~|(?<![^\W_])_+(?=\S)|(?<=\S)_+(?![^\W_])|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+", re.MULTILINE)
 _INCH = re.compile(r"(?<=\d)\s?(?:\"|''|″)(?!\w)")
 _FOOT = re.compile(r"(?<=\d)\s?['′](?!\w{2})")
-
-
-def spoken(text: str) -> str:
-    """What was said after thinking; empty when the text never leaves its thinking block."""
-    *_, last = _THOUGHT.split(text)
-    opened = _THINKING.search(last)
-    return last[: opened.start()] if opened else last
 
 
 def examined(text: str) -> str:

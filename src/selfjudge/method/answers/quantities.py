@@ -14,109 +14,24 @@ import regex
 from ..languages import Languages
 from .numbers import NUMERAL, parse, show
 
-_UNITS = [
-    "angle-degree",
-    "angle-radian",
-    "angle-arc-minute",
-    "area-square-kilometer",
-    "area-hectare",
-    "area-square-meter",
-    "area-square-centimeter",
-    "area-square-mile",
-    "area-acre",
-    "area-square-foot",
-    "area-square-inch",
-    "concentr-percent",
-    "concentr-permille",
-    "digital-terabyte",
-    "digital-gigabyte",
-    "digital-megabyte",
-    "digital-kilobyte",
-    "digital-byte",
-    "digital-bit",
-    "duration-century",
-    "duration-decade",
-    "duration-year",
-    "duration-month",
-    "duration-week",
-    "duration-day",
-    "duration-hour",
-    "duration-minute",
-    "duration-second",
-    "duration-millisecond",
-    "electric-ampere",
-    "electric-milliampere",
-    "electric-ohm",
-    "electric-volt",
-    "energy-kilocalorie",
-    "energy-calorie",
-    "energy-kilojoule",
-    "energy-joule",
-    "energy-kilowatt-hour",
-    "force-newton",
-    "frequency-gigahertz",
-    "frequency-megahertz",
-    "frequency-kilohertz",
-    "frequency-hertz",
-    "graphics-pixel",
-    "graphics-megapixel",
-    "length-kilometer",
-    "length-meter",
-    "length-centimeter",
-    "length-millimeter",
-    "length-micrometer",
-    "length-nanometer",
-    "length-mile",
-    "length-yard",
-    "length-foot",
-    "length-inch",
-    "length-light-year",
-    "length-nautical-mile",
-    "light-lux",
-    "mass-tonne",
-    "mass-kilogram",
-    "mass-gram",
-    "mass-milligram",
-    "mass-microgram",
-    "mass-ton",
-    "mass-pound",
-    "mass-ounce",
-    "mass-carat",
-    "power-gigawatt",
-    "power-megawatt",
-    "power-kilowatt",
-    "power-watt",
-    "power-horsepower",
-    "pressure-bar",
-    "pressure-pascal",
-    "pressure-hectopascal",
-    "pressure-kilopascal",
-    "pressure-pound-force-per-square-inch",
-    "speed-kilometer-per-hour",
-    "speed-meter-per-second",
-    "speed-mile-per-hour",
-    "speed-knot",
-    "temperature-celsius",
-    "temperature-fahrenheit",
-    "temperature-kelvin",
-    "volume-cubic-kilometer",
-    "volume-cubic-meter",
-    "volume-cubic-centimeter",
-    "volume-cubic-foot",
-    "volume-cubic-inch",
-    "volume-hectoliter",
-    "volume-liter",
-    "volume-deciliter",
-    "volume-centiliter",
-    "volume-milliliter",
-    "volume-gallon",
-    "volume-quart",
-    "volume-pint",
-    "volume-cup",
-    "volume-fluid-ounce",
-    "volume-tablespoon",
-    "volume-teaspoon",
-]
+_UNITS = (
+    "angle-degree angle-radian angle-arc-minute area-square-kilometer area-hectare area-square-meter "
+    "area-square-centimeter area-square-mile area-acre area-square-foot area-square-inch concentr-percent "
+    "concentr-permille digital-terabyte digital-gigabyte digital-megabyte digital-kilobyte digital-byte digital-bit "
+    "duration-century duration-decade duration-year duration-month duration-week duration-day duration-hour "
+    "duration-minute duration-second duration-millisecond electric-ampere electric-milliampere electric-ohm "
+    "electric-volt energy-kilocalorie energy-calorie energy-kilojoule energy-joule energy-kilowatt-hour force-newton "
+    "frequency-gigahertz frequency-megahertz frequency-kilohertz frequency-hertz graphics-pixel graphics-megapixel "
+    "length-kilometer length-meter length-centimeter length-millimeter length-micrometer length-nanometer length-mile "
+    "length-yard length-foot length-inch length-light-year length-nautical-mile light-lux mass-tonne mass-kilogram "
+    "mass-gram mass-milligram mass-microgram mass-ton mass-pound mass-ounce mass-carat power-gigawatt power-megawatt "
+    "power-kilowatt power-watt power-horsepower pressure-bar pressure-pascal pressure-hectopascal pressure-kilopascal "
+    "pressure-pound-force-per-square-inch speed-kilometer-per-hour speed-meter-per-second speed-mile-per-hour speed-knot "
+    "temperature-celsius temperature-fahrenheit temperature-kelvin volume-cubic-kilometer volume-cubic-meter "
+    "volume-cubic-centimeter volume-cubic-foot volume-cubic-inch volume-hectoliter volume-liter volume-deciliter "
+    "volume-centiliter volume-milliliter volume-gallon volume-quart volume-pint volume-cup volume-fluid-ounce "
+    "volume-tablespoon volume-teaspoon "
+)
 _FURTHER = {
     "percent": "%", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
     "m": "meter", "mm^2": "square-millimeter",
@@ -133,30 +48,7 @@ _FURTHER = {
     "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
 }  # fmt: skip
 _REGIONS = {"en": ("en", "en_GB"), "pt": ("pt", "pt_PT"), "zh": ("zh", "zh_Hant")}
-_CURRENCIES = [
-    "USD",
-    "EUR",
-    "GBP",
-    "JPY",
-    "CNY",
-    "INR",
-    "KRW",
-    "RUB",
-    "BRL",
-    "CHF",
-    "SEK",
-    "NOK",
-    "DKK",
-    "PLN",
-    "TRY",
-    "THB",
-    "VND",
-    "ILS",
-    "UAH",
-    "CAD",
-    "AUD",
-    "MXN",
-]
+_CURRENCIES = "USD EUR GBP JPY CNY INR KRW RUB BRL CHF SEK NOK DKK PLN TRY THB VND ILS UAH CAD AUD MXN "
 _CURRENCY_WORDS = {
     "$": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD", "us$": "USD", "€": "EUR", "euro": "EUR", "euros": "EUR",
     "£": "GBP", "pounds sterling": "GBP", "¥": "JPY", "yen": "JPY", "円": "JPY", "元": "CNY", "块": "CNY", "yuan": "CNY",
@@ -206,13 +98,13 @@ def _units(languages: Languages) -> dict[str, str]:
 
     known: dict[str, str] = {}
     for locale in (place for code in languages for place in _REGIONS.get(code, (code,))):
-        for unit in _UNITS:
+        for unit in _UNITS.split():
             name = unit.partition("-")[2].replace("percent", "%")
             for length in ("long", "short", "narrow"):
                 for amount in (1, 2, 5):
                     shown = format_unit(amount, unit, length, locale=locale)
                     known.setdefault(_folded(regex.sub(r"[\d٠-٩०-९]", "", shown)), name)
-        for code in _CURRENCIES:
+        for code in _CURRENCIES.split():
             for amount in (1, 2, 5):
                 known.setdefault(_folded(get_currency_name(code, amount, locale=locale)), code)
             known.setdefault(_folded(Locale.parse(locale).currency_symbols.get(code, code)), code)
