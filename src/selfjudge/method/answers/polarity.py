@@ -53,7 +53,7 @@ def denies(sentence: str, languages: Languages) -> bool:
 
 _UNDECIDED = regex.compile(
     r"can ?not|can't|could not|not have enough|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)"
-    r"|(?:question|image|picture|photo|figure|graph|diagram|information) (?:\w+ ){0,3}not (?:provide|specify|give|indicate)"
+    r"|(?:question|text|image|picture|photo|figure|graph|diagram|information) (?:\w+ ){0,3}not (?:provide|specify|give|indicate)"
     r"|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient",
     regex.IGNORECASE,
 )

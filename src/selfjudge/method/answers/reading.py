@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import regex
 
-from ..kinds import options
 from ..languages import Languages, language, phrases, words
 from .cleaning import clean
 from .letters import letter, names_letter
@@ -40,7 +39,7 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     return _read(" ".join(parts), parts, question)
 
 
-_OPTION_LINE = regex.compile(r"^[ \t*-]*\(?[A-Ja-j][.):][^\n]*$", regex.MULTILINE)
+_OPTION_LINE = regex.compile(r"^[ \t*-]*\(?[A-Ja-j][.):][ \t]*+([^\n]*)$", regex.MULTILINE)
 _ANSWER = regex.compile(r"^\s*A:\s+(?=\S)")
 
 
@@ -48,12 +47,11 @@ def _without_list(text: str, question: Question) -> str:
     """An answer without the list of options that it repeats, and without `A:` for answer."""
     if not question.options:
         return text
-    listed = dict(question.options)
-    if listed.keys() <= options(text).keys():
-        bare = _OPTION_LINE.sub("", text)
-        text = bare if regex.search(r"\w", bare) else text
+    listed = {option.casefold().strip(" .") for _, option in question.options}
+    if listed <= {line[1].casefold().strip(" .") for line in _OPTION_LINE.finditer(text)}:
+        text = _OPTION_LINE.sub("", text)
     rest = _ANSWER.sub("", text)
-    return text if rest.casefold().startswith(listed["A"].casefold()) else rest
+    return text if rest.casefold().startswith(question.options[0][1].casefold()) else rest
 
 
 @lru_cache(64)
