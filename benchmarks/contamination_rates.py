@@ -20,7 +20,8 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from selfjudge.method import contamination
 from selfjudge.method.contamination import HASH_BITS, Appearance, HitKind, Index, IndexedItem, Query, is_flat
-from selfjudge.recipe.experiment import MAX_PIXELS, ShapesBench, ShapesSource
+from selfjudge.recipe.experiment import MAX_PIXELS
+from selfjudge.recipe.inputs import ShapesBench, ShapesSource
 from selfjudge.run.images import decode, examine
 from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.shapes.prompts import ShapesPrompts

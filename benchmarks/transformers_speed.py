@@ -24,7 +24,8 @@ from selfjudge.chat import Completion, Message, Request
 from selfjudge.hub.models import embedded_model
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe.engines import TransformersSettings
-from selfjudge.recipe.experiment import SamplingRecipe, ShapesSource
+from selfjudge.recipe.experiment import SamplingRecipe
+from selfjudge.recipe.inputs import ShapesSource
 from selfjudge.run.folder import ImageStore
 from selfjudge.run.images import decode
 from selfjudge.run.store import Table

@@ -41,7 +41,7 @@ from selfjudge.method.prompts import JUDGE
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe.engines import VLLMSettings
-from selfjudge.recipe.experiment import ShapesBench
+from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.store import Table
 from selfjudge.run.tables import JUDGMENTS

@@ -27,7 +27,7 @@ from selfjudge.method.prompts import fill
 from selfjudge.method.protocols import STRICT
 from selfjudge.ports import Engine
 from selfjudge.recipe.engines import TransformersSettings
-from selfjudge.recipe.experiment import ShapesBench, ShapesSource
+from selfjudge.recipe.inputs import ShapesBench, ShapesSource
 from selfjudge.run.images import admit
 from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.shapes.prompts import ShapesPrompts

@@ -23,9 +23,9 @@ from typing import Any, get_args
 from selfjudge.chat import Message
 from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Example, NamedEngine
-from selfjudge.recipe.drawn import Domain
-from selfjudge.recipe.experiment import Recipe, ShapesBench
+from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
+from selfjudge.recipe.inputs import Domain, ShapesBench
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.images import admit
 from selfjudge.run.store import Table

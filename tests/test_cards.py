@@ -13,7 +13,7 @@ import yaml
 
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge import Judge
-from selfjudge.recipe.experiment import DatasetSource, FilesSource, ShapesSource
+from selfjudge.recipe.inputs import DatasetSource, FilesSource, ShapesSource
 from selfjudge.run.cards import _origin
 from selfjudge.run.lineage import licence_of, lineage
 from selfjudge.shapes.drawing import draw

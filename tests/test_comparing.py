@@ -17,7 +17,7 @@ from selfjudge.measure.compare import compare
 from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.measure.stored import measurements
 from selfjudge.method.protocols import STRICT
-from selfjudge.recipe.experiment import ShapesBench
+from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.report.comparison import show
 from selfjudge.run import tables
 from selfjudge.run.disk import write_json

@@ -20,7 +20,7 @@ from selfjudge.errors import RunError
 from selfjudge.measure.evaluate import Asking, Result, evaluate
 from selfjudge.measure.judges import judge_name
 from selfjudge.measure.stored import measurements
-from selfjudge.recipe.experiment import PairsBench, ShapesBench
+from selfjudge.recipe.inputs import PairsBench, ShapesBench
 from selfjudge.report.measurement import show_measured
 from selfjudge.run.folder import RunFolder
 

@@ -21,7 +21,7 @@ from selfjudge.errors import RunError
 from selfjudge.loop import run
 from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.ports import Advance, Engine, Fit
-from selfjudge.recipe.experiment import ShapesBench
+from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.failures import told, too_many
 from selfjudge.run.folder import RunFolder
 from selfjudge.trainers.scripted import ScriptedTrainer

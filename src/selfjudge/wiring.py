@@ -13,18 +13,9 @@ from .errors import InputError, SelfjudgeError, failed_import
 from .hub.models import find_base
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
-from .recipe.experiment import (
-    MAX_PIXELS,
-    Bench,
-    DatasetSource,
-    FilesSource,
-    PairsBench,
-    PublicBench,
-    Recipe,
-    ShapesBench,
-    Source,
-)
+from .recipe.experiment import MAX_PIXELS, Recipe
 from .recipe.file import load_recipe
+from .recipe.inputs import Bench, DatasetSource, FilesSource, PairsBench, PublicBench, ShapesBench, Source
 from .run.executions import Execution, execution_of
 from .run.folder import ImageStore, RunFolder
 from .run.lineage import at_commits

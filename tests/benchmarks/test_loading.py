@@ -20,7 +20,7 @@ from hub_standin import COMMIT, serving
 from runs import ROOT, no_progress
 from selfjudge.errors import InputError
 from selfjudge.ports import BenchmarkData
-from selfjudge.recipe.experiment import PairsBench, PublicBench
+from selfjudge.recipe.inputs import PairsBench, PublicBench
 from selfjudge.types import BenchmarkItem, ImageRef, Order
 from selfjudge.wiring import make_benchmark, named_benchmark
 

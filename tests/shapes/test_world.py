@@ -18,8 +18,8 @@ from PIL import Image
 import selfjudge
 from runs import no_progress
 from selfjudge.ports import RawPrompt
-from selfjudge.recipe.drawn import Domain
-from selfjudge.recipe.experiment import Evaluation, ShapesBench, ShapesSource
+from selfjudge.recipe.experiment import Evaluation
+from selfjudge.recipe.inputs import Domain, ShapesBench, ShapesSource
 from selfjudge.shapes.benchmark import DIMENSIONS, ShapesBenchmark
 from selfjudge.shapes.drawing import SIDE, digit_scans, draw, photographs
 from selfjudge.shapes.lessons import draw_lesson

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import datasets
 
-from selfjudge.recipe.experiment import DatasetSource
+from selfjudge.recipe.inputs import DatasetSource
 from selfjudge.sources.dataset import DatasetPrompts
 
 

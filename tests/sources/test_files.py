@@ -10,7 +10,7 @@ import pytest
 
 from selfjudge.errors import InputError
 from selfjudge.ports import RawPrompt
-from selfjudge.recipe.experiment import FilesSource
+from selfjudge.recipe.inputs import FilesSource
 from selfjudge.sources.files import FilePrompts
 from selfjudge.types import Kind
 

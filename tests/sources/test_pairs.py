@@ -11,8 +11,8 @@ from PIL import Image
 
 from runs import ROOT, no_progress, run_recipe
 from selfjudge.errors import InputError, RecipeError
-from selfjudge.recipe.experiment import PairsBench
 from selfjudge.recipe.file import load_recipe
+from selfjudge.recipe.inputs import PairsBench
 from selfjudge.sources.pairs import PairsBenchmark
 from selfjudge.types import BenchmarkItem
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from runs import no_progress
 from selfjudge.method.contamination import Index
-from selfjudge.recipe.experiment import FilesSource, PairsBench
+from selfjudge.recipe.inputs import FilesSource, PairsBench
 from selfjudge.run.folder import ImageStore
 from selfjudge.run.store import Table
 from selfjudge.run.tables import PROMPTS, REFUSED

@@ -20,7 +20,8 @@ from ..method.kinds import route
 from ..method.oddities import contradictory, oddities
 from ..method.protocols import Protocol
 from ..ports import BenchmarkData, Progress, PutImage, blocks
-from ..recipe.experiment import MAX_PIXELS, PublicBench
+from ..recipe.experiment import MAX_PIXELS
+from ..recipe.inputs import PublicBench
 from ..run.disk import sha256_of_all
 from ..run.image_files import image_cell, locate
 from ..run.images import BadImage, admit

@@ -10,7 +10,8 @@ from math import ceil
 from typing import Any, Literal
 
 from ..recipe.engines import ScriptedSettings, VLLMSettings
-from ..recipe.experiment import Bench, PairsBench, Recipe, ShapesBench
+from ..recipe.experiment import Recipe
+from ..recipe.inputs import Bench, PairsBench, ShapesBench
 from ..run.jsonl import json_lines
 from ..stages import pipeline
 from ..stages.gate import PAIRS as GATE_PAIRS

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import InputError
 from ..hub.models import embedded_model
 from ..recipe.engines import RaySettings, VLLMSettings
-from ..recipe.experiment import EMBEDDED_MODEL, DatasetSource, Recipe
+from ..recipe.experiment import EMBEDDED_MODEL, Recipe
+from ..recipe.inputs import DatasetSource
 from ..recipe.section import HUB_NAME
 from .conflicts import conflicts
 from .doctor import about_installation

@@ -11,7 +11,8 @@ from math import ceil
 from ..errors import InputError
 from ..method.kinds import route
 from ..ports import Progress, PromptSource, RawPrompt, all_rows
-from ..recipe.experiment import DatasetSource, FilesSource, Recipe, ShapesSource, Source
+from ..recipe.experiment import Recipe
+from ..recipe.inputs import DatasetSource, FilesSource, ShapesSource, Source
 from ..run.lineage import place_of
 from ..run.reasons import nothing_usable, refusals
 from ..run.tables import Row

@@ -22,7 +22,7 @@ from ..benchmarks.public import Replies
 from ..errors import InputError
 from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
-from ..recipe.experiment import Bench, PairsBench
+from ..recipe.inputs import Bench, PairsBench
 from ..run import tables
 from ..run.disk import read_json, write_json, write_whole
 from ..run.failures import Failures, Retry, failures

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -21,10 +20,10 @@ from ..method.prompts import JUDGE, placeholders
 from ..method.protocols import STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule
 from ..method.voting import ANSWER, Alternative, Election
-from ..types import Kind, content_id
-from .drawn import Drawn
+from ..types import content_id
 from .engines import VLLMSettings
 from .execution import Execution
+from .inputs import Bench, Source
 from .section import Section
 from .training import Training
 
@@ -51,53 +50,6 @@ class SamplingRecipe(Section):
 
     def sampling(self, *, logprobs: int = 0) -> Sampling:
         return Sampling(**self.model_dump(), logprobs=logprobs)
-
-
-class FilesSource(Section):
-    """Prompts from JSONL or Parquet files of one's own."""
-
-    kind: Literal["files"]
-    path: Path
-    """A file, or a folder of them. Columns: `prompt`, `image` (path, bytes or Hugging Face Image), and `kind` if known."""
-    limit: int | None = Field(None, ge=1)
-    """Take this many rows, in the order of the file."""
-    route: Literal["auto"] | Kind = "auto"
-    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
-    allow_outside: bool = False
-    """Also read images outside of the file's folder. Only for data you trust: it may name any image of yours."""
-
-
-class DatasetSource(Section):
-    """Prompts from a Hugging Face data set. LLaVA-OneVision's rows (`image`, `conversations`) are understood."""
-
-    kind: Literal["dataset"]
-    path: str
-    """A name on the hub, or a folder written by `save_to_disk` or holding data files."""
-    revision: str | None = None
-    """Branch, tag or commit on the hub; the commit that it names when the run starts is recorded and used ever after."""
-    config: str | None = None
-    """The configuration of the data set, if it has several."""
-    split: str = "train"
-    """The split of the data set."""
-    limit: int | None = Field(None, ge=1)
-    """Take this many rows, in the order of the data set."""
-    route: Literal["auto"] | Kind = "auto"
-    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
-    allow_outside: bool = False
-    """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
-
-
-class ShapesSource(Drawn):
-    """Prompts about drawn scenes of the embedded world."""
-
-    kind: Literal["shapes"]
-    limit: int = Field(1_000, ge=1)
-    """How many prompts to draw; a quarter of them are open."""
-    seed: int = 0
-    """Another seed draws other scenes."""
-
-
-Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
 
 
 class OpenRecipe(Section):
@@ -220,71 +172,6 @@ class Loop(Section):
     """CHOSEN: each iteration samples all prompts anew. A number gives each iteration this many prompts of its own."""
     stop: EarlyStop | None = None
     """CHOSEN: a fixed number of iterations."""
-
-
-class _Bench(Section):
-    name: str
-
-    @property
-    def title(self) -> str:
-        """The name of its figures and of its folder."""
-        return self.name
-
-
-class ShapesBench(_Bench, Drawn):
-    """The embedded world's benchmark, drawn from held-out scenes, digits and parts of photographs."""
-
-    name: Literal["shapes-bench"]
-    pairs: int = Field(1_000, ge=1)
-    """How many pairs to draw."""
-    seed: int = 0
-    """Another seed draws other scenes."""
-
-    @property
-    def title(self) -> str:
-        return self.name + self.suffix
-
-
-class PairsBench(_Bench):
-    """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
-
-    name: Literal["pairs"]
-    path: Path
-    """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
-    allow_outside: bool = False
-    """Also read images that lie outside of the file's folder."""
-
-    @property
-    def title(self) -> str:
-        """`pairs` for a file `pairs.jsonl`, `pairs-NAME` for another one."""
-        return self.name if self.path.stem == self.name else f"{self.name}-{self.path.stem}"
-
-
-class PublicBench(_Bench):
-    """Somebody else's benchmark. Used for measuring only."""
-
-    name: Literal[
-        "vl-rewardbench",
-        "multimodal-rewardbench",
-        "mm-rlhf-rewardbench",
-        "mmrb2",
-        "mllm-as-a-judge",
-        "rewardbench",
-        "judgebench",
-    ]
-    path: str | None = None
-    """A file, a folder, or a data set on the hub; where it is published when this is left out."""
-    revision: str | None = None
-    """The hub's commit or tag. Whatever is read is recorded with its commit and checksum."""
-    allow_missing: bool = False
-    """Leave rows out whose image is missing, and count them; otherwise they are an error."""
-    allow_outside: bool = False
-    """Also read images that lie outside of the data's folder."""
-    exclude: tuple[str, ...] = ()
-    """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
-
-
-Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]
 
 
 class Evaluation(Section):

@@ -18,7 +18,8 @@ from ..errors import RecipeError
 from ..run.jsonl import regular
 from .engines import EngineSettings, VLLMSettings
 from .execution import TrainerSettings
-from .experiment import Bench, Recipe, Source, check_placeholders
+from .experiment import Recipe, check_placeholders
+from .inputs import Bench, Source
 
 Place = tuple[str | int, ...]
 """A path of keys and list indices into a recipe."""

@@ -16,7 +16,7 @@ import yaml
 
 from ..errors import InputError, RunError, SelfjudgeError
 from ..hub.client import Repository, cached_card, commit_of
-from ..recipe.experiment import DatasetSource, FilesSource, Source
+from ..recipe.inputs import DatasetSource, FilesSource, Source
 from ..types import content_id
 from .disk import differences, read_json, sha256_of, write_json
 from .jsonl import regular

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage
-from ..recipe.experiment import ShapesBench
+from ..recipe.inputs import ShapesBench
 from ..run.images import admit
 from ..types import BenchmarkItem, ImageRef, Kind, PreferencePair, Prompt, content_id, seed_of
 from .drawing import draw

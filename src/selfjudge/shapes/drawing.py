@@ -13,7 +13,7 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..recipe.drawn import Domain
+from ..recipe.inputs import Domain
 from ..types import seed_of
 from .scenes import COLORS, DIGITS, SHAPES, Object, Scene
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..ports import RawPrompt
-from ..recipe.experiment import ShapesSource
+from ..recipe.inputs import ShapesSource
 from ..types import Kind, seed_of
 from .drawing import draw
 from .questions import OPEN_TEXTS, ask

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..hub.client import Repository, commit_of, translated_errors
 from ..ports import RawPrompt
-from ..recipe.experiment import DatasetSource
+from ..recipe.inputs import DatasetSource
 from ..run.saved import load_saved, reading, undecoded
 from .rows import COLUMNS, raw_prompt
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..ports import RawPrompt
-from ..recipe.experiment import FilesSource
+from ..recipe.inputs import FilesSource
 from ..run.jsonl import json_lines, regular
 from ..run.lineage import SUFFIXES, prompt_files
 from .rows import COLUMNS, raw_prompt

@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..method.kinds import route
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Progress, PutImage, RawPrompt
-from ..recipe.experiment import MAX_PIXELS, PairsBench
+from ..recipe.experiment import MAX_PIXELS
+from ..recipe.inputs import PairsBench
 from ..run.disk import sha256_of, sha256_of_all
 from ..run.images import BadImage, admit
 from ..run.jsonl import json_objects

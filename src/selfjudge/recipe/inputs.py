@@ -1,0 +1,139 @@
+"""The inputs of a recipe: where prompts come from, and which benchmarks there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..types import Kind
+from .section import Section
+
+Domain = Literal["plain", "photo", "outline", "pastel"]
+
+
+class Drawn(Section):
+    """How scenes look. The embedded model was taught on `plain` ones only."""
+
+    domain: Domain = "plain"
+    """On a dark ground, over pieces of photographs, as outlines, or in pale colours."""
+    brightness: float = Field(0.6, gt=0, le=1)
+    """Of the photographs: the lighter they are, the worse the embedded model sees."""
+
+    @property
+    def suffix(self) -> str:
+        """What a domain adds to a name: one recipe may measure on several."""
+        return "" if self.domain == "plain" else f"-{self.domain}"
+
+
+class FilesSource(Section):
+    """Prompts from JSONL or Parquet files of one's own."""
+
+    kind: Literal["files"]
+    path: Path
+    """A file, or a folder of them. Columns: `prompt`, `image` (path, bytes or Hugging Face Image), and `kind` if known."""
+    limit: int | None = Field(None, ge=1)
+    """Take this many rows, in the order of the file."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+    allow_outside: bool = False
+    """Also read images outside of the file's folder. Only for data you trust: it may name any image of yours."""
+
+
+class DatasetSource(Section):
+    """Prompts from a Hugging Face data set. LLaVA-OneVision's rows (`image`, `conversations`) are understood."""
+
+    kind: Literal["dataset"]
+    path: str
+    """A name on the hub, or a folder written by `save_to_disk` or holding data files."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub; the commit that it names when the run starts is recorded and used ever after."""
+    config: str | None = None
+    """The configuration of the data set, if it has several."""
+    split: str = "train"
+    """The split of the data set."""
+    limit: int | None = Field(None, ge=1)
+    """Take this many rows, in the order of the data set."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
+    allow_outside: bool = False
+    """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
+
+
+class ShapesSource(Drawn):
+    """Prompts about drawn scenes of the embedded world."""
+
+    kind: Literal["shapes"]
+    limit: int = Field(1_000, ge=1)
+    """How many prompts to draw; a quarter of them are open."""
+    seed: int = 0
+    """Another seed draws other scenes."""
+
+
+Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
+
+
+class _Bench(Section):
+    name: str
+
+    @property
+    def title(self) -> str:
+        """The name of its figures and of its folder."""
+        return self.name
+
+
+class ShapesBench(_Bench, Drawn):
+    """The embedded world's benchmark, drawn from held-out scenes, digits and parts of photographs."""
+
+    name: Literal["shapes-bench"]
+    pairs: int = Field(1_000, ge=1)
+    """How many pairs to draw."""
+    seed: int = 0
+    """Another seed draws other scenes."""
+
+    @property
+    def title(self) -> str:
+        return self.name + self.suffix
+
+
+class PairsBench(_Bench):
+    """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
+
+    name: Literal["pairs"]
+    path: Path
+    """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
+    allow_outside: bool = False
+    """Also read images that lie outside of the file's folder."""
+
+    @property
+    def title(self) -> str:
+        """`pairs` for a file `pairs.jsonl`, `pairs-NAME` for another one."""
+        return self.name if self.path.stem == self.name else f"{self.name}-{self.path.stem}"
+
+
+class PublicBench(_Bench):
+    """Somebody else's benchmark. Used for measuring only."""
+
+    name: Literal[
+        "vl-rewardbench",
+        "multimodal-rewardbench",
+        "mm-rlhf-rewardbench",
+        "mmrb2",
+        "mllm-as-a-judge",
+        "rewardbench",
+        "judgebench",
+    ]
+    path: str | None = None
+    """A file, a folder, or a data set on the hub; where it is published when this is left out."""
+    revision: str | None = None
+    """The hub's commit or tag. Whatever is read is recorded with its commit and checksum."""
+    allow_missing: bool = False
+    """Leave rows out whose image is missing, and count them; otherwise they are an error."""
+    allow_outside: bool = False
+    """Also read images that lie outside of the data's folder."""
+    exclude: tuple[str, ...] = ()
+    """Sources or dimensions to leave out, by name, or `contradictory`: rows that another one contradicts. Counted."""
+
+
+Bench = Annotated[ShapesBench | PairsBench | PublicBench, Field(discriminator="name")]
