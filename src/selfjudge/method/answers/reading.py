@@ -14,7 +14,7 @@ from .phrases import form, stripped, without_echo
 from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
 from .quantities import dates, quantity, times, times_in, with_bounds
 from .question import Question, asked
-from .sentences import answer_line, clause, sentences, telling, without_courtesies
+from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies
 
 _LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\).*|([A-J])\s*\([^()]*\)")
 
@@ -34,7 +34,7 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     line = answer_line(text, question.languages)
     said = line if line is not None and regex.search(r"\w", line) else text
     parts = without_courtesies(sentences(said), question.languages)
-    if not parts:
+    if not parts or is_label(said, question.languages):
         return None
     return _read(" ".join(parts), parts, question)
 

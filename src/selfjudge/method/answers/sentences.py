@@ -99,6 +99,11 @@ def answer_line(text: str, languages: Languages) -> str | None:
     return said[-1] if said and not regex.match(r"(?:not|no longer|unlikely)\b", said[-1], regex.I) else None
 
 
+def is_label(text: str, languages: Languages) -> bool:
+    """Whether a text is `Answer:` and no more."""
+    return regex.fullmatch(rf"\W*(?:{phrases('answer', languages)})\s*[:：=]\W*", text, regex.IGNORECASE) is not None
+
+
 def telling(parts: list[str], question: Question) -> str:
     """The sentence that holds the answer: a short first one, otherwise the first that says most of what was asked about."""
     if question.time:
