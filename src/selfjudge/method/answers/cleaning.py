@@ -34,7 +34,9 @@ _COMMAND = re.compile(r"\\(?:mathrm|vec|mathbf|displaystyle|bullet|widehat|overl
 _MATHS = re.compile(r"\\[()\[\]]|\$\$|\$(?=\S)([^$\n]{0,200}?\S)\$(?!\d)")
 _ONE_LETTER = re.compile(r"\$\s?(\w)\s?\$")
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|code|div|li|ul|ol|h[1-6]|sub|sup)\b[^<>]{0,100}>", re.IGNORECASE)
-_MARKDOWN = re.compile(r"\*+|`+|~~|(?<![^\W_])_+(?=\S)|(?<=\S)_+(?![^\W_])|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+", re.MULTILINE)
+_MARKDOWN = re.compile(
+    r"\*+|`+|~~|(?<![^\W_])_+(?=\S)|(?<=\S)_+(?![^\W_])|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+(?!\d)", re.MULTILINE
+)
 _INCH = re.compile(r"(?<=\d)\s?(?:\"|''|″)(?!\w)")
 _FOOT = re.compile(r"(?<=\d)\s?['′](?!\w{2})")
 
