@@ -19,8 +19,8 @@ from .thinking import spoken
 INSTRUCTIONS: Mapping[str, str] = {
     "attribute": "the colour, size, shape or material of one thing",
     "count": "how many there are of one thing",
-    "position": "where one thing is, or how two things lie to each other",
-    "identity": "what one thing is: name another that could stand in its place",
+    "position": "where one thing is, or how two things stand to each other",
+    "identity": "what one thing is, by naming another that could stand in its place",
     "action": "what one person, animal or thing is doing",
     "text": "one word or number that is written in the image, or that was read off it",
 }
@@ -41,8 +41,8 @@ Here is a request about the image and a response to it.
 REPLACE = f"""\
 {_SHOWN}\
 Choose one phrase of the response, one to five words that stand in it only once, and write what to put in its place, so that the \
-sentence reads as well as before but is false about the image. Get %s wrong and nothing else. If the response says nothing of \
-that kind, write NONE. Answer with these two lines and nothing else, the phrase copied exactly:
+sentence reads as well as before but is false about the image. The error is about %s, and nothing else is wrong. If the \
+response says nothing of that kind, write NONE. Answer with these two lines and nothing else, the phrase copied exactly:
 FROM: <the phrase>
 TO: <what to put in its place>
 """
@@ -50,7 +50,7 @@ TO: <what to put in its place>
 
 REWRITE = f"""\
 {_SHOWN}\
-Write the response again with exactly one factual error: get %s wrong. Keep every other word, the style, the format and \
+Write the response again with exactly one factual error, about %s. Keep every other word, the style, the format and \
 the length as they are, and do not hint at the change. Write the new response and nothing else.
 """
 """The request for a whole altered copy; `%s` takes one of INSTRUCTIONS."""

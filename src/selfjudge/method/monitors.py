@@ -24,7 +24,7 @@ Share = tuple[float, float]
 def own_answers(pair: PreferencePair, judgments: Sequence[Judgment], _: Rule) -> Share:
     """Verdicts for the answer that the model itself gave most often, whatever the label says; all samples, before the filter.
 
-    With `prompts: same` the judge may have met the question in training, so only a low value says something.
+    Where every iteration has the same prompts, the judge may have met the question in training: only a low value says something.
     """
     if not isinstance(pair.evidence, Vote):
         return 0, 0

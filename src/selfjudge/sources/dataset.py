@@ -48,7 +48,9 @@ class DatasetPrompts:
         if not {"prompt", "conversations"} & set(columns):
             raise InputError(
                 f"the data set {self._recipe.path} has no column `prompt`",
-                hint=f"Its columns are: {', '.join(self._columns)}.",
+                hint=f"Its columns are: {', '.join(self._columns)}."
+                if self._columns
+                else "Convert its files to JSONL or Parquet.",
             )
         return undecoded(data.select_columns(columns))
 

@@ -39,7 +39,7 @@ class FilePrompts:
                 hint="Paths in a recipe start at the recipe's folder, those of --set at the current one.",
             )
         if path.suffix not in SUFFIXES:
-            raise InputError(f"{path} is neither .jsonl nor .parquet", hint="Write one JSON object a line, or use kind: dataset.")
+            raise InputError(f"{path} is neither .jsonl nor .parquet", hint="Convert it to JSONL or Parquet.")
         return [path]
 
     def _read(self, path: Path) -> Iterator[RawPrompt]:
