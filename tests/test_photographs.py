@@ -22,7 +22,7 @@ def test_the_whole_loop_runs_on_photographs_with_another_architecture(tmp_path: 
         command += ["--set", change]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert shown.returncode == 3 and "iteration 2, synthesize: of " in shown.stderr and "were cut off" in shown.stderr
-    assert "hint: Where replies were cut off, raise `max_tokens`" in shown.stderr and "--retry-failed" not in shown.stderr
+    assert "hint: Replies were cut off: raise `max_tokens`" in shown.stderr and "--retry-failed" not in shown.stderr
     assert "Nothing was kept in iteration 2" in shown.stdout
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["prompts"] == {"total": 18, "open": 9, "closed": 9, "refused": {}}
