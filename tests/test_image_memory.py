@@ -19,7 +19,7 @@ CHILD = """
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import imagehash
-from selfjudge import images
+from selfjudge.run import images
 
 def peak():  # not ru_maxrss, which a child begins with its parent's of
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024

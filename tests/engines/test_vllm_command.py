@@ -38,7 +38,7 @@ OSError: [Errno 98] Address already in use
 vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.
 INFO:     Finished server process [11130]
 """: "RuntimeError: CPU Generator does not use offset",
-    "": "it said nothing",
+    "": "its log is empty",
 }
 
 

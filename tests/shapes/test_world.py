@@ -168,7 +168,7 @@ def test_one_recipe_may_measure_on_several_domains_but_on_each_once():
     photo = {"name": "shapes-bench", "domain": "photo"}
     both = Evaluation(benchmarks=({"name": "shapes-bench"}, photo)).benchmarks
     assert [ShapesBenchmark(recipe).name for recipe in both] == ["shapes-bench", "shapes-bench-photo"]
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="two benchmarks are called `shapes-bench-photo`"):
         Evaluation(benchmarks=(photo, photo))
 
 
