@@ -66,6 +66,7 @@ class Execution(Section):
     """How a run is computed: any field may differ each time that a run goes on in its folder."""
 
     engine: EngineSettings = TransformersSettings()
+    """Who generates text; without it, transformers in this process."""
     training: TrainerSettings = TrainerSettings()
     push: Annotated[Push | None, BeforeValidator(_with_repository)] = None
     """CHOSEN: nothing is published."""

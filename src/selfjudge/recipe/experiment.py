@@ -178,6 +178,7 @@ class Evaluation(Section):
     """Which benchmarks every judge is measured on, the base included."""
 
     benchmarks: tuple[Bench, ...] = ()
+    """The benchmarks that every judge is measured on; without any, no judge is measured."""
     sampling: SamplingRecipe = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0)
     """CHOSEN: greedy."""
 
