@@ -131,7 +131,7 @@ def test_a_run_of_two_iterations_serves_each_of_its_judges(tmp_path: Path):
         "synthesis.closed.model": "judge",
         "synthesis.closed.sampling.temperature": 2,
         "training.learning_rate": 0.001,
-        "engine": {"kind": "vllm", "python": str(PYTHON), "max_model_len": 512, "args": ARGS},
+        "execution.engine": {"kind": "vllm", "python": str(PYTHON), "max_model_len": 512, "args": ARGS},
     }
     overrides = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
     recipe = ROOT / "src/selfjudge/shapes/demo.yaml"
