@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .questions import PLURALS, Question
+from .questions import PLURALS, SceneQuestion
 from .scenes import COLORS, DIGITS, MAX_OBJECTS, POSITIONS, SHAPES, SIZES, Object, Scene
 from .wording import NUMBERS, SLOTS
 
@@ -27,7 +27,7 @@ def join(objects: Iterable[Words]) -> str:
     return ", ".join(" ".join(words) for words in objects)
 
 
-def answer(scene: Scene, question: Question) -> str:
+def answer(scene: Scene, question: SceneQuestion) -> str:
     """The true answer to a question about a scene."""
     fits = [thing for thing in scene.objects if all(_fits(thing, word) for word in question.about)]
     if question.asks == "count":
@@ -58,7 +58,7 @@ def choices(asks: str) -> tuple[str, ...]:
     }[asks]
 
 
-def wrong_answer(scene: Scene, question: Question, rng: random.Random) -> str:
+def wrong_answer(scene: Scene, question: SceneQuestion, rng: random.Random) -> str:
     """A random false answer to a question."""
     true = answer(scene, question)
     return rng.choice([choice for choice in choices(question.asks) if choice != true])
