@@ -2,7 +2,8 @@
 # make test            install what the tests need and run them
 # make test-vllm       install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
 # make test-families   try every family of models (docs/families.md), in vLLM too where `make test-vllm` has installed it
-# make check           format, lint, types, import contracts and tests
+# make check           format, lint, types, import contracts, docs and tests
+# make docs            build the docs as a site, in build/site
 # make base-model      train the embedded base model again from nothing (about an hour on two cores)
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loa
 # What `make test` leaves out: Ray gets a process of its own, and most families a target of their own
 QUICK := not ray and not families
 
-.PHONY: demo test test-vllm test-families check format base-model clean
+.PHONY: demo test test-vllm test-families check docs format base-model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
@@ -43,8 +44,12 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/python scripts/recipe_docs.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(PYTEST) -m "$(QUICK)"
 	scripts/test_ray.sh $(BIN)/pytest
+
+docs: $(VENV)/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
