@@ -3,6 +3,7 @@
 # make test-vllm       install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
 # make test-families   try every family of models (docs/families.md), in vLLM too where `make test-vllm` has installed it
 # make check           format, lint, types, import contracts, docs and tests
+# make gpu-check       what a GPU has to show, in eight minutes; DEVICE=cpu tries the same steps on tiny models (docs/gpu.md)
 # make docs            build the docs as a site, in build/site
 # make base-model      train the embedded base model again from nothing (about an hour on two cores)
 
@@ -20,7 +21,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loa
 # What `make test` leaves out: Ray gets a process of its own, and most families a target of their own
 QUICK := not ray and not families
 
-.PHONY: demo test test-vllm test-families check docs format base-model clean
+.PHONY: demo test test-vllm test-families gpu-check check docs format base-model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
@@ -47,6 +48,11 @@ check: $(VENV)/dev.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(PYTEST) -m "$(QUICK)"
 	scripts/test_ray.sh $(BIN)/pytest
+
+DEVICE ?= cuda
+
+gpu-check: $(VENV)/dev.stamp
+	$(BIN)/python scripts/gpu_check.py --device $(DEVICE) --out build/gpu-check.json
 
 docs: $(VENV)/dev.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
