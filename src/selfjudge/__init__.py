@@ -10,16 +10,16 @@ except ImportError:
     raise ImportError("selfjudge runs on Linux and macOS; on Windows use it inside WSL 2.") from None
 
 if TYPE_CHECKING:
-    from .judge import Judge, Preference
+    from .judge import Case, Judge, Preference, Ranking
 
     __version__: str
 
-__all__ = ["Judge", "Preference", "__version__"]
+__all__ = ["Case", "Judge", "Preference", "Ranking", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     """What costs time to import is imported when it is first asked for."""
-    if name in ("Judge", "Preference"):
+    if name in ("Case", "Judge", "Preference", "Ranking"):
         from . import judge
 
         return getattr(judge, name)

@@ -6,13 +6,13 @@ Relative paths in a recipe are relative to the file's folder, those given by `--
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import RecipeError
 from ..run.jsonl import regular
@@ -119,6 +119,19 @@ def _validate(values: dict[str, Any], sources: dict[Place, str], path: Path) -> 
         where = _nearest(place, sources) or str(path)
         message, hint = _explain(error, place, more=len(invalid.errors()) - 1)
         raise RecipeError(f"{where}: {message}", hint=hint) from invalid
+
+
+def engine_settings(values: Mapping[str, Any]) -> EngineSettings:
+    """The settings of an engine from the values of `execution.engine`. Raises RecipeError."""
+    try:
+        settings: EngineSettings = TypeAdapter(EngineSettings).validate_python(values)
+    except ValidationError as invalid:
+        first, *others = invalid.errors()
+        loc = ("execution", "engine", *first["loc"])
+        place = _real_place({"execution": {"engine": values}}, loc)
+        message, hint = _explain({**first, "loc": loc}, place, more=len(others))
+        raise RecipeError(message, hint=hint) from invalid
+    return settings
 
 
 def _nearest(place: Place, sources: dict[Place, str]) -> str | None:

@@ -99,7 +99,7 @@ def _lacking(
             else:
                 yield request
 
-    for block in _plan(of_this_execution(), size):
+    for block in plan(of_this_execution(), size):
         answered = [request for request in block if request.key in stored]
         if len(answered) == len(block):
             skip(block)
@@ -153,12 +153,12 @@ def _deferred_interrupts(engine: Engine) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _plan(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
-    """Blocks of requests, of similar length where answers come in batches."""
+def plan(requests: Iterable[Request], size: int, ahead: int = _WINDOW) -> Iterator[list[Request]]:
+    """Blocks of requests, of similar length where answers come in batches; so many blocks are sorted together."""
     if size == 1:
         yield from ([request] for request in requests)
         return
-    for window in blocks(requests, _WINDOW * size):
+    for window in blocks(requests, ahead * size):
         yield from blocks(sorted(window, key=lambda request: (_length(request), request.key)), size)
 
 

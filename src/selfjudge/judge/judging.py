@@ -1,0 +1,324 @@
+"""`Judge`: a model that compares responses, in this process or behind a server."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from ..chat import Completion, Request
+from ..errors import EngineError, InputError
+from ..hub.models import find_model
+from ..method.protocols import ANCHORS, STRICT, Protocol
+from ..method.strikes import unbroken
+from ..method.verdicts import probability
+from ..ports import Engine
+from ..recipe.experiment import Judging
+from ..recipe.file import engine_settings
+from ..run.cards import judging_of
+from ..run.disk import read_json
+from ..run.folder import RunFolder
+from ..run.image_files import BadImage
+from ..stages.asking import plan
+from ..stages.judge import comparison_request
+from ..types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict, seed_of
+from ..wiring import open_engine
+from .cases import Case, Picture, Preference, Shelf, Side, check_texts, unusable
+from .ranks import Ranking, knocked_out, ranked
+
+_AHEAD = 4
+"""Batches that are sorted by length together; their images are in memory."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Waiting:
+    """A case under way: its images, the keys of its requests, and the replies so far."""
+
+    case: Case
+    images: tuple[ImageRef, ...] = ()
+    keys: tuple[str, ...] = ()
+    replies: list[Completion] = field(default_factory=list)
+    failure: Preference | None = None
+
+    @property
+    def whole(self) -> bool:
+        return self.failure is not None or (bool(self.keys) and len(self.replies) == len(self.keys))
+
+
+class Judge:
+    """A model that compares responses. `Judge.load` and `Judge.connect` open one; `close` it, or use it as a context manager."""
+
+    def __init__(self, engine: Engine, *, template: str, images: Shelf | None = None) -> None:
+        self._engine = engine
+        self._template = template
+        self._images = images or Shelf()
+        self._open = ExitStack()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        revision: str | None = None,
+        engine: str | Mapping[str, Any] = "transformers",
+        **settings: Any,
+    ) -> Self:
+        """Load a judge, with the prompt that it was trained with.
+
+        `path` is a run folder (its best judge), a judge folder (`RUN/iteration-4/judge`), a name on the hub (`org/name`), or
+        `shapes`. `revision` is a tag on the hub, such as `iteration-2`; the default is the final judge. `engine` is a kind
+        (`transformers`, `vllm`, `ray`), or all of `execution.engine` as a recipe has it; `settings` are its fields, such as
+        `batch_size`, `dtype` and `device`.
+
+        Raises InputError when there is no such model or setting, EngineError when it cannot be loaded.
+        """
+        folder = find_model(f"{path}@{revision}" if revision else str(judge_of(Path(path)))).path
+        given = engine_settings({**({"kind": engine} if isinstance(engine, str) else engine), **settings})
+        with ExitStack() as opened:
+            place = RunFolder(Path(opened.enter_context(TemporaryDirectory(prefix="selfjudge-"))))
+            shelf = Shelf(place.images if given.kind == "vllm" else None)
+            loaded = open_engine(given, folder, shelf.get, place=place)
+            judge = cls(loaded, template=(judging_of(folder) or Judging()).template, images=shelf)
+            judge._open = opened.pop_all()
+        return judge
+
+    @classmethod
+    def connect(
+        cls, url: str, model: str, *, template: str | None = None, judge: str | Path | None = None, **settings: Any
+    ) -> Self:
+        """A judge behind an OpenAI-compatible server at `url`, which knows it as `model`. Needs no torch.
+
+        The key of the server is read from OPENAI_API_KEY.
+
+        The prompt is `template`, or that of the folder `judge`, or the default of a recipe. `settings` are those of the engine,
+        such as `concurrency` and `timeout_seconds`. Raises InputError and EngineError.
+        """
+        server = engine_settings({"kind": "openai", "base_url": url, **settings})
+        trained = None if judge is None else judging_of(judge_of(Path(judge)))
+        shelf = Shelf()
+        engine = open_engine(server, Path(model), shelf.get, served_model=model)
+        return cls(engine, template=template or (trained or Judging()).template, images=shelf)
+
+    def compare(
+        self,
+        image: Picture | Sequence[Picture],
+        prompt: str,
+        response_a: str,
+        response_b: str,
+        *,
+        max_tokens: int = 1024,
+    ) -> Preference:
+        """Which of two responses to a prompt is better. Greedy, so the same question has the same answer.
+
+        `image` is a path, the bytes of an image file, a PIL image, an array of grey (height, width) or colours (height, width,
+        3 or 4), or a list of these, which may be empty. Raises InputError when it cannot be used or a text is none,
+        EngineError when the engine gives no answer.
+        """
+        case = Case(images=image, prompt=prompt, response_a=response_a, response_b=response_b)
+        check_texts(prompt=prompt, response_a=response_a, response_b=response_b)
+        try:
+            self._images.drop(self._images.put(image))
+        except BadImage as bad:
+            raise unusable(bad) from bad
+        (said,) = self.compare_all([case], max_tokens=max_tokens)
+        if said.failed:
+            raise EngineError(
+                f"the judge gave no answer: {said.problem}",
+                hint="The message is the engine's. Ask again; or load the judge with another `device`.",
+            )
+        return said
+
+    def compare_all(self, cases: Iterable[Case], *, max_tokens: int = 1024, folder: Path | None = None) -> Iterator[Preference]:
+        """A preference for each case, in their order, while cases are still read; batched as the engine takes them.
+
+        A case that cannot be judged is a preference that has `failed`, with the reason. Image paths start at `folder` and stay in
+        it; without one, a case may name any file. Raises EngineError when the engine is broken.
+        """
+        return self._compared(cases, self._protocol(max_tokens), 0, folder)
+
+    def rank(
+        self,
+        image: Picture | Sequence[Picture],
+        prompt: str,
+        responses: Sequence[str],
+        *,
+        comparisons: int | None = None,
+        max_tokens: int = 1024,
+    ) -> Ranking:
+        """Responses from best to worst, by the Bradley–Terry model over `comparisons` pairs: all, or at least n - 1.
+
+        Raises InputError, and EngineError.
+        """
+        return ranked(len(responses), lambda pairs: self._matches(pairs, image, prompt, responses, max_tokens), comparisons)
+
+    def best(self, image: Picture | Sequence[Picture], prompt: str, responses: Sequence[str], *, max_tokens: int = 1024) -> int:
+        """The number of the best response, by a knock-out of n - 1 comparisons. Raises InputError, and EngineError."""
+        if not responses:
+            raise InputError("there are no responses", hint="Give at least one.")
+        return knocked_out(len(responses), lambda pairs: self._matches(pairs, image, prompt, responses, max_tokens))
+
+    def score(
+        self,
+        image: Picture | Sequence[Picture],
+        prompt: str,
+        response: str,
+        *,
+        against: Sequence[str],
+        samples: int = 4,
+        max_tokens: int = 1024,
+    ) -> float | None:
+        """P(response is better than those of `against`), in [0, 1]: the mean over them, both orders and `samples` traces.
+
+        Traces are sampled as in Stage II, since one greedy trace mostly ends in 0 or 1; `samples` 1 is the greedy one. None
+        when no verdict could be read. Raises InputError, and EngineError.
+        """
+        if not against:
+            raise InputError("there is nothing to score against", hint="Give other responses to the same prompt as `against`.")
+        cases = [Case(images=image, prompt=prompt, response_a=response, response_b=other) for other in against]
+        protocol = self._protocol(max_tokens).changed(samples=samples)
+        chances = [
+            said.leaning for sample in range(samples) for said in map(_judged, self._compared(cases, protocol, sample, None))
+        ]
+        read = [chance for chance in chances if chance is not None]
+        return sum(read) / len(read) if read else None
+
+    def close(self) -> None:
+        """Free the model."""
+        self._engine.close()
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _protocol(self, max_tokens: int) -> Protocol:
+        return replace(STRICT, template=self._template, sampling=replace(STRICT.sampling, max_tokens=max_tokens))
+
+    def _matches(
+        self,
+        pairs: Iterable[tuple[int, int]],
+        image: Picture | Sequence[Picture],
+        prompt: str,
+        responses: Sequence[str],
+        most: int,
+    ) -> Iterator[Preference]:
+        cases = (Case(images=image, prompt=prompt, response_a=responses[i], response_b=responses[j]) for i, j in pairs)
+        return map(_judged, self.compare_all(cases, max_tokens=most))
+
+    def _compared(self, cases: Iterable[Case], protocol: Protocol, sample: int, folder: Path | None) -> Iterator[Preference]:
+        waiting: deque[_Waiting] = deque()
+        asked: dict[str, Request] = {}
+        owners: dict[str, _Waiting] = {}
+
+        def requests() -> Iterator[Request]:
+            for number, case in enumerate(cases):
+                waiting.append(one := _Waiting(case=case))
+                made = self._requests(one, f"{number}.{sample}", protocol, folder)
+                for request in made:
+                    asked[request.key], owners[request.key] = request, one
+                yield from made
+
+        size = self._engine.block
+        planned = (request for block in plan(requests(), size, _AHEAD) for request in block)
+        try:
+            for completion in unbroken(self._engine.generate(planned), asked, name="the judge"):
+                del asked[completion.key]
+                owner = owners.pop(completion.key)
+                owner.replies.append(completion)
+                if owner.whole:
+                    self._images.drop(owner.images)
+                while waiting and waiting[0].whole:
+                    yield _preference(waiting.popleft(), protocol)
+            while waiting:
+                yield _preference(waiting.popleft(), protocol)
+        finally:
+            for one in waiting:
+                if not one.whole:
+                    self._images.drop(one.images)
+
+    def _requests(self, one: _Waiting, name: str, protocol: Protocol, folder: Path | None) -> list[Request]:
+        """The requests of a case, in both orders; none where it cannot be judged, which is then its failure."""
+        case = one.case
+        try:
+            check_texts(prompt=case.prompt, response_a=case.response_a, response_b=case.response_b)
+            one.images = self._images.put(case.images, folder=folder)
+        except BadImage as bad:
+            one.failure = Preference.failure(f"{bad.reason}: {bad}", case.key)
+        except InputError as error:
+            one.failure = Preference.failure(f"invalid: {error}", case.key)
+        if one.failure is not None:
+            return []
+        about = Prompt(
+            id=Prompt.identify(case.prompt, one.images),
+            text=case.prompt,
+            images=one.images,
+            kind=Kind.OPEN,
+            kind_rule="caller",
+            source="caller",
+        )
+        identity = PreferencePair.identify(about, case.response_a, case.response_b)
+        pair = PreferencePair(id=identity, prompt=about, chosen=case.response_a, rejected=case.response_b, evidence=None)
+        one.keys = tuple(f"{name}.{order}" for order in Order)
+        sample = name.rpartition(".")[2]
+        return [
+            comparison_request(key, pair.comparison(order), protocol, seed=seed_of(0, f"{identity}.{order}.{sample}"))
+            for key, order in zip(one.keys, Order, strict=True)
+        ]
+
+
+def judge_of(path: Path) -> Path:
+    """The folder of the judge that a path means: a run folder means its best judge, or else its last. Raises InputError."""
+    if not (path / "summary.json").exists():
+        return path
+    final = read_json(path / "summary.json", "final_judge")["final_judge"]
+    if final is None:
+        raise InputError(f"{path} has no judge yet", hint="Run its recipe until the first iteration is done.")
+    return path / str(final)
+
+
+def _preference(one: _Waiting, protocol: Protocol) -> Preference:
+    if one.failure is not None:
+        return one.failure
+    replies = sorted(one.replies, key=lambda reply: one.keys.index(reply.key))
+    if error := next((reply.error for reply in replies if reply.finish is Finish.ERROR), None):
+        return Preference.failure(f"failed: {error}", one.case.key)
+    read = [protocol.read(reply.text, reply.finish) for reply in replies]
+    named = tuple(_side(verdict, order) for verdict, order in zip(read, Order, strict=True))
+    chances = [
+        _chance(probability(reply, ANCHORS[protocol.line]) if side else None, order)
+        for side, reply, order in zip(named, replies, Order, strict=True)
+    ]
+    consistent = named[0] is not None and named[0] == named[1]
+    return Preference(
+        preference=named[0] if consistent else None,
+        probability=None if None in chances else sum(c for c in chances if c is not None) / len(chances),
+        traces=(replies[0].text, replies[1].text),
+        consistent=consistent,
+        named=(named[0], named[1]),
+        problem=next((str(verdict) for verdict in read if not isinstance(verdict, Verdict)), None),
+        key=one.case.key,
+    )
+
+
+def _judged(said: Preference) -> Preference:
+    """A preference, unless the case cannot be judged at all. Raises InputError and EngineError."""
+    if said.failed and not (said.problem or "").startswith("failed: "):
+        raise InputError(f"this cannot be judged: {said.problem}", hint="Correct the image or the text.")
+    return said
+
+
+def _side(verdict: object, order: Order) -> Side | None:
+    if not isinstance(verdict, Verdict):
+        return None
+    return "a" if verdict is order.chosen else "b"
+
+
+def _chance(first: float | None, order: Order) -> float | None:
+    """P(response a) from P(the response shown first)."""
+    return first if first is None or order is Order.CHOSEN_FIRST else 1 - first

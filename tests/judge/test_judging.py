@@ -1,0 +1,280 @@
+"""`Judge` for one's own code: compares two responses in both orders and never guesses."""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engines.serving import serving
+from selfjudge import Case, Judge, Preference
+from selfjudge.chat import Completion, Request
+from selfjudge.errors import EngineError, InputError, RecipeError
+from selfjudge.shapes.drawing import draw
+from selfjudge.shapes.scenes import draw_scene
+from selfjudge.types import Finish, ImageRef
+
+PICTURE = Image.fromarray(draw(draw_scene(random.Random(0), held_out=True), random.Random(0)))
+
+
+class Says:
+    """An engine that prefers a text, or a place, or nothing."""
+
+    block = 1
+
+    def __init__(self, rule: str) -> None:
+        self._rule = rule
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            text = "".join(block for block in request.messages[0].content if isinstance(block, str))
+            good_first = text.index("good") < text.index("bad")
+            verdict = {"good": "[[A]]" if good_first else "[[B]]", "first": "[[A]]", "silent": "hm"}[self._rule]
+            yield Completion(key=request.key, text=verdict, finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+    def close(self) -> None: ...
+
+
+def ask(rule: str, a: str = "good", b: str = "bad") -> Preference:
+    return Judge(Says(rule), template="A: {first}\nB: {second}").compare(PICTURE, "which?", a, b)
+
+
+def test_a_judge_that_looks_at_the_content_has_a_preference():
+    assert ask("good").preference == "a"
+    assert ask("good", "bad", "good").preference == "b"
+    assert ask("good").consistent
+    assert ask("good").traces == ("[[A]]", "[[B]]")
+
+
+@pytest.mark.parametrize(("rule", "named", "problem"), [("first", ("a", "b"), None), ("silent", (None, None), "no_verdict")])
+def test_a_judge_that_contradicts_itself_or_says_nothing_has_none(rule: str, named: tuple[str, str], problem: str | None):
+    said = ask(rule)
+    assert (said.preference, said.probability, said.consistent, said.failed) == (None, None, False, False)
+    assert (said.named, said.problem) == (named, problem)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    loaded = Judge.load("shapes", device="cpu")
+    yield loaded
+    loaded.close()
+
+
+def test_the_shipped_model_compares_and_gives_a_probability(judge: Judge):
+    said = judge.compare(PICTURE, "how many objects are there?", "one", "three", max_tokens=48)
+    assert said.probability is not None
+    assert 0 <= said.probability <= 1
+    assert all("one" in trace and "three" in trace for trace in said.traces)
+    swapped = judge.compare(PICTURE, "how many objects are there?", "three", "one", max_tokens=48)
+    assert swapped.probability == pytest.approx(1 - said.probability, abs=1e-4)
+
+
+def test_an_image_is_a_path_bytes_or_a_picture(judge: Judge, tmp_path):
+    PICTURE.save(tmp_path / "p.png")
+    out = io.BytesIO()
+    PICTURE.save(out, "PNG")
+    answers = [
+        judge.compare(image, "how many objects?", "one", "two", max_tokens=32)
+        for image in (tmp_path / "p.png", str(tmp_path / "p.png"), out.getvalue(), PICTURE)
+    ]
+    assert len(set(answers)) == 1
+
+
+@pytest.mark.parametrize("image", ["missing.png", b"no image"])
+def test_an_image_that_cannot_be_read_is_an_error_with_a_hint(judge: Judge, image: str | bytes):
+    with pytest.raises(InputError) as error:
+        judge.compare(image, "p", "a", "b")
+    assert error.value.hint
+
+
+def test_a_judge_that_does_not_exist_is_an_error():
+    with pytest.raises(InputError, match="there is no model"):
+        Judge.load("/nowhere")
+
+
+class Broken(Says):
+    """An engine that cannot answer."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            yield Completion(
+                key=request.key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error="CUDA is gone"
+            )
+
+
+def test_an_engine_that_fails_is_an_error_with_its_words():
+    with pytest.raises(EngineError, match="CUDA is gone") as error:
+        Judge(Broken("good"), template="{first}{second}").compare(PICTURE, "which?", "good", "bad")
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("image", [None, [None], 3, object(), np.zeros((2, 2, 7)), np.zeros(0)])
+def test_an_image_of_another_type_is_an_error_in_words(image: object):
+    with pytest.raises(InputError, match="image") as error:
+        Judge(Says("good"), template="{first}{second}").compare(image, "which?", "good", "bad")
+    assert "Give a path" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("place", ["prompt", "response_a", "response_b"])
+@pytest.mark.parametrize("text", [None, 1, b"good", ["good"]])
+def test_a_text_of_another_type_is_an_error_that_names_it(place: str, text: object):
+    texts = {"prompt": "which?", "response_a": "good", "response_b": "bad", place: text}
+    with pytest.raises(InputError, match=f"`{place}` is of type {type(text).__name__}"):
+        Judge(Says("good"), template="{first}{second}").compare(PICTURE, **texts)
+
+
+class Looks(Says):
+    """An engine that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__("good")
+        self.shown: list[ImageRef] = []
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        waiting = list(requests)
+        self.shown += {ref for request in waiting for message in request.messages for ref in message.images}
+        return super().generate(waiting)
+
+
+def test_path_bytes_picture_and_array_are_one_reference_also_on_their_side(tmp_path: Path):
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    PICTURE.convert("CMYK").save(tmp_path / "p.jpg", exif=sideways)
+    PICTURE.save(tmp_path / "p.png")
+    engine = Looks()
+    judge = Judge(engine, template="{images}A: {first}\nB: {second}")
+    for name in ("p.jpg", "p.png"):
+        file = tmp_path / name
+        for image in (file, str(file), file.read_bytes(), Image.open(file)):
+            judge.compare(image, "which?", "good", "bad")
+    judge.compare(np.asarray(PICTURE), "which?", "good", "bad")
+    turned, upright = engine.shown[:4], engine.shown[4:]
+    assert len(set(turned)) == len(set(upright)) == 1
+    assert (turned[0].width, turned[0].height) == PICTURE.size[::-1]
+
+
+def cases(count: int) -> Iterator[Case]:
+    for number in range(count):
+        good, bad = f"good {number}", f"bad {number}"
+        first, second = (good, bad) if number % 2 else (bad, good)
+        yield Case(prompt="which?", response_a=first, response_b=second, images=PICTURE, key=str(number))
+
+
+def test_preferences_come_in_the_order_of_the_cases_with_their_keys():
+    said = list(Judge(Says("good"), template="A: {first}\nB: {second}").compare_all(cases(20)))
+    assert [one.key for one in said] == [str(number) for number in range(20)]
+    assert [one.preference for one in said] == ["a" if number % 2 else "b" for number in range(20)]
+
+
+class Late(Says):
+    """A server that answers the first request last of each eight."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        held: list[Completion] = []
+        for completion in super().generate(requests):
+            held.append(completion)
+            if len(held) == 8:
+                yield from reversed(held)
+                held.clear()
+        yield from held
+
+
+def test_replies_in_another_order_change_nothing():
+    late, plain = (
+        list(Judge(engine("good"), template="A: {first}\nB: {second}").compare_all(cases(15))) for engine in (Late, Says)
+    )
+    assert late == plain
+
+
+def test_cases_are_read_while_others_are_judged():
+    read: list[int] = []
+
+    def watched() -> Iterator[Case]:
+        for number, case in enumerate(cases(1_000)):
+            read.append(number)
+            yield case
+
+    said = Judge(Says("good"), template="A: {first}\nB: {second}").compare_all(watched())
+    next(said)
+    assert len(read) <= 2
+
+
+BAD = [
+    (Case(prompt="which?", response_a="good", response_b="bad", images="gone.png"), "image_missing"),
+    (Case(prompt="which?", response_a="good", response_b="bad", images=b"GIF89a"), "not_an_image"),
+    (Case(prompt="which?", response_a=None, response_b="bad"), "`response_a` is of type NoneType"),  # type: ignore[arg-type]
+    (Case(prompt="which?", response_a="good \ud83d", response_b="bad"), "not valid Unicode"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD)
+def test_a_case_that_cannot_be_judged_is_a_failure_in_its_place_and_the_others_are_judged(bad: Case, reason: str):
+    said = list(Judge(Says("good"), template="A: {first}\nB: {second}").compare_all([*cases(2), bad, *cases(2)]))
+    assert [one.preference for one in said] == ["b", "a", None, "b", "a"]
+    assert said[2].failed and reason in str(said[2].problem)
+
+
+def test_a_case_may_not_leave_the_folder_that_it_is_given(tmp_path: Path):
+    PICTURE.save(tmp_path / "in.png")
+    (tmp_path / "data").mkdir()
+    case = Case(prompt="which?", response_a="good", response_b="bad", images="../in.png")
+    judge = Judge(Says("good"), template="A: {first}\nB: {second}")
+    assert "outside_folder" in str(next(judge.compare_all([case], folder=tmp_path / "data")).problem)
+    assert next(judge.compare_all([case], folder=None)).failed
+
+
+def test_no_picture_stays_in_memory():
+    judge = Judge(Says("good"), template="A: {first}\nB: {second}")
+    list(judge.compare_all(cases(5)))
+    next(judge.compare_all(cases(5)))
+    assert not judge._images._held
+
+
+def test_several_images_and_none_are_shown():
+    engine = Looks()
+    judge = Judge(engine, template="{images}A: {first}\nB: {second}")
+    judge.compare([PICTURE, PICTURE.rotate(90)], "which?", "good", "bad")
+    assert len(set(engine.shown)) == 2
+    engine.shown.clear()
+    judge.compare([], "which?", "good", "bad")
+    assert not engine.shown
+
+
+def test_a_run_folder_means_its_final_judge(tmp_path: Path):
+    (tmp_path / "summary.json").write_text('{"final_judge": null}')
+    with pytest.raises(InputError, match="has no judge yet"):
+        Judge.load(tmp_path)
+
+
+def test_an_engine_is_a_kind_or_a_section_of_a_recipe_and_a_mistake_is_named():
+    rules = [{"when": "", "replies": ["[[A]]"]}]
+    with Judge.load("shapes", engine={"kind": "scripted", "rules": rules}) as judge:
+        assert judge.compare(PICTURE, "which?", "good", "bad").named == ("a", "b")
+    with pytest.raises(RecipeError, match=r"unknown key `execution.engine.batchsize`") as error:
+        Judge.load("shapes", batchsize=3)
+    assert "batch_size" in str(error.value.hint)
+
+
+def test_a_judge_behind_a_server_needs_no_torch(tmp_path: Path):
+    """In a process in which torch, transformers and datasets cannot be imported."""
+    script = tmp_path / "connect.py"
+    script.write_text(
+        """
+import sys
+for name in ("torch", "transformers", "datasets", "trl"):
+    sys.modules[name] = None
+from selfjudge import Judge
+with Judge.connect(sys.argv[1], "m", template="A: {first}\\nB: {second}", retries=0) as judge:
+    print(judge.compare([], "which?", "good", "bad"))
+"""
+    )
+    with serving(lambda asked: "[[A]]") as server:
+        done = subprocess.run([sys.executable, str(script), server.url], capture_output=True, text=True, check=True)
+    assert "named=('a', 'b')" in done.stdout
