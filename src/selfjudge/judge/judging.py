@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -21,11 +23,12 @@ from ..recipe.experiment import Judging
 from ..recipe.file import engine_settings
 from ..run.cards import judging_of
 from ..run.disk import read_json
+from ..run.fingerprint import fingerprint
 from ..run.folder import RunFolder
 from ..run.image_files import BadImage
 from ..stages.asking import plan
 from ..stages.judge import comparison_request
-from ..types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict, seed_of
+from ..types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict, content_id, seed_of
 from ..wiring import open_engine
 from .cases import Case, Picture, Preference, Shelf, Side, check_texts, unusable
 from .ranks import Ranking, knocked_out, ranked
@@ -38,23 +41,25 @@ _AHEAD = 4
 class _Waiting:
     """A case under way: its images, the keys of its requests, and the replies so far."""
 
-    case: Case
+    key: str | None = None
     images: tuple[ImageRef, ...] = ()
     keys: tuple[str, ...] = ()
     replies: list[Completion] = field(default_factory=list)
-    failure: Preference | None = None
+    given: Preference | None = None
+    """What is known without asking: that it cannot be judged."""
 
     @property
     def whole(self) -> bool:
-        return self.failure is not None or (bool(self.keys) and len(self.replies) == len(self.keys))
+        return self.given is not None or (bool(self.keys) and len(self.replies) == len(self.keys))
 
 
 class Judge:
     """A model that compares responses. `Judge.load` and `Judge.connect` open one; `close` it, or use it as a context manager."""
 
-    def __init__(self, engine: Engine, *, template: str, images: Shelf | None = None) -> None:
+    def __init__(self, engine: Engine, *, template: str, images: Shelf | None = None, model: Path | str = "") -> None:
         self._engine = engine
         self._template = template
+        self._model = model
         self._images = images or Shelf()
         self._open = ExitStack()
 
@@ -82,7 +87,7 @@ class Judge:
             place = RunFolder(Path(opened.enter_context(TemporaryDirectory(prefix="selfjudge-"))))
             shelf = Shelf(place.images if given.kind == "vllm" else None)
             loaded = open_engine(given, folder, shelf.get, place=place)
-            judge = cls(loaded, template=(judging_of(folder) or Judging()).template, images=shelf)
+            judge = cls(loaded, template=(judging_of(folder) or Judging()).template, images=shelf, model=folder)
             judge._open = opened.pop_all()
         return judge
 
@@ -101,7 +106,8 @@ class Judge:
         trained = None if judge is None else judging_of(judge_of(Path(judge)))
         shelf = Shelf()
         engine = open_engine(server, Path(model), shelf.get, served_model=model)
-        return cls(engine, template=template or (trained or Judging()).template, images=shelf)
+        prompt = template or (trained or Judging()).template
+        return cls(engine, template=prompt, images=shelf, model=f"{model} at {server.base_url.rstrip('/')}")  # type: ignore[union-attr]
 
     def compare(
         self,
@@ -132,8 +138,22 @@ class Judge:
             )
         return said
 
-    def compare_all(self, cases: Iterable[Case], *, max_tokens: int = 1024, folder: Path | None = None) -> Iterator[Preference]:
+    @cached_property
+    def identity(self) -> str:
+        """A digest of the model (every file of a folder, or name and address) and of its prompt."""
+        return content_id(fingerprint(self._model) if isinstance(self._model, Path) else self._model, self._template)
+
+    @property
+    def block(self) -> int:
+        """Requests that the engine answers together; a case is two of them."""
+        return self._engine.block
+
+    def compare_all(
+        self, cases: Iterable[Case | Preference], *, max_tokens: int = 1024, folder: Path | None = None
+    ) -> Iterator[Preference]:
         """A preference for each case, in their order, while cases are still read; batched as the engine takes them.
+
+        What is a preference already, such as the failure of a row that could not be read, is passed on in its place.
 
         A case that cannot be judged is a preference that has `failed`, with the reason. Image paths start at `folder` and stay in
         it; without one, a case may name any file. Raises EngineError when the engine is broken.
@@ -211,48 +231,52 @@ class Judge:
         cases = (Case(images=image, prompt=prompt, response_a=responses[i], response_b=responses[j]) for i, j in pairs)
         return map(_judged, self.compare_all(cases, max_tokens=most))
 
-    def _compared(self, cases: Iterable[Case], protocol: Protocol, sample: int, folder: Path | None) -> Iterator[Preference]:
+    def _compared(
+        self, cases: Iterable[Case | Preference], protocol: Protocol, sample: int, folder: Path | None
+    ) -> Iterator[Preference]:
         waiting: deque[_Waiting] = deque()
         asked: dict[str, Request] = {}
         owners: dict[str, _Waiting] = {}
 
         def requests() -> Iterator[Request]:
             for number, case in enumerate(cases):
-                waiting.append(one := _Waiting(case=case))
-                made = self._requests(one, f"{number}.{sample}", protocol, folder)
-                for request in made:
-                    asked[request.key], owners[request.key] = request, one
-                yield from made
+                waiting.append(one := _Waiting(given=case) if isinstance(case, Preference) else _Waiting(key=case.key))
+                if isinstance(case, Case):
+                    for request in self._requests(one, case, f"{number}.{sample}", protocol, folder):
+                        asked[request.key], owners[request.key] = request, one
+                        yield request
 
-        size = self._engine.block
-        planned = (request for block in plan(requests(), size, _AHEAD) for request in block)
+        def ready() -> Iterator[Preference]:
+            while waiting and waiting[0].whole:
+                yield _preference(waiting.popleft(), protocol)
+
+        planned = chain.from_iterable(plan(requests(), self.block, _AHEAD))
         try:
             for completion in unbroken(self._engine.generate(planned), asked, name="the judge"):
                 del asked[completion.key]
-                owner = owners.pop(completion.key)
-                owner.replies.append(completion)
-                if owner.whole:
-                    self._images.drop(owner.images)
-                while waiting and waiting[0].whole:
-                    yield _preference(waiting.popleft(), protocol)
-            while waiting:
-                yield _preference(waiting.popleft(), protocol)
+                self._take(owners.pop(completion.key), completion)
+                yield from ready()
+            yield from ready()
         finally:
             for one in waiting:
                 if not one.whole:
                     self._images.drop(one.images)
 
-    def _requests(self, one: _Waiting, name: str, protocol: Protocol, folder: Path | None) -> list[Request]:
-        """The requests of a case, in both orders; none where it cannot be judged, which is then its failure."""
-        case = one.case
+    def _take(self, owner: _Waiting, completion: Completion) -> None:
+        owner.replies.append(completion)
+        if owner.whole:
+            self._images.drop(owner.images)
+
+    def _requests(self, one: _Waiting, case: Case, name: str, protocol: Protocol, folder: Path | None) -> list[Request]:
+        """The requests of a case, in both orders; none where it cannot be judged, which is then given."""
         try:
             check_texts(prompt=case.prompt, response_a=case.response_a, response_b=case.response_b)
             one.images = self._images.put(case.images, folder=folder)
         except BadImage as bad:
-            one.failure = Preference.failure(f"{bad.reason}: {bad}", case.key)
+            one.given = Preference.failure(f"{bad.reason}: {bad}", case.key)
         except InputError as error:
-            one.failure = Preference.failure(f"invalid: {error}", case.key)
-        if one.failure is not None:
+            one.given = Preference.failure(f"invalid: {error}", case.key)
+        if one.given is not None:
             return []
         about = Prompt(
             id=Prompt.identify(case.prompt, one.images),
@@ -283,11 +307,11 @@ def judge_of(path: Path) -> Path:
 
 
 def _preference(one: _Waiting, protocol: Protocol) -> Preference:
-    if one.failure is not None:
-        return one.failure
+    if one.given is not None:
+        return one.given
     replies = sorted(one.replies, key=lambda reply: one.keys.index(reply.key))
     if error := next((reply.error for reply in replies if reply.finish is Finish.ERROR), None):
-        return Preference.failure(f"failed: {error}", one.case.key)
+        return Preference.failure(f"failed: {error}", one.key)
     read = [protocol.read(reply.text, reply.finish) for reply in replies]
     named = tuple(_side(verdict, order) for verdict, order in zip(read, Order, strict=True))
     chances = [
@@ -302,7 +326,7 @@ def _preference(one: _Waiting, protocol: Protocol) -> Preference:
         consistent=consistent,
         named=(named[0], named[1]),
         problem=next((str(verdict) for verdict in read if not isinstance(verdict, Verdict)), None),
-        key=one.case.key,
+        key=one.key,
     )
 
 

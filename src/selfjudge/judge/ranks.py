@@ -39,8 +39,12 @@ def ranked(count: int, compare: Compare, comparisons: int | None) -> Ranking:
             hint=f"Use at least {count - 1}, or all: comparisons=None.",
         )
     pairs = pairings(count, comparisons)
+    return order(count, pairs, list(compare(pairs)))
+
+
+def order(count: int, pairs: Sequence[tuple[int, int]], preferences: Sequence[Preference]) -> Ranking:
+    """The Bradley–Terry model of what was said about pairs of `count` responses."""
     wins: dict[tuple[int, int], float] = {}
-    preferences = list(compare(pairs))
     for (i, j), said in zip(pairs, preferences, strict=True):
         if (chance := said.leaning) is not None:
             wins[i, j], wins[j, i] = chance, 1 - chance

@@ -93,6 +93,11 @@ def _override(values: dict[str, Any], override: str) -> Place:
     parts: Place = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
     if not equals or "" in parts:
         raise RecipeError(f"--set {override}: not of the form a.b=c", hint="For example --set loop.iterations=2")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or error
+        raise RecipeError(f"--set {key}: the value is not valid YAML: {problem}", hint="Quote it once more for YAML.") from error
     target: Any = values
     try:
         for part, following in pairwise(parts):
@@ -101,9 +106,9 @@ def _override(values: dict[str, Any], override: str) -> Place:
             else:
                 target = target[part]
         if isinstance(target, dict | list):
-            target[parts[-1]] = yaml.safe_load(text)  # type: ignore[index]
+            target[parts[-1]] = value  # type: ignore[index]
             return parts
-    except (LookupError, TypeError, yaml.YAMLError):
+    except (LookupError, TypeError):
         pass
     raise RecipeError(
         f"--set {override}: there is no such place in the recipe", hint="Lists count from 0: --set prompts.0.limit=10"
@@ -132,6 +137,18 @@ def engine_settings(values: Mapping[str, Any]) -> EngineSettings:
         message, hint = _explain({**first, "loc": loc}, place, more=len(others))
         raise RecipeError(message, hint=hint) from invalid
     return settings
+
+
+def engine_values(changes: Sequence[str]) -> dict[str, Any]:
+    """The values of `execution.engine` after changes `execution.engine.a=b`. Raises RecipeError."""
+    values: dict[str, Any] = {"execution": {"engine": {}}}
+    for change in changes:
+        if _override(values, change)[:2] != ("execution", "engine") or not isinstance(values["execution"]["engine"], dict):
+            raise RecipeError(
+                f"--set {change}: only the engine can be set here", hint="For example --set execution.engine.batch_size=8"
+            )
+    engine: dict[str, Any] = values["execution"]["engine"]
+    return engine
 
 
 def _nearest(place: Place, sources: dict[Place, str]) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import InputError
 
@@ -25,9 +26,12 @@ def regular(path: Path) -> Path:
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """The JSON value of each line that is not blank, with its number from 1; a ValueError in place of a value that is none.
 
-    Raises OSError.
+    UTF-8, or UTF-16 with a byte order mark. Raises OSError.
     """
-    with regular(path).open("rb") as lines:
+    with regular(path).open("rb") as file:
+        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    opened: IO[Any] = path.open(encoding="utf-16", errors="replace", newline="\n") if wide else path.open("rb")
+    with opened as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield number, _value(line)
@@ -48,9 +52,17 @@ def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         ) from error
 
 
-def _value(line: bytes) -> Any:
+def _value(line: bytes | str) -> Any:
     try:
-        return json.loads(line.decode("utf-8-sig"))  # `loads` would guess at the encoding of bytes
+        return parsed(line if isinstance(line, str) else line.decode("utf-8-sig"))  # `loads` would guess at the encoding of bytes
+    except ValueError as error:
+        return error
+
+
+def parsed(text: str) -> Any:
+    """The JSON value of a text, or a ValueError in its place."""
+    try:
+        return json.loads(text)
     except ValueError as error:
         return error
     except RecursionError:

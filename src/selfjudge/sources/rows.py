@@ -43,7 +43,7 @@ def raw_prompt(
     there = f"the row has {_named(list(row) if columns is None else columns)}"
     try:
         text = _text(row, there)
-        images = tuple(_image(value, folder, allow_outside) for value in _images(row))
+        images = tuple(_image(value, folder, allow_outside) for value in image_cells(row))
         kind, rule = _kind(row, route)
         own = None if row.get("id") is None else unicode(str(row["id"]), "id")
     except _Unusable as bad:
@@ -82,7 +82,8 @@ def _text(row: Mapping[str, Any], there: str) -> str:
     return unicode(text, "prompt")
 
 
-def _images(row: Mapping[str, Any]) -> list[Any]:
+def image_cells(row: Mapping[str, Any]) -> list[Any]:
+    """The images of a row as it has them. Raises ValueError where `images` is no list."""
     many = row.get("images")
     if many is not None and not isinstance(many, list):
         raise _Unusable("no_image", f"`images` is {type(many).__name__}, not a list")

@@ -1,0 +1,154 @@
+"""Commands that use a judge: `compare`, `label` and `rank`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .options import AllowOutside, OutputFormat, say_json
+from .terminal import console, interruptible, progress, say
+
+if TYPE_CHECKING:
+    from ..judge import Judge, Preference
+    from ..judge.labelling import Labels
+
+JudgeName = Annotated[
+    str,
+    typer.Option(
+        "--judge", help="Run folder, judge folder, hub name, `shapes`, or openai:MODEL at --base-url.", show_default=False
+    ),
+]
+BaseURL = Annotated[
+    str | None, typer.Option(help="OpenAI-compatible server, such as http://localhost:8000/v1.", show_default="OPENAI_BASE_URL")
+]
+EngineChanges = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change the engine, as in --set execution.engine.batch_size=8.", show_default=False),
+]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Longest reply in tokens; judges that think need more.")]
+Data = Annotated[
+    Path,
+    typer.Argument(help="JSONL, JSON, CSV, TSV or Parquet file, .tar shard, or folder of `save_to_disk`.", show_default=False),
+]
+Output = Annotated[Path, typer.Option("--to", help="Output file, .jsonl or .parquet.", show_default=False)]
+
+_FAILED_SHARE = 0.1
+
+
+def open_judge(name: str, base_url: str | None, changes: list[str] | None) -> Judge:
+    """The judge that the command line names. Raises SelfjudgeError."""
+    from ..judge import Judge
+    from ..measure.judges import SERVED, server_recipe
+    from ..recipe.file import engine_values
+
+    values = engine_values(changes or [])
+    if name.startswith(SERVED):
+        return Judge.connect(server_recipe(base_url).base_url, name.removeprefix(SERVED), **values)
+    return Judge.load(name, engine=values)
+
+
+def compare(
+    prompt: Annotated[str, typer.Argument(help="The instruction.", show_default=False)],
+    response_a: Annotated[str, typer.Argument(help="One response.", show_default=False)],
+    response_b: Annotated[str, typer.Argument(help="The other response.", show_default=False)],
+    judge: JudgeName,
+    image: Annotated[list[Path] | None, typer.Option(help="Image file; may be repeated.", show_default="none")] = None,
+    max_tokens: MaxTokens = 1024,
+    base_url: BaseURL = None,
+    changes: EngineChanges = None,
+    form: OutputFormat = "table",
+) -> None:
+    """Ask a judge which of two responses is better, in both orders, and show its traces side by side."""
+    with open_judge(judge, base_url, changes) as opened:
+        said = opened.compare(list(image or []), prompt, response_a, response_b, max_tokens=max_tokens)
+    if form == "json":
+        from dataclasses import asdict
+
+        say_json(asdict(said))
+    else:
+        _show_preference(said)
+
+
+def _show_preference(said: Preference) -> None:
+    from rich.table import Table
+
+    if said.preference is not None:
+        say(f"{said.preference} is better (named in both orders)")
+    else:
+        say(f"no preference: {said.problem or 'the two orders named different responses'}")
+    if said.probability is not None:
+        say(f"P(a is better): {said.probability:.3f}")
+    table = Table("a shown first", "b shown first", expand=True)
+    table.add_row(*said.traces)
+    table.add_row(*(f"names {side}" if side else "no verdict" for side in said.named))
+    console().print(table)
+
+
+def label(
+    file: Data,
+    judge: JudgeName,
+    to: Output,
+    form: Annotated[
+        Literal["ours", "trl"],
+        typer.Option("--format", help="`ours` adds columns to each row; `trl` writes preference rows: prompt, chosen, rejected."),
+    ] = "ours",
+    max_tokens: MaxTokens = 1024,
+    base_url: BaseURL = None,
+    changes: EngineChanges = None,
+    allow_outside: AllowOutside = False,
+) -> None:
+    """Label preference data: compare the responses of each row, and add what the judge says.
+
+    A row has `prompt`, its images, and `response_a` and `response_b`, or `responses` (more than two are
+    ranked). Added are preference, probability, consistent, traces and problem. A row that cannot be judged
+    stays, with its problem. An interrupted command resumes when it is run again. Exits 3 if more than a
+    tenth of the rows could not be judged.
+    """
+    _label(judge, base_url, changes, source=file, to=to, form=form, max_tokens=max_tokens, allow_outside=allow_outside)
+
+
+def rank(
+    file: Data,
+    judge: JudgeName,
+    to: Output,
+    comparisons: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pairs to compare of each row; at least one less than responses.", show_default="all"),
+    ] = None,
+    max_tokens: MaxTokens = 1024,
+    base_url: BaseURL = None,
+    changes: EngineChanges = None,
+    allow_outside: AllowOutside = False,
+) -> None:
+    """Rank the responses of each row, from best to worst.
+
+    A row has `prompt`, its images, and `responses`. Added are `ranking` (their numbers from 0, the best
+    first) and `strengths` (Bradley–Terry; their sum is 1). All pairs are compared in both orders, n (n - 1)
+    requests for n responses, or as many pairs as --comparisons says. An interrupted command resumes when it
+    is run again.
+    """
+    options: dict[str, Any] = {"max_tokens": max_tokens, "allow_outside": allow_outside, "comparisons": comparisons}
+    _label(judge, base_url, changes, source=file, to=to, rank=True, **options)
+
+
+def _label(judge: str, base_url: str | None, changes: list[str] | None, **task: Any) -> None:
+    from ..judge.labelling import Task, check
+    from ..judge.labelling import label as label_file
+
+    asked = Task(**task)
+    check(asked)
+    with interruptible(), open_judge(judge, base_url, changes) as opened:
+        labels = label_file(opened, asked, progress)
+    _show_labels(labels, asked.to)
+
+
+def _show_labels(labels: Labels, to: Path) -> None:
+    say(f"{labels.rows} rows: {labels.decided} decided, {labels.failed} not judged; {labels.written} written to {to}")
+    for problem, count in labels.problems.items():
+        say(f"  {problem}: {count}")
+    if labels.failed > _FAILED_SHARE * labels.rows:
+        say("warning: more than a tenth of the rows could not be judged", err=True)
+        say(f"hint: `problem` in {to} says why for each; correct the rows and label them again.", err=True)
+        raise typer.Exit(3)

@@ -1,0 +1,335 @@
+"""Labelling a file: each row's responses are compared, and the judge's preference is added to the row.
+
+What the judge said is appended to a journal in `OUT.partial`, so that a killed command goes on where it stopped; the output
+itself is written last, whole or not at all. Rows are judged in whole batches from fixed places, so a resumed command gives the
+bytes of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError, RunError
+from ..method.ranking import pairings
+from ..ports import Progress, blocks
+from ..run.disk import locked, write_whole, writing
+from ..sources.readers import Row, digest_of, rows_of, schema_of
+from ..sources.rows import image_cells, raw_prompt
+from ..types import storable
+from .cases import Case, Preference
+from .judging import Judge
+from .ranks import Ranking, order
+
+Form = Literal["ours", "trl"]
+
+ADDED = pa.schema(
+    [
+        pa.field("preference", pa.string()),
+        pa.field("probability", pa.float64()),
+        pa.field("consistent", pa.bool_()),
+        pa.field("traces", pa.list_(pa.string())),
+        pa.field("problem", pa.string()),
+        pa.field("ranking", pa.list_(pa.int64())),
+        pa.field("strengths", pa.list_(pa.float64())),
+    ]
+)
+"""The columns that are added: for two responses the first five, for a list of them `problem` and the last two."""
+
+_ROWS_AT_ONCE = 256
+_NEEDED = "Each row needs `prompt`, its images if it has any, and `response_a` and `response_b`, or `responses`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What came of a file: its rows, those that could not be judged, those with a preference or an order, those that were
+    written, and each problem with its count."""
+
+    rows: int
+    failed: int
+    decided: int
+    written: int
+    problems: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What to label, and where to.
+
+    rank           two responses are ranked too, not compared
+    comparisons    of each list of responses; all pairs without it
+    """
+
+    source: Path
+    to: Path
+    form: Form = "ours"
+    max_tokens: int = 1024
+    rank: bool = False
+    comparisons: int | None = None
+    allow_outside: bool = False
+
+
+def check(task: Task) -> None:
+    """Read the first row, and see that the output can be written, before a model is loaded. Raises InputError."""
+    first = next(rows_of(task.source), None)
+    if first is None:
+        raise InputError(f"{task.source} has no rows", hint=_NEEDED)
+    row = first[1]
+    if isinstance(row, Mapping) and not {"responses", "response_a"} & row.keys():
+        raise InputError(f"{task.source}:{first[0]}: the row has no responses, only {', '.join(map(str, row))}", hint=_NEEDED)
+    if task.to.suffix not in (".jsonl", ".parquet"):
+        raise InputError(f"{task.to} is neither .jsonl nor .parquet", hint="Name the output --to OUT.jsonl or OUT.parquet.")
+    if task.to.suffix == ".parquet" and task.form == "ours" and schema_of(task.source) is None:
+        raise InputError(f"{task.source} does not say which types its columns have", hint="Name the output --to OUT.jsonl.")
+    if task.to.exists() and not _work(task).exists():
+        raise InputError(f"{task.to} exists already", hint="Delete it, or name another file with --to.")
+
+
+def _work(task: Task) -> Path:
+    """The folder of a command that is not finished."""
+    return task.to.with_name(f"{task.to.name}.partial")
+
+
+def label(judge: Judge, task: Task, progress: Progress) -> Labels:
+    """Label a file. Raises RunError where it was begun otherwise, InputError, and EngineError."""
+    check(task)
+    with locked(_work(task), "--to"):
+        journal = _work(task) / "labels.jsonl"
+        done = _begun(journal, task, judge)
+        with journal.open("ab") as file, progress(f"rows of {task.source.name}", None) as advance:
+            advance(done)
+            for made in _labelled(judge, task, islice(rows_of(task.source), done, None)):
+                file.write("".join(f"{json.dumps(one)}\n" for one in made).encode())
+                file.flush()
+                advance(len(made))
+            os.fsync(file.fileno())
+        labels = _written(journal, task)
+    shutil.rmtree(_work(task))
+    return labels
+
+
+def _begun(journal: Path, task: Task, judge: Judge) -> int:
+    """How many rows a killed command has labelled, in whole batches; the journal is cut to them. Raises RunError."""
+    asked = {"judge": judge.identity, "rank": task.rank, "max_tokens": task.max_tokens, "comparisons": task.comparisons}
+    head = f"{json.dumps({**asked, 'input': digest_of(task.source)})}\n".encode()
+    if not journal.exists() or not journal.read_bytes():
+        write_whole(journal, head)
+        return 0
+    with journal.open("rb+") as file:
+        if (theirs := file.readline()) != head:
+            differs = _different(theirs, json.loads(head))
+            raise RunError(
+                f"{task.to} was begun with another `{differs}`", hint=f"Use the same, or delete {journal.parent} to start again."
+            )
+        whole = [len(line) for line in file if line.endswith(b"\n")]
+        rows = len(whole) - len(whole) % _rows_in_batch(judge.block)
+        file.truncate(len(head) + sum(whole[:rows]))
+    return rows
+
+
+def _different(theirs: bytes, identity: Mapping[str, Any]) -> str:
+    try:
+        known = json.loads(theirs)
+        return next(name for name in identity if known[name] != identity[name])
+    except (ValueError, LookupError, TypeError):
+        return "judge"
+
+
+def _rows_in_batch(block: int) -> int:
+    """Rows that are judged together: 1 where answers do not depend on their neighbours."""
+    return 1 if block == 1 else 4 * block
+
+
+def _labelled(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueError]]) -> Iterator[list[dict[str, Any]]]:
+    """The labels of the rows, in lists that are stored together."""
+    size = _rows_in_batch(judge.block)
+    if size > 1:
+        for block in blocks(rows, size):
+            yield list(_labels_of(judge, task, block))
+    else:
+        for one in _labels_of(judge, task, rows):
+            yield [one]
+
+
+def _labels_of(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueError]]) -> Iterator[dict[str, Any]]:
+    """A label for each row, in order, while later rows are still read."""
+    waiting: deque[_Read] = deque()
+
+    def cases() -> Iterator[Case | Preference]:
+        for _, row in rows:
+            waiting.append(one := _read(row, task))
+            yield from one.cases
+
+    folder = None if task.allow_outside else task.source.parent
+    said = judge.compare_all(cases(), max_tokens=task.max_tokens, folder=folder)
+    for first in said:
+        one = waiting.popleft()
+        rest = list(islice(said, len(one.cases) - 1))
+        yield _as_label(first) if one.pairs is None else _as_ranks(order(one.count, one.pairs, [first, *rest]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What a row asks: one case, the `pairs` of a list of responses, or the failure of a row that cannot be judged."""
+
+    cases: tuple[Case | Preference, ...]
+    count: int = 2
+    pairs: tuple[tuple[int, int], ...] | None = None
+
+
+def _read(row: Row | ValueError, task: Task) -> _Read:
+    if isinstance(row, ValueError):
+        return _bad(f"invalid row: {row}")
+    raw = raw_prompt(row, where="", folder=task.source.parent, route="auto", allow_outside=task.allow_outside)
+    if raw.problem is not None:
+        return _bad(f"{raw.problem}: {raw.detail}")
+    if not raw.text.strip():
+        return _bad("no_prompt: the prompt is empty")
+    given = row.get("responses")
+    responses = given if isinstance(given, list) else [row.get("response_a"), row.get("response_b")]
+    if len(responses) < 2 or not all(isinstance(text, str) and text.strip() for text in responses):
+        return _bad("no_responses: two texts are needed, in `response_a` and `response_b`, or more in `responses`")
+
+    texts = list(map(str, responses))
+
+    def case(first: int, second: int) -> Case:
+        return Case(prompt=raw.text, response_a=texts[first], response_b=texts[second], images=raw.images)
+
+    if len(responses) == 2 and not task.rank:
+        return _Read(cases=(case(0, 1),))
+    pairs = tuple(pairings(len(responses), task.comparisons))
+    return _Read(cases=tuple(case(i, j) for i, j in pairs), count=len(responses), pairs=pairs)
+
+
+def _bad(problem: str) -> _Read:
+    return _Read(cases=(Preference.failure(problem, None),))
+
+
+def _as_label(said: Preference) -> dict[str, Any]:
+    return {
+        "preference": said.preference,
+        "probability": said.probability,
+        "consistent": said.consistent,
+        "traces": list(map(storable, said.traces)),
+        "problem": said.problem,
+        "failed": said.failed,
+    }
+
+
+def _as_ranks(ranking: Ranking) -> dict[str, Any]:
+    failed = ranking.failed == ranking.comparisons
+    return {
+        "problem": "failed: no comparison was answered" if failed else None,
+        "failed": failed,
+        "ranking": None if failed else list(ranking.order),
+        "strengths": None if failed else list(ranking.strengths),
+    }
+
+
+def _written(journal: Path, task: Task) -> Labels:
+    """Write the output: each row with its label. Counts what came of them."""
+    counts, problems = Counter[str](), Counter[str]()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        with journal.open("rb") as labels:
+            next(labels)
+            for (_, row), line in zip(rows_of(task.source), labels, strict=True):
+                label = json.loads(line)
+                decided = label.get("preference") is not None or label.get("ranking") is not None
+                counts.update(rows=1, failed=label["failed"], decided=decided)
+                if label["problem"] is not None:
+                    problems[label["problem"].partition(":")[0]] += 1
+                if (made := _output(row, label, task.form)) is not None:
+                    counts["written"] += 1
+                    yield made
+
+    new = journal.with_name(task.to.name)
+    with writing(task.to):
+        _write(new, rows(), task)
+        new.replace(task.to)
+    return Labels(
+        rows=counts["rows"],
+        failed=counts["failed"],
+        decided=counts["decided"],
+        written=counts["written"],
+        problems=dict(problems.most_common()),
+    )
+
+
+def _output(row: Row | ValueError, label: dict[str, Any], form: Form) -> dict[str, Any] | None:
+    """What is written about a row; None for one that has no preference, in the format of TRL."""
+    if form == "ours":
+        return {**(row if isinstance(row, Mapping) else {}), **{name: label[name] for name in ADDED.names if name in label}}
+    if isinstance(row, ValueError):
+        return None
+    if (side := label.get("preference")) is not None:
+        responses = row.get("responses") or [row["response_a"], row["response_b"]]
+        best, worst = responses if side == "a" else reversed(responses)
+    elif (ranking := label.get("ranking")) is not None:
+        best, worst = row["responses"][ranking[0]], row["responses"][ranking[-1]]
+    else:
+        return None
+    raw = raw_prompt(row, where="", folder=Path(), route="auto", allow_outside=True)
+    shown = [{"type": "image", "text": None}] * len(raw.images)
+    return {
+        "prompt": [{"role": "user", "content": [*shown, {"type": "text", "text": raw.text}]}],
+        "chosen": [_turn(best)],
+        "rejected": [_turn(worst)],
+        "images": image_cells(row),
+    }
+
+
+def _turn(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+
+
+_TURNS = pa.list_(
+    pa.struct(
+        [
+            pa.field("role", pa.string()),
+            pa.field("content", pa.list_(pa.struct([pa.field("type", pa.string()), pa.field("text", pa.string())]))),
+        ]
+    )
+)
+_TRL = pa.schema(
+    [
+        *(pa.field(name, _TURNS) for name in ("prompt", "chosen", "rejected")),
+        pa.field("images", pa.list_(pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]))),
+    ]
+)
+
+
+def _write(path: Path, rows: Iterator[dict[str, Any]], task: Task) -> None:
+    if task.to.suffix == ".jsonl":
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as lines:  # half a pair as JSON writes it
+            lines.writelines(f"{json.dumps(row, ensure_ascii=False, default=_as_text)}\n" for row in rows)
+        return
+    given = schema_of(task.source)
+    schema = _TRL if task.form == "trl" or given is None else _with(given)
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for block in blocks(rows, _ROWS_AT_ONCE):
+            file.write_table(pa.Table.from_pylist(block, schema=schema))
+
+
+def _with(given: pa.Schema) -> pa.Schema:
+    """The columns of the input and those that are added, which win."""
+    own = [field for field in given if field.name not in ADDED.names]
+    return pa.schema([*own, *ADDED], metadata=None)
+
+
+def _as_text(value: object) -> str:
+    """What JSON has no form for: bytes of an image as a data URL, the rest as it prints."""
+    if isinstance(value, bytes):
+        return f"data:application/octet-stream;base64,{base64.b64encode(value).decode()}"
+    return storable(str(value))

@@ -1,0 +1,207 @@
+"""Rows of data files as users have them: JSON lines, a JSON list, CSV, TSV, Parquet, WebDataset shards and saved data sets.
+
+A row is a mapping; a ValueError stands in place of one that cannot be read. Rows come as a stream, each with its number: the
+line in a file of lines, the row elsewhere, both from 1. UTF-8 with or without a byte order mark, and UTF-16 with one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import sys
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..run.disk import sha256_of_all
+from ..run.jsonl import json_lines, parsed, regular
+from ..run.saved import load_saved, reading, undecoded
+
+Row = Mapping[str, Any]
+Numbered = Iterator[tuple[int, Row | ValueError]]
+
+_JSON_BYTES = 2**30
+"""A larger JSON list is not read: it is held in memory whole."""
+_BATCH = 256
+
+
+def rows_of(path: Path) -> Numbered:
+    """The rows of a file, or of a folder that `save_to_disk` wrote. Raises InputError where it cannot be read."""
+    read = _saved if path.is_dir() else READERS.get(path.suffix.lower())
+    if read is None:
+        raise InputError(f"{path} is of no known kind", hint=f"Known are {', '.join(READERS)}, and folders of `save_to_disk`.")
+    with _translated(path):
+        yield from read(path)
+
+
+def schema_of(path: Path) -> pa.Schema | None:
+    """The columns of a Parquet file or a saved data set with their types; None for a file that does not declare them."""
+    with _translated(path):
+        if path.is_dir():
+            saved = load_saved(path, None)
+            return None if saved is None else undecoded(saved).features.arrow_schema
+        return pq.read_schema(regular(path)) if path.suffix.lower() == ".parquet" else None
+
+
+def digest_of(path: Path) -> str:
+    """A digest of a file, or of all files in a folder. Raises InputError."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    with _translated(path):
+        return sha256_of_all(files)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, tarfile.TarError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint="Write the file again, or convert it to JSONL.") from error
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no file {path}", hint="Paths in a recipe start at its folder, others at the current one."
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}", hint="Name a file that can be read.") from error
+
+
+def _lines(path: Path) -> Numbered:
+    for number, value in json_lines(path):
+        yield number, _object(value)
+
+
+def _object(value: Any) -> Row | ValueError:
+    if isinstance(value, ValueError | dict):
+        return value
+    return ValueError(f"a JSON {type(value).__name__}, not an object")
+
+
+def _json(path: Path) -> Numbered:
+    """A list of objects; a file of JSON lines by this name is read as such."""
+    if regular(path).stat().st_size > _JSON_BYTES:
+        raise InputError(f"{path} is too large for a JSON list", hint="Write one JSON object on each line, as .jsonl.")
+    with _opened(path) as file:
+        value = parsed(file.read())
+    if isinstance(value, list):
+        yield from ((number, _object(row)) for number, row in enumerate(value, 1))
+    elif isinstance(value, json.JSONDecodeError) and value.msg == "Extra data":
+        yield from _lines(path)
+    else:
+        what = str(value) if isinstance(value, ValueError) else f"a JSON {type(value).__name__}, not a list"
+        raise InputError(f"{path}: {what}", hint="Write a list of objects, or one object on each line.")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A text file in the encoding of its byte order mark, or else UTF-8; what is not valid becomes half a surrogate pair."""
+    with regular(path).open("rb") as file:
+        start = file.read(2)
+    encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
+        yield text
+
+
+def _csv(path: Path, delimiter: str = ",") -> Numbered:
+    csv.field_size_limit(sys.maxsize)
+    with _opened(path) as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield reader.line_num, ValueError(str(error))
+                continue
+            extra = None in row
+            yield reader.line_num, ValueError("more cells than the header has") if extra else _set(row)
+
+
+def _set(row: dict[Any, Any]) -> Row:
+    """Without empty cells: a CSV file has no other way to leave one out."""
+    return {name: value for name, value in row.items() if value not in (None, "")}
+
+
+def _tsv(path: Path) -> Numbered:
+    return _csv(path, "\t")
+
+
+def _parquet(path: Path) -> Numbered:
+    number = 0
+    for batch in pq.ParquetFile(regular(path)).iter_batches(batch_size=_BATCH):
+        for row in rows_in(batch):
+            number += 1
+            yield number, row
+
+
+def rows_in(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | ValueError]:
+    """The rows of a batch; a ValueError in place of a row that Python cannot hold, such as text that is not UTF-8."""
+    for number in range(len(batch)):
+        try:
+            yield batch.slice(number, 1).to_pylist()[0]
+        except ValueError as error:
+            yield error
+
+
+def _shard(path: Path) -> Numbered:
+    """A tar file of samples: members that share a name up to its first dot, such as `1.json`, `1.txt` and `1.jpg`."""
+    sample: dict[str, bytes] = {}
+    name, number = "", 0
+    with tarfile.open(regular(path), "r|*") as shard:
+        for member in shard:
+            if not member.isfile():
+                continue
+            stem, _, suffix = member.name.rpartition("/")[2].partition(".")
+            if sample and stem != name:
+                number += 1
+                yield number, _sample(name, sample)
+                sample = {}
+            name = stem
+            file = shard.extractfile(member)
+            sample[suffix.lower()] = b"" if file is None else file.read()
+    if sample:
+        yield number + 1, _sample(name, sample)
+
+
+_PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic")
+
+
+def _sample(name: str, files: Mapping[str, bytes]) -> Row | ValueError:
+    row: dict[str, Any] = {"id": name}
+    for suffix, data in files.items():
+        last = suffix.rpartition(".")[2]
+        if last == "json":
+            value = parsed(data.decode("utf-8-sig", "surrogateescape"))
+            if not isinstance(value, dict):
+                return ValueError(f"`{suffix}` is not a JSON object")
+            row |= value
+        elif last == "txt":
+            row.setdefault("prompt", data.decode("utf-8-sig", "surrogateescape").strip())
+        elif last in _PICTURES:
+            row.setdefault("images", []).append(data)
+    return row
+
+
+def _saved(folder: Path) -> Numbered:
+    with reading(folder, "Name a file, or a folder written by `save_to_disk`."):
+        if (saved := load_saved(folder, None)) is None:
+            raise InputError(f"{folder} is no data set", hint="Name a file, or a folder written by `save_to_disk`.")
+        yield from enumerate(undecoded(saved), 1)
+
+
+READERS: Mapping[str, Callable[[Path], Numbered]] = {
+    ".jsonl": _lines,
+    ".ndjson": _lines,
+    ".json": _json,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".parquet": _parquet,
+    ".tar": _shard,
+}
+"""Readers of data files by suffix."""

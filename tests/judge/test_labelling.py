@@ -1,0 +1,186 @@
+"""`selfjudge label` and `rank`: what a file gets, what goes wrong, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+RULE = json.dumps([{"when": r"question (\d+)", "replies": [r"I see \1. [[A]]", r"It is \1. [[B]]", "hm"]}])
+PREFERS_MORE = json.dumps(
+    [{"when": r"0 more[\s\S]*answer 0|1 more[\s\S]*answer 1", "replies": ["[[A]]"]}, {"when": "", "replies": ["[[B]]"]}]
+)
+
+
+def command(name: str, source: Path, to: Path, *more: str, rules: str = RULE) -> list[str]:
+    engine = ["--set", "execution.engine.kind=scripted", "--set", f"execution.engine.rules={rules}"]
+    return [sys.executable, "-m", "selfjudge", name, str(source), "--judge", "shapes", "--to", str(to), *engine, *more]
+
+
+def ran(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments, **options), capture_output=True, text=True, check=False)
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [
+        {"prompt": f"question {n}?", "response_a": f"answer {n % 7}", "response_b": f"{n % 5} more", "own": n}
+        for n in range(count)
+    ]
+
+
+def write(path: Path, given: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in given))
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_each_row_keeps_its_columns_and_gets_what_the_judge_said(tmp_path: Path):
+    done = ran("label", write(tmp_path / "in.jsonl", rows(30)), tmp_path / "out.jsonl")
+    made = read(tmp_path / "out.jsonl")
+    assert done.returncode == 0 and [row["own"] for row in made] == list(range(30))
+    assert {row["preference"] for row in made} == {"a", "b", None}
+    assert all(row["consistent"] == (row["preference"] is not None) and len(row["traces"]) == 2 for row in made)
+    decided = sum(row["preference"] is not None for row in made)
+    assert f"30 rows: {decided} decided, 0 not judged; 30 written" in done.stdout
+
+
+BAD = [
+    ('{"prompt": "p", "response_a": "x"}', "no_responses"),
+    ('{"prompt": "p", "response_a": "x", "response_b": " "}', "no_responses"),
+    ('{"response_a": "x", "response_b": "y"}', "no_prompt"),
+    ('{"prompt": "p", "image": "gone.jpg", "response_a": "x", "response_b": "y"}', "image_missing"),
+    ('{"prompt": "p", "image": "../../etc/passwd", "response_a": "x", "response_b": "y"}', "outside_folder"),
+    ('{"prompt": "p", "image": "http://a/b.jpg", "response_a": "x", "response_b": "y"}', "not_fetched"),
+    ('{"prompt": "p", "response_a": "x \\ud83d", "response_b": "y"}', "invalid"),
+    ("{broken", "invalid row"),
+    ("[1]", "invalid row"),
+]
+
+
+@pytest.mark.parametrize(("line", "problem"), BAD)
+def test_a_row_that_cannot_be_judged_stays_with_its_problem_and_is_counted(tmp_path: Path, line: str, problem: str):
+    source = write(tmp_path / "in.jsonl", rows(9))
+    source.write_text(source.read_text() + line + "\n")
+    done = ran("label", source, tmp_path / "out.jsonl")
+    made = read(tmp_path / "out.jsonl")
+    assert done.returncode == 0 and made[-1]["problem"].startswith(problem) and made[-1]["preference"] is None
+    assert len(made) == 10 and "1 not judged" in done.stdout and f"  {problem}: 1" in done.stdout
+
+
+def test_more_than_a_tenth_that_cannot_be_judged_exits_with_3(tmp_path: Path):
+    source = write(tmp_path / "in.jsonl", [*rows(3), {"prompt": "p", "response_a": "x"}])
+    assert ran("label", source, tmp_path / "out.jsonl").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "to", "error", "hint"),
+    [
+        (None, "out.jsonl", "there is no file", "current one"),
+        ("", "out.jsonl", "has no rows", "response_a"),
+        ('{"prompt": "p", "answer": "x"}\n', "out.jsonl", ":1: the row has no responses, only prompt, answer", "response_a"),
+        ('{"prompt": "p", "response_a": "x", "response_b": "y"}\n', "out.txt", "neither .jsonl nor .parquet", "--to"),
+        ('{"prompt": "p", "response_a": "x", "response_b": "y"}\n', "out.parquet", "which types its columns have", ".jsonl"),
+    ],
+)
+def test_what_cannot_be_labelled_is_an_error_before_a_model_is_looked_for(
+    tmp_path: Path, content: str | None, to: str, error: str, hint: str
+):
+    if content is not None:
+        (tmp_path / "in.jsonl").write_text(content)
+    call = [
+        sys.executable,
+        "-m",
+        "selfjudge",
+        "label",
+        str(tmp_path / "in.jsonl"),
+        "--judge",
+        "/gone",
+        "--to",
+        str(tmp_path / to),
+    ]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and error in done.stderr and hint in done.stderr
+
+
+def test_an_output_that_exists_is_not_overwritten(tmp_path: Path):
+    source = write(tmp_path / "in.jsonl", rows(2))
+    assert ran("label", source, tmp_path / "out.jsonl").returncode == 0
+    done = ran("label", source, tmp_path / "out.jsonl")
+    assert done.returncode == 2 and "exists already" in done.stderr
+
+
+def test_a_command_that_was_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one(tmp_path: Path):
+    source = write(tmp_path / "in.jsonl", rows(600))
+    assert ran("label", source, tmp_path / "whole.jsonl").returncode == 0
+    slow = command("label", source, tmp_path / "killed.jsonl", "--set", "execution.engine.seconds_per_request=0.001")
+    journal, stored = tmp_path / "killed.jsonl.partial/labels.jsonl", 0
+    for _ in range(4):
+        with subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < stored + 60):
+                time.sleep(0.01)
+            process.kill()
+        stored = journal.read_bytes().count(b"\n")
+    assert 240 <= stored < 600
+    assert subprocess.run(slow, capture_output=True, check=False).returncode == 0
+    assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert not journal.parent.exists()
+
+
+@pytest.mark.parametrize(("change", "named"), [("input", "input"), ("--max-tokens", "max_tokens")])
+def test_a_command_that_goes_on_with_something_else_is_an_error_that_names_it(tmp_path: Path, change: str, named: str):
+    source, to = write(tmp_path / "in.jsonl", rows(2)), tmp_path / "out.jsonl"
+    ran("label", source, to, rules=json.dumps([{"when": "never", "replies": ["x"]}]))
+    assert (tmp_path / "out.jsonl.partial").exists()
+    if change == "input":
+        write(source, rows(3))
+    done = ran("label", source, to, *([change, "7"] if change != "input" else []))
+    assert done.returncode == 2 and f"begun with another `{named}`" in done.stderr and "delete" in done.stderr
+
+
+def test_several_responses_are_ranked(tmp_path: Path):
+    source = write(tmp_path / "in.jsonl", [{"prompt": "question 1?", "responses": ["a", "good", "b", "c"]}] * 2)
+    done = ran("rank", source, tmp_path / "out.jsonl", "--comparisons", "4")
+    made = read(tmp_path / "out.jsonl")
+    assert done.returncode == 0 and len(made) == 2 and sorted(made[0]["ranking"]) == [0, 1, 2, 3]
+    assert sum(made[0]["strengths"]) == pytest.approx(1)
+
+
+def picture(color: str) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (32, 32), color).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_preference_rows_are_read_by_datasets_and_hold_what_trl_expects(tmp_path: Path):
+    images = [{"bytes": picture(color), "path": None} for color in ("red", "blue")]
+    table = pa.Table.from_pylist([{**row, "image": image} for row, image in zip(rows(2), images, strict=True)])
+    pq.write_table(table, tmp_path / "in.parquet")
+    done = ran("label", tmp_path / "in.parquet", tmp_path / "out.parquet", "--format", "trl", rules=PREFERS_MORE)
+    assert done.returncode == 0, done.stderr
+    made = datasets.Dataset.from_parquet(str(tmp_path / "out.parquet"))
+    for row in made:
+        assert [turn["role"] for turn in row["prompt"]] == ["user"]
+        assert [block["type"] for block in row["prompt"][0]["content"]] == ["image", "text"]
+        assert row["chosen"][0]["content"][0]["text"] != row["rejected"][0]["content"][0]["text"]
+        assert len(row["images"]) == 1
+
+
+def test_parquet_keeps_its_columns_and_types(tmp_path: Path):
+    pq.write_table(pa.Table.from_pylist(rows(5)), tmp_path / "in.parquet")
+    assert ran("label", tmp_path / "in.parquet", tmp_path / "out.parquet").returncode == 0
+    made = pq.read_table(tmp_path / "out.parquet")
+    assert made.schema.field("own").type == pa.int64() and made["own"].to_pylist() == list(range(5))
+    assert made.schema.field("probability").type == pa.float64()
