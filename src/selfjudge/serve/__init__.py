@@ -1,0 +1,1 @@
+"""A judge as an HTTP service: requests of all clients are judged together, in batches."""

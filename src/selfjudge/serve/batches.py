@@ -1,0 +1,100 @@
+"""One thread that judges what all clients wait for, as many cases at a time as have come in meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from ..errors import SelfjudgeError
+from ..judge import Case, Judge, Preference
+
+log = logging.getLogger(__name__)
+
+Answer = Future[Preference]
+
+
+class Full(Exception):
+    """More cases are waiting than may."""
+
+
+class Batches:
+    """Cases that wait, and the thread that judges them. `limit` is how many may wait."""
+
+    def __init__(
+        self, judge: Judge, *, limit: int, size: int, max_tokens: int, folder: Path, watch: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._judge = judge
+        self._limit = limit
+        self._size = size
+        self._max_tokens = max_tokens
+        self._folder = folder
+        self._watch = watch
+        self._waiting: deque[tuple[Case, Answer]] = deque()
+        self._changed = threading.Condition()
+        self._open = False
+        self.broken: str | None = None
+        """What the engine said when it failed for a whole batch; None since it has answered again."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._open = True
+        self._thread = threading.Thread(target=self._work, name="judge", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def submit(self, cases: Sequence[Case]) -> list[Answer]:
+        """Let cases wait for their turn. Raises Full where they would be too many, RuntimeError where the thread does not run."""
+        with self._changed:
+            if not self._open:
+                raise RuntimeError("the service is stopping")
+            if len(self._waiting) + len(cases) > self._limit:
+                raise Full
+            answers: list[Answer] = [Future() for _ in cases]
+            self._waiting.extend(zip(cases, answers, strict=True))
+            self._changed.notify()
+        return answers
+
+    def close(self) -> None:
+        """Judge what is waiting, and end the thread."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next():
+            self._watch(len(batch))
+            try:
+                said = self._judge.compare_all([case for case, _ in batch], max_tokens=self._max_tokens, folder=self._folder)
+                for (_, answer), one in zip(batch, said, strict=True):
+                    answer.set_result(one)
+                self.broken = None
+            except Exception as error:  # whatever it is, the service goes on and the clients are told
+                self._fail(batch, error)
+
+    def _next(self) -> list[tuple[Case, Answer]]:
+        """What is waiting, up to a batch, without those whose client has gone; nothing once the service stops."""
+        batch: list[tuple[Case, Answer]] = []
+        while not batch:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or not self._open)
+                if not self._waiting:
+                    return []
+                taken = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+            batch = [(case, answer) for case, answer in taken if answer.set_running_or_notify_cancel()]
+        return batch
+
+    def _fail(self, batch: Sequence[tuple[Case, Answer]], error: Exception) -> None:
+        self.broken = f"{type(error).__name__}: {error}"
+        if not isinstance(error, SelfjudgeError):
+            log.exception("the judge failed unexpectedly")
+        for _, answer in batch:
+            if not answer.done():
+                answer.set_exception(error)

@@ -1,0 +1,223 @@
+"""`selfjudge serve`: what clients get, and that nothing they send takes the service down."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from selfjudge import Judge
+from selfjudge.chat import Completion, Request
+from selfjudge.errors import EngineError
+from selfjudge.serve.app import Limits, create_app
+from selfjudge.types import Finish
+
+CASE = {"prompt": "which?", "response_a": "good", "response_b": "bad"}
+
+
+def png(width: int = 8, height: int = 8) -> str:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+class Good:
+    """An engine that prefers what holds the word good. It can wait for a signal, and remembers the sizes of what it was asked."""
+
+    block = 1
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.error: Exception | None = None
+        self.batches: list[int] = []
+        self.closed = False
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        self.go.wait(10)
+        if self.error is not None:
+            raise self.error
+        asked = list(requests)
+        self.batches.append(len(asked) // 2)
+        for request in asked:
+            text = "".join(block for block in request.messages[0].content if isinstance(block, str))
+            letter = "A" if "good" in text.partition("B: ")[0] else "B"
+            yield Completion(key=request.key, text=f"[[{letter}]]", finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def engine() -> Good:
+    return Good()
+
+
+def client(engine: Good, **limits: Any) -> TestClient:
+    judge = Judge(engine, template="{images}A: {first}\nB: {second}")
+    return TestClient(create_app(judge, "tested", Limits(**limits)), raise_server_exceptions=False)
+
+
+def test_a_comparison_is_made_in_both_orders(engine: Good):
+    with client(engine) as asked:
+        answer = asked.post("/v1/compare", json={**CASE, "images": [png()]})
+    assert answer.status_code == 200
+    assert answer.json() | {"traces": None} == {
+        "preference": "a",
+        "probability": None,
+        "consistent": True,
+        "traces": None,
+        "problem": None,
+    }
+    assert engine.closed
+
+
+def test_responses_are_ranked_and_reranked_in_the_form_of_other_servers(engine: Good):
+    with client(engine) as asked:
+        ranked = asked.post("/v1/rank", json={"prompt": "which?", "responses": ["bad", "good", "poor"]}).json()
+        request = {"model": "m", "query": "which?", "documents": ["bad", "good", "poor"], "top_n": 1}
+        reranked = asked.post("/v1/rerank", json=request).json()
+    assert ranked["order"][0] == 1 and ranked["comparisons"] == 3
+    assert reranked["model"] == "m" and reranked["results"][0]["index"] == 1
+    assert 0.5 < reranked["results"][0]["relevance_score"] <= 1 and reranked["results"][0]["document"] == {"text": "good"}
+
+
+WRONG: list[tuple[dict[str, Any], int, str]] = [
+    ({"prompt": "which?", "response_a": "good"}, 422, "response_b"),
+    ({**CASE, "response_a": ""}, 422, "response_a"),
+    ({**CASE, "prompt": 3}, 422, "prompt"),
+    ({**CASE, "other": 3}, 422, "other"),
+    ({**CASE, "images": ["/etc/passwd"]}, 422, "images.0"),
+    ({**CASE, "images": [png(), "http://127.0.0.1/x.png"]}, 422, "images.1"),
+    ({**CASE, "images": ["data:image/png;base64,AAAA"]}, 422, "not_an_image"),
+    ({**CASE, "images": [png()[:80]]}, 422, "images"),
+    ({**CASE, "images": [png(20_000, 20_000)]}, 413, "too_many_pixels"),
+    ({**CASE, "prompt": "x" * 3_000_000}, 413, "bytes"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "named"), WRONG)
+def test_what_is_wrong_with_a_request_is_said_and_the_next_one_is_answered(
+    engine: Good, body: dict[str, Any], status: int, named: str
+):
+    with client(engine, body_bytes=2_000_000) as asked:
+        answer = asked.post("/v1/compare", json=body)
+        assert (answer.status_code, named in answer.text) == (status, True), answer.text
+        assert asked.post("/v1/compare", json=CASE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[1]", b'{"prompt": "\\ud83d", "response_a": "x", "response_b": "y"}']
+)
+def test_a_body_that_is_no_request_is_a_422(engine: Good, content: bytes):
+    with client(engine) as asked:
+        answer = asked.post("/v1/compare", content=content, headers={"content-type": "application/json"})
+        assert answer.status_code == 422 and asked.get("/health").status_code == 200
+
+
+def test_a_body_of_unknown_length_is_bounded_too(engine: Good):
+    with client(engine, body_bytes=1_000) as asked:
+        parts = (b"x" * 100 for _ in range(100))
+        assert asked.post("/v1/compare", content=parts, headers={"content-type": "application/json"}).status_code == 413
+
+
+def test_a_file_is_read_only_from_the_folder_that_the_server_allows(engine: Good, tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    for folder in (tmp_path, tmp_path / "in"):
+        Image.new("RGB", (8, 8)).save(folder / "x.png")
+    with client(engine, images=tmp_path / "in") as asked:
+        assert asked.post("/v1/compare", json={**CASE, "images": ["x.png"]}).status_code == 200
+        for name in ("../x.png", str(tmp_path / "x.png"), "/dev/zero", "gone.png"):
+            assert asked.post("/v1/compare", json={**CASE, "images": [name]}).status_code == 422
+
+
+def test_above_the_limit_of_waiting_comparisons_a_request_gets_429_and_a_time(engine: Good):
+    engine.go.clear()
+    with client(engine, waiting=4, batch=1) as asked, ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(asked.post, "/v1/compare", json=CASE) for _ in range(12)]
+        while not any(answer.done() for answer in answers):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        engine.go.set()
+        done = [answer.result() for answer in answers]
+    refused = [answer for answer in done if answer.status_code == 429]
+    assert len(refused) >= 7 and all(answer.headers["retry-after"] == "1" for answer in refused)
+    assert all(answer.status_code == 200 for answer in done if answer not in refused)
+
+
+def test_requests_of_all_clients_are_judged_together(engine: Good):
+    engine.go.clear()
+    with client(engine) as asked, ThreadPoolExecutor(16) as pool:
+        answers = [pool.submit(asked.post, "/v1/compare", json=CASE) for _ in range(16)]
+        time.sleep(0.5)
+        engine.go.set()
+        assert all(answer.result().status_code == 200 for answer in answers)
+    assert max(engine.batches) >= 8
+
+
+def test_a_judge_that_takes_too_long_is_a_504_and_nobody_waits_for_it(engine: Good):
+    engine.go.clear()
+    with client(engine, seconds=0.2) as asked:
+        assert asked.post("/v1/compare", json=CASE).status_code == 504
+        engine.go.set()
+        assert asked.post("/v1/compare", json=CASE).status_code == 200
+
+
+@pytest.mark.parametrize("error", [EngineError("the GPU is gone", hint="h"), ValueError("a defect")])
+def test_an_engine_that_fails_is_a_502_or_500_and_the_service_recovers(engine: Good, error: Exception):
+    engine.error = error
+    with client(engine) as asked:
+        assert asked.post("/v1/compare", json=CASE).status_code in (500, 502)
+        assert asked.get("/health").json()["status"] == "failing"
+        engine.error = None
+        assert asked.post("/v1/compare", json=CASE).status_code == 200
+        assert asked.get("/health").json()["status"] == "ok"
+
+
+def test_a_token_is_asked_for_where_one_is_set(engine: Good, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SELFJUDGE_TOKEN", "secret")
+    with client(engine) as asked:
+        for header in ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic secret"}):
+            assert asked.post("/v1/compare", json=CASE, headers=header).status_code == 401
+            assert asked.get("/metrics", headers=header).status_code == 401
+        assert asked.post("/v1/compare", json=CASE, headers={"Authorization": "Bearer secret"}).status_code == 200
+        assert asked.get("/health").status_code == 200
+
+
+def test_a_foreign_page_cannot_call_a_service_under_another_name(engine: Good):
+    with client(engine, hosts=("testserver",)) as asked:
+        assert asked.get("/health", headers={"host": "evil.example"}).status_code == 400
+        assert asked.get("/health").status_code == 200
+
+
+def test_metrics_count_what_was_asked(engine: Good):
+    with client(engine) as asked:
+        asked.post("/v1/compare", json=CASE)
+        asked.post("/v1/compare", json={})
+        shown = asked.get("/metrics").text
+    assert 'selfjudge_requests_total{path="/v1/compare",status="200"} 1.0' in shown
+    assert 'selfjudge_requests_total{path="/v1/compare",status="422"} 1.0' in shown
+    assert "selfjudge_comparisons_total 1.0" in shown
+
+
+schemathesis.openapi.format("image", st.sampled_from([png(), png(3, 5).partition(",")[2]]))
+_judge = Judge(Good(), template="A: {first}\nB: {second}")
+schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(_judge, "tested"))
+
+
+@schema.parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_request_that_a_machine_can_think_of_breaks_it(case: schemathesis.Case):
+    case.call_and_validate()
