@@ -74,7 +74,7 @@ class Compared(BaseModel):
     preference: Literal["a", "b"] | None
     probability: float | None
     consistent: bool
-    traces: tuple[str, str]
+    traces: list[str]
     problem: str | None
 
     @classmethod
@@ -83,7 +83,7 @@ class Compared(BaseModel):
             preference=said.preference,
             probability=said.probability,
             consistent=said.consistent,
-            traces=said.traces,
+            traces=list(said.traces),
             problem=said.problem,
         )
 
