@@ -174,7 +174,7 @@ def test_a_run_is_checked_by_its_prompts_and_images(scripted_run: tuple[Path, di
         ("gone.jsonl", "shapes-bench", "there are no prompts gone.jsonl", "a recipe, a run folder"),
         ("./gone", "shapes-bench", "there are no prompts ./gone", "a recipe, a run folder"),
         ("gone.yaml", "shapes-bench", "cannot read the recipe gone.yaml", "recipes/"),
-        (str(ROOT / "README.md"), "shapes-bench", "README.md is neither .jsonl nor .parquet", "Convert it to JSONL or Parquet"),
+        (str(ROOT / "README.md"), "shapes-bench", "README.md is of no known kind", "Known are .jsonl"),
         (str(ROOT / "recipes/scripted.yaml"), "gone.jsonl", "cannot read gone.jsonl", "start at"),
     ],
 )

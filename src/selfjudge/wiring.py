@@ -18,7 +18,7 @@ from .recipe.file import load_recipe
 from .recipe.inputs import Bench, DatasetSource, FilesSource, PairsBench, PublicBench, ShapesBench, Source
 from .run.executions import Execution, execution_of
 from .run.folder import ImageStore, RunFolder
-from .run.lineage import at_commits
+from .run.lineage import SUFFIXES, at_commits, prompt_files
 from .run.tables import Row
 from .types import ImageRef, PreferencePair, Prompt
 
@@ -45,6 +45,7 @@ _HUBS = {"huggingface": "hub.uploading:HuggingFaceHub"}
 _SOURCES = {
     "files": "sources.files:FilePrompts",
     "dataset": "sources.dataset:DatasetPrompts",
+    "images": "sources.images:ImagePrompts",
     "shapes": "shapes.prompts:ShapesPrompts",
     "run": "sources.run:RunPrompts",
 }
@@ -62,7 +63,6 @@ _SPECS = {
     "rewardbench": "benchmarks.rewardbench:SPEC",
     "judgebench": "benchmarks.judgebench:SPEC",
 }
-_FILES = (".jsonl", ".parquet")
 _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
@@ -216,7 +216,7 @@ def find_prompts(name: str, *, allow_outside: bool = False) -> tuple[tuple[Promp
 
 
 def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
-    files = path.suffix in _FILES or path.is_file() or (path.is_dir() and any(p.suffix in _FILES for p in path.iterdir()))
+    files = path.suffix.lower() in SUFFIXES or path.is_file() or (path.is_dir() and bool(prompt_files(path)))
     if not path.exists() and (files or path.is_absolute() or name.startswith(".")):
         raise InputError(
             f"there are no prompts {name}",

@@ -24,6 +24,6 @@ def test_an_image_path_of_a_data_set_must_lie_in_its_folder_unless_allowed(tmp_p
 
 def test_files_whose_columns_are_not_known_before_they_are_read_are_an_error(tmp_path: Path):
     (tmp_path / "rows.csv").write_text("prompt,image\nWhat is it?,1.png\n")
-    with pytest.raises(InputError, match="no column `prompt`") as error:
+    with pytest.raises(InputError, match="no column with the instruction") as error:
         list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path))))
     assert error.value.hint == "Convert its files to JSONL or Parquet."

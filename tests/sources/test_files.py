@@ -48,7 +48,7 @@ def test_a_row_of_jsonl_has_a_prompt_and_an_image_beside_the_file(tmp_path: Path
         ({"prompt": "p", "image": "../x.png"}, "outside_folder"),
         ({"prompt": "p", "images": [{"path": "/etc/passwd"}]}, "outside_folder"),
         ({"prompt": "p", "image": "https://x.org/1.png"}, "not_fetched"),
-        ({"prompt": "p", "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQMAAAD"}, "not_a_path"),
+        ({"prompt": "p", "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQMAAAD"}, "not_an_image"),
         ({"prompt": "p", "image": "a\0.png"}, "image_missing"),
         ({"prompt": "p", "image": "x.png", "kind": "other"}, "unknown_kind"),
         ({"conversations": 5, "image": "x.png"}, "no_prompt"),
@@ -134,24 +134,24 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path):
 def test_a_parquet_file_that_is_not_one_is_an_error_that_names_it(tmp_path: Path):
     path = tmp_path / "fake.parquet"
     path.write_bytes(b"PAR1 not really")
-    with pytest.raises(InputError, match=r"fake\.parquet cannot be read as Parquet"):
+    with pytest.raises(InputError, match=r"fake\.parquet cannot be read: Parquet"):
         read(path)
 
 
 def test_a_parquet_file_without_prompts_names_its_columns(tmp_path: Path):
     path = tmp_path / "p.parquet"
-    pq.write_table(pa.table({"question": ["q"]}), path)
-    with pytest.raises(InputError, match="no column `prompt`") as error:
+    pq.write_table(pa.table({"query": ["q"]}), path)
+    with pytest.raises(InputError, match="no column with the instruction") as error:
         read(path)
-    assert "question" in str(error.value.hint)
+    assert "query" in str(error.value.hint)
 
 
 def test_a_row_without_a_prompt_or_an_image_names_the_columns_that_are_there(tmp_path: Path):
     path = tmp_path / "p.parquet"
-    pq.write_table(pa.table({"prompt": ["p", None], "image_path": ["x.png", "y.png"]}), path)
-    lines = read(jsonl(tmp_path, {"question": "q", "image": "x.png"}, {"prompt": "p", "picture": "x.png"}))
-    assert "the row has `question`, `image`" in lines[0].detail and "the row has `prompt`, `picture`" in lines[1].detail
-    assert all("the row has `prompt`, `image_path`" in raw.detail for raw in read(path))
+    pq.write_table(pa.table({"prompt": ["p", None], "picture": ["x.png", "y.png"]}), path)
+    lines = read(jsonl(tmp_path, {"query": "q", "image": "x.png"}, {"prompt": "p", "picture": "x.png"}))
+    assert "the row has `query`, `image`" in lines[0].detail and "the row has `prompt`, `picture`" in lines[1].detail
+    assert all("the row has `prompt`, `picture`" in raw.detail for raw in read(path))
 
 
 def test_a_row_of_parquet_that_holds_no_text_is_refused_and_the_others_are_read(tmp_path: Path):

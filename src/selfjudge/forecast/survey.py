@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..method.kinds import route
 from ..ports import Progress, PromptSource, RawPrompt, all_rows
 from ..recipe.experiment import Recipe
-from ..recipe.inputs import DatasetSource, FilesSource, ShapesSource, Source
+from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, ShapesSource, Source
 from ..run.lineage import place_of
 from ..run.reasons import nothing_usable, refusals
 from ..run.tables import Row
@@ -68,8 +68,8 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
 
 
 def _local_rows(source: Source, findings: list[Finding]) -> Iterator[RawPrompt]:
-    """The rows of a source of files; a source that cannot be read becomes a finding."""
-    if isinstance(source, FilesSource):
+    """The rows of a source of files or images; a source that cannot be read becomes a finding."""
+    if isinstance(source, FilesSource | ImagesSource):
         try:
             yield from make_source(source)
         except InputError as error:

@@ -27,12 +27,37 @@ class Drawn(Section):
         return "" if self.domain == "plain" else f"-{self.domain}"
 
 
+class Columns(Section):
+    """Columns of a file or data set that have other names than the usual ones: ours, and there theirs."""
+
+    prompt: str | None = None
+    """The instruction, or a list of messages."""
+    image: str | None = None
+    """One image."""
+    images: str | None = None
+    """A list of images."""
+    kind: str | None = None
+    """`open` or `closed`."""
+    id: str | None = None
+    """The row's own id."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Our names and theirs."""
+        return self.model_dump(exclude_none=True)
+
+
 class FilesSource(Section):
-    """Prompts from JSONL or Parquet files of one's own."""
+    """Prompts from data files of one's own: JSONL, a JSON list, CSV, TSV, Parquet, WebDataset shards (.tar)."""
 
     kind: Literal["files"]
     path: Path
-    """A file, or a folder of them. Columns: `prompt`, `image` (path, bytes or Hugging Face Image), and `kind` if known."""
+    """A file, or a folder of them. Columns: `prompt` (or `question`, `instruction`, `text`, `problem`, `messages`,
+    `conversations`), `image` (or `images`, `image_path`, `img`: path, bytes, data URL), and `kind` if known."""
+    columns: Columns = Columns()
+    """Columns that have other names: ours, and the file's."""
+    allow_text_only: bool = False
+    """Also take prompts without an image."""
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the file."""
     route: Literal["auto"] | Kind = "auto"
@@ -53,12 +78,37 @@ class DatasetSource(Section):
     """The configuration of the data set, if it has several."""
     split: str = "train"
     """The split of the data set."""
+    columns: Columns = Columns()
+    """Columns that have other names: ours, and the data set's."""
+    allow_text_only: bool = False
+    """Also take prompts without an image."""
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the data set."""
     route: Literal["auto"] | Kind = "auto"
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
     allow_outside: bool = False
     """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
+
+
+class ImagesSource(Section):
+    """Prompts from images alone: each image with each of some instructions."""
+
+    kind: Literal["images"]
+    path: Path
+    """A folder of images, its folders included, or a zip file."""
+    prompts: tuple[str, ...] = Field(
+        (
+            "Describe this image in two or three sentences.",
+            "What is the main thing in this image? Answer in a few words.",
+            "How many people are in this image? Answer with a number.",
+        ),
+        min_length=1,
+    )
+    """The instructions. CHOSEN: a description, a thing and a number, so that open and closed pairs are made."""
+    limit: int | None = Field(None, ge=1)
+    """Take this many prompts, image after image by name."""
+    route: Literal["auto"] | Kind = "auto"
+    """Open or closed: by the wording (`auto`), or all of them the same."""
 
 
 class ShapesSource(Drawn):
@@ -71,7 +121,7 @@ class ShapesSource(Drawn):
     """Another seed draws other scenes."""
 
 
-Source = Annotated[FilesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
+Source = Annotated[FilesSource | ImagesSource | DatasetSource | ShapesSource, Field(discriminator="kind")]
 
 
 class _Bench(Section):

@@ -31,7 +31,7 @@ _KINDS = {
 class BadImage(Exception):
     """An image that is not admitted, and why.
 
-    `reason` is `image_missing`, `not_fetched`, `not_a_path`, `outside_folder`, `not_a_file` or `too_many_bytes` for a file that
+    `reason` is `image_missing`, `not_fetched`, `outside_folder`, `not_a_file` or `too_many_bytes` for a file that
     is not read; `not_an_image`, `too_many_pixels`, `truncated` or `unreadable` for bytes that cannot be shown.
     """
 
@@ -47,8 +47,6 @@ def locate(name: str, folder: Path, *, allow_outside: bool = False) -> Path:
     """
     if _URL.match(name):
         raise BadImage("not_fetched", f"{name[:80]!r}: URLs are not fetched; download the image and name the file")
-    if _is_base64(name):
-        raise BadImage("not_a_path", f"base64 without a prefix: write data:image/jpeg;base64,{name[:8]}…")
     try:
         path = (folder / name).resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null byte, half of a surrogate pair, links in a circle
@@ -94,7 +92,8 @@ def _shown(path: Path) -> str:
     return repr(str(path)[:400])
 
 
-def _is_base64(name: str) -> bool:
+def is_base64(name: str) -> bool:
+    """Whether a text is an image in base64 rather than a path."""
     long = len(name) > _LONGEST_NAME or (len(name) >= 32 and name.startswith(_BASE64_HEADS))
     return long and _BASE64.fullmatch(name) is not None
 

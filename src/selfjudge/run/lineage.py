@@ -16,13 +16,16 @@ import yaml
 
 from ..errors import InputError, RunError, SelfjudgeError
 from ..hub.client import Repository, cached_card, commit_of
-from ..recipe.inputs import DatasetSource, FilesSource, Source
+from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, Source
 from ..types import content_id
 from .disk import differences, read_json, sha256_of, write_json
 from .jsonl import regular
 
-SUFFIXES = (".jsonl", ".parquet")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tar")
 """Suffixes of files with prompts."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2")
+"""Suffixes of images in a folder of them."""
+_DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "state.json")
 _CONTENTS = "contents.json"
 _SHAPES_LICENCE = "apache-2.0 (drawings), cc-by-4.0 (scikit-learn's handwritten digits)"
 _LICENCE = re.compile(r"^license:.*(?:\n(?:[ \t#-].*)?)*", re.MULTILINE)
@@ -45,6 +48,8 @@ def place_of(sources: Sequence[Source], where: str) -> str:
     """The full path and line of a row, for whoever has to correct it; `where` is its name by `ports.all_rows`."""
     head, _, row = where.partition("/")
     source = sources[int(head.removeprefix("prompts."))]
+    if isinstance(source, ImagesSource):
+        return str(source.path / row.rpartition(":")[0])
     if isinstance(source, FilesSource):
         return str((source.path if source.path.is_dir() else source.path.parent) / row)
     if isinstance(source, DatasetSource) and Path(source.path).is_dir():
@@ -100,6 +105,9 @@ def _recorded(folder: Path) -> dict[str, Any]:
 def _content(source: Source) -> dict[str, Any] | None:
     if isinstance(source, FilesSource):
         return {path.name: _digest(path) for path in prompt_files(source.path)}
+    if isinstance(source, ImagesSource):
+        path = source.path
+        return {"images": _digest(path) if path.is_file() else _digest_of_files(image_files(path), path)}
     if isinstance(source, DatasetSource):
         path = Path(source.path)
         return {"folder": _digest_of_folder(path)} if path.is_dir() else {"commit": source.revision}
@@ -107,8 +115,16 @@ def _content(source: Source) -> dict[str, Any] | None:
 
 
 def prompt_files(path: Path) -> list[Path]:
-    """A file with prompts, or all such files of a folder, by name."""
-    return sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
+    """A file with prompts, or all such files of a folder, by name, without the descriptions that `save_to_disk` writes."""
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name not in _DESCRIPTIONS)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder and of the folders in it, by name; hidden ones are left out."""
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
 def _digest(path: Path) -> str:
@@ -121,6 +137,10 @@ def _digest(path: Path) -> str:
 def _digest_of_folder(folder: Path) -> str:
     """The digest of all files of a data set, without the caches that `datasets` may leave beside them."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith((".", "cache-")))
+    return _digest_of_files(paths, folder)
+
+
+def _digest_of_files(paths: Sequence[Path], folder: Path) -> str:
     return content_id([[str(path.relative_to(folder)), _digest(path)] for path in paths])
 
 
@@ -147,6 +167,8 @@ def _about(source: Source) -> dict[str, Any]:
     if isinstance(source, FilesSource):
         folder = source.path if source.path.is_dir() else source.path.parent
         return _entry("files", source.path.name, licence_of(folder / "README.md"))
+    if isinstance(source, ImagesSource):
+        return _entry("images", source.path.name, licence_of(source.path / "README.md"))
     if isinstance(source, DatasetSource):
         folder = Path(source.path)
         if folder.is_dir():

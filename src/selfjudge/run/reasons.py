@@ -16,12 +16,22 @@ REFUSED = {
         "A text is not valid Unicode, such as half an emoji.",
         "Mend the text; it may have been cut within a character.",
     ),
-    "no_prompt": ("The row has no instruction.", "Call the column with the instruction `prompt`."),
-    "no_image": ("The row has no image.", "Give a path, bytes or a data URL in `image`, or a list of them in `images`."),
+    "no_prompt": ("The row has no instruction.", "Call its column `prompt`, or name it: `columns: {prompt: NAME}`."),
+    "no_image": (
+        "The row has no image.",
+        "Give a path, bytes or a data URL in `image`, or a list in `images`; `allow_text_only: true` takes prompts without one.",
+    ),
     "unknown_kind": ("`kind` is neither open nor closed.", "Write `open` or `closed`, or leave `kind` out."),
     "image_missing": ("The image cannot be read at its path.", "Relative paths start at the folder of the prompt file."),
     "not_fetched": ("The image is a URL, and URLs are not fetched.", "Download the image and name the file."),
-    "not_a_path": ("The image is base64 without a prefix.", "Write `data:image/jpeg;base64,` before it."),
+    "image_marks": (
+        "The marks `<image>` in the instruction do not fit its images.",
+        "Write one for each image, at the start or the end, or none: images are shown where the template has them.",
+    ),
+    "invalid_row": (
+        "The row cannot be read.",
+        "Compare it with the header: too many cells, or a quotation mark too few.",
+    ),
     "outside_folder": (
         "The image lies outside of the folder of the prompt file.",
         "Move it there, or set `allow_outside` for this source if you trust its rows.",

@@ -13,7 +13,8 @@ from ..hub.client import Repository, commit_of, translated_errors
 from ..ports import RawPrompt
 from ..recipe.inputs import DatasetSource
 from ..run.saved import load_saved, reading, undecoded
-from .rows import COLUMNS, raw_prompt
+from .files import renamed
+from .rows import COLUMNS, PROMPTS, TURNS, raw_prompt
 
 _HINT = "Name a folder written by `save_to_disk`, or one with data files."
 
@@ -29,9 +30,11 @@ class DatasetPrompts:
         folder = Path(self._recipe.path)
         parts = (folder.name if folder.is_dir() else self._recipe.path, self._recipe.config, self._recipe.split)
         name = "/".join(part for part in parts if part)
-        for number, row in enumerate(islice(self._rows(), self._recipe.limit), start=1):
+        rows = (renamed(row, self._recipe.columns.named) for row in self._rows())
+        for number, row in enumerate(islice(rows, self._recipe.limit), start=1):
             where, route, allowed = f"{name}:{number}", self._recipe.route, self._recipe.allow_outside
-            yield raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed, columns=self._columns)
+            raw = raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed, columns=self._columns)
+            yield replace(raw, text_only=self._recipe.allow_text_only)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         folder = Path(self._recipe.path)
@@ -44,10 +47,11 @@ class DatasetPrompts:
     def _selected(self, data: Any) -> Any:
         """The columns that prompts are made of, with images as bytes."""
         self._columns = data.column_names or []
-        columns = [name for name in COLUMNS if name in self._columns]
-        if not {"prompt", "conversations"} & set(columns):
+        named = self._recipe.columns.named
+        columns = [name for name in self._columns if name in (*COLUMNS, *named.values())]
+        if not {*PROMPTS, *TURNS, named.get("prompt")} & set(columns):
             raise InputError(
-                f"the data set {self._recipe.path} has no column `prompt`",
+                f"the data set {self._recipe.path} has no column with the instruction",
                 hint=f"Its columns are: {', '.join(self._columns)}."
                 if self._columns
                 else "Convert its files to JSONL or Parquet.",

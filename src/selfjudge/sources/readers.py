@@ -11,7 +11,7 @@ import csv
 import json
 import sys
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,13 +32,16 @@ _JSON_BYTES = 2**30
 _BATCH = 256
 
 
-def rows_of(path: Path) -> Numbered:
-    """The rows of a file, or of a folder that `save_to_disk` wrote. Raises InputError where it cannot be read."""
+def rows_of(path: Path, *, only: Container[str] | None = None) -> Numbered:
+    """The rows of a file, or of a folder that `save_to_disk` wrote. Raises InputError where it cannot be read.
+
+    `only` names the columns that are wanted; others of a Parquet file are not read.
+    """
     read = _saved if path.is_dir() else READERS.get(path.suffix.lower())
     if read is None:
         raise InputError(f"{path} is of no known kind", hint=f"Known are {', '.join(READERS)}, and folders of `save_to_disk`.")
     with _translated(path):
-        yield from read(path)
+        yield from _parquet(path, only) if read is _parquet else read(path)
 
 
 def schema_of(path: Path) -> pa.Schema | None:
@@ -48,6 +51,16 @@ def schema_of(path: Path) -> pa.Schema | None:
             saved = load_saved(path, None)
             return None if saved is None else undecoded(saved).features.arrow_schema
         return pq.read_schema(regular(path)) if path.suffix.lower() == ".parquet" else None
+
+
+def columns_of(path: Path) -> list[str] | None:
+    """The columns that all rows of a table share; None for a file whose rows have their own. Raises InputError."""
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        with _translated(path), _opened(path) as file:
+            return next(csv.reader(file, delimiter="\t" if suffix == ".tsv" else ","), [])
+    schema = schema_of(path)
+    return None if schema is None else list(schema.names)
 
 
 def digest_of(path: Path) -> str:
@@ -132,9 +145,10 @@ def _tsv(path: Path) -> Numbered:
     return _csv(path, "\t")
 
 
-def _parquet(path: Path) -> Numbered:
-    number = 0
-    for batch in pq.ParquetFile(regular(path)).iter_batches(batch_size=_BATCH):
+def _parquet(path: Path, only: Container[str] | None = None) -> Numbered:
+    number, file = 0, pq.ParquetFile(regular(path))
+    wanted = [name for name in file.schema_arrow.names if only is None or name in only]
+    for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
         for row in rows_in(batch):
             number += 1
             yield number, row

@@ -94,10 +94,10 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
     """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
     if raw.problem is not None:
         raise BadImage(raw.problem, raw.detail or "")
-    text = raw.text.replace("<image>", "").strip()
+    text = _unmarked(raw)
     if not text:
         raise BadImage("no_prompt", "the prompt is empty")
-    if not raw.images:
+    if not raw.images and not raw.text_only:
         raise BadImage("no_image", raw.detail or "the row has no image")
     found = [
         look_at(image, max_pixels=max_pixels) if looking else (*admit(image, max_pixels=max_pixels), None) for image in raw.images
@@ -115,6 +115,21 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
     )
     images = tuple((ref, data) for ref, data, _ in found)
     return Admitted(prompt=prompt, images=images, looks=tuple(look for _, _, look in found if look is not None))
+
+
+_MARK = "<image>"
+
+
+def _unmarked(raw: RawPrompt) -> str:
+    """The text without marks of images at its start or end, of which there must be none or as many as images. Raises BadImage."""
+    text, marks = raw.text.strip(), raw.text.count(_MARK)
+    if marks and marks != len(raw.images):
+        raise BadImage("image_marks", f"{marks} of `{_MARK}` for {len(raw.images)} images")
+    while text.startswith(_MARK) or text.endswith(_MARK):
+        text = text.removeprefix(_MARK).removesuffix(_MARK).strip()
+    if _MARK in text:
+        raise BadImage("image_marks", f"`{_MARK}` stands within the text, where an image cannot be shown")
+    return text
 
 
 def _refuse_contaminated(found: Admitted, excluded: Index) -> None:
