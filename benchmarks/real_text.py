@@ -8,8 +8,9 @@ DIR holds clones of public repositories under the names on the left, at the comm
     DeFacto     github.com/microsoft/DeFacto      a7e70a2   data/: people's corrections of summaries, with explanations
 
 Nothing of it is shipped. Prints shares with their 95 % Wilson intervals and numbers of items. The extraction is GPT-4's, whose
-own errors count as ours, unless what it extracts does not stand in the response at all. Of DeFacto only items are used whose
-id has an even SHA-256; the others are for checking.
+own errors count as ours, unless what it extracts does not stand in the response at all. It reads the end of a response: one that
+goes on to ask itself another question (a line `Question:` or `Hint:`) is left out, for its end answers that other question.
+Of DeFacto only items are used whose id has an even SHA-256; the others are for checking.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from selfjudge.types import Alteration, Kind, PreferencePair, Prompt
 
 Row = dict[str, Any]
 SUFFIX = re.compile(r"\n(?:Answer the question using|When the provided information|Reference OCR token)[^\n]*")
+RUNAWAY = re.compile(r"\n\s*(?:Question|Hint)\s*:")
 LLAVA_CLOSED = {
     "MME": "playground/data/eval/MME/llava_mme.jsonl",
     "POPE": "playground/data/eval/pope/llava_pope_test.jsonl",
@@ -101,7 +103,9 @@ def mathvista(data: Path) -> list[dict[str, Row]]:
 
 
 def extracted(row: Row) -> str | None:
-    """GPT-4's extraction in our form; None where it is no answer, or a guess that does not stand in the response."""
+    """GPT-4's extraction in our form; None where it is none, a guess, or that of a response that goes on to a next question."""
+    if RUNAWAY.search(row["response"]):
+        return None
     said, response = str(row.get("extraction") or "").strip(), row["response"].casefold()
     form = normalise(said, row["query"]) if said else None
     if row["question_type"] == "multi_choice":
@@ -135,6 +139,8 @@ def reading(data: Path) -> None:
         for (row, one, ours), (_, other, theirs) in combinations(known, 2):
             if one != other:
                 merged[row["question_type"]].append(ours is not None and ours == theirs)
+    runaway = sum(bool(RUNAWAY.search(row.get("response") or "")) for model in models for row in model.values())
+    print(f"MathVista: {runaway:,} responses go on to another question and are left out")
     print(f"MathVista: {declined:,} answers decline (GPT-4 extracts an A or a 0 all the same) and are left out")
     report("MathVista choices found", found["multi_choice"], ">= 90 %")
     report("MathVista numbers found", found["free_form"], ">= 88 %")

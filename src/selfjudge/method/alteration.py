@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from ..types import Edit, Finish
-from .phrases import CUES
+from .languages import table
 from .refusals import refuses
 from .thinking import spoken
 
@@ -63,7 +63,7 @@ def default_templates(mode: Mode) -> dict[str, str]:
     return {name: (REPLACE if mode == "replace" else REWRITE) % what for name, what in INSTRUCTIONS.items()}
 
 
-_CUES = {name: re.compile(cue, re.IGNORECASE) for name, cue in CUES.items()}
+_CUES = {name: re.compile(cue, re.IGNORECASE) for name, cue in table("cue").items()}
 _LOOKED_AT = 5_000
 """Characters of a response in which a chance is looked for."""
 _ENGLISH = re.compile(r"\b(?:the|an?|is|are|of|in)\b", re.IGNORECASE)

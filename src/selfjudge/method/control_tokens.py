@@ -10,30 +10,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from .data import load
 from .lookalikes import UNSEEN
 
-_NAME_WORDS = (
-    "s sys break inst bos eos eod eot eom eoh eoa eoi boi sot soi pad unk mask gmask smask cls sep oov nl bot im img image "
-    "images video videos audio speech vision frame patch pixel start end begin stop of turn text sentence message utterance "
-    "document context token tokens unused reserved special extra id soft fake around row col global local thumbnail newline "
-    "placeholder slice unit imgpad imagehere user assistant human system model bot ai gpt role header think thinking "
-    "thought thoughts reasoning tool tools call calls response responses result results available content args function "
-    "functions python fim prefix suffix middle box quad ref point loc seg object det grounding endoftext startoftext "
-    "beginoftext channel final constrain return control settings prompt eop sop usr "
-)
-"""Words that names of control tokens are made of (Llama, Qwen, Mistral, Gemma, DeepSeek, Hunyuan, GLM, Phi, InternVL, InternLM,
-Idefics, SmolVLM, MiniCPM, MiniGPT, Janus, LLaVA, Baichuan, EXAONE, Falcon, Command, Kimi, Yi, Florence, BERT, T5, gpt-oss)."""
-
-_ORDINARY_WORDS = (
-    "text header object role content col frame row model start end begin stop of call calls response responses result "
-    "results final return id ai user system message document args function functions prompt settings channel sentence "
-    "special thumbnail slice patch unit tool tools control available context newline python around global local extra "
-    "middle prefix suffix soft fake turn break label constrain pixel reserved unused token tokens utterance placeholder "
-)
-"""Parts that are ordinary tags or words when they stand alone."""
-_PARTS, _ORDINARY = frozenset(_NAME_WORDS.split()), frozenset(_ORDINARY_WORDS.split())
-_SQUARE = ("inst", "img", "args", "prefix", "suffix", "middle", "available_tools")
-"""Names that are control tokens in square brackets, in either case."""
+_PARTS, _ORDINARY, _SQUARE = (frozenset(load("lookalikes")["control"][name].split()) for name in ("parts", "ordinary", "square"))
+"""Words that names of control tokens are made of, those that are ordinary when they stand alone, and whole names in brackets."""
 
 _NAMED = re.compile(rf"<{UNSEEN}*/?([A-Za-z_][\w.{UNSEEN}-]{{0,60}})/?{UNSEEN}*>|<{UNSEEN}*0x[0-9A-Fa-f]{{2}}{UNSEEN}*>")
 _PIPED = re.compile(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..types import Edit, Finish
 from .alteration import JOINED, flaw, locate, words
-from .phrases import NUMERALS, one_spelling
+from .languages import one_spelling, table
 from .thinking import spoken
 
 MOST_EDITS, MOST_WORDS = 4, 8
@@ -225,7 +225,7 @@ def _unquoted(original: str, copy: str) -> str:
     return copy
 
 
-_LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•>]|\d[.)])\s", re.MULTILINE)
+_LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•>]|\d[.)])[ \t]+(?=\S)", re.MULTILINE)
 _ESSENTIAL = re.compile(rf"(?<![\w.])[-+]?\d+(?:[.,:/]\d+)*|[{JOINED}]|[^\W{JOINED}]+(?:'\w+)*|[^\w\s]")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-") | dict.fromkeys(map(ord, "‘’‚`´"), "'")
@@ -236,7 +236,7 @@ def _bald(text: str) -> str:
     return _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
 
 
-_NUMBERS = {_bald(word): digits for word, digits in NUMERALS.items()}
+_NUMBERS = {_bald(word): str(value) for row in table("numeral").values() for value, word in enumerate(row.split())}
 
 
 def essence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Words of the major languages, from `words.toml`: tables by name, and the language of a text.
+"""Words of the major languages: tables of `data/words.toml` by name, the language of a text, stems and spellings.
 
 A table of words becomes a set, a table of phrases a pattern, both for the languages at hand. A text is in the language of its
 script or, in the Latin script, of most of its function words; English where nothing else is known.
@@ -6,15 +6,14 @@ script or, in the Latin script, of most of its function words; English where not
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections import Counter
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Any
 
 import regex
 
-from .phrases import one_spelling
+from .data import load
 
 Languages = tuple[str, ...]
 """Codes of ISO 639-1, the most likely first."""
@@ -36,15 +35,10 @@ _EXAMINED = 2_000
 """Characters that are looked at to know a language."""
 
 
-@cache
-def _tables() -> dict[str, dict[str, str]]:
-    return tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
-
-
-@cache
 def table(name: str) -> dict[str, str]:
     """A table as it is written, by language or by what its entries are for."""
-    return _tables()[name]
+    rows: dict[str, str] = load("words")[name]
+    return rows
 
 
 @lru_cache(256)
@@ -93,6 +87,18 @@ def stem(word: str, code: str) -> str:
     if code == "ko":
         return _KOREAN_ENDING.sub("", word)
     return str(_stemmer(code).stemWord(word)) if code in _STEMMERS and len(word) < 40 else word
+
+
+@cache
+def _replaced(name: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(old), new) for new, old in table(name).items())
+
+
+def one_spelling(text: str, *, short_forms: bool = False) -> str:
+    """A text in lower case in American spelling; `short_forms` also writes out `can't`, `it's` and their like."""
+    for old, new in (*_replaced("spelling"), *_replaced("short_form_of")) if short_forms else _replaced("spelling"):
+        text = old.sub(new, text)
+    return text
 
 
 def tokens(text: str) -> list[str]:

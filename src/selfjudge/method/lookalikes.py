@@ -8,69 +8,7 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 
-_SAME = {
-    "[": "［【〔〖❲⁅",
-    "]": "］】〕〗❳⁆",
-    "<": "＜‹〈⟨《«˂❮",
-    ">": "＞›〉⟩》»˃❯",
-    "|": "｜│┃∣ǀ❘⏐",
-    "_": "＿▁‿",
-    "/": "／⁄∕",
-    ":": "：∶ː꞉",
-    "#": "＃",
-    "A": "АΑᎪᗅꓮ",
-    "B": "ВΒᏴᗷꓐ",
-    "C": "СϹᏟꓚ",
-    "D": "ᎠꓓᗞÐ",
-    "E": "ЕΕᎬꓰ",
-    "F": "ϜꓝҒ",
-    "G": "ԌᏀꓖ",
-    "H": "НΗᎻꓧ",
-    "I": "ІΙӀꓲ",
-    "J": "ЈᎫꓙ",
-    "K": "КΚᏦꓗ",
-    "L": "ᏞꓡԼ",
-    "M": "МΜᎷꓟ",
-    "N": "Νꓠ",
-    "O": "ОΟՕꓳ",
-    "P": "РΡᏢꓑ",
-    "Q": "Ԛ",
-    "R": "ᎡꓣᏒ",
-    "S": "ЅՏᏚꓢ",
-    "T": "ТΤᎢꓔ",
-    "U": "ՍꓴᑌЏ",
-    "V": "Ѵꓦᐯ",
-    "W": "ԜᎳꓪ",
-    "X": "ХΧꓫ",
-    "Y": "УΥҮꓬ",
-    "Z": "ΖᏃꓜ",
-    "a": "аαɑ",
-    "b": "ЬƄ",
-    "c": "сϲᴄ",
-    "d": "ԁɗ",
-    "e": "еєҽ",
-    "g": "ɡց",
-    "h": "һհ",
-    "i": "іıιɩ",
-    "j": "јϳ",
-    "k": "кκ",
-    "l": "ⅼӏ",
-    "m": "мⅿ",
-    "n": "пոռ",
-    "o": "оοօσᴏ",
-    "p": "рρ",
-    "q": "ԛգ",
-    "r": "гᴦꭇ",
-    "s": "ѕꜱ",
-    "t": "тτ",
-    "u": "υսᴜ",
-    "v": "ѵνᴠ",
-    "w": "ԝѡᴡ",
-    "x": "хχ",
-    "y": "уүγ",
-    "z": "ᴢ",
-}
-"""Latin letters and marks, and what looks the same: Cyrillic, Greek, Armenian, Cherokee, Lisu. Source: Unicode UTS 39."""
+from .data import load
 
 _INVISIBLE = (
     *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
@@ -94,7 +32,7 @@ def _table() -> dict[int, str]:
     forms = {code: unicodedata.normalize("NFKC", chr(code)) for block in _FORMS for code in block}
     table = {code: form for code, form in forms.items() if len(form) == 1 and form.isascii()}
     table.update({code: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[(code - 0x1F130) % 32 % 26] for code in range(0x1F130, 0x1F14A)})
-    table.update({ord(other): letter for letter, others in _SAME.items() for other in others})
+    table.update({ord(other): letter for letter, others in load("lookalikes")["same"].items() for other in others})
     table.update(dict.fromkeys(_INVISIBLE, UNSEEN))
     return table
 

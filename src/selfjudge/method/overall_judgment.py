@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..types import Finish, Problem, Verdict
-from .phrases import ANSWER, BETTER, EQUAL, FIRST, NEGATED, SECOND, WORSE
+from .data import load
 from .thinking import spoken
 from .verdicts import Anchor
 
@@ -56,88 +56,17 @@ _CLOSING = re.compile(
     r"\b(?:therefore|to conclude|conclusion|overall|final\W{1,5}(?:verdict|judge?ment|answer))\b", re.IGNORECASE
 )
 
-_THE = r"(?:\b(?:the|la|le|die|der|el|a|o) )?"
-_WORDS = (
-    (re.compile(ANSWER), "answer"),
-    (re.compile(rf"{_THE}{FIRST} ?(?:answer|one)?(?![a-z])"), "answer 1"),
-    (re.compile(rf"{_THE}{SECOND} ?(?:answer|one)?(?![a-z])"), "answer 2"),
-    (re.compile(r"\banswer\W{0,3}(?:no\.?|number|nr\.?)? ?(?:one|1|一)(?![a-z0-9])"), "answer 1"),
-    (re.compile(r"\banswer\W{0,3}(?:no\.?|number|nr\.?)? ?(?:two|2|二)(?![a-z0-9])"), "answer 2"),
-    (re.compile(r"(?<!\w)#([12])\b"), r"answer \1"),
-    (re.compile(NEGATED), " not "),
-    (re.compile(EQUAL), " equally "),
-    (re.compile(BETTER), " better "),
-    (re.compile(WORSE), " worse "),
+_DATA = load("judgments")
+_WORDS = tuple(
+    (re.compile(pattern), word if word.startswith("answer") else f" {word} ") for word, pattern in _DATA["simple"].items()
 )
-"""Other names of the two answers, and other languages' words, in the words that claims are written in."""
-
+_CLAIMS = tuple(map(re.compile, _DATA["claims"].values()))
+_REASON, _TURN, _CONDITIONAL, _CONCEDED, _NEGATION, _NO_NEGATION, _TIE, _TOGETHER = map(re.compile, _DATA["speech"].values())
 _SENTENCE = re.compile(r"([^.!?;\n。！？；]+)([.!?;\n。！？；]?)")
 _PART = re.compile(r"[,，、()（）]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
-_REASON = re.compile(
-    r"(?:\b(?:because|since|given that|due to|in that|which|who|where|thanks to|for (?:it|its|the|being)|as (?:it|its|"
-    r"the|this|that|"
-    r"only|answer|he|she|they|there)|weil|denn|da|parce qu\w*|car|porque|pues|perché|поскольку|потому)\b|因为|因為|由于|なぜなら|"
-    r"왜냐하면)[^,]*"
-)
-_TURN = re.compile(
-    r"(?<=[.!?…;,–-])\s*(?:and )?(?:no|wait|actually|rather|correction|on second thoughts?|scratch that|so|"
-    r"thus|hence|therefore)\b[,:.]?\s"
-)
-"""What takes back the words before it, or concludes from them: what follows decides."""
-_CONDITIONAL = re.compile(r"\banswer \d+ (?:would|could|might) (?:be|have been) \w+ (?:if|had|were)\b.*")
-_CONCEDED = re.compile(r"^\W*(?:although|though|while|whereas|even (?:if|though)|despite|obwohl|bien que|aunque|虽然|雖然)\b")
 _PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
 
-_POOR = (
-    r"(?:vague|verbose|wordy|generic|confusing|limited|misleading|repetitive|superficial|speculative|errors?|"
-    r"mistakes|inaccurate|incorrect|hallucinat\w*|flawed|problematic|wrong|bad|erroneous|irrelevant|redundant)"
-)
-_BETTER = (
-    rf"(?P<better>better|best|preferable|preferred|superior|stronger|favou?red|(?:more|"
-    rf"the most) (?!{_POOR}\b)\w+|(?:less|fewer) (?:\w+ )?{_POOR}|wins|winner|"
-    rf"outperforms|beats|"
-    r"surpasses|outshines|exceeds|prevails|(?:comes out|is) (?:on top|ahead)|has the edge|edges out|deserves (?:the "
-    r")?(?:preference|win)|"
-    r"takes the win|closer|nearer to|(?:scores?|ranks?|rated|ranked) higher)"
-)
-_WORSE = (
-    rf"(?P<worse>worse|worst|inferior|weaker|poorer|loses|(?:less|the least) (?!(?:\w+ )?{_POOR}\b)\w+|"
-    rf"more {_POOR}|not (?:quite )?as \w+(?: as)?|falls short)"
-)
-_RIGHT = r"(?:\w+ )?(?:correct|right|accurate|true)"
-_WRONG = r"(?:\w+ )?(?:incorrect|wrong|inaccurate|mistaken)"
-_BETWEEN = r"(?:(?!answer\b)[\w']+ ){0,7}?"
-_CLAIMS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\banswer (?P<number>\d+)(?:'s(?: answer)?)? {_BETWEEN}(?:{_WORSE}|{_BETTER})\b",
-        r"\b(?:prefer|choose|select|pick|favou?r|recommend|(?:go|side) with|(?:vote|opt) for|lean towards?) answer "
-        r"(?P<number>\d+)\b",
-        r"\banswer (?P<number>\d+) is (?:the one|what|my) (?:(?:that )?i (?:\w+ )?(?:choose|prefer|pick|favou?r|"
-        r"go with)|choice|preference)\b",
-        r"\b(?:rate|rank|score|place|put) answer (?P<number>\d+) (?:\w+ )?(?:higher|first)\b",
-        rf"\b(?:better|best|(?:more|most) (?!{_POOR}\b)\w+|preferred|superior|winner|winning|choice|preference|"
-        rf"verdict|victory|win)(?: answer| response|"
-        r" one| choice)? "
-        r"(?:is|goes to|would be|for|answer) (?:answer )?(?P<number>\d+)\b",
-        rf"\bonly answer (?P<number>\d+) (?:is {_RIGHT}|gets it right)\b",
-        rf"\banswer (?P<number>\d+) is {_RIGHT} .*\banswer (?!(?P=number))\d+ is {_WRONG}\b",
-        rf"\banswer (?P<other>\d+) is {_WRONG} .*\banswer (?!(?P=other))(?P<number>\d+) is {_RIGHT}\b",
-        r"\banswer (?P<number>\d+) (?:> ?)+answer \d+\b",
-        r"\banswer \d+ (?:< ?)+answer (?P<number>\d+)\b",
-    )
-)
-_NEGATION = re.compile(r"\b(?:not|never|no|hardly|cannot|untrue|false|neither|nor|\w+n't)\b")
-_NO_NEGATION = re.compile(
-    r"\b(?:no|not|without(?: a)?|beyond(?: any)?) (?:doubt|question|only|just|merely)\b|\b(?:cannot|can't) be denied\b"
-)
-_TIE = re.compile(
-    r"\bneither\b(?! the\b)|\bequal(?:ly)?\b|\b(?:a|is) (?:tie|draw)\b|\btied\b|\bno (?:clear )?(?:winner|preference|"
-    r"difference)\b"
-    r"|\bcomparable\b|\bon (?:a )?par\b"
-)
 _DIGIT = re.compile(r"\d")
-_TOGETHER = re.compile(r"\bboth\b|\banswer \d+ (?:and|or) (?:answer )?\d+\b")
 _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
 _BARE_NUMBER = re.compile(r"^\W*([12])(?= (?:is|wins|was)\b)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .refusal_phrases import APOLOGY, AS_MACHINE, IDLE, LANGUAGES, REFUSES, TURN, UNABLE
+from .data import load
 from .thinking import spoken
 
 _LONGEST = 3_000
@@ -18,24 +18,25 @@ _LONGEST = 3_000
 _MARKUP = re.compile(r"[*_`#>]+")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”]{0,200}”|„[^“”]{0,200}[“”]|«[^»]{0,200}»|「[^」]{0,200}」|『[^』]{0,200}』")
 _SENTENCE = re.compile(r"[^.!?\n。！？।؟]+[.!?\n。！？।؟]*")
-_CONCEDES = re.compile(
-    r"\W*(?:while|although|though|even (?:though|if)|aunque|obwohl|bien que|embora|sebbene|хотя|虽然|雖然)[^,，]+[,，]"
+_DATA = load("refusals")
+_ENGLISH, _OTHERS = _DATA["english"], tuple(_DATA["language"].values())
+_CONCEDES = re.compile(rf"\W*(?:{_DATA['anywhere']['concedes']})[^,，]+[,，]")
+_TURN = re.compile(_DATA["anywhere"]["turn"])
+_EXCUSED = (
+    (re.compile(_ENGLISH["apology"]), re.compile(_ENGLISH["unable"])),
+    *((re.compile(rf"^\W*(?:{other['sorry']})"), re.compile(other["unable"])) for other in _OTHERS),
 )
-_TURN = re.compile(TURN)
-_APOLOGY = re.compile(APOLOGY)
-_UNABLE = re.compile(UNABLE)
-_SORRY = tuple(re.compile(rf"^\W*(?:{language.sorry})") for language in LANGUAGES)
-_CANNOT = tuple(re.compile(language.unable) for language in LANGUAGES)
+"""By language: an apology at the beginning, and what then is a refusal."""
 _REFUSES = re.compile(
     "|".join(
-        [*REFUSES, AS_MACHINE]
+        [_ENGLISH["refuses"], _ENGLISH["as_machine"]]
         + [
-            rf"(?:{language.unable})[^.]{{0,40}}?(?:{language.help})|(?:{language.help})[^.]{{0,12}}?(?:{language.unable})|{language.none}"
-            for language in LANGUAGES
+            f"(?:{other['unable']})[^.]{{0,40}}?(?:{other['help']})|(?:{other['help']})[^.]{{0,12}}?(?:{other['unable']})|{other['none']}"
+            for other in _OTHERS
         ]
     )
 )
-_IDLE = re.compile("|".join([*IDLE, APOLOGY] + [f"{language.idle}|{language.sorry}" for language in LANGUAGES]))
+_IDLE = re.compile("|".join([_ENGLISH["idle"], _ENGLISH["apology"], *(f"{other['idle']}|{other['sorry']}" for other in _OTHERS)]))
 
 
 def refuses(text: str) -> bool:
@@ -44,8 +45,7 @@ def refuses(text: str) -> bool:
     if len(said) > _LONGEST:
         return False
     said = _QUOTED.sub("", said)
-    sorry = [number for number, opening in enumerate(_SORRY) if opening.match(said)]
-    unable = [*(_CANNOT[number] for number in sorry), *([_UNABLE] if _APOLOGY.match(said) else [])]
+    unable = [inability for apology, inability in _EXCUSED if apology.match(said)]
     refused = False
     for clause in _clauses(said):
         if _REFUSES.search(clause) or any(pattern.search(clause) for pattern in unable):

@@ -38,7 +38,7 @@ _MARKDOWN = re.compile(
     r"\*+|`+|~~|(?<![^\W_])_+(?=\S)|(?<=\S)_+(?![^\W_])|^[ \t]*#{1,6}[ \t]+|^[ \t]*>[ \t]+(?!\d)", re.MULTILINE
 )
 _INCH = re.compile(r"(?<=\d)\s?(?:\"|''|″)(?!\w)")
-_FOOT = re.compile(r"(?<=\d)\s?['′](?!\w{2})")
+_FOOT = re.compile(r"(?<=\d)\s?['′](?![^\W\d]{2}|\d{3})")
 
 
 def examined(text: str) -> str:

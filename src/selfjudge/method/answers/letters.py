@@ -6,40 +6,11 @@ from collections.abc import Callable
 
 import regex
 
+from ..data import load
 from ..languages import tokens
 from .question import Question
 
-_SOLE = regex.compile(r"\W*(?:option|choice|answer)?\W*([A-J])\W*", regex.IGNORECASE)
-_LEADING = regex.compile(
-    r"\W{0,3}(?:(?:option|choice|letter)\s+)?(?:\(([A-Ja-j])\)|([A-Ja-j])[).:\]、．]"
-    r"|([A-J])\s*(?=[,(（–—=-]|\s(?:because|as|since|is|for|due|and not)\b|\n|$))",
-    regex.IGNORECASE,
-)
-_WORD = (
-    "option|choice|answer|letter|alternative|选项|答案|应?选择?|正解|选的是|opción|opção|opzione|antwort|réponse|respuesta|вариант"
-    "|ответ|optie|विकल्प|الخيار|보기"
-)
-_JOINT = r"is|would be|must be|should be|to \w+ \w+|to choose is|es|est|ist|é|è|являет?ся"
-_CHOOSE = (
-    r"choose|chose|pick|picked|select|selected|selecting|go with|going with|opt for|say|mark|wähle|choisis|elijo|escolho|scelgo"
-)
-_NAMED = regex.compile(
-    rf"(?:{_WORD})(?:\s+(?:{_JOINT}))?\s*[:：]?\s*(?:是|为|は)?\s*(?:option\s+)?[(（'\"\[]?([A-J])(?![\w'])"
-    rf"|\b(?:{_CHOOSE})\s+(?:option\s+|answer\s+|for\s+)?\(?([A-J])(?!\w)(?!\s+[a-z])"
-    r"|(?<!\w)\(?([A-J])\)?\s+(?:is|would be|seems|must be|should be)\s+(?:the\s+)?(?:correct|right|best|answer|most|true|it\b)"
-    r"|(?<!\w)(?:is|be|therefore|thus|hence|so|:|=)\s*[,:]?\s*\(?([A-J])\)?\s*[.!]?\s*(?:$|\n)"
-    r"|(?<!\w)(?:is|be)\s+([A-J])\s*\("
-    r"|(?<![\w'])\(([A-J])\)",
-    regex.IGNORECASE,
-)
-_NEGATED = regex.compile(
-    r"(?<!\w)\(?[A-J]\)? (?:is|are)(?: not|n't| wrong| incorrect)\b[^.,;\n]*|\b(?:not|n't|rather than|"
-    r"instead of|nicht|pas|no|non|niet|не)\s+(?:option\s+|be\s+)?\(?[A-J]\)?(?!\w)"
-    r"(?=\s*(?:,|but|$|\.|;|rather|sondern))"
-)
-_NONE_OF = regex.compile(r"none of (?:these|those|them)(?: (?:options|choices|answers))?")
-_OTHERS = regex.compile(r"\b(?:the )?other (?:options|choices|answers|alternatives)\b[^.\n]*", regex.IGNORECASE)
-_STANDING = regex.compile(r"(?<![\w'])([B-HJ]|A(?!\s+[a-z])|I(?!\s+[a-z']|'))(?![\w'])")
+_SOLE, _LEADING, _NAMED, _STANDING, _NEGATED, _DENIED, _NONE_OF = map(regex.compile, load("options")["pattern"].values())
 
 
 def letter(text: str, question: Question, last: str, form: Callable[[str], str | None]) -> str | None:
@@ -47,7 +18,7 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
     listed = dict(question.options)
     if (found := _SOLE.fullmatch(text)) and found[1].upper() in listed:
         return found[1].upper()
-    text = _NEGATED.sub(" ", _OTHERS.sub(" ", text))
+    text = _NEGATED.sub(" ", text)
     leading = _LEADING.match(text)
     chosen = _known(leading, listed) if leading and (leading[1] or leading[2]) else None
     if chosen is None and (named := [_known(found, listed) for found in _NAMED.finditer(text) if _written(found)]):
@@ -56,7 +27,7 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
     if chosen is None and leading:
         chosen = _known(leading, listed)
     if chosen is None:
-        chosen = _mentioned(last, listed) or _mentioned(text, listed)
+        chosen = next(filter(None, (_mentioned(said, listed) for said in (last, text, _DENIED.sub(" ", text)))), None)
     if chosen is None and (standing := _STANDING.findall(last)) and standing[-1] in listed:
         chosen = standing[-1]
     return chosen

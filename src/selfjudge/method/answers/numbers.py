@@ -128,7 +128,7 @@ def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
     """
     if languages[0] in ("zh", "ja"):
         text = _HAN.sub(lambda found: _han_digits(found, text, ambiguous), text)
-    text = _GLUED_SCALE.sub(" ", text)
+    text = _POWER.sub(_power, _GLUED_SCALE.sub(" ", text))
     known, scales = _words(languages), _scales(languages)
     shy = frozenset() if ambiguous else words("light", languages) | {"one", "eins"}
     spans = [(match.start(), match.end()) for match in _TOKEN.finditer(text)]
@@ -141,6 +141,14 @@ def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
         parts += [text[position : spans[index][0]], show(value)]
         position, index = spans[after - 1][1], after
     return "".join(parts) + text[position:]
+
+
+_POWER = regex.compile(r"(?<![\w.])(\d{1,30}(?:\.\d{1,30})?)(?:[eE]|\s?[×*·]\s?10\^)([+-]?\d{1,2})(?!\w)")
+
+
+def _power(found: regex.Match[str]) -> str:
+    """`1.5e3` or `1.5 × 10^3` written out."""
+    return show(Fraction(found[1]) * Fraction(10) ** int(found[2]))
 
 
 def _han_digits(found: regex.Match[str], text: str, ambiguous: bool) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, phrases, values, words
-from ..phrases import one_spelling
+from ..languages import Languages, one_spelling, phrases, values, words
 from .question import Question
 
 _INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
@@ -33,7 +33,7 @@ def stripped(text: str, question: Question) -> str:
     return " ".join(_answering(_words(text), question)) or text
 
 
-_AGENT = regex.compile(r"^.*\b(?:is|was|are|were|been) \w+ (?=by )", regex.IGNORECASE)
+_AGENT = regex.compile(r"^.*\b(?i:is|was|are|were|been) \w+ (?=by )|^(?i:the) \w+ (?:is|was) (?=\p{Lu})")
 
 
 def without_echo(sentence: str, question: Question) -> str:
@@ -42,7 +42,7 @@ def without_echo(sentence: str, question: Question) -> str:
     behind = words("preposition", question.languages)
     if comma and all(_idle(word, question) or word.casefold() in behind for word in _words(head)):
         sentence = rest
-    return _AGENT.sub("", sentence) if "who" in question.stems else sentence
+    return _AGENT.sub("", sentence, count=1) if "who" in question.stems else sentence
 
 
 def _split(text: str, languages: Languages) -> list[str]:
@@ -134,13 +134,18 @@ def _ordinal(word: str) -> str:
     return num2words(int(found[1]), to="ordinal").replace("-", " ") if found else word
 
 
+def _bald(word: str) -> str:
+    """A Latin word without accents, which English may leave out: `café`, `López`."""
+    return regex.sub(r"(?<=\p{Latin})\p{Mn}+", "", unicodedata.normalize("NFD", word))
+
+
 def _spelled(said: list[str], question: Question) -> str:
     short = values("abbreviation", ("spelled",))
     kept = (word.casefold() for word in said)
     plain = [short.get(word.rstrip("."), _ordinal(word)) for word in kept if word not in words("light", question.languages[:1])]
     if question.languages[0] == "en":
-        plain = [one_spelling(word) for word in plain]
-    if question.languages[0] == "ko":
+        plain = [one_spelling(_bald(word)) for word in plain]
+    if question.languages[0] == "ko" or ("do" in question.stems and "what" in question.stems):
         plain = [question.stem(word) for word in plain]
     spaceless = question.languages[0] in ("zh", "ja")
     return ("" if spaceless else " ").join(word for word in plain if word) or " ".join(said).casefold()

@@ -16,7 +16,7 @@ _SPACELESS = ("zh", "ja", "th")
 @lru_cache(64)
 def _first(languages: Languages, table: str, *, bare: bool) -> regex.Pattern[str]:
     """A word of a table at the beginning: as the whole answer or before a comma, or simply as a word where `bare` says so."""
-    listed = "|".join(sorted(map(regex.escape, words(table, languages)), key=len, reverse=True))
+    listed = "|".join(sorted((regex.escape(word).replace("_", " ") for word in words(table, languages)), key=len, reverse=True))
     own = languages[0] in _SPACELESS
     end = r"" if bare and own else r"(?![\w'])(?!\.?\s*\d)" if bare else r"(?:\W*$|[,.!:;，。！、](?!\s*\d)|\s+[-–—]\s)"
     return regex.compile(rf"\W*(?:{listed}){end}", regex.IGNORECASE)
@@ -26,6 +26,11 @@ def _first(languages: Languages, table: str, *, bare: bool) -> regex.Pattern[str
 def _denied(languages: Languages) -> regex.Pattern[str]:
     listed = "|".join(sorted(map(regex.escape, words("negation", languages) | words("no", languages)), key=len, reverse=True))
     return regex.compile(listed if languages[0] in (*_SPACELESS, "ko") else rf"(?<!\w)(?:{listed})(?!\w)|n't\b", regex.IGNORECASE)
+
+
+@lru_cache(64)
+def _doubt(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(phrases("doubt", languages) or r"(?!)", regex.IGNORECASE)
 
 
 @lru_cache(64)
@@ -51,17 +56,9 @@ def denies(sentence: str, languages: Languages) -> bool:
     return _denied(languages).search(sentence) is not None
 
 
-_UNDECIDED = regex.compile(
-    r"can ?not|can't|could not|not have enough|couldn't|unable|impossible|not possible|not (?:clear|sure|certain)"
-    r"|(?:question|text|image|picture|photo|figure|graph|diagram|information) (?:\w+ ){0,3}not (?:provide|specify|give|indicate)"
-    r"|un(?:clear|certain|known|answerable)|hard to|difficult to|don't know|not enough|insufficient",
-    regex.IGNORECASE,
-)
-
-
 def undecided(sentence: str, languages: Languages) -> bool:
     """Whether a sentence says that it cannot be told, rather than that something is not so."""
-    return _UNDECIDED.search(sentence) is not None and abstains(sentence, languages)
+    return _doubt(languages).search(sentence) is not None and abstains(sentence, languages)
 
 
 def polarity(sentences: list[str], question: Question) -> str | None:
@@ -83,7 +80,10 @@ _THERE = regex.compile(
     regex.IGNORECASE,
 )
 _PERHAPS = regex.compile(r"\b(?:maybe|perhaps|possibly)\b", regex.IGNORECASE)
-_PRONOUN = regex.compile(r"\b(?:it|he|she|they|this|that|these|those|er|sie|es|il|elle|él|ella)\b", regex.IGNORECASE)
+_PRONOUN = regex.compile(
+    r"\b(?:it|he|she|they|this|that|these|those|any(?:one|body|thing)|no(?:body|thing| one)|er|sie|es|il|elle|él|ella)\b",
+    regex.IGNORECASE,
+)
 
 
 def _sees(sentence: str, question: Question) -> bool:
@@ -116,4 +116,5 @@ def _about(sentence: str, question: Question) -> bool:
     if denies(sentence, question.languages) and question.content[0] in said and len(missing) < len(question.content):
         return True
     pronoun = _PRONOUN.search(sentence)
-    return not missing or (pronoun is not None and missing == [question.content[0]])
+    other = question.content[0] in said and "there" in question.stems  # `People are crossing it` says that there are some
+    return not missing or (pronoun is not None and (missing == [question.content[0]] or (other and len(missing) == 1)))

@@ -6,66 +6,26 @@ Names of units, currencies and months in each language come from the CLDR (babel
 
 from __future__ import annotations
 
+from collections.abc import Container
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import regex
 
-from ..languages import Languages
+from ..data import load
+from ..languages import Languages, table, values
 from .numbers import NUMERAL, parse, show
 
-_UNITS = (
-    "angle-degree angle-radian angle-arc-minute area-square-kilometer area-hectare area-square-meter "
-    "area-square-centimeter area-square-mile area-acre area-square-foot area-square-inch concentr-percent "
-    "concentr-permille digital-terabyte digital-gigabyte digital-megabyte digital-kilobyte digital-byte digital-bit "
-    "duration-century duration-decade duration-year duration-month duration-week duration-day duration-hour "
-    "duration-minute duration-second duration-millisecond electric-ampere electric-milliampere electric-ohm "
-    "electric-volt energy-kilocalorie energy-calorie energy-kilojoule energy-joule energy-kilowatt-hour force-newton "
-    "frequency-gigahertz frequency-megahertz frequency-kilohertz frequency-hertz graphics-pixel graphics-megapixel "
-    "length-kilometer length-meter length-centimeter length-millimeter length-micrometer length-nanometer length-mile "
-    "length-yard length-foot length-inch length-light-year length-nautical-mile light-lux mass-tonne mass-kilogram "
-    "mass-gram mass-milligram mass-microgram mass-ton mass-pound mass-ounce mass-carat power-gigawatt power-megawatt "
-    "power-kilowatt power-watt power-horsepower pressure-bar pressure-pascal pressure-hectopascal pressure-kilopascal "
-    "pressure-pound-force-per-square-inch speed-kilometer-per-hour speed-meter-per-second speed-mile-per-hour speed-knot "
-    "temperature-celsius temperature-fahrenheit temperature-kelvin volume-cubic-kilometer volume-cubic-meter "
-    "volume-cubic-centimeter volume-cubic-foot volume-cubic-inch volume-hectoliter volume-liter volume-deciliter "
-    "volume-centiliter volume-milliliter volume-gallon volume-quart volume-pint volume-cup volume-fluid-ounce "
-    "volume-tablespoon volume-teaspoon "
-)
-_FURTHER = {
-    "percent": "%", "per cent": "%", "pct": "%", "°": "degree", "deg": "degree", "degs": "degree", "ft": "foot", "in": "inch",
-    "m": "meter", "mm^2": "square-millimeter",
-    "cms": "centimeter", "kms": "kilometer", "mtrs": "meter", "mtr": "meter", "kgs": "kilogram",
-    "kilo": "kilogram", "kilos": "kilogram",
-    "gms": "gram", "gm": "gram",
-    "hr": "hour", "hrs": "hour", "h": "hour", "sec": "second", "secs": "second", "s": "second", "min": "minute", "mins": "minute",
-    "ml": "milliliter", "l": "liter", "yrs": "year", "yr": "year", "lbs": "pound", "km/h": "kilometer-per-hour",
-    "kph": "kilometer-per-hour", "kmh": "kilometer-per-hour", "celsius": "celsius", "centigrade": "celsius", "c": "celsius",
-    "fahrenheit": "fahrenheit", "f": "fahrenheit", "°c": "celsius", "°f": "fahrenheit", "years old": "year",
-    "year old": "year", "years of age": "year", "cm^2": "square-centimeter", "m^2": "square-meter", "m^3": "cubic-meter",
-    "cm^3": "cubic-centimeter", "km^2": "square-kilometer", "square units": "", "units": "", "unit": "", "个": "", "只": "",
-    "人": "", "π": "π", "pi": "π",
-    "岁": "year", "歳": "year", "度": "degree", "厘米": "centimeter", "公里": "kilometer", "公斤": "kilogram",
-}  # fmt: skip
+_DATA = load("units")
 _REGIONS = {"en": ("en", "en_GB"), "pt": ("pt", "pt_PT"), "zh": ("zh", "zh_Hant")}
-_CURRENCIES = "USD EUR GBP JPY CNY INR KRW RUB BRL CHF SEK NOK DKK PLN TRY THB VND ILS UAH CAD AUD MXN "
-_CURRENCY_WORDS = {
-    "$": "USD", "dollar": "USD", "dollars": "USD", "bucks": "USD", "us$": "USD", "€": "EUR", "euro": "EUR", "euros": "EUR",
-    "£": "GBP", "pounds sterling": "GBP", "¥": "JPY", "yen": "JPY", "円": "JPY", "元": "CNY", "块": "CNY", "yuan": "CNY",
-    "rmb": "CNY", "₹": "INR", "rs": "INR", "rupee": "INR", "rupees": "INR", "₩": "KRW", "won": "KRW", "원": "KRW",
-    "₽": "RUB", "ruble": "RUB", "rubles": "RUB", "рублей": "RUB", "рубля": "RUB", "рубль": "RUB", "руб": "RUB",
-    "r$": "BRL", "kr": "SEK", "kronor": "SEK", "franken": "CHF", "cents": "cent", "cent": "cent", "¢": "cent",
-}  # fmt: skip
+_CURRENCY_WORDS, _FURTHER = (
+    {spelling: name for name, spellings in _DATA[table].items() for spelling in spellings.split("|")}
+    for table in ("currency", "spelling")
+)
 _TO = r"(?:-|–|—|~|to|through|until|up to|bis|à|a|al|até|tot|до|至|到|から|以?上)"
-_BOUNDS = {
-    ">": r">|more than|over|above|(?:great|tall|long|larg|bigg|high|old|heavi|wid|deep|fast)er than|"
-    r"mehr als|über|plus de|más de|mais de|più di|meer dan|более|больше|超过|多于",
-    "<": r"<|less than|fewer than|under|below|(?:small|short|low|young|light|narrow|slow)er than|"
-    r"weniger als|unter|moins de|menos de|meno di|minder dan|менее|меньше|少于|不到",
-    "≥": r"≥|>=|at least|minimum of|mindestens|au moins|al menos|pelo menos|almeno|minstens|не менее|至少",
-    "≤": r"≤|<=|at most|up to|maximum of|höchstens|au plus|como máximo|no máximo|al massimo|hoogstens|не более|至多|最多",
+_BOUND = {
+    sign: regex.compile(rf"(?<!\p{{L}})(?:{form})\s*(?=[\d.,$€£¥₹-])", regex.IGNORECASE) for sign, form in _DATA["bound"].items()
 }
-_BOUND = {sign: regex.compile(rf"(?<!\p{{L}})(?:{form})\s*(?=[\d.,$€£¥₹-])", regex.IGNORECASE) for sign, form in _BOUNDS.items()}
 _AMPM = r"(?:\s*([ap])\.?\s?m\b\.?)"
 _CLOCK = regex.compile(
     rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I
@@ -86,6 +46,7 @@ _BETWEEN = regex.compile(
     r"^(?:between|zwischen|entre|tra|fra|tussen|между)\s+(\S+(?: \S+)?)\s+(?:and|und|et|y|e|en|и)\s+(?=\p{Sc}?\d)", regex.I
 )
 _RATIO = regex.compile(r"(\d+)\s*(?:/|out of)\s*(\d+)")
+_RATE = regex.compile(r"(.*?)\s*(?:/|\b(?:per|an?)\s)\s*(\p{L}+)", regex.I)
 _MIXED = regex.compile(r"(\d+)\s+(\d)/(\d{1,2})")
 
 
@@ -98,13 +59,13 @@ def _units(languages: Languages) -> dict[str, str]:
 
     known: dict[str, str] = {}
     for locale in (place for code in languages for place in _REGIONS.get(code, (code,))):
-        for unit in _UNITS.split():
+        for unit in _DATA["cldr"]["units"].split():
             name = unit.partition("-")[2].replace("percent", "%")
             for length in ("long", "short", "narrow"):
                 for amount in (1, 2, 5):
                     shown = format_unit(amount, unit, length, locale=locale)
                     known.setdefault(_folded(regex.sub(r"[\d٠-٩०-९]", "", shown)), name)
-        for code in _CURRENCIES.split():
+        for code in _DATA["cldr"]["currencies"].split():
             for amount in (1, 2, 5):
                 known.setdefault(_folded(get_currency_name(code, amount, locale=locale)), code)
             known.setdefault(_folded(Locale.parse(locale).currency_symbols.get(code, code)), code)
@@ -128,6 +89,14 @@ def _months(languages: Languages) -> dict[str, int]:
             for width in ("wide", "abbreviated"):
                 known |= {_folded(name): number for number, name in names[context][width].items()}
     return {name: number for name, number in known.items() if regex.search(r"\p{L}{3}", name)} | {"sept": 9}
+
+
+@lru_cache(64)
+def _weekdays(languages: Languages) -> dict[str, str]:
+    from babel import Locale
+
+    days = ((number, name) for code in languages for number, name in Locale(code).days["format"]["wide"].items())
+    return {_folded(name): f"weekday {number + 1}" for number, name in days}
 
 
 @lru_cache(64)
@@ -156,6 +125,8 @@ def currency(word: str) -> str | None:
 
 def dates(text: str, languages: Languages) -> str | None:
     """A text that is a date and nothing else, as year, month and day, as far as they are given."""
+    if day := _weekdays(languages).get(_folded(text.strip(" .,"))):
+        return day
     found = _date(languages).fullmatch(text.strip(" .,"))
     if not found:
         return None
@@ -163,6 +134,11 @@ def dates(text: str, languages: Languages) -> str | None:
     month = named["number"] or _months(languages)[_folded(named["month"])]
     parts = (named["year"] or "", f"{int(month):02}", f"{int(named['day']):02}" if named["day"] else "")
     return "-".join(part for part in parts if part) if parts[2] or parts[0] else None
+
+
+@cache
+def _named_times() -> dict[str, str]:
+    return values("clock", tuple(table("clock")))
 
 
 def _time(hour: int, minute: str, half: str) -> str:
@@ -175,6 +151,8 @@ def _time(hour: int, minute: str, half: str) -> str:
 def times(text: str) -> str | None:
     """A text that is a time of day and nothing else, its number words in digits already."""
     text = text.strip(" .,")
+    if named := _named_times().get(text.casefold()):
+        return named
     if found := _CLOCK.fullmatch(text):
         minute = found[2] or found[5] or "00"
         return _time(int(found[1]), minute, (found[3] or found[4] or "").lower())
@@ -217,6 +195,26 @@ def quantity(text: str, languages: Languages) -> str | None:
         number = _single(text[1:], languages)
         return number and f"{text[0]} {number}"
     return _single(text, languages)
+
+
+_SCALE = {unit: (Fraction(row.split()[0]), row.split()[1]) for unit, row in _DATA["scale"].items()}
+_SHOWN = frozenset(unit for unit, row in _DATA["scale"].items() if not row.endswith("-"))
+_KINDS = frozenset(kind for _, kind in _SCALE.values())
+_AMOUNT, _AMOUNTS = (regex.compile(shape) for shape in (r"(-?[\d./]+) (\S+)", r"-?[\d./]+ \S+(?: [\d./]+ \S+)*"))
+
+
+def in_one_unit(number: str, wanted: Container[str]) -> str:
+    """A quantity in a wanted unit or in the largest of its kind that leaves a plain number of 1 or more."""
+    parts = [(Fraction(amount), *_SCALE.get(unit, (1, unit))) for amount, unit in _AMOUNT.findall(number)]
+    base = {kind for *_, kind in parts}
+    if not _AMOUNTS.fullmatch(number) or len(base) != 1 or not base <= _KINDS:
+        return number
+    total, kind = sum(amount * factor for amount, factor, _ in parts), base.pop()
+    kin = [(factor, unit) for unit, (factor, of) in _SCALE.items() if of == kind]
+    shown = [one for one in kin if one[1] in _SHOWN and abs(total) >= one[0] and "/" not in show(total / one[0])]
+    chosen = [one for one in kin if one[1] in wanted] or shown
+    factor, unit = max(chosen, default=(Fraction(1), kind))
+    return f"{show(total / factor)} {unit}"
 
 
 def _single(text: str, languages: Languages) -> str | None:
@@ -265,6 +263,9 @@ def _rest(text: str, languages: Languages) -> str | None:
     ):
         return f" {unit_of(found[1], languages)} {more}"
     text = regex.sub(r"(?<=\p{L}{3})/(?=\p{L}{3})", " per ", text)
+    if unit_of(text, languages) is None and (rate := _RATE.fullmatch(text)) and unit_of(rate[2], languages):
+        head = _rest(rate[1], languages)
+        return None if head is None else f"{head} per {unit_of(rate[2], languages)}"
     unit = unit_of(text.replace(".", ""), languages)
     if unit is None:
         unit = unit_of(text, languages)

@@ -12,7 +12,7 @@ from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
 from .phrases import form, stripped, without_echo
 from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
-from .quantities import dates, quantity, times, times_in, with_bounds
+from .quantities import dates, in_one_unit, quantity, times, times_in, with_bounds
 from .question import Question, asked
 from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies
 
@@ -108,8 +108,15 @@ def _decided(parts: list[str], question: Question) -> str | None:
         return answer
     if not question.count and (answer := said_first(parts[0], question.languages, asked=False)) is not None:
         return answer
+    if not question.count and _not_shown(question.languages).match(parts[0]):
+        return CANNOT_TELL
     telling_nothing = [abstains(part, question.languages) for part in parts]
     return CANNOT_TELL if telling_nothing[0] or telling_nothing[-1] else None
+
+
+@lru_cache(64)
+def _not_shown(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(rf"\W*(?:{phrases('not_shown', languages) or '(?!)'})", regex.IGNORECASE)
 
 
 def _phrase(sentence: str, question: Question) -> str | None:
@@ -138,7 +145,9 @@ def _measured(text: str, question: Question) -> str | None:
 
 def _implied(number: str, question: Question) -> str:
     """A quantity without the unit that the question names already; per cent as a fraction where a share was asked for."""
-    value, _, unit = number.rpartition(" ") if regex.search(r"\d \S*$", number) else (number, "", "")
+    for unit in question.units:
+        number = number.removesuffix(f" per {unit}")
+    value, _, unit = in_one_unit(number, question.units).rpartition(" ") if regex.search(r"\d \S*$", number) else (number, "", "")
     if unit == "%" and question.share and (parsed := parse(value)) is not None:
         return show(parsed / 100)
     if unit == "pound" and question.money:
