@@ -32,7 +32,10 @@ def test_without_the_truth_in_the_process_the_loop_makes_the_same(
     assert artifacts(tmp_path) == artifacts(scripted_run[0])
 
 
-@pytest.mark.parametrize("change", ["prompts.0.domain=photo", "prompts.0.domain=pastel", "synthesis.labels=flipped"])
+@pytest.mark.parametrize(
+    "change",
+    ["prompts.0.domain=photo", "prompts.0.domain=pastel", "synthesis.labels=flipped", "synthesis.closed.equivalence=model"],
+)
 def test_without_the_truth_the_loop_makes_the_same_of_other_domains_and_labels(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from runs import no_progress
 from selfjudge.chat import Completion, Request
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe.experiment import Synthesis
 from selfjudge.run.store import Table
 from selfjudge.run.tables import RESPONSES
 from selfjudge.stages.synthesize import make_pairs, sample_responses
-from selfjudge.types import Alteration, Edit, Finish, Kind, Prompt
+from selfjudge.types import Alteration, Edit, Finish, Kind, Prompt, Vote
 
 RECIPE = Synthesis.model_validate({"closed": {"samples": 4, "threshold": 2}})
 
@@ -153,3 +156,70 @@ def test_closed_prompts_ask_for_an_answer_line_and_the_bare_question_is_availabl
 
     bare = Synthesis.model_validate({"closed": {"template": "{images}\n{question}"}})
     assert bare.closed.template == "{images}\n{question}"
+
+
+COMPARING = Synthesis.model_validate({"closed": {"samples": 4, "threshold": 3, "equivalence": "model"}})
+STATES = ("shut", "not open", "shut", "ajar")
+
+
+class Doors(Window):
+    """Four answers in three wordings, and a model that knows which two are the same."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            self.asked.append(request.key)
+            text = STATES[int(request.key[-1])] if ".sample." in request.key else self.compared(str(request.messages[0].content))
+            yield Completion(key=request.key, text=text, finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+    def compared(self, asked: str) -> str:
+        return "Yes" if "shut" in asked and "not open" in asked else "No."
+
+
+def doors(folder: Path, engine: Window, recipe: Synthesis = COMPARING) -> tuple[Table, Any]:
+    closed = [replace(prompt, text="How is the door?") for prompt in prompts()[6:]]
+    table, named = Table(folder, RESPONSES, {}), NamedEngine(name="m", engine=engine)
+    models = {"open_model": lambda: named, "closed_model": lambda: named}
+    sample_responses(closed, table, recipe=recipe, seed=0, progress=no_progress, **models)  # type: ignore[arg-type]
+    return table, make_pairs(closed, table.rows(), recipe=recipe, seed=0)
+
+
+def test_two_wordings_that_the_model_calls_the_same_are_one_ballot(tmp_path: Path):
+    engine = Doors()
+    _, (pairs, dropped) = doors(tmp_path, engine)
+    votes = [pair.evidence.counts for pair in pairs if isinstance(pair.evidence, Vote)]
+    assert votes == [(("shut", 3), ("ajar", 1))] * 3 and dropped == []
+    assert {(pair.chosen, pair.rejected) for pair in pairs} == {("shut", "ajar")}
+    assert sum(".same." in key for key in engine.asked) == 3 * 3
+
+
+def test_by_rules_alone_nothing_is_asked_and_they_stay_apart(tmp_path: Path):
+    engine, rules = Doors(), Synthesis.model_validate({"closed": {"samples": 4, "threshold": 3}})
+    _, (pairs, dropped) = doors(tmp_path, engine, rules)
+    assert pairs == [] and {row["reason"] for row in dropped} == {"no_majority"}
+    assert not [key for key in engine.asked if ".same." in key]
+
+
+def test_what_is_neither_yes_nor_no_merges_nothing(tmp_path: Path):
+    class Chatty(Doors):
+        def compared(self, asked: str) -> str:
+            return "Yes, both say that it is closed."
+
+    _, (pairs, dropped) = doors(tmp_path, Chatty())
+    assert pairs == [] and len(dropped) == 3
+
+
+@pytest.mark.parametrize("dies_after", [2, 13, 15])
+def test_a_run_killed_among_the_comparisons_ends_with_the_same_table(tmp_path: Path, dies_after: int):
+    class Dies(Doors):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+            for completion in super().generate(requests):
+                if len(self.asked) > dies_after:
+                    raise InterruptedError
+                yield completion
+
+    undisturbed, _ = doors(tmp_path / "undisturbed", Doors())
+    with pytest.raises(InterruptedError):
+        doors(tmp_path / "killed", Dies())
+    engine = Doors()
+    assert doors(tmp_path / "killed", engine)[0].digest == undisturbed.digest
+    assert len(engine.asked) < 3 * 4 + 3 * 3

@@ -224,7 +224,7 @@ class Estimate:
         opened, closed = self.recipe.synthesis.open, self.recipe.synthesis.closed
         longest = max(opened.response.max_tokens, opened.alteration.max_tokens)
         yield "synthesize open", judge if opened.model == "judge" else "base", 2 * prompts[Kind.OPEN], longest
-        requests = closed.samples * prompts[Kind.CLOSED]
+        requests = closed.requests * prompts[Kind.CLOSED]
         yield "synthesize closed", judge if closed.model == "judge" else "base", requests, closed.sampling.max_tokens
 
     def _price(self, stage: str, requests: int, reply_tokens: int) -> dict[str, Any]:

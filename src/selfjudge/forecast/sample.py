@@ -85,7 +85,7 @@ class Extrapolation:
         if stage == "synthesize open":
             cost, most = self.synthesis.get(Kind.OPEN, Cost()), 2 * counts[Kind.OPEN]
         elif stage == "synthesize closed":
-            cost, most = self.synthesis.get(Kind.CLOSED, Cost()), recipe.synthesis.closed.samples * counts[Kind.CLOSED]
+            cost, most = self.synthesis.get(Kind.CLOSED, Cost()), recipe.synthesis.closed.requests * counts[Kind.CLOSED]
         elif stage == "judge":
             most = 2 * recipe.judging.samples * counts.total()
         return cost * (requests / most) if cost.requests else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +24,8 @@ Reason first if the request needs it. Then end with a last line that gives your 
 Answer: (the answer)
 """
 """The request for a sample: answers that end in a line of one form can be compared whatever stands before it."""
+
+_NONE: Mapping[str, str] = {}
 
 Alternative = Literal["typed", "any_sample", "any_answer", "most_voted"]
 """Which answer loses: a random sample outside the majority, of its type (`typed`) or of any (`any_sample`), a random other
@@ -48,19 +50,25 @@ class Election:
     alternative: Alternative = "typed"
 
 
-def elect(samples: Sequence[str], *, instruction: str, rules: Election, rng: random.Random) -> Elected | str:
+def elect(
+    samples: Sequence[str], *, instruction: str, rules: Election, rng: random.Random, same: Mapping[str, str] = _NONE
+) -> Elected | str:
     """The pair that sampled answers make, or the reason why they make none.
+
+    `same` has forms that count as another one, as a model said; the pair's texts are samples in that other form itself.
 
     Reasons: `no_readable_answer`, `tie` for the most votes, `no_majority` (fewer than `threshold` votes), `unanimous`,
     `small_lead`, `no_alternative_of_its_type`. The chosen text is a random sample of the majority.
     """
     ballots = [(normalise(text, instruction), text) for text in samples]
     readable = [(answer, text) for answer, text in ballots if answer is not None]
-    counts = tuple(sorted(Counter(answer for answer, _ in readable).items(), key=lambda item: (-item[1], item[0])))
+    counts = tuple(
+        sorted(Counter(same.get(answer, answer) for answer, _ in readable).items(), key=lambda item: (-item[1], item[0]))
+    )
     if reason := _undecided(counts, rules):
         return reason
     majority = counts[0][0]
-    others = [answer for answer, _ in readable if answer != majority]
+    others = [voted for answer, _ in readable if (voted := same.get(answer, answer)) != majority]
     alternative = _alternative(majority, others, rules.alternative, rng)
     if alternative is None:
         return "no_alternative_of_its_type"

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from ..chat import Sampling
 from ..method.alteration import Mode, default_templates
+from ..method.equivalence import MOST_PAIRS, Equivalence
 from ..method.prompts import JUDGE, placeholders
 from ..method.protocols import STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule
@@ -92,6 +93,8 @@ class ClosedRecipe(Section):
     """CHOSEN: votes by which the majority must lead the runner-up."""
     model: Literal["base", "judge"] = "base"
     """REPORTED (weak): the base model samples, not the evolving judge."""
+    equivalence: Equivalence = "rules"
+    """CHOSEN: which answers are one ballot. `model`: phrases that rules cannot compare are shown to the model that wrote them."""
     alternative: Alternative = "typed"
     """STATED as random; uniform over the samples of the majority's type (letter, number, yes or no, phrase) is CHOSEN, so that
     form alone gives nothing away. Others: any_sample (of any type), any_answer, most_voted."""
@@ -101,6 +104,11 @@ class ClosedRecipe(Section):
     def _fill_question(cls, template: str) -> str:
         check_placeholders(template, needed={"question"}, allowed={"images", "question"})
         return template
+
+    @property
+    def requests(self) -> int:
+        """Requests of one prompt, at most."""
+        return self.samples + (MOST_PAIRS if self.equivalence == "model" else 0)
 
     def election(self) -> Election:
         return Election(threshold=self.threshold, lead=self.lead, alternative=self.alternative)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..method.equivalence import same
 from ..method.monitors import warnings
 from ..recipe.experiment import EarlyStop, Loop, Recipe
 from ..types import Kind
@@ -78,6 +79,7 @@ def base_entry(
         "gate": None,
         "probe": None,
         "monitors": None,
+        "equivalence": None,
         "warnings": [],
         "held_out": held_out,
         "benchmarks": benchmarks,
@@ -134,9 +136,19 @@ def entry(
             "judge": _tokens([judgments]),
             "evaluate": _tokens(measured),
         },
+        "equivalence": _compared(responses),
         "failures": _failures([responses, judgments, *measured, *watched]),
         "executions": _executions([responses, judgments, *measured, *watched]),
     }
+
+
+def _compared(responses: Table) -> dict[str, int] | None:
+    """How often the model called two answers the same, different, or neither of these; None where it was not asked."""
+    roles = responses.column("role")
+    if "same" not in roles:
+        return None
+    said = [same(text) for role, text in zip(roles, responses.column("text"), strict=True) if role == "same"]
+    return {"same": said.count(True), "different": said.count(False), "unread": said.count(None)}
 
 
 def _failures(asked: Sequence[Table]) -> dict[str, Failures]:

@@ -2,6 +2,9 @@
 
 Two steps: the vision tower learns to tell what lies in each cell, then the whole model learns the lessons. What it costs and
 what comes out stands in the model's card, which scripts/base_model_card.py writes.
+
+`--further FOLDER --steps 1500` is a second phase: it goes on from a trained base, with one more lesson, to name a phrase and a
+wrong one in its place (`synthesis.open.mode: replace`), beside all others. The shipped base has not had it.
 """
 
 from __future__ import annotations
@@ -32,31 +35,38 @@ WARM_STEPS = 800
 BATCH = 64
 _SORTED_BATCHES = 8
 """Lessons of this many batches are sorted by length together: mixed lengths train several times slower."""
-_RATE, _WARM_RATE = 1.5e-3, 2e-3
+_RATE, _WARM_RATE, _FURTHER_RATE = 1.5e-3, 2e-3, 6e-4
 _FLOOR = 0.03
 """The learning rate ends at this share of its peak."""
 _IGNORED = -100
 
 
 def train(
-    *, steps: int, warm_steps: int, seed: int, say: bool = True
+    *, steps: int, warm_steps: int, seed: int, base: Path | None = None, say: bool = True
 ) -> tuple[Idefics3ForConditionalGeneration, Idefics3Processor]:
-    """The base model after `warm_steps` of the vision tower alone and `steps` of lessons, BATCH at a time."""
+    """The base model after `warm_steps` of the vision tower alone and `steps` of lessons, BATCH at a time.
+
+    With a trained `base`: that one after `steps` of the second phase.
+    """
     torch.manual_seed(seed)
     rng = random.Random(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     processor = make_processor()
-    model = make_model(processor.tokenizer).to(device).train()
-    _warm_up(model, warm_steps, rng, say)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    batches = _batches(_Codec(processor), rng)
+    if base is None:
+        model = make_model(processor.tokenizer).to(device).train()
+        _warm_up(model, warm_steps, rng, say)
+    else:
+        model = Idefics3ForConditionalGeneration.from_pretrained(base).to(device).train()
+    peak = _RATE if base is None else _FURTHER_RATE
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.01, betas=(0.9, 0.98))
+    batches = _batches(_Codec(processor), rng, further=base is not None)
     clock = time.monotonic()
     for step in range(steps):
         pixels, tokens, labels = (tensor.to(device) for tensor in next(batches))
         hidden = model.model(input_ids=tokens, pixel_values=pixels, use_cache=False).last_hidden_state
         learned = labels[:, 1:] != _IGNORED
         loss = cross_entropy(model.lm_head(hidden[:, :-1][learned]), labels[:, 1:][learned])
-        _step(optimizer, loss, model.parameters(), _RATE * _cosine(step, steps))
+        _step(optimizer, loss, model.parameters(), peak * _cosine(step, steps))
         if say and (step + 1) % 250 == 0:
             rate = (step + 1) * BATCH / (time.monotonic() - clock)
             print(f"step {step + 1}/{steps}  loss {loss.item():.3f}  {rate:.0f} lessons/s", flush=True)
@@ -132,10 +142,10 @@ class _Codec:
         return tokens, labels
 
 
-def _batches(codec: _Codec, rng: random.Random) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+def _batches(codec: _Codec, rng: random.Random, *, further: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Endless batches: pixels (BATCH, 1, 3, SIDE, SIDE), tokens and labels (BATCH, length), padded on the right."""
     while True:
-        lessons = [draw_lesson(rng) for _ in range(BATCH * _SORTED_BATCHES)]
+        lessons = [draw_lesson(rng, further=further) for _ in range(BATCH * _SORTED_BATCHES)]
         coded = sorted(((*codec.tokens(lesson), lesson.picture) for lesson in lessons), key=lambda item: len(item[0]))
         starts = list(range(0, len(coded), BATCH))
         rng.shuffle(starts)
@@ -156,14 +166,15 @@ def _pixels(pictures: Sequence[np.ndarray]) -> torch.Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the embedded base model from nothing.")
+    parser = argparse.ArgumentParser(description="Train the embedded base model, from nothing or further.")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--warm-steps", type=int, default=WARM_STEPS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--further", type=Path, help="a trained base that is to learn one more lesson")
     options = parser.parse_args()
     clock = time.monotonic()
-    model, processor = train(steps=options.steps, warm_steps=options.warm_steps, seed=options.seed)
+    model, processor = train(steps=options.steps, warm_steps=options.warm_steps, seed=options.seed, base=options.further)
     model.save_pretrained(options.out)
     processor.save_pretrained(options.out)
     write_json(options.out / CARD, {"judging": {"template": JUDGE_TEMPLATE}})

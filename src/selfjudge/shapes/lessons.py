@@ -8,7 +8,7 @@ task in another form, is true.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ import numpy as np
 from .drawing import draw
 from .questions import OPEN_TEXTS, ask
 from .scenes import Scene, draw_scene
-from .truth import Words, answer, caption, choices, first_difference, join, slip, wrong_answer
-from .wording import JUDGE_TEMPLATE, ORDINALS, SLOTS, alter_templates, trace
+from .truth import Slip, Words, answer, caption, choices, first_difference, join, slip, wrong_answer
+from .wording import JUDGE_TEMPLATE, ORDINALS, SLOTS, alter_templates, replace_templates, trace
 
 BOTH_WRONG = 0.12
 """How often neither side of a judge's pair is right about the image."""
@@ -34,10 +34,11 @@ class Lesson:
     turns: tuple[tuple[str, str], ...]
 
 
-def draw_lesson(rng: random.Random, *, held_out: bool = False) -> Lesson:
-    """A random lesson about a random scene."""
+def draw_lesson(rng: random.Random, *, held_out: bool = False, further: bool = False) -> Lesson:
+    """A random lesson about a random scene; of the second phase, which also teaches to name a phrase, if `further`."""
     scene = draw_scene(rng, held_out=held_out)
-    make = rng.choices(list(_MIX), weights=list(_MIX.values()))[0]
+    mix = _FURTHER if further else _MIX
+    make = rng.choices(list(mix), weights=list(mix.values()))[0]
     return Lesson(draw(scene, rng), tuple(make(scene, rng)))
 
 
@@ -64,6 +65,28 @@ def _choose(scene: Scene, rng: random.Random) -> tuple[str, str]:
 
 def _alter(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
     """A copy with one wrong word; unchanged where the caption has no such object."""
+    objects, name, wrong = _error(scene, rng)
+    copy = objects if wrong is None else wrong[1].objects
+    return [(alter_templates()[name].removeprefix("{images}").format(response=join(objects)), join(copy))]
+
+
+def _replace(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """A phrase and a wrong one in its place; NONE where the caption has no such object."""
+    objects, name, wrong = _error(scene, rng)
+    named = "NONE" if wrong is None else replacement(objects, *wrong)
+    return [(replace_templates()[name].removeprefix("{images}").format(response=join(objects)), named)]
+
+
+def replacement(objects: Sequence[Words], number: int, wrong: Slip) -> str:
+    """The lines that name an error: the wrong word where it stands only once in the caption, else its whole object."""
+    before, after = " ".join(objects[number]), " ".join(wrong.objects[number])
+    if [word for thing in objects for word in thing].count(wrong.before) == 1:
+        before, after = wrong.before, wrong.after
+    return f"FROM: {before}\nTO: {after}"
+
+
+def _error(scene: Scene, rng: random.Random) -> tuple[tuple[Words, ...], str, tuple[int, Slip] | None]:
+    """A caption, often of another picture, the name of an error in it, and the error with its object, if there is that object."""
     if rng.random() < FOREIGN_CAPTION:
         scene = draw_scene(rng, held_out=scene.held_out)
     objects = _objects(scene)
@@ -71,8 +94,7 @@ def _alter(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
     name = f"{ORDINALS[number]}_{slot}"
     if ORDINALS[number] == "last":
         number = len(objects) - 1
-    copy = slip(objects, number, slot, rng).objects if number < len(objects) else objects
-    return [(alter_templates()[name].removeprefix("{images}").format(response=join(objects)), join(copy))]
+    return objects, name, (number, slip(objects, number, slot, rng)) if number < len(objects) else None
 
 
 def _judge_captions(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
@@ -118,3 +140,5 @@ _MIX: dict[Callable[[Scene, random.Random], list[tuple[str, str]]], float] = {
     _judge_captions: 2.6,
     _judge_answers: 1.8,
 }
+_FURTHER = {**_MIX, _replace: 1.3}
+"""The second phase."""

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from ..chat import Message, Request, Sampling
+from ..method.copies import Copy, replaced
 from ..ports import Engine
 from ..run.images import admit
-from ..types import ImageRef
+from ..types import Finish, ImageRef
 from .drawing import draw
 from .prompts import png
 from .questions import OPEN_TEXTS, ask
 from .scenes import Scene, draw_scene
 from .truth import answer, caption, first_difference, join, slip, wrong_answer
-from .wording import JUDGE_TEMPLATE, SLOTS, alter_templates
+from .wording import JUDGE_TEMPLATE, SLOTS, alter_templates, replace_templates
 
 Put = Callable[[ImageRef, bytes], None]
 Ask = Callable[[Sequence[tuple[ImageRef, str]], float], list[str]]
@@ -46,6 +47,7 @@ def measure(engine: Engine, put: Put, *, scenes: int = 500, seed: int = 0) -> di
         **_captions(shown, ask_all),
         **_questions(shown, ask_all, rng),
         **_alterations(shown, ask_all, rng),
+        **_replacements(shown, ask_all, random.Random(seed)),
         **_judging(shown, ask_all, rng),
     }
 
@@ -94,6 +96,21 @@ def _alterations(shown: Shown, ask_all: Ask, rng: random.Random) -> dict[str, fl
     return {
         "alter_one_word_sampled": fmean(_one_wrong(reply, *want) for reply, want in zip(ask_all(asked, 1.0), wanted, strict=True))
     }
+
+
+def _replacements(shown: Shown, ask_all: Ask, rng: random.Random) -> dict[str, float]:
+    """Replies, sampled, from which `open.mode: replace` builds a copy with the one word wrong that was asked for."""
+    asked, wanted = [], list[tuple[str, list[list[str]], int, int]]()
+    for scene, ref in shown:
+        words = [list(thing.words) for thing in scene.objects]
+        ordinal, slot = rng.choice(("first", "last")), rng.choice(SLOTS)
+        asked.append((ref, _text(replace_templates()[f"{ordinal}_{slot}"], response=caption(scene))))
+        wanted.append((caption(scene), words, 0 if ordinal == "first" else len(words) - 1, SLOTS.index(slot)))
+    right = []
+    for reply, (text, objects, thing, place) in zip(ask_all(asked, 1.0), wanted, strict=True):
+        copy = replaced(text, reply, Finish.STOP)
+        right.append(isinstance(copy, Copy) and _one_wrong(copy.text.lower(), objects, thing, place))
+    return {"replace_one_word_sampled": fmean(right)}
 
 
 def _one_wrong(reply: str, words: list[list[str]], thing: int, slot: int) -> bool:

@@ -23,6 +23,14 @@ def alter_templates() -> dict[str, str]:
     }
 
 
+def replace_templates() -> dict[str, str]:
+    """A request for each way to name a phrase of a caption and a wrong one in its place, as `open.mode: replace` reads it."""
+    return {
+        f"{ordinal}_{slot}": f"{{images}}replace with a wrong {slot} for the {ordinal} object: {{response}}"
+        for ordinal, slot in product(ORDINALS, SLOTS)
+    }
+
+
 _MORE = (
     "how many objects digits are there what color is the shape at which digit where size any yes no or I see judge rewrite with "
     "wrong for object conflict (A) (B) [[A]] [[B]]"

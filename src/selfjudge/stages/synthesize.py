@@ -1,20 +1,22 @@
 """Stage I: the model writes preference pairs for unlabelled prompts.
 
 Open prompts: its own answer against its own copy with a deliberate error. Closed prompts: the majority of its samples against
-another of them. What was sampled is stored before anything is decided; the pairs are a pure function of it.
+another of them; which of them are the same, rules say or, where the recipe wants it, the model. What was sampled is stored before
+anything is decided; the pairs are a pure function of it.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from ..chat import Completion, Message, Request, Sampling
 from ..method.alteration import flaw, offered
 from ..method.copies import replaced, rewritten
+from ..method.equivalence import SAME, doubtful, representatives, same
 from ..method.prompts import fill
 from ..method.thinking import spoken
 from ..method.voting import Elected, elect
@@ -22,13 +24,14 @@ from ..ports import NamedEngine, Progress
 from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
 from ..run.store import Table
 from ..run.tables import Row
-from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, seed_of
+from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, content_id, seed_of
 from .asking import ask
 
 VERSION = 2
 
-_RESPONSE, _ALTERATION, _SAMPLE = "response", "alteration", "sample"
-"""What a response is for. Its key is `prompt.role` or `prompt.role.detail`: the instruction's name, or the sample's number."""
+_RESPONSE, _ALTERATION, _SAMPLE, _SAME = "response", "alteration", "sample", "same"
+"""What a response is for. Its key is `prompt.role` or `prompt.role.detail`: the instruction's name, the sample's number, or the
+identity of the two texts that are compared."""
 
 
 def sample_responses(
@@ -59,9 +62,47 @@ def sample_responses(
         advance(len(opens) - len(originals))
         altering = [prompt for prompt in opens if prompt.id in originals and prompt.id not in arrived.followed]
         ask(table, _alterations(altering, originals, recipe.open, seed), writer, _to_row, advance)
+        sampler = writer if together else closed_model()
         if not together:
-            ask(table, samples, closed_model(), _to_row, advance)
+            ask(table, samples, sampler, _to_row, advance)
+    if recipe.closed.equivalence == "model":
+        _compare(closed, table, recipe.closed, sampler, seed, progress)
     table.seal()
+
+
+def _compare(
+    prompts: Sequence[Prompt], table: Table, recipe: ClosedRecipe, model: NamedEngine, seed: int, progress: Progress
+) -> None:
+    """Ask which of the sampled answers are the same. The requests follow from the samples, which are all stored by now."""
+    rows = _by_prompt(row for row in table.stored() if row["role"] == _SAMPLE)
+    requests = [request for prompt in prompts for request in _same(prompt, rows[prompt.id], recipe, seed)]
+    with progress("answers to compare", len(requests)) as advance:
+        ask(table, requests, model, _to_row, advance)
+
+
+def _same(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+    sampling = Sampling(temperature=0.0, max_tokens=recipe.sampling.max_tokens)
+    for first, second in doubtful(_readable(rows), prompt.text).values():
+        values = {"question": prompt.text, "first": spoken(first), "second": spoken(second)}
+        yield _request(_same_key(prompt, (first, second)), fill(SAME, values, ()), sampling, seed)
+
+
+def _same_key(prompt: Prompt, texts: tuple[str, str]) -> str:
+    """By what is compared: a reply is never taken for that to another pair, also where failed samples were asked again."""
+    return f"{prompt.id}.{_SAME}.{content_id(texts)}"
+
+
+def _by_prompt(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_prompt[row["prompt_id"]].append(row)
+    return by_prompt
+
+
+def _readable(rows: Sequence[Row]) -> list[str]:
+    """The sampled answers of a prompt that are of use, by number."""
+    samples = sorted((row for row in rows if row["role"] == _SAMPLE), key=lambda row: int(row["sample"]))
+    return [row["text"] for row in samples if _flaw(row) is None]
 
 
 class _Arrivals:
@@ -155,9 +196,7 @@ def make_pairs(
     prompts: Sequence[Prompt], responses: Sequence[Row], *, recipe: Synthesis, seed: int
 ) -> tuple[list[PreferencePair], list[Row]]:
     """The pairs that the responses make, and a row for each prompt that makes none, with the reason. Pure."""
-    by_prompt: dict[str, list[Row]] = defaultdict(list)
-    for row in responses:
-        by_prompt[row["prompt_id"]].append(row)
+    by_prompt = _by_prompt(responses)
     pairs, dropped = [], []
     for prompt in prompts:
         rows = by_prompt[prompt.id]
@@ -193,14 +232,22 @@ def _open_pair(prompt: Prompt, rows: Sequence[Row], recipe: OpenRecipe) -> Prefe
 
 
 def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> PreferencePair | str:
-    readable = [row["text"] for row in sorted(rows, key=lambda row: row["sample"]) if _flaw(row) is None]
+    readable = _readable(rows)
     elected = elect(
         readable,
         instruction=prompt.text,
         rules=recipe.election(),
         rng=random.Random(seed_of(seed, "election", prompt.id)),
+        same=_equal(readable, rows, prompt) if recipe.equivalence == "model" else {},
     )
     return _pair(prompt, elected.chosen, elected.rejected, elected.vote) if isinstance(elected, Elected) else elected
+
+
+def _equal(readable: Sequence[str], rows: Sequence[Row], prompt: Prompt) -> Mapping[str, str]:
+    """The forms that count as another one, by the model's replies."""
+    replies = {row["key"]: row["text"] for row in rows if row["role"] == _SAME and row["finish"] == Finish.STOP}
+    asked = doubtful(readable, prompt.text).items()
+    return representatives(forms for forms, texts in asked if same(replies.get(_same_key(prompt, texts), "")))
 
 
 def _pair(prompt: Prompt, chosen: str, rejected: str, evidence: Evidence) -> PreferencePair:
