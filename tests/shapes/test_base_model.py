@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -12,13 +13,17 @@ import pytest
 from PIL import Image
 
 from selfjudge.hub.models import embedded_model
+from selfjudge.method.copies import replaced
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.file import load_recipe
+from selfjudge.shapes import lessons
 from selfjudge.shapes.base_model import _Codec
 from selfjudge.shapes.checkpoint import make_processor
 from selfjudge.shapes.lessons import draw_lesson
+from selfjudge.shapes.scenes import draw_scene
 from selfjudge.shapes.skills import measure
 from selfjudge.shapes.wording import JUDGE_TEMPLATE, alter_templates
+from selfjudge.types import Finish
 from selfjudge.wiring import open_engine
 
 MODEL = embedded_model()
@@ -63,8 +68,6 @@ def test_the_shipped_folder_is_small_and_loads_with_the_auto_classes():
 
 
 def test_lessons_are_coded_as_the_processor_and_the_chat_template_would():
-    import random
-
     processor, rng = make_processor(), random.Random(0)
     codec = _Codec(processor)
     for _ in range(50):
@@ -90,6 +93,13 @@ def test_the_demo_asks_in_the_words_that_the_base_was_taught():
     assert recipe.synthesis.open.templates == alter_templates()
 
 
+def test_the_second_phase_goes_on_from_a_trained_base(tmp_path: Path):
+    command = [sys.executable, "-m", "selfjudge.shapes.base_model", "--out", tmp_path, "--steps", "2", "--further", MODEL]
+    subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    assert (tmp_path / "model.safetensors").read_bytes() != (MODEL / "model.safetensors").read_bytes()
+    assert (tmp_path / "tokenizer.json").read_text() == (MODEL / "tokenizer.json").read_text()
+
+
 def test_a_much_shorter_training_runs_end_to_end_and_already_learns(tmp_path: Path):
     command = [sys.executable, "-m", "selfjudge.shapes.base_model", "--out", tmp_path, "--steps", "60", "--warm-steps", "40"]
     shown = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
@@ -99,3 +109,16 @@ def test_a_much_shorter_training_runs_end_to_end_and_already_learns(tmp_path: Pa
     engine = open_engine(TransformersSettings(batch_size=64, device="cpu"), tmp_path, lambda ref: images[ref.sha256])
     assert measure(engine, lambda ref, data: images.__setitem__(ref.sha256, data), scenes=20).keys()
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "idefics3"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_further_lesson_names_a_phrase_from_which_a_copy_with_one_wrong_word_is_made(seed: int):
+    scene = draw_scene(random.Random(seed), held_out=False)
+    ((asked, named),) = lessons._replace(scene, random.Random(seed))
+    original = asked.partition(": ")[2]
+    made = replaced(original, named, Finish.STOP)
+    if isinstance(made, str):
+        assert (made, named) == ("nothing_to_replace", "NONE")
+    else:
+        changed = [pair for pair in zip(original.split(), made.text.lower().split(), strict=True) if pair[0] != pair[1]]
+        assert len(changed) == 1

@@ -78,11 +78,9 @@ def _replace(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
 
 
 def replacement(objects: Sequence[Words], number: int, wrong: Slip) -> str:
-    """The lines that name an error: the wrong word where it stands only once in the caption, else its whole object."""
+    """The lines that name an error: its object, which no other is like, or of a lone object, which is all there is, the word."""
     before, after = " ".join(objects[number]), " ".join(wrong.objects[number])
-    if [word for thing in objects for word in thing].count(wrong.before) == 1:
-        before, after = wrong.before, wrong.after
-    return f"FROM: {before}\nTO: {after}"
+    return f"FROM: {before}\nTO: {after}" if len(objects) > 1 else f"FROM: {wrong.before}\nTO: {wrong.after}"
 
 
 def _error(scene: Scene, rng: random.Random) -> tuple[tuple[Words, ...], str, tuple[int, Slip] | None]:
