@@ -16,6 +16,7 @@ from .measure import compare_judges, contamination, evaluate, score
 from .plan import doctor, plan
 from .run import demo, report, run
 from .serving import serve
+from .show import show
 from .terminal import log_plainly, say
 
 app = typer.Typer(
@@ -29,7 +30,22 @@ app = typer.Typer(
     "Exit codes: 0 done; 1 a check failed (plan, run --dry-run, doctor); 2 error; 3 done, but more than a tenth of a stage's "
     "requests failed or were cut off; 130 interrupted.",
 )
-for command in (demo, run, plan, report, compare, label, rank, serve, evaluate, compare_judges, contamination, score, doctor):
+for command in (
+    demo,
+    run,
+    plan,
+    report,
+    show,
+    compare,
+    label,
+    rank,
+    serve,
+    evaluate,
+    compare_judges,
+    contamination,
+    score,
+    doctor,
+):
     app.command()(command)
 app.add_typer(benchmarks, name="benchmarks")
 

@@ -1,0 +1,131 @@
+"""What happened to a prompt in every iteration of a run, read from its tables; nothing is changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..run.tables import Row
+
+_LISTED = 3
+"""Prompts that stand for a reason in the overview."""
+SHORT = 8
+"""Characters of an id, as it is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A prompt in one iteration: its sampled responses, the pair that was made of them, what the judge said, and its fate.
+
+    `dropped` is the reason why it taught nothing; `traces` counts those that did.
+    """
+
+    iteration: int
+    responses: Sequence[Row]
+    pair: Row | None
+    judgments: Sequence[Row]
+    dropped: str | None
+    traces: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """Prompts of one iteration that had the same end: a reason, or `kept`."""
+
+    iteration: int
+    reason: str
+    count: int
+    examples: Sequence[tuple[str, str]]
+    """Ids and texts of some prompts."""
+
+
+def history(run: Path, name: str) -> tuple[Row, list[Turn]]:
+    """A prompt and its turns; `name` is the beginning of its id or of that of one of its pairs. Raises InputError."""
+    prompt = _prompt(run, name)
+    return prompt, [_turn(folder, prompt["id"]) for folder in _iterations(run)]
+
+
+def fates(run: Path, reason: str | None, limit: int = _LISTED) -> list[Fate]:
+    """What became of the prompts in each iteration, by reason. Raises InputError."""
+    texts = dict(_columns(_prompts(run), "id", "text"))
+    found: list[Fate] = []
+    for folder in _iterations(run):
+        lost = dict(_columns(folder / "dropped.parquet", "prompt_id", "reason"))
+        ends = {prompt: lost.get(prompt, "kept") for prompt in texts if prompt in lost or prompt in _made(folder)}
+        for end, count in Counter(ends.values()).most_common():
+            if reason in (None, end):
+                ids = [prompt for prompt, its in ends.items() if its == end][:limit]
+                examples = [(prompt, texts[prompt]) for prompt in ids]
+                found.append(Fate(iteration=_number(folder), reason=end, count=count, examples=examples))
+    if reason is not None and not found:
+        known = ", ".join(sorted({fate.reason for fate in fates(run, None)}))
+        raise InputError(
+            f"no prompt of {run} has the end {reason}", hint=f"There are {known}." if known else "Nothing is done yet."
+        )
+    return found
+
+
+def _made(folder: Path) -> set[str]:
+    return {prompt for prompt, _ in _columns(folder / "pairs.parquet", "prompt_id", "id")}
+
+
+def _prompts(run: Path) -> Path:
+    path = run / "prompts" / "prompts.parquet"
+    if not path.exists():
+        raise InputError(f"{run} is no run folder, or has read no prompts yet", hint="Name the folder of a run (--dir).")
+    return path
+
+
+def _iterations(run: Path) -> list[Path]:
+    """The folders of iterations that have made their pairs."""
+    return sorted((folder for folder in run.glob("iteration-*") if (folder / "pairs.parquet").exists()), key=_number)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.removeprefix("iteration-"))
+
+
+def _columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    if path.exists():
+        table = pq.read_table(path, columns=list(names))
+        yield from zip(*(table[name].to_pylist() for name in names), strict=True)
+
+
+def _rows(path: Path, column: str, value: str) -> list[Row]:
+    """The rows of a table with a value in a column; none where the table is not made yet."""
+    if not path.exists():
+        return []
+    rows: list[Row] = ds.dataset(path).to_table(filter=pc.field(column) == value).to_pylist()
+    return rows
+
+
+def _prompt(run: Path, name: str) -> Row:
+    ids = {prompt for (prompt,) in _columns(_prompts(run), "id") if prompt.startswith(name)}
+    for folder in _iterations(run):
+        ids |= {prompt for prompt, pair in _columns(folder / "pairs.parquet", "prompt_id", "id") if pair.startswith(name)}
+    if len(ids) != 1:
+        what = "no prompt or pair" if not ids else f"{len(ids)} prompts or pairs"
+        hint = "`selfjudge show RUN` lists some ids." if not ids else "Give more characters of the id."
+        raise InputError(f"{what} of {run} begins with {name}", hint=hint)
+    return _rows(_prompts(run), "id", ids.pop())[0]
+
+
+def _turn(folder: Path, prompt: str) -> Turn:
+    pairs = _rows(folder / "pairs.parquet", "prompt_id", prompt)
+    dropped = _rows(folder / "dropped.parquet", "prompt_id", prompt)
+    return Turn(
+        iteration=_number(folder),
+        responses=_rows(folder / "responses.parquet", "prompt_id", prompt),
+        pair=pairs[0] if pairs else None,
+        judgments=_rows(folder / "judgments.parquet", "pair_id", pairs[0]["id"]) if pairs else [],
+        dropped=dropped[0]["reason"] if dropped else None,
+        traces=len(_rows(folder / "selected.parquet", "prompt_id", prompt)),
+    )
