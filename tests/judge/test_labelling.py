@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from runs import no_progress
+
 RULE = json.dumps([{"when": r"question (\d+)", "replies": [r"I see \1. [[A]]", r"It is \1. [[B]]", "hm"]}])
 PREFERS_MORE = json.dumps(
     [{"when": r"0 more[\s\S]*answer 0|1 more[\s\S]*answer 1", "replies": ["[[A]]"]}, {"when": "", "replies": ["[[B]]"]}]
@@ -184,3 +186,31 @@ def test_parquet_keeps_its_columns_and_types(tmp_path: Path):
     made = pq.read_table(tmp_path / "out.parquet")
     assert made.schema.field("own").type == pa.int64() and made["own"].to_pylist() == list(range(5))
     assert made.schema.field("probability").type == pa.float64()
+
+
+def test_the_embedded_judge_labels_as_it_is_measured(tmp_path: Path):
+    """The same pairs, through `label` and through `evaluate`: the same verdict in each order."""
+    from selfjudge.recipe.inputs import ShapesBench
+    from selfjudge.run.folder import ImageStore
+    from selfjudge.shapes.benchmark import ShapesBenchmark
+
+    store, given = ImageStore(tmp_path / "images"), []
+    for item in ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=60)).load(store.put, no_progress).items:
+        image = str(store.path(item.pair.prompt.images[0]).relative_to(tmp_path))
+        given.append(
+            {"prompt": item.pair.prompt.text, "image": image, "chosen": item.pair.chosen, "rejected": item.pair.rejected}
+        )
+    write(tmp_path / "pairs.jsonl", given)
+    write(tmp_path / "in.jsonl", [{**row, "response_a": row["chosen"], "response_b": row["rejected"]} for row in given])
+    call = [sys.executable, "-m", "selfjudge"]
+    asked = ["--judge", "shapes", "--max-tokens", "64"]
+    subprocess.run([*call, "label", str(tmp_path / "in.jsonl"), *asked, "--to", str(tmp_path / "out.jsonl")], check=True)
+    measured = [*call, "evaluate", *asked, "--benchmark", str(tmp_path / "pairs.jsonl"), "--dir", str(tmp_path / "measured")]
+    subprocess.run(measured, check=True, capture_output=True)
+    replies = pq.read_table(tmp_path / "measured/pairs/judgments.parquet").to_pylist()
+    traces = {(row["trace"], row["verdict"]) for row in replies}
+    labelled = read(tmp_path / "out.jsonl")
+    assert {trace for row in labelled for trace in row["traces"]} == {trace for trace, _ in traces}
+    assert sum(row["preference"] == "a" for row in labelled) == json.loads((tmp_path / "measured/pairs/result.json").read_text())[
+        "pair_accuracy"
+    ] * len(given)

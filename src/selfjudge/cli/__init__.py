@@ -11,6 +11,7 @@ import typer
 from ..errors import SelfjudgeError
 from .benchmarks import benchmarks
 from .ends import explain, fail
+from .export import export
 from .judging import compare, label, rank
 from .measure import compare_judges, contamination, evaluate, score
 from .plan import doctor, plan
@@ -30,22 +31,8 @@ app = typer.Typer(
     "Exit codes: 0 done; 1 a check failed (plan, run --dry-run, doctor); 2 error; 3 done, but more than a tenth of a stage's "
     "requests failed or were cut off; 130 interrupted.",
 )
-for command in (
-    demo,
-    run,
-    plan,
-    report,
-    show,
-    compare,
-    label,
-    rank,
-    serve,
-    evaluate,
-    compare_judges,
-    contamination,
-    score,
-    doctor,
-):
+_RUNS, _JUDGES = (demo, run, plan, report, show, export), (compare, label, rank, serve)
+for command in (*_RUNS, *_JUDGES, evaluate, compare_judges, contamination, score, doctor):
     app.command()(command)
 app.add_typer(benchmarks, name="benchmarks")
 

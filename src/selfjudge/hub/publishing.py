@@ -139,7 +139,7 @@ def write_pairs(iteration: Path, images: ImageStore | None, path: Path) -> None:
     kept = set(pq.read_table(iteration / f"{SELECTED.name}.parquet", columns=["pair_id"])["pair_id"].to_pylist())
     fields = [pa.field("images", _PICTURES if images else _DIGESTS) if f.name == "images" else f for f in PAIRS.schema]
     schema = pa.schema([*fields, pa.field("kept", pa.bool_())])
-    features = {field.name: _feature(field.type) for field in schema}
+    features = {field.name: feature(field.type) for field in schema}
     if images:
         features["images"] = {"feature": {"_type": "Image"}, "_type": "List"}
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
@@ -156,10 +156,10 @@ def _pictures(row: Row, images: ImageStore | None) -> list[Any]:
     return [ref.sha256 if images is None else {"bytes": images.get(ref), "path": images.path(ref).name} for ref in refs]
 
 
-def _feature(kind: pa.DataType) -> Any:
+def feature(kind: pa.DataType) -> Any:
     """The feature that `datasets` records in its files for an Arrow type."""
     if pa.types.is_list(kind):
-        return {"feature": _feature(kind.value_type), "_type": "List"}
+        return {"feature": feature(kind.value_type), "_type": "List"}
     if pa.types.is_struct(kind):
-        return {field.name: _feature(field.type) for field in kind}
+        return {field.name: feature(field.type) for field in kind}
     return {"dtype": str(kind), "_type": "Value"}

@@ -1,0 +1,1 @@
+"""A run's pairs and traces in the formats of other trainers."""

@@ -1,0 +1,132 @@
+"""`selfjudge export`: each format is read back by the library it is for, or held against the form that its project documents."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from trl.data_utils import is_conversational, prepare_multimodal_messages
+
+from runs import no_progress, scripted_recipe
+from selfjudge.errors import InputError
+from selfjudge.export.formats import FORMATS
+from selfjudge.export.writing import Exported, export
+from selfjudge.loop import run
+from selfjudge.run.folder import RunFolder
+from selfjudge.wiring import make_world
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = RunFolder(tmp_path_factory.mktemp("exported") / "run")
+    recipe = scripted_recipe("loop.iterations=2")
+    run(recipe, place, make_world(recipe, place), progress=no_progress, on_iteration=lambda _: None)
+    return place.root
+
+
+def exported(folder: Path, name: str, to: Path, *, everything: bool = False, iterations: tuple[int, ...] = ()) -> Exported:
+    return export(folder, name, to, everything=everything, iterations=iterations, advance=lambda _: None)
+
+
+def pairs(folder: Path, iteration: int) -> tuple[list[dict[str, Any]], set[str]]:
+    """All pairs of an iteration, and the ids of those that were kept."""
+    place = folder / f"iteration-{iteration}"
+    return pq.read_table(place / "pairs.parquet").to_pylist(), set(
+        pq.read_table(place / "selected.parquet")["pair_id"].to_pylist()
+    )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_it_has_the_kept_pairs_of_all_iterations_once(folder: Path, tmp_path: Path, name: str):
+    made = exported(folder, name, tmp_path / "out")
+    kept = sum(len(pairs(folder, number)[1]) for number in (1, 2))
+    traces = sum(pq.read_metadata(folder / f"iteration-{number}/selected.parquet").num_rows for number in (1, 2))
+    assert made.records == (traces if name == "trl-sft" else kept) and made.images > 0
+
+
+def test_all_pairs_and_chosen_iterations_can_be_asked_for(folder: Path, tmp_path: Path):
+    every, kept = pairs(folder, 2)
+    assert exported(folder, "jsonl", tmp_path / "all", everything=True, iterations=(2,)).records == len(every)
+    rows = [json.loads(line) for line in (tmp_path / "all/train.jsonl").read_text().splitlines()]
+    assert {row["id"] for row in rows if row["kept"]} == kept and {row["iteration"] for row in rows} == {2}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"), [("trl-sft", ("prompt", "completion")), ("trl-preference", ("prompt", "chosen", "rejected"))]
+)
+def test_trl_reads_its_rows_as_conversations_about_their_images(folder: Path, tmp_path: Path, name: str, parts: tuple[str, ...]):
+    made = exported(folder, name, tmp_path / "out")
+    for row in datasets.Dataset.from_parquet(str(made.file)).select(range(5)):
+        assert is_conversational(row) and all(isinstance(image, Image.Image) for image in row["images"])
+        prompt = prepare_multimodal_messages(row["prompt"], row["images"])
+        assert sum(block["type"] == "image" for block in prompt[0]["content"]) == len(row["images"])
+        assert [row[part][0]["role"] for part in parts] == ["user", *["assistant"] * (len(parts) - 1)]
+
+
+def test_a_data_set_has_its_images_a_card_and_small_row_groups(folder: Path, tmp_path: Path):
+    made = exported(folder, "hf", tmp_path / "out", everything=True)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(loaded) == made.records and isinstance(loaded[0]["images"][0], Image.Image)
+    card = (tmp_path / "out/README.md").read_text()
+    assert "licence" in card and "drawn scenes" in card
+    file = pq.ParquetFile(made.file)
+    assert all(file.metadata.row_group(n).total_byte_size < 100 * 2**20 for n in range(file.num_row_groups))
+
+
+def test_llama_factory_finds_its_columns_and_one_mark_for_each_image(folder: Path, tmp_path: Path):
+    """https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md: sharegpt format, preference and multimodal data."""
+    made = exported(folder, "llamafactory", tmp_path / "out")
+    info = json.loads((tmp_path / "out/dataset_info.json").read_text())["selfjudge"]
+    assert info["file_name"] == made.file.name and info["formatting"] == "sharegpt" and info["ranking"] is True
+    for row in json.loads(made.file.read_text()):
+        assert set(info["columns"].values()) == row.keys()
+        assert row["conversations"][-1]["from"] == "human" and {row[side]["from"] for side in ("chosen", "rejected")} == {"gpt"}
+        assert row["conversations"][0]["value"].count("<image>") == len(row["images"])
+        assert all((tmp_path / "out" / image).is_file() for image in row["images"])
+
+
+def test_ms_swift_finds_messages_and_the_rejected_response(folder: Path, tmp_path: Path):
+    """https://swift.readthedocs.io/en/latest/Customization/Custom-dataset.html: DPO and multimodal rows."""
+    made = exported(folder, "ms-swift", tmp_path / "out")
+    for line in made.file.read_text().splitlines():
+        row = json.loads(line)
+        assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"] and row["rejected_response"]
+        assert row["messages"][0]["content"].count("<image>") == len(row["images"])
+
+
+def test_verl_finds_what_its_reward_functions_are_given(folder: Path, tmp_path: Path):
+    """https://verl.readthedocs.io/en/latest/preparation/prepare_data.html: the fields of a row."""
+    made = exported(folder, "verl", tmp_path / "out")
+    for row in pq.read_table(made.file).to_pylist():
+        assert row.keys() == {"data_source", "prompt", "images", "ability", "reward_model", "extra_info"}
+        assert row["prompt"][0]["content"].count("<image>") == len(row["images"])
+        assert row["reward_model"].keys() == {"style", "ground_truth"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "hint"),
+    [
+        ({"iterations": (7,)}, "iteration 7", "Done are 1, 2"),
+        ({"name": "trl-sft", "everything": True}, "holds traces", "--all"),
+    ],
+)
+def test_what_cannot_be_exported_is_an_error_with_a_hint(
+    folder: Path, tmp_path: Path, arguments: dict[str, Any], words: str, hint: str
+):
+    with pytest.raises(InputError, match=words) as error:
+        exported(folder, **({"name": "jsonl", "to": tmp_path / "out"} | arguments))
+    assert hint in str(error.value.hint)
+
+
+def test_the_command_says_what_it_wrote_and_overwrites_nothing(folder: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "selfjudge", "export", str(folder), "--format", "jsonl", "--to", str(tmp_path / "out")]
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    assert first.returncode == 0 and "records and" in first.stdout
+    assert second.returncode == 2 and "is not empty" in second.stderr
