@@ -149,10 +149,29 @@ def test_a_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str], monkeypat
     assert SHOWN.split()[1][:5] in printed
 
 
-def test_a_bar_has_any_name(capfd: pytest.CaptureFixture[str]):
+def test_a_bar_has_any_name(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("selfjudge.cli.terminal.shows_bars", lambda: True)
     with progress(NAME, 1) as advance:
         advance(1)
     assert SHOWN in capfd.readouterr().err
+
+
+def test_where_the_output_is_a_file_progress_is_a_line_now_and_then(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("selfjudge.cli.terminal.EVERY_SECONDS", 0.0)
+    with progress(NAME, 2_000) as advance:
+        advance(500)
+        advance(500)
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2 and all(SHOWN in line for line in lines)
+    assert "1,000 of 2,000" in lines[1] and "left" in lines[1] and "/s" in lines[1]
+
+
+def test_what_is_quick_says_nothing_in_a_file(capfd: pytest.CaptureFixture[str]):
+    with progress("quick", 1) as advance:
+        advance(1)
+    assert capfd.readouterr().err == ""
 
 
 def test_what_is_left_of_a_text_are_its_words_lines_and_tabs():

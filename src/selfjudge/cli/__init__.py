@@ -12,12 +12,14 @@ from ..errors import SelfjudgeError
 from .benchmarks import benchmarks
 from .ends import explain, fail
 from .export import export
+from .init import init
 from .judging import compare, label, rank
 from .measure import compare_judges, contamination, evaluate, score
 from .plan import doctor, plan
 from .run import demo, report, run
 from .serving import serve
 from .show import show
+from .status import status
 from .terminal import log_plainly, say
 
 app = typer.Typer(
@@ -31,7 +33,7 @@ app = typer.Typer(
     "Exit codes: 0 done; 1 a check failed (plan, run --dry-run, doctor); 2 error; 3 done, but more than a tenth of a stage's "
     "requests failed or were cut off; 130 interrupted.",
 )
-_RUNS, _JUDGES = (demo, run, plan, report, show, export), (compare, label, rank, serve)
+_RUNS, _JUDGES = (demo, init, plan, run, status, report, show, export), (compare, label, rank, serve)
 for command in (*_RUNS, *_JUDGES, evaluate, compare_judges, contamination, score, doctor):
     app.command()(command)
 app.add_typer(benchmarks, name="benchmarks")

@@ -1,0 +1,52 @@
+"""`selfjudge status`: how far a run is, from another terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .terminal import interruptible, say
+
+if TYPE_CHECKING:
+    from ..report.status import Status
+
+_EVERY_SECONDS = 5.0
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every five seconds until the run ends.")] = False,
+) -> None:
+    """Show how far a run is: running, interrupted or finished, its stage, and the figures so far. Changes nothing."""
+    from ..report.status import status as read
+
+    with interruptible():
+        while True:
+            now = read(run)
+            say(_line(now))
+            if not watch or now.state != "running":
+                break
+            time.sleep(_EVERY_SECONDS)
+    for entry in now.done:
+        say(_figures(entry))
+
+
+def _line(now: Status) -> str:
+    where = f"iteration {now.iteration} of {now.iterations}"
+    what = "" if now.stage is None else f", {now.stage}" + ("" if now.rows is None else f": {now.rows:,} rows")
+    hint = "; the same command resumes it" if now.state == "interrupted" else ""
+    return f"{time.strftime('%H:%M:%S')} {now.state}: {where}{what}{hint}"
+
+
+def _figures(entry: Mapping[str, Any]) -> str:
+    """One line about a finished iteration."""
+    parts = [f"iteration {entry['iteration']}:"]
+    if entry["pairs"] is not None:
+        parts.append(f"{entry['pairs']} pairs, {entry['kept']} kept;")
+    for name, found in entry["benchmarks"].items():
+        parts.append(f"{name} {found['accuracy']:.3f} ({found['pair_accuracy']:.3f} in both orders)")
+    return "  " + " ".join(parts)

@@ -1,0 +1,95 @@
+"""How far a run is, read from its folder by whoever wants to know; nothing is changed, and no lock is taken."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..run.disk import read_json
+
+_TABLES = {"responses": "synthesize", "pairs": "pairs", "judgments": "judge", "selected": "select"}
+"""Tables of an iteration in their order, each by the stage that makes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How far a run is.
+
+    state       `running` while a process holds the folder; `finished` when its iterations are done; else `interrupted`
+    iteration   the one under way or the last one, of `iterations`
+    stage       what is under way in it, and `rows` of its table so far; None where nothing is
+    done        the summary of each finished iteration
+    """
+
+    state: Literal["running", "interrupted", "finished"]
+    iteration: int
+    iterations: int
+    stage: str | None
+    rows: int | None
+    done: list[Mapping[str, Any]]
+
+
+def status(run: Path) -> Status:
+    """How far a run is. Raises InputError for a folder that is none."""
+    if not (run / "recipe.json").exists():
+        raise InputError(f"{run} is no run folder", hint="Name the folder of a run (--dir).")
+    iterations = read_json(run / "recipe.json", "loop")["loop"]["iterations"]
+    summary = read_json(run / "summary.json") if (run / "summary.json").exists() else {"iterations": [], "stopped": None}
+    done = summary["iterations"]
+    finished = summary["stopped"] is not None and len(done) > iterations
+    running = _held(run / ".lock")
+    number, stage, rows = len(done), None, None
+    if not finished:
+        stage, rows = _under_way(run, number)
+    return Status(
+        state="running" if running else "finished" if finished else "interrupted",
+        iteration=min(number, iterations),
+        iterations=iterations,
+        stage=stage,
+        rows=rows,
+        done=done,
+    )
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process holds a lock; it is let go at once where none does."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _under_way(run: Path, number: int) -> tuple[str, int | None]:
+    """The stage of an iteration that is not finished, and the rows of its table so far."""
+    if not (run / "prompts" / "prompts.manifest.json").exists():
+        return "ingest", _rows(run / "prompts" / ".prompts.parts")
+    folder = run / f"iteration-{number}"
+    for table, stage in _TABLES.items() if number else ():
+        if not (folder / f"{table}.manifest.json").exists():
+            return stage, _rows(folder / f".{table}.parts")
+    if number and not (folder / "judge.manifest.json").exists():
+        return "train", None
+    parts = sorted(folder.glob("benchmarks/*/.judgments.parts"))
+    return "evaluate", _rows(parts[-1]) if parts else None
+
+
+def _rows(parts: Path) -> int | None:
+    """Rows of a table that grows: of its whole parts, and the lines of its journal."""
+    if not parts.is_dir():
+        return None
+    try:
+        whole: int = sum(pq.read_metadata(path).num_rows for path in parts.glob("*.parquet"))
+        return whole + sum(path.read_bytes().count(b"\n") for path in parts.glob("*.jsonl"))
+    except (OSError, ValueError):  # a part that is sealed at this moment
+        return None

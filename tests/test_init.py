@@ -1,0 +1,69 @@
+"""`selfjudge init`: a recipe that loads, from options; and a run on a folder of images alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from selfjudge.recipe.file import load_recipe
+
+
+def made(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "selfjudge", "init", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def photographs(folder: Path, count: int) -> None:
+    folder.mkdir()
+    for number in range(count):
+        Image.effect_noise((48, 48), 20 + number).convert("RGB").save(folder / f"{number:02}.jpg")
+
+
+@pytest.mark.parametrize("engine", ["transformers", "vllm", "openai"])
+@pytest.mark.parametrize("training", ["--lora", "--all-weights"])
+def test_what_it_writes_loads_and_says_what_was_asked_for(tmp_path: Path, engine: str, training: str):
+    (tmp_path / "it's data.csv").write_text("prompt,image\nwhat?,x.png\n")
+    options = ["--model", "shapes", "--data", "it's data.csv", "--engine", engine, training, "--iterations", "2"]
+    done = made(tmp_path, "mine.yaml", *options, "--benchmark", "pairs.jsonl")
+    recipe = load_recipe(tmp_path / "mine.yaml")
+    assert done.returncode == 0 and "selfjudge plan mine.yaml" in done.stdout
+    assert recipe.execution.engine.kind == engine and (recipe.training.lora is not None) == (training == "--lora")
+    assert recipe.loop.iterations == 2 and recipe.prompts[0].kind == "files" and len(recipe.evaluation.benchmarks) == 1
+
+
+@pytest.mark.parametrize(("data", "kind"), [("photos", "images"), ("org/data", "dataset")])
+def test_the_kind_of_data_is_seen(tmp_path: Path, data: str, kind: str):
+    photographs(tmp_path / "photos", 2)
+    assert made(tmp_path, "--model", "shapes", "--data", data).returncode == 0
+    assert load_recipe(tmp_path / "recipe.yaml").prompts[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "hint"),
+    [
+        (("--model", "shapes"), "not said: data", "--data"),
+        (("there.yaml", "--model", "shapes", "--data", "x"), "exists already", "another file"),
+    ],
+)
+def test_what_is_missing_is_an_error_with_a_hint(tmp_path: Path, arguments: tuple[str, ...], words: str, hint: str):
+    (tmp_path / "there.yaml").write_text("")
+    done = made(tmp_path, *arguments)
+    assert done.returncode == 2 and words in done.stderr and hint in done.stderr
+
+
+def test_forty_photographs_in_a_folder_become_a_run_without_a_file(tmp_path: Path):
+    photographs(tmp_path / "photos", 40)
+    made(tmp_path, "--model", "shapes", "--data", "photos", "--iterations", "1", "--all-weights")
+    short = [f"synthesis.{part}.max_tokens=8" for part in ("open.response", "open.alteration", "closed.sampling")]
+    changes = [*short, "judging.sampling.max_tokens=8", "synthesis.closed.samples=4", "synthesis.closed.threshold=2"]
+    words = [word for change in changes for word in ("--set", change)]
+    command = [sys.executable, "-m", "selfjudge", "run", "recipe.yaml", "--dir", "run", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 3), done.stderr
+    prompts = json.loads((tmp_path / "run/summary.json").read_text())["prompts"]
+    assert prompts["total"] == 120 and prompts["open"] == 40 and prompts["closed"] == 80
