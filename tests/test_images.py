@@ -9,8 +9,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from selfjudge.errors import SelfjudgeError
 from selfjudge.method.contamination import alike
@@ -177,9 +178,60 @@ def test_only_the_stated_formats_are_opened(monkeypatch: pytest.MonkeyPatch):
             admit(encoded(colours(), kind), max_pixels=LIMIT)
 
 
-def test_heic_is_named_with_the_remedy():
-    with pytest.raises(BadImage, match="HEIC.*convert it to JPEG"):
-        admit(b"\0\0\0\x18ftypheic" + bytes(40), max_pixels=LIMIT)
+def test_a_heic_photograph_without_its_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif.as_plugin", None)
+    with pytest.raises(BadImage, match="HEIC.*pillow-heif.*convert it to JPEG"):
+        admit(heic(colours()), max_pixels=LIMIT)
+
+
+def heic(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    pillow_heif.from_pillow(image).save(out, quality=95)
+    return out.getvalue()
+
+
+def test_a_heic_photograph_becomes_a_jpeg_of_the_same_picture():
+    photo = Image.fromarray(np.full((40, 60, 3), (200, 40, 40), dtype=np.uint8))
+    ref, kept = admit(heic(photo), max_pixels=LIMIT)
+    assert (ref.media_type, ref.width, ref.height) == ("image/jpeg", 60, 40)
+    assert np.abs(np.asarray(decode(kept)).astype(int) - np.asarray(photo)).max() < 12
+
+
+@pytest.mark.parametrize("cut", [12, 60, 400])
+def test_a_heic_photograph_that_is_cut_off_is_refused(cut: int):
+    with pytest.raises(BadImage):
+        admit(heic(Image.fromarray(np.zeros((40, 60, 3), dtype=np.uint8)))[:cut], max_pixels=LIMIT)
+
+
+def test_a_large_heic_photograph_is_refused_before_it_is_decoded():
+    with pytest.raises(BadImage, match="pixels"):
+        admit(heic(Image.new("RGB", (200, 200))), max_pixels=LIMIT)
+
+
+def test_colours_of_another_profile_become_those_of_srgb():
+    data = encoded(Image.new("RGB", (8, 8), (64, 64, 64)), "PNG", icc_profile=linear_profile())
+    _, kept = admit(data, max_pixels=LIMIT)
+    assert decode(kept).getpixel((0, 0)) == pytest.approx((137, 137, 137), abs=2)
+
+
+def linear_profile() -> bytes:
+    """sRGB's primaries with a gamma of 1, as the bytes of a profile: its three curves are replaced."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack(">I", data[128:132])[0]
+    for number in range(count):
+        name, place, _ = struct.unpack(">4sII", data[132 + 12 * number : 144 + 12 * number])
+        if name in (b"rTRC", b"gTRC", b"bTRC"):
+            data[place : place + 12] = b"curv" + bytes(8)  # a curve without points is the identity
+        if name == b"desc":
+            place += data[place:].index(b"s\0R\0G\0B") if b"s\0R\0G\0B" in data[place:] else data[place:].index(b"sRGB")
+            data[place : place + 1] = b"x"
+    return bytes(data)
+
+
+@pytest.mark.parametrize("profile", [b"", b"no profile", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()])
+def test_a_picture_in_srgb_or_with_a_broken_profile_is_kept_byte_for_byte(profile: bytes):
+    data = encoded(colours(), "PNG", icc_profile=profile)
+    assert admit(data, max_pixels=LIMIT)[1] == data
 
 
 def test_pillows_own_limit_is_neither_changed_nor_needed(monkeypatch: pytest.MonkeyPatch):

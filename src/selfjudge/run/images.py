@@ -2,7 +2,8 @@
 
 A plain picture (8-bit RGB or grey, one frame, upright; JPEG, PNG or WebP) is kept byte for byte. Anything else that can be
 shown is kept as what it shows: the first frame of an animation, turned upright, on white where it is transparent, CMYK as RGB,
-16 bits as 8. So no two engines can disagree about the pixels. Hostile and broken files are refused before they are decoded.
+16 bits as 8, colours of another profile as sRGB. HEIC photographs need pillow-heif. So no two engines can disagree about the
+pixels. Hostile and broken files are refused before they are decoded.
 `examine` also says how an admitted image looks, so that copies of it can be found.
 
 Memory: all threads together decode at most IN_FLIGHT pixels at a time, or one larger image, and an image takes at most
@@ -43,7 +44,7 @@ _LARGE = 2_000_000
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 _PLAIN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-_JPEGS = ("JPEG", "MPO")
+_PHOTOGRAPHS = ("JPEG", "MPO", "HEIF")
 _ORIENTATION = 0x0112
 _JPEG_QUALITY = 95
 _TILE = 512
@@ -173,8 +174,19 @@ def _open(data: bytes) -> Image.Image:
         except (SyntaxError, IndexError, TypeError, struct.error):  # what a decoder raises for the file of another
             continue
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
-        raise BadImage("not_an_image", "a HEIC photograph, which is not read: convert it to JPEG")
+        return _heic(data)
     raise BadImage("not_an_image", f"none of the formats that are read: {', '.join(FORMATS)}")
+
+
+def _heic(data: bytes) -> Image.Image:
+    """A HEIC photograph, its header read. Raises BadImage."""
+    try:
+        from pillow_heif.as_plugin import HeifImageFile
+    except ImportError:
+        detail = "a HEIC photograph: install pillow-heif (the extra `heic`), or convert it to JPEG"
+        raise BadImage("not_an_image", detail) from None
+    picture: Image.Image = HeifImageFile(io.BytesIO(data), "")
+    return picture
 
 
 def _load(picture: Image.Image) -> None:
@@ -211,14 +223,30 @@ def _is_plain(image: Image.Image) -> bool:
 def _shows_itself(image: Image.Image) -> bool:
     """Whether its pixels are what it shows: 8-bit RGB or grey, opaque and upright."""
     opaque = image.mode in ("RGB", "L") and "transparency" not in image.info
-    return opaque and image.getexif().get(_ORIENTATION, 1) == 1
+    return opaque and image.getexif().get(_ORIENTATION, 1) == 1 and _profile(image) is None
+
+
+def _profile(image: Image.Image) -> Any:
+    """The colour profile of an RGB picture in other colours than sRGB; None where there is none that can be read."""
+    from PIL import ImageCms
+
+    data = image.info.get("icc_profile")
+    if not data or image.mode != "RGB":
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        return None if "sRGB" in ImageCms.getProfileDescription(profile) else profile
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
 
 
 def _shown(image: Image.Image) -> tuple[bytes, str]:
     """What a picture shows, encoded anew, and the media type. A JPEG stays one where its pixels change; the rest becomes PNG."""
     from PIL import ImageOps
 
-    name = "JPEG" if image.format in _JPEGS and not _is_plain(image) else "PNG"
+    name = "JPEG" if image.format in _PHOTOGRAPHS and not _is_plain(image) else "PNG"
+    if (profile := _profile(image)) is not None:
+        image = _in_srgb(image, profile)
     if not _shows_itself(image):
         image = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
     if not _shows_itself(image):
@@ -227,6 +255,16 @@ def _shown(image: Image.Image) -> tuple[bytes, str]:
     options: dict[str, Any] = {"quality": _JPEG_QUALITY} if name == "JPEG" else {}
     image.save(out, name, icc_profile=None, **options)
     return out.getvalue(), _PLAIN[name]
+
+
+def _in_srgb(image: Image.Image, profile: Any) -> Image.Image:
+    """The colours of a picture that has a profile, as sRGB; its orientation stays to be done."""
+    from PIL import ImageCms, ImageOps
+
+    upright = ImageOps.exif_transpose(image)
+    converted = ImageCms.profileToProfile(upright, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    converted.info = {}
+    return converted
 
 
 def _tiles(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
