@@ -185,7 +185,7 @@ def _heic(data: bytes) -> Image.Image:
     except ImportError:
         detail = "a HEIC photograph: install pillow-heif (the extra `heic`), or convert it to JPEG"
         raise BadImage("not_an_image", detail) from None
-    picture: Image.Image = HeifImageFile(io.BytesIO(data), "")
+    picture: Image.Image = HeifImageFile(io.BytesIO(data), "")  # type: ignore[no-untyped-call]
     return picture
 
 
@@ -263,6 +263,8 @@ def _in_srgb(image: Image.Image, profile: Any) -> Image.Image:
 
     upright = ImageOps.exif_transpose(image)
     converted = ImageCms.profileToProfile(upright, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    if converted is None:  # it was not asked to convert in place
+        raise BadImage("unreadable", "its colour profile cannot be applied")
     converted.info = {}
     return converted
 
