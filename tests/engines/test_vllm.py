@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request as URLRequest
 from urllib.request import urlopen
 
 import pytest
 
 from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from runs import ROOT
+from selfjudge import Case, Judge
 from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.hub.models import embedded_model
@@ -142,3 +144,23 @@ def test_a_run_of_two_iterations_serves_each_of_its_judges(tmp_path: Path):
         assert entry["probe"]["agreement"]["words"] < 1e-3 < entry["probe"]["change"]["words"]
     assert [path.name.split("-")[1] for path in sorted((tmp_path / "logs").iterdir())] == ["base", "judge", "judge"]
     assert str(tmp_path) not in subprocess.check_output(["ps", "-eo", "args"], text=True)
+
+
+def test_a_judge_behind_the_server_gives_the_verdicts_of_the_judge_in_this_process(
+    engine: VLLMEngine, monkeypatch: pytest.MonkeyPatch
+):
+    server = engine.servers[0]
+    monkeypatch.setenv("OPENAI_API_KEY", server.key)
+    rng = random.Random(3)
+    cases = []
+    for _ in range(12):
+        scene = draw_scene(rng, held_out=True)
+        first, second = rng.sample(list(COLORS), 2)
+        cases.append(Case(prompt="what color?", response_a=first, response_b=second, images=png(draw(scene, rng))))
+    with urlopen(URLRequest(f"{server.url}/models", headers={"Authorization": f"Bearer {server.key}"})) as listed:
+        name = json.load(listed)["data"][0]["id"]
+    with Judge.load("shapes") as here, Judge.connect(server.url, name, judge=embedded_model()) as there:
+        ours, theirs = (list(judge.compare_all(cases, max_tokens=48)) for judge in (here, there))
+    assert [said.named for said in ours] == [said.named for said in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=1e-3)

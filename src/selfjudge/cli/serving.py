@@ -43,15 +43,11 @@ def serve(
     Requests of all clients are judged together. Listens on this machine alone unless --host says otherwise.
     With SELFJUDGE_TOKEN set, clients must send it as a bearer token.
     """
-    try:
-        import uvicorn
+    _check_installed()
+    import uvicorn
 
-        from ..serve.app import TOKEN, Limits, create_app
-    except ImportError as error:
-        from ..errors import SelfjudgeError, failed_import
+    from ..serve.app import TOKEN, Limits, create_app
 
-        message, hint = failed_import(error, "`selfjudge serve`", extra="serve")
-        raise SelfjudgeError(message, hint=hint) from error
     local = host == "localhost" or _is_loopback(host)
     limits = Limits(
         waiting=waiting,
@@ -67,6 +63,19 @@ def serve(
     if not local and not os.environ.get(TOKEN):
         say(f"warning: anyone who reaches this address can use the judge; set {TOKEN} to ask for a token", err=True)
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS)
+
+
+def _check_installed() -> None:
+    """Raises SelfjudgeError without the packages of the service."""
+    try:
+        import uvicorn  # noqa: F401
+
+        from ..serve import app  # noqa: F401
+    except ImportError as error:
+        from ..errors import SelfjudgeError, failed_import
+
+        message, hint = failed_import(error, "`selfjudge serve`", extra="serve")
+        raise SelfjudgeError(message, hint=hint) from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,126 @@
+"""Rewards from comparisons.
+
+A pairwise judge says which of two responses is better, so responses are compared with others to the same prompt: those of their
+group, or a reference.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from ..errors import InputError
+from ..judge import Case, Judge, Picture, Preference
+from ..method.ranking import pairings
+
+JUDGE, URL = "SELFJUDGE_JUDGE", "SELFJUDGE_JUDGE_URL"
+"""Environment variables of `compute_score`: a judge's folder or name, and the server that has it, if one does."""
+
+
+class JudgeReward:
+    """The share of its group that a response beats, in [0, 1]: `reward_funcs` of TRL's `GRPOTrainer` and `OnlineDPOTrainer`.
+
+    TRL hands in the samples of one prompt one after the other. Each is compared with others of them: all, or as many pairs of
+    each group as `comparisons` says, at least one less than there are samples. A response that could not be judged at all has
+    None, which TRL leaves out.
+    """
+
+    __name__ = "judge"
+
+    def __init__(self, judge: Judge, *, comparisons: int | None = None, max_tokens: int = 1024) -> None:
+        self._judge = judge
+        self._comparisons = comparisons
+        self._max_tokens = max_tokens
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        *,
+        images: Sequence[Any] | None = None,
+        image: Sequence[Any] | None = None,
+        **_: Any,
+    ) -> list[float | None]:
+        """One reward for each completion. Both are texts or conversations; images are those of the data set's column."""
+        shown: list[Sequence[Picture]] = [_pictures(one) for one in (images or image or [None] * len(prompts))]
+        texts, answers = list(map(_text, prompts)), list(map(_text, completions))
+        pairs = [
+            (first, second)
+            for group in _groups(texts, shown)
+            for first, second in ((group[i], group[j]) for i, j in pairings(len(group), self._enough(len(group))))
+        ]
+        cases = (Case(prompt=texts[i], response_a=answers[i], response_b=answers[j], images=shown[i]) for i, j in pairs)
+        said = self._judge.compare_all(cases, max_tokens=self._max_tokens)
+        return _shares(len(texts), pairs, said)
+
+    def _enough(self, size: int) -> int | None:
+        return None if self._comparisons is None else max(self._comparisons, size - 1)
+
+
+def _groups(texts: Sequence[str], shown: Sequence[Sequence[Picture]]) -> Iterator[list[int]]:
+    """Numbers of consecutive completions of one prompt about the same images."""
+    for _, group in groupby(range(len(texts)), key=lambda n: (texts[n], [_content(picture) for picture in shown[n]])):
+        yield list(group)
+
+
+def _content(picture: Any) -> object:
+    """What tells two pictures apart: a data set decodes its pictures anew for each row."""
+    return (picture.size, picture.tobytes()) if hasattr(picture, "tobytes") else picture
+
+
+def _shares(count: int, pairs: Sequence[tuple[int, int]], said: Iterator[Preference]) -> list[float | None]:
+    won, met = [0.0] * count, [0] * count
+    for (i, j), one in zip(pairs, said, strict=True):
+        if (chance := one.leaning) is not None:
+            won[i], won[j] = won[i] + chance, won[j] + 1 - chance
+            met[i], met[j] = met[i] + 1, met[j] + 1
+    return [won[n] / met[n] if met[n] else None for n in range(count)]
+
+
+def _pictures(given: Any) -> list[Picture]:
+    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _text(turns: Any) -> str:
+    """The words of a text or a conversation, the last turn of which counts."""
+    if isinstance(turns, str):
+        return turns
+    content = turns[-1]["content"]
+    if isinstance(content, str):
+        return content
+    return "".join(block.get("text") or "" for block in content)
+
+
+def best_of(sample: Callable[[int], str], judge: Judge, image: Picture | Sequence[Picture], prompt: str, *, n: int = 8) -> str:
+    """The best of `n` responses, by a knock-out of n - 1 comparisons; `sample(k)` draws the k-th. Raises EngineError."""
+    responses = [sample(k) for k in range(n)]
+    return responses[judge.best(image, prompt, responses)]
+
+
+def compute_score(
+    data_source: str,  # noqa: ARG001  # verl hands it in by name
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, Any] | None = None,
+) -> float:
+    """verl's `custom_reward_function`: P(the solution is better than `ground_truth`), a reference response.
+
+    `extra_info` has `question` and, if there are any, `images`. The judge is named by SELFJUDGE_JUDGE, and SELFJUDGE_JUDGE_URL
+    where a server has it. 0.0 where no verdict could be read. Raises InputError, and EngineError.
+    """
+    extra = extra_info or {}
+    if not isinstance(extra.get("question"), str):
+        raise InputError("extra_info has no `question`", hint="Write the instruction there when the data is prepared.")
+    said = _judge_of_environment().compare(_pictures(extra.get("images")), extra["question"], solution_str, ground_truth)
+    return said.leaning or 0.0
+
+
+@cache
+def _judge_of_environment() -> Judge:
+    name, url = os.environ.get(JUDGE), os.environ.get(URL)
+    if not name:
+        raise InputError(f"{JUDGE} is not set", hint=f"Set it to a judge's folder, or to its name at the server of {URL}.")
+    return Judge.connect(url, name) if url else Judge.load(name)
