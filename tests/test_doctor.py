@@ -105,7 +105,7 @@ def test_nothing_heavy_is_imported():
 
 def test_an_engine_that_lacks_a_package_is_told_with_what_to_install():
     ray = support("ray", installed(torch="2.13.0"), None)
-    assert (ray.runs, ray.missing) == (False, ("ray",)) and "selfjudge[ray]" in ray.do
+    assert (ray.runs, ray.missing) == (False, ("ray",)) and "[ray]'" in ray.do
 
 
 def test_servers_of_their_own_environment_are_looked_for_there():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from selfjudge import errors
 from selfjudge.errors import failed_import, root_cause
 
 
@@ -75,3 +77,27 @@ def test_torchvision_for_cuda_beside_a_torch_for_cpus_is_told_with_a_cure_by_run
         )
         shown = " ".join((told.stdout + told.stderr).split())
         assert said in shown and "cpu_torchvision.py" in shown
+
+
+def test_the_command_for_an_extra_names_the_folder_or_the_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Of an installation from a folder, from a wheel, and of none."""
+
+    class Found:
+        requires = ("numpy>=2", "aiohttp<4,>=3.14; extra == 'http'", 'jiter; extra == "http"', "ray; extra == 'ray'")
+
+        def __init__(self, origin: str | None) -> None:
+            self.origin = origin
+
+        def read_text(self, name: str) -> str | None:
+            return self.origin
+
+    (tmp_path / "pyproject.toml").write_text("")
+    clone = Found(json.dumps({"url": tmp_path.as_uri(), "dir_info": {"editable": True}}))
+    wheel = Found(json.dumps({"url": "file:///gone/selfjudge.whl", "archive_info": {}}))
+    for found, command in (
+        (clone, f"pip install '{tmp_path}[http]'"),
+        (wheel, "pip install 'aiohttp<4,>=3.14' 'jiter'"),
+        (Found(None), "pip install 'aiohttp<4,>=3.14' 'jiter'"),
+    ):
+        monkeypatch.setattr(errors, "distribution", lambda name, found=found: found)
+        assert errors.installing("http") == command

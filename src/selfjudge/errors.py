@@ -13,7 +13,11 @@ Foreign exceptions become one of these at the edge where they arise. The command
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 
 class SelfjudgeError(Exception):
@@ -62,10 +66,24 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
+def installing(extra: str) -> str:
+    """The command that installs an extra: from the folder that selfjudge was installed from, or else its packages by name."""
+    try:
+        found = distribution("selfjudge")
+    except PackageNotFoundError:
+        return f"pip install '.[{extra}]'"
+    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    folder = Path(unquote(urlsplit(origin.get("url", "")).path))
+    if "dir_info" in origin and (folder / "pyproject.toml").exists():
+        return f"pip install '{folder}[{extra}]'"
+    needed = (requirement.replace('"', "'").partition(";") for requirement in found.requires or ())
+    return " ".join(["pip install", *(f"'{name.strip()}'" for name, _, marker in needed if f"'{extra}'" in marker)])
+
+
 def failed_import(error: BaseException, what: str, *, extra: str = "local") -> tuple[str, str]:
     """Message and hint for something that cannot be imported: a package that is missing, or one that is there and broken."""
     root = root_cause(error)
-    install = f"pip install 'selfjudge[{extra}]'"
+    install = installing(extra)
     if "torchvision::" in str(root):
         return f"{what} cannot be used: torchvision does not load: {root}", TORCHVISION_CURE
     package = (getattr(root, "name", None) or "").partition(".")[0]

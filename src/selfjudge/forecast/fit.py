@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, installing
 from ..hub.models import embedded_model
 from ..recipe.engines import RaySettings, VLLMSettings
 from ..recipe.experiment import EMBEDDED_MODEL, Recipe
@@ -129,7 +129,7 @@ def _packages(recipe: Recipe, here: Environment) -> Iterator[Finding]:
     needs += [("push", "huggingface-hub")] if recipe.execution.push is not None else []
     for about, name in needs:
         if name not in here.versions:
-            yield Finding(Level.ERROR, about, f"the package {name} is not installed", "pip install 'selfjudge[local]'")
+            yield Finding(Level.ERROR, about, f"the package {name} is not installed", installing("local"))
 
 
 def _push(recipe: Recipe) -> Iterator[Finding]:

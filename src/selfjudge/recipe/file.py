@@ -119,10 +119,13 @@ def _validate(values: dict[str, Any], sources: dict[Place, str], path: Path) -> 
     try:
         return Recipe.model_validate(values)
     except ValidationError as invalid:
-        error = invalid.errors()[0]
-        place = _real_place(values, error["loc"])
+        by_place: dict[Place, Any] = {}
+        for found in invalid.errors():
+            by_place.setdefault(_real_place(values, found["loc"]), found)
+        causes = {p: e for p, e in by_place.items() if not any(len(q) > len(p) and q[: len(p)] == p for q in by_place)}
+        place, error = min(causes.items(), key=lambda item: item[1]["type"] != "extra_forbidden")  # a missing key may be misspelt
         where = _nearest(place, sources) or str(path)
-        message, hint = _explain(error, place, more=len(invalid.errors()) - 1)
+        message, hint = _explain(error, place, more=len(causes) - 1)
         raise RecipeError(f"{where}: {message}", hint=hint) from invalid
 
 
@@ -183,9 +186,33 @@ def _explain(error: Any, place: Place, *, more: int) -> tuple[str, str]:
         return f"unknown key {name}{others}", f"Did you mean {meant}? Known here: {', '.join(known)}."
     if error["type"] == "missing":
         return f"{name} is missing{others}", "Every recipe needs it; see `recipes/` for an example."
+    if error["type"] == "union_tag_invalid":
+        return _explain_tag(error, place, others)
     text = error["msg"].removeprefix("Value error, ")
-    hint = error.get("ctx", {}).get("hint") or f"It is {error['input']!r} now."
+    now = "empty" if error["input"] is None else repr(error["input"])
+    wanted = next((f"Write {words}; it" for start, words in _WANTED.items() if error["type"].startswith(start)), "It")
+    hint = error.get("ctx", {}).get("hint") or f"{wanted} is {now:.200} now."
     return f"{name}: {text[0].lower()}{text[1:]}{others}", hint
+
+
+_WANTED = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "bool_": "true or false",
+    "string_": "text",
+    "tuple_": "a list",
+    "model_": "a mapping of keys to values",
+}
+"""What to write in place of a value of another type, by how the type of its error begins."""
+
+
+def _explain_tag(error: Any, place: Place, others: str) -> tuple[str, str]:
+    """A `kind` or `name` that no section of its place has."""
+    given, field = error["ctx"]["tag"], error["ctx"]["discriminator"].strip("'")
+    known = [tag.strip("' ") for tag in error["ctx"]["expected_tags"].split(",")]
+    nearest = difflib.get_close_matches(given, known, n=1)
+    meant = f"Did you mean `{nearest[0]}`? " if nearest else ""
+    return f"`{_dotted((*place, field))}` cannot be `{given:.60}`{others}", f"{meant}Known here: {', '.join(known)}."
 
 
 def _known_keys(loc: tuple[str | int, ...]) -> list[str]:

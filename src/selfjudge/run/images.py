@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Condition
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import SelfjudgeError
+from ..errors import SelfjudgeError, installing
 from ..method.contamination import THUMBNAIL, Appearance
 from ..recipe.experiment import MAX_PIXELS
 from ..types import ImageRef
@@ -207,7 +207,7 @@ def _look(sha256: str, image: Image.Image) -> Appearance:
     except ImportError as error:
         raise SelfjudgeError(
             "looking for contamination needs a package that is not installed: ImageHash",
-            hint="Install selfjudge with its extras: pip install 'selfjudge[local]'",
+            hint=f"Install it: {installing('local')}",
         ) from error
     pixels = hashlib.sha256(f"{image.width} {image.height} ".encode())
     for _, tile in _tiles(image):
