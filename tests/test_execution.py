@@ -96,6 +96,6 @@ def test_another_experiment_in_the_same_folder_is_an_error_that_says_what_to_do(
     with pytest.raises(PowerCut):
         session(tmp_path, THIRD, answered=Counter(), lifetime=20)
     recipe = load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml", (*SMALL, "selection.keep=one", "training.learning_rate=0.5"))
-    with pytest.raises(RunError, match=r'`selection.keep` is "all" there and "one" here, and 1 other fields differ') as error:
+    with pytest.raises(RunError, match=r'`selection.keep` is "all" there and "one" here, and 1 other field differs') as error:
         run_recipe(recipe, tmp_path)
     assert "Change `selection.keep` back" in str(error.value.hint) and "--dir" in str(error.value.hint)

@@ -193,7 +193,8 @@ class RunFolder:
             known = read_json(path, hint="Put back a copy of the file, or use another folder (--dir).")
             different = list(differences(experiment_of(recipe), experiment_of(known)))
             if different:
-                others = f", and {len(different) - 1} other fields differ" if len(different) > 1 else ""
+                more = len(different) - 1
+                others = f", and {more} other {'field differs' if more == 1 else 'fields differ'}" if more else ""
                 raise RunError(
                     f"{self.root} was made by another experiment: {different[0]}{others}",
                     hint=f"Change `{different[0].field}` back, or use another folder (--dir) for the new experiment. "

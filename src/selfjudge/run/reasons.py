@@ -153,7 +153,9 @@ def refused_lines(refused: Sequence[Mapping[str, Any]], total: int) -> list[str]
     if not refused:
         return []
     count = sum(entry["count"] for entry in refused)
-    lines = [f"{count:,} of {total:,} rows cannot be used (to change that, use another folder, --dir):"]
+    lines = [
+        f"{count:,} of {total:,} rows cannot be used (a run reads its prompts once: once they are corrected, use a new folder, --dir):"
+    ]
     for entry in refused:
         lines.append(f"  {entry['reason']} ({entry['count']:,}): {entry['meaning']} {entry['change']}")
         lines += [f"    {example['place']}: {example['detail'] or entry['reason']}" for example in entry["examples"]]
