@@ -154,7 +154,7 @@ def refused_lines(refused: Sequence[Mapping[str, Any]], total: int) -> list[str]
         return []
     count = sum(entry["count"] for entry in refused)
     lines = [
-        f"{count:,} of {total:,} rows cannot be used (a run reads its prompts once: once they are corrected, use a new folder, --dir):"
+        f"{count:,} of {total:,} rows cannot be used (a run reads its prompts once: correct them, then use a new folder, --dir):"
     ]
     for entry in refused:
         lines.append(f"  {entry['reason']} ({entry['count']:,}): {entry['meaning']} {entry['change']}")
