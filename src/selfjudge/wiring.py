@@ -15,10 +15,10 @@ from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
 from .recipe.experiment import MAX_PIXELS, Recipe
 from .recipe.file import load_recipe
-from .recipe.inputs import Bench, DatasetSource, FilesSource, PairsBench, PublicBench, ShapesBench, Source
+from .recipe.inputs import Bench, DatasetSource, FilesSource, ImagesSource, PairsBench, PublicBench, ShapesBench, Source
 from .run.executions import Execution, execution_of
 from .run.folder import ImageStore, RunFolder
-from .run.lineage import SUFFIXES, at_commits, prompt_files
+from .run.lineage import SUFFIXES, at_commits, image_files, prompt_files
 from .run.tables import Row
 from .types import ImageRef, PreferencePair, Prompt
 
@@ -220,8 +220,10 @@ def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
     if not path.exists() and (files or path.is_absolute() or name.startswith(".")):
         raise InputError(
             f"there are no prompts {name}",
-            hint="Name a recipe, a run folder, a .jsonl or .parquet file or a folder of them, or a data set.",
+            hint="Name a recipe, a run folder, a file of prompts, a folder of files or images, or a data set.",
         )
+    if path.suffix.lower() == ".zip" or (path.is_dir() and not files and image_files(path)):
+        return ImagesSource(kind="images", path=path)
     if files:
         return FilesSource(kind="files", path=path, allow_outside=allow_outside)
     return DatasetSource(kind="dataset", path=name, allow_outside=allow_outside)

@@ -130,3 +130,16 @@ def test_the_command_says_what_it_wrote_and_overwrites_nothing(folder: Path, tmp
     first, second = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
     assert first.returncode == 0 and "records and" in first.stdout
     assert second.returncode == 2 and "is not empty" in second.stderr
+
+
+@pytest.mark.parametrize("name", ["llamafactory", "ms-swift", "verl"])
+def test_a_mark_of_an_image_in_a_text_is_no_mark(name: str):
+    row = {
+        "prompt": "is <image> here?",
+        "chosen": "<image> a",
+        "rejected": "b <image>",
+        "kind": "open",
+        "id": "x",
+        "iteration": 1,
+    }
+    assert json.dumps(FORMATS[name].record(row, ["images/x.png"])).count("<image>") == 1

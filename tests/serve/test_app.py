@@ -87,7 +87,7 @@ def test_a_comparison_is_made_in_both_orders(engine: Good):
 def test_responses_are_ranked_and_reranked_in_the_form_of_other_servers(engine: Good):
     with client(engine) as asked:
         ranked = asked.post("/v1/rank", json={"prompt": "which?", "responses": ["bad", "good", "poor"]}).json()
-        request = {"model": "m", "query": "which?", "documents": ["bad", "good", "poor"], "top_n": 1}
+        request = {"model": "m", "query": "which?", "documents": ["bad", {"text": "good"}, "poor"], "top_n": 1}
         reranked = asked.post("/v1/rerank", json=request).json()
     assert ranked["order"][0] == 1 and ranked["comparisons"] == 3
     assert reranked["model"] == "m" and reranked["results"][0]["index"] == 1
@@ -155,6 +155,15 @@ def test_above_the_limit_of_waiting_comparisons_a_request_gets_429_and_a_time(en
     refused = [answer for answer in done if answer.status_code == 429]
     assert len(refused) >= 7 and all(answer.headers["retry-after"] == "1" for answer in refused)
     assert all(answer.status_code == 200 for answer in done if answer not in refused)
+
+
+def test_large_images_that_wait_are_bounded_too(engine: Good):
+    engine.go.clear()
+    with client(engine, waiting_bytes=200, batch=1) as asked, ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(asked.post, "/v1/compare", json={**CASE, "images": [png()]}) for _ in range(6)]
+        time.sleep(0.5)
+        engine.go.set()
+        assert {answer.result().status_code for answer in answers} == {200, 429}
 
 
 def test_requests_of_all_clients_are_judged_together(engine: Good):

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import SelfjudgeError
 from .benchmarks import benchmarks
+from .check import check
 from .ends import explain, fail
 from .export import export
 from .init import init
@@ -33,7 +34,7 @@ app = typer.Typer(
     "Exit codes: 0 done; 1 a check failed (plan, run --dry-run, doctor); 2 error; 3 done, but more than a tenth of a stage's "
     "requests failed or were cut off; 130 interrupted.",
 )
-_RUNS, _JUDGES = (demo, init, plan, run, status, report, show, export), (compare, label, rank, serve)
+_RUNS, _JUDGES = (demo, init, check, plan, run, status, report, show, export), (compare, label, rank, serve)
 for command in (*_RUNS, *_JUDGES, evaluate, compare_judges, contamination, score, doctor):
     app.command()(command)
 app.add_typer(benchmarks, name="benchmarks")

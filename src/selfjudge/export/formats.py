@@ -62,11 +62,20 @@ def trl_preference(row: Row, images: Sequence[Any]) -> Record:
     }
 
 
+def _unmarked(text: str) -> str:
+    """A text without marks: where a format counts them, each stands for an image."""
+    return text.replace(_MARK, "< image>")
+
+
+def _marked(row: Row, images: Sequence[Any]) -> str:
+    return _MARK * len(images) + _unmarked(row["prompt"])
+
+
 def llamafactory(row: Row, images: Sequence[Any]) -> Record:
     return {
-        "conversations": [{"from": "human", "value": _MARK * len(images) + row["prompt"]}],
-        "chosen": {"from": "gpt", "value": row["chosen"]},
-        "rejected": {"from": "gpt", "value": row["rejected"]},
+        "conversations": [{"from": "human", "value": _marked(row, images)}],
+        "chosen": {"from": "gpt", "value": _unmarked(row["chosen"])},
+        "rejected": {"from": "gpt", "value": _unmarked(row["rejected"])},
         "images": list(images),
     }
 
@@ -80,10 +89,10 @@ def llamafactory_info(name: str, file: str) -> Mapping[str, Any]:
 def ms_swift(row: Row, images: Sequence[Any]) -> Record:
     return {
         "messages": [
-            {"role": "user", "content": _MARK * len(images) + row["prompt"]},
-            {"role": "assistant", "content": row["chosen"]},
+            {"role": "user", "content": _marked(row, images)},
+            {"role": "assistant", "content": _unmarked(row["chosen"])},
         ],
-        "rejected_response": row["rejected"],
+        "rejected_response": _unmarked(row["rejected"]),
         "images": list(images),
     }
 
@@ -91,11 +100,11 @@ def ms_swift(row: Row, images: Sequence[Any]) -> Record:
 def verl(row: Row, images: Sequence[Any]) -> Record:
     return {
         "data_source": "selfjudge",
-        "prompt": [{"role": "user", "content": _MARK * len(images) + row["prompt"]}],
+        "prompt": [{"role": "user", "content": _marked(row, images)}],
         "images": list(images),
         "ability": row["kind"],
-        "reward_model": {"style": "model", "ground_truth": row["chosen"]},
-        "extra_info": {"id": row["id"], "iteration": row["iteration"], "rejected": row["rejected"]},
+        "reward_model": {"style": "model", "ground_truth": _unmarked(row["chosen"])},
+        "extra_info": {"id": row["id"], "iteration": row["iteration"], "rejected": _unmarked(row["rejected"])},
     }
 
 

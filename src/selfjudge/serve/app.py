@@ -55,6 +55,7 @@ class Limits:
     """What the service allows.
 
     waiting         comparisons that may wait; further ones get 429
+    waiting_bytes   of their images, likewise
     batch           comparisons that are judged together
     body_bytes      of one request; a larger one gets 413
     seconds         that a request may take; then 504
@@ -64,6 +65,7 @@ class Limits:
     """
 
     waiting: int = 1024
+    waiting_bytes: int = 2**30
     batch: int = 64
     body_bytes: int = 32 * 2**20
     seconds: float = 120.0
@@ -151,6 +153,7 @@ class Service:
         self.batches = Batches(
             judge,
             limit=limits.waiting,
+            bytes_limit=limits.waiting_bytes,
             size=limits.batch,
             max_tokens=limits.max_tokens,
             folder=limits.images or Path(os.devnull),
@@ -171,7 +174,8 @@ class Service:
         try:
             answers = [asyncio.wrap_future(answer) for answer in self.batches.submit(cases)]
         except Full:
-            detail = f"{self.batches.waiting} comparisons are waiting; at most {self.limits.waiting} may"
+            most = f"at most {self.limits.waiting}, with {self.limits.waiting_bytes:,} bytes of images, may"
+            detail = f"{self.batches.waiting} comparisons are waiting; {most}"
             raise HTTPException(429, detail, headers={"Retry-After": str(_RETRY_SECONDS)}) from None
         except RuntimeError as error:
             raise HTTPException(503, str(error)) from None
@@ -200,13 +204,14 @@ class Service:
 
     async def rerank(self, body: RerankBody) -> RerankedAll:
         """Rank documents as responses to a query. The relevance is the chance to be better than an average one of them."""
-        ranked = await self._rank(body.query, body.documents, self._pictures(body.images), None)
+        texts = [one if isinstance(one, str) else one.text for one in body.documents]
+        ranked = await self._rank(body.query, texts, self._pictures(body.images), None)
         average = 1 / len(body.documents)
         results = [
             Reranked(
                 index=number,
                 relevance_score=ranked.strengths[number] / (ranked.strengths[number] + average),
-                document=Document(text=body.documents[number]) if body.return_documents else None,
+                document=Document(text=texts[number]) if body.return_documents else None,
             )
             for number in ranked.order[: body.top_n]
         ]

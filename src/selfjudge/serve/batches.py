@@ -18,17 +18,33 @@ Answer = Future[Preference]
 
 
 class Full(Exception):
-    """More cases are waiting than may."""
+    """More cases, or more bytes of images, are waiting than may."""
+
+
+def _size(case: Case) -> int:
+    """Bytes of images that a case holds in memory while it waits."""
+    pictures = case.images if isinstance(case.images, list | tuple) else [case.images]
+    return sum(len(picture) for picture in pictures if isinstance(picture, bytes))
 
 
 class Batches:
-    """Cases that wait, and the thread that judges them. `limit` is how many may wait."""
+    """Cases that wait, and the thread that judges them. `limit` is how many may wait, with images of `bytes_limit`."""
 
     def __init__(
-        self, judge: Judge, *, limit: int, size: int, max_tokens: int, folder: Path, watch: Callable[[int], None] = lambda _: None
+        self,
+        judge: Judge,
+        *,
+        limit: int,
+        bytes_limit: int,
+        size: int,
+        max_tokens: int,
+        folder: Path,
+        watch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._judge = judge
         self._limit = limit
+        self._bytes_limit = bytes_limit
+        self._bytes = 0
         self._size = size
         self._max_tokens = max_tokens
         self._folder = folder
@@ -54,8 +70,10 @@ class Batches:
         with self._changed:
             if not self._open:
                 raise RuntimeError("the service is stopping")
-            if len(self._waiting) + len(cases) > self._limit:
+            size = sum(map(_size, cases))
+            if len(self._waiting) + len(cases) > self._limit or self._bytes + size > self._bytes_limit:
                 raise Full
+            self._bytes += size
             answers: list[Answer] = [Future() for _ in cases]
             self._waiting.extend(zip(cases, answers, strict=True))
             self._changed.notify()
@@ -88,6 +106,7 @@ class Batches:
                 if not self._waiting:
                     return []
                 taken = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+                self._bytes -= sum(_size(case) for case, _ in taken)
             batch = [(case, answer) for case, answer in taken if answer.set_running_or_notify_cancel()]
         return batch
 

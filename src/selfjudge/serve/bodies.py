@@ -55,6 +55,12 @@ class RankBody(Body):
     comparisons: Count | None = Field(None, description="Pairs to compare: all, or this many, at least one less than responses.")
 
 
+class Document(BaseModel):
+    """A document, as some clients send and all receive it."""
+
+    text: Text
+
+
 class RerankBody(BaseModel):
     """The request of vLLM's and Jina's rerank clients; further fields of theirs are ignored."""
 
@@ -62,7 +68,7 @@ class RerankBody(BaseModel):
 
     model: str | None = None
     query: Text
-    documents: list[Text] = Field(min_length=1, max_length=MAX_RESPONSES)
+    documents: list[Text | Document] = Field(min_length=1, max_length=MAX_RESPONSES)
     top_n: Count | None = None
     images: Images = []
     return_documents: bool = True
@@ -96,10 +102,6 @@ class Ranked(BaseModel):
     comparisons: int
     undecided: int
     failed: int
-
-
-class Document(BaseModel):
-    text: str
 
 
 class Reranked(BaseModel):

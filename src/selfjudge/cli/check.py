@@ -1,0 +1,64 @@
+"""`selfjudge check`: what a run would make of some data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import AllowOutside, OutputFormat, say_json
+from .terminal import progress, say
+
+if TYPE_CHECKING:
+    from ..forecast.check import Checked
+
+
+def check(
+    data: Annotated[
+        str, typer.Argument(help="Recipe, file of prompts, folder of files or images, or data set.", show_default=False)
+    ],
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet of the images to this HTML file.", show_default="none")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any row cannot be used.")] = False,
+    allow_outside: AllowOutside = False,
+    form: OutputFormat = "table",
+) -> None:
+    """Read all prompts and open all images as a run would, and say what can be used; nothing is stored.
+
+    Shows rows used and refused with reasons and examples, open and closed prompts with the rules that
+    decided, and the sizes of images. Exits with 1 if nothing can be used.
+    """
+    from dataclasses import asdict
+
+    from ..forecast.check import check as read
+    from ..forecast.check import write_sheet
+    from ..wiring import find_prompts
+
+    sources, max_pixels = find_prompts(data, allow_outside=allow_outside)
+    found = read(sources, max_pixels=max_pixels, progress=progress)
+    if sheet is not None:
+        write_sheet(found, sheet, f"Images of {data}")
+    if form == "json":
+        say_json({name: value for name, value in asdict(found).items() if name != "tiles"})
+    else:
+        _show(found)
+        if sheet is not None:
+            say(f"contact sheet: {sheet}")
+    if not found.used or (strict and found.refused):
+        raise typer.Exit(1)
+
+
+def _show(found: Checked) -> None:
+    from ..run.reasons import refused_lines
+
+    say(f"{found.used:,} of {found.rows:,} rows can be used")
+    for kind, count in found.kinds.items():
+        say(f"  {kind}: {count:,}")
+    say("  decided by: " + ", ".join(f"{rule} {count:,}" for rule, count in found.rules.items()))
+    if found.sides is not None:
+        shortest, middle, longest = found.sides
+        say(f"{found.images:,} images; their longer side is {shortest} to {longest} pixels, {middle:g} in the middle")
+    for line in refused_lines(found.refused, found.rows):
+        say(line)

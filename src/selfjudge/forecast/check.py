@@ -1,0 +1,110 @@
+"""Prompts as a run would take them: every row is read and every image opened, and nothing is stored or generated."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
+from ..run.disk import write_whole
+from ..run.image_files import BadImage
+from ..run.images import decode
+from ..run.reasons import refusals
+from ..stages.ingest import Admitted, admitted
+from ..types import storable
+
+_THREADS, _AHEAD = 8, 256
+_TILES = 60
+"""Images of the contact sheet."""
+_SIDE = 160
+"""Pixels of a thumbnail's longer side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a run would make of its sources.
+
+    refused   by reason, each with its count, meaning, what to change and three examples
+    rules     prompts by the rule that decided whether they are open or closed
+    sides     the shortest, the middle and the longest longer side of an image, in pixels; None without images
+    tiles     thumbnails of the first images as data URLs, with the first prompt about each
+    """
+
+    rows: int
+    used: int
+    kinds: dict[str, int]
+    rules: dict[str, int]
+    images: int
+    sides: tuple[int, float, int] | None
+    refused: Sequence[dict[str, Any]]
+    tiles: Sequence[tuple[str, str]]
+
+
+def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress) -> Checked:
+    """Read all rows of the sources. Raises InputError where a source cannot be read."""
+    refused: list[dict[str, Any]] = []
+    seen: dict[str, str] = {}
+    kinds, rules, sides, tiles = Counter[str](), Counter[str](), dict[str, int](), list[tuple[str, str]]()
+
+    def examined(raw: RawPrompt) -> tuple[RawPrompt, Admitted | BadImage]:
+        try:
+            return raw, admitted(raw, max_pixels=max_pixels, looking=False)
+        except BadImage as bad:
+            return raw, bad
+
+    with progress("rows", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
+        for raw, found in (one for block in blocks(all_rows(sources), _AHEAD) for one in pool.map(examined, block)):
+            advance(1)
+            if isinstance(found, BadImage):
+                refused.append({"source": raw.where, "reason": found.reason, "detail": storable(str(found))})
+            elif (before := seen.setdefault(found.prompt.id, raw.where)) != raw.where:
+                detail = f"same images and text as {before}"
+                refused.append({"source": raw.where, "reason": "duplicate", "detail": detail})
+            else:
+                kinds[found.prompt.kind] += 1
+                rules[found.prompt.kind_rule] += 1
+                for ref, data in found.images:
+                    if ref.sha256 not in sides and len(tiles) < _TILES:
+                        tiles.append((_thumbnail(data), found.prompt.text))
+                    sides[ref.sha256] = max(ref.width, ref.height)
+    longer = sorted(sides.values())
+    return Checked(
+        rows=len(seen) + len(refused),
+        used=len(seen),
+        kinds=dict(sorted(kinds.items())),
+        rules=dict(rules.most_common()),
+        images=len(sides),
+        sides=(longer[0], median(longer), longer[-1]) if longer else None,
+        refused=refusals(refused, _without_source),
+        tiles=tiles,
+    )
+
+
+def _without_source(where: str) -> str:
+    return where.partition("/")[2] or where
+
+
+def _thumbnail(data: bytes) -> str:
+    """A small picture as a data URL."""
+    picture = decode(data)
+    picture.thumbnail((_SIDE, _SIDE))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=70)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def write_sheet(checked: Checked, path: Path, title: str, cut: Callable[[str], str] = lambda text: text[:200]) -> None:
+    """Write the contact sheet: one HTML file that needs nothing else, whatever the prompts hold."""
+    pages = Environment(loader=PackageLoader("selfjudge.forecast"), autoescape=select_autoescape())
+    tiles = [(picture, cut(text)) for picture, text in checked.tiles]
+    page = pages.get_template("sheet.html").render(title=title, checked=checked, tiles=tiles)
+    write_whole(path, storable(page).encode())

@@ -1,0 +1,82 @@
+"""`selfjudge check`: what a run would make of the data, row by row; and that a run then does it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow.parquet as pq
+import pytest
+
+from runs import ROOT
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("messy_rows", ROOT / "scripts/messy_rows.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+messy = script()
+REASONS = Counter(reason for _, reason in messy.ROWS if reason is not None)
+
+
+def selfjudge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "selfjudge", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = messy.write(tmp_path_factory.mktemp("messy"))
+    return path
+
+
+def test_sixty_messy_rows_are_counted_by_reason_with_examples(rows: Path):
+    found = json.loads(selfjudge("check", rows, "--format", "json").stdout)
+    assert len(messy.ROWS) == found["rows"] == 60 and found["used"] == 60 - REASONS.total()
+    assert {entry["reason"]: entry["count"] for entry in found["refused"]} == REASONS
+    for entry in found["refused"]:
+        assert entry["meaning"] and entry["change"] and len(entry["examples"]) == min(3, entry["count"])
+        assert all(example["place"].startswith("rows.jsonl:") for example in entry["examples"])
+
+
+def test_the_table_says_what_can_be_used_and_what_to_change(rows: Path):
+    done = selfjudge("check", rows)
+    assert done.returncode == 0 and f"{60 - REASONS.total()} of 60 rows can be used" in done.stdout
+    for words in ("open:", "closed:", "decided by:", "images; their longer side", "rows.jsonl:", "no_prompt (6)"):
+        assert words in done.stdout
+    assert selfjudge("check", rows, "--strict").returncode == 1
+
+
+def test_a_run_refuses_what_check_says(rows: Path, tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    rules = [{"when": ".", "replies": ["yes"]}]
+    values = {"model": "shapes", "prompts": [{"kind": "files", "path": str(rows)}], "training": {"kind": "scripted"}}
+    values |= {"loop": {"iterations": 1}, "execution": {"engine": {"kind": "scripted", "rules": rules}}}
+    recipe.write_text(json.dumps(values))
+    selfjudge("run", recipe, "--dir", tmp_path / "run")
+    refused = pq.read_table(tmp_path / "run/prompts/refused.parquet")["reason"].to_pylist()
+    assert Counter(refused) == REASONS
+    assert pq.read_metadata(tmp_path / "run/prompts/prompts.parquet").num_rows == 60 - REASONS.total()
+
+
+def test_the_contact_sheet_shows_hostile_text_as_text(tmp_path: Path):
+    row = {"prompt": "<script>alert(1)</script><img src=x onerror=alert(1)>", "image": messy.URL}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    done = selfjudge("check", tmp_path / "rows.jsonl", "--sheet", tmp_path / "sheet.html")
+    page = (tmp_path / "sheet.html").read_text()
+    assert done.returncode == 0 and "<script" not in page and "onerror=alert" in page and "&lt;script&gt;" in page
+    assert "default-src 'none'" in page and page.count("data:image/jpeg;base64,") == 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("gone.jsonl", 2), ("nothing.jsonl", 1)])
+def test_nothing_to_use_is_said_by_the_exit_code(tmp_path: Path, name: str, code: int):
+    (tmp_path / "nothing.jsonl").write_text('{"prompt": "no image"}\n')
+    assert selfjudge("check", tmp_path / name).returncode == code
