@@ -63,6 +63,15 @@ def test_groups_of_one_instruction_are_told_apart_by_their_pictures():
     assert JudgeReward(longer())(["p"] * 4, ["a", "aa", "aaa", "aaaa"], image=images) == [0.0, 1.0, 0.0, 1.0]
 
 
+def test_online_dpo_gets_its_rewards_though_it_repeats_all_prompts_in_turn():
+    assert JudgeReward(longer())(["p", "q", "p", "q"], ["a", "bb", "aa", "b"]) == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_that_no_response_has_a_reward_is_logged(caplog: pytest.LogCaptureFixture):
+    assert JudgeReward(longer())(["p", "q"], ["a", "b"]) == [None, None]
+    assert "no reward to any of 2 responses" in caplog.text
+
+
 def test_fewer_comparisons_are_made_where_that_is_asked_for():
     engine = Longer()
     JudgeReward(longer(engine), comparisons=4)(["p"] * 8, ["a" * n for n in range(1, 9)])

@@ -6,15 +6,18 @@ group, or a reference.
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import groupby
 from typing import Any
 
 from ..errors import InputError
 from ..judge import Case, Judge, Picture, Preference
 from ..method.ranking import pairings
+
+log = logging.getLogger(__name__)
 
 JUDGE, URL = "SELFJUDGE_JUDGE", "SELFJUDGE_JUDGE_URL"
 """Environment variables of `compute_score`: a judge's folder or name, and the server that has it, if one does."""
@@ -23,9 +26,9 @@ JUDGE, URL = "SELFJUDGE_JUDGE", "SELFJUDGE_JUDGE_URL"
 class JudgeReward:
     """The share of its group that a response beats, in [0, 1]: `reward_funcs` of TRL's `GRPOTrainer` and `OnlineDPOTrainer`.
 
-    TRL hands in the samples of one prompt one after the other. Each is compared with others of them: all, or as many pairs of
-    each group as `comparisons` says, at least one less than there are samples. A response that could not be judged at all has
-    None, which TRL leaves out.
+    Each sample of a prompt is compared with the others: all, or as many pairs of each group as `comparisons` says, at least one
+    less than there are samples. A response that could not be judged at all, or that is alone, has None, which GRPO leaves out and
+    online DPO takes for 0. The judge sees the last turn of a conversation. Where no response at all has a reward, that is logged.
     """
 
     __name__ = "judge"
@@ -54,21 +57,28 @@ class JudgeReward:
         ]
         cases = (Case(prompt=texts[i], response_a=answers[i], response_b=answers[j], images=shown[i]) for i, j in pairs)
         said = self._judge.compare_all(cases, max_tokens=self._max_tokens)
-        return _shares(len(texts), pairs, said)
+        rewards = _shares(len(texts), pairs, said)
+        if rewards and all(one is None for one in rewards):
+            log.warning("the judge gave no reward to any of %d responses: are there several to each prompt?", len(rewards))
+        return rewards
 
     def _enough(self, size: int) -> int | None:
         return None if self._comparisons is None else max(self._comparisons, size - 1)
 
 
-def _groups(texts: Sequence[str], shown: Sequence[Sequence[Picture]]) -> Iterator[list[int]]:
-    """Numbers of consecutive completions of one prompt about the same images."""
-    for _, group in groupby(range(len(texts)), key=lambda n: (texts[n], [_content(picture) for picture in shown[n]])):
-        yield list(group)
+def _groups(texts: Sequence[str], shown: Sequence[Sequence[Picture]]) -> list[list[int]]:
+    """Numbers of the completions of one prompt about the same images, wherever they stand: online DPO repeats all in turn."""
+    groups: dict[object, list[int]] = {}
+    for number, (text, pictures) in enumerate(zip(texts, shown, strict=True)):
+        groups.setdefault((text, tuple(map(_content, pictures))), []).append(number)
+    return list(groups.values())
 
 
 def _content(picture: Any) -> object:
     """What tells two pictures apart: a data set decodes its pictures anew for each row."""
-    return (picture.size, picture.tobytes()) if hasattr(picture, "tobytes") else picture
+    if hasattr(picture, "tobytes"):
+        return getattr(picture, "shape", picture.size), hashlib.sha256(picture.tobytes()).digest()
+    return picture
 
 
 def _shares(count: int, pairs: Sequence[tuple[int, int]], said: Iterator[Preference]) -> list[float | None]:
