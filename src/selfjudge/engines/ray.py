@@ -8,6 +8,7 @@ block that kills every replica that tries it becomes failed completions.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -64,6 +65,7 @@ class RayEngine:
         self._count = 0
         self._broken: EngineError | None = None
         self._closed = False
+        self._closing = threading.Lock()
         self._answered = False
         self._started = time.monotonic()
         self._cluster = Cluster(settings.address)
@@ -97,11 +99,12 @@ class RayEngine:
             self._forget(asking)
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._broken = EngineError("the engine was closed", hint="Open another engine.")
-            self._pool.close()
-            self._cluster.close()
+        with self._closing:  # a second call returns when the first is done: whoever made it may end Ray
+            if not self._closed:
+                self._closed = True
+                self._broken = EngineError("the engine was closed", hint="Open another engine.")
+                self._pool.close()
+                self._cluster.close()
 
     def _submit(self, block: list[Request], asking: _Asking) -> None:
         self._check()
