@@ -88,7 +88,7 @@ def failed_import(error: BaseException, what: str, *, extra: str = "local") -> t
         return f"{what} cannot be used: torchvision does not load: {root}", TORCHVISION_CURE
     package = (getattr(root, "name", None) or "").partition(".")[0]
     if isinstance(root, ModuleNotFoundError) and package and find_spec(package) is None:
-        return f"{what} needs a package that is not installed: {package}", f"Install selfjudge with its extras: {install}"
+        return f"{what} needs a package that is not installed: {package}", f"Install what is missing: {install}"
     reason = str(root) or type(root).__name__
     return (
         f"{what} cannot be used: an installed package does not load: {reason}",
