@@ -15,6 +15,7 @@ from runs import no_progress, run_recipe, scripted_recipe
 from selfjudge.errors import InputError, RunError
 from selfjudge.measure.compare import compare
 from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.measure.judges import find_contestant
 from selfjudge.measure.stored import measurements
 from selfjudge.method.protocols import STRICT
 from selfjudge.recipe.inputs import ShapesBench
@@ -72,7 +73,7 @@ def measure(folder: Path, answers: dict[str, str], *, benchmark: str = "b", prot
 
 
 def baseline(name: str, bench: ShapesBench, folder: Path) -> None:
-    evaluate(name, [bench], RunFolder(folder), asking=Asking(), base_url=None, progress=no_progress)
+    evaluate(find_contestant(name, RunFolder(folder)), [bench], RunFolder(folder), asking=Asking(), progress=no_progress)
 
 
 def compared(results: list[Path]) -> dict[str, Any]:

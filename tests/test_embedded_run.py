@@ -12,6 +12,7 @@ import pytest
 from killing import kill_at_random
 from runs import ROOT, digests, no_progress
 from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.measure.judges import find_contestant
 from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import named_benchmark
 
@@ -49,7 +50,7 @@ def test_the_judge_of_each_iteration_can_be_asked_about_other_peoples_benchmarks
     for number in (1, 2):
         place = RunFolder(tmp_path / str(number))
         judge = str(undisturbed / f"iteration-{number}/judge")
-        measured = evaluate(judge, benches, place, asking=Asking(), base_url=None, progress=no_progress)
+        measured = evaluate(find_contestant(judge, place), benches, place, asking=Asking(), progress=no_progress)
         results = [result.as_json() for result in measured]
         assert [result["n"] for result in results] == [18, 15]
         assert all(result["replies"] == 2 * result["n"] for result in results)

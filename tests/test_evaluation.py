@@ -18,7 +18,7 @@ from engines.serving import Asked, serving
 from runs import digests, no_progress
 from selfjudge.errors import RunError
 from selfjudge.measure.evaluate import Asking, Result, evaluate
-from selfjudge.measure.judges import judge_name
+from selfjudge.measure.judges import find_contestant, judge_name
 from selfjudge.measure.stored import measurements
 from selfjudge.recipe.inputs import PairsBench, ShapesBench
 from selfjudge.report.measurement import show_measured
@@ -28,7 +28,7 @@ SHAPES = ShapesBench(name="shapes-bench", pairs=300, seed=5)
 
 
 def result(judge: str, folder: Path, benchmark: Any = SHAPES, url: str | None = None, **asking: Any) -> Result:
-    return evaluate(judge, [benchmark], RunFolder(folder), asking=Asking(**asking), base_url=url, progress=no_progress)[0]
+    return evaluate(find_contestant(judge, RunFolder(folder), {"base_url": url} if url else None), [benchmark], RunFolder(folder), asking=Asking(**asking), progress=no_progress)[0]
 
 
 def measured(judge: str, folder: Path, benchmark: Any = SHAPES, **asking: Any) -> dict[str, Any]:

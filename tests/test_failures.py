@@ -20,6 +20,7 @@ from selfjudge.cli import app
 from selfjudge.errors import RunError
 from selfjudge.loop import run
 from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.measure.judges import find_contestant
 from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.failures import told, too_many
@@ -179,7 +180,7 @@ def test_a_measurement_asks_again_what_failed(tmp_path: Path, monkeypatch: pytes
     def measured(*, retry: bool = False, samples: int = 1) -> dict[str, Any]:
         benches, place = [ShapesBench(name="shapes-bench", pairs=100)], RunFolder(tmp_path, retry_failed=retry)
         asking = Asking(samples=samples)
-        return evaluate("longer", benches, place, asking=asking, base_url=None, progress=no_progress)[0].as_json()
+        return evaluate(find_contestant("longer", place), benches, place, asking=asking, progress=no_progress)[0].as_json()
 
     monkeypatch.setattr(selfjudge.measure.judges, "open_baseline", moody)
     failures = measured()["failures"]

@@ -15,7 +15,7 @@ from selfjudge.chat import Completion, Request, Token
 from selfjudge.errors import InputError
 from selfjudge.measure import evaluate as evaluation
 from selfjudge.measure.evaluate import Asking, evaluate, rescore
-from selfjudge.measure.judges import Contestant
+from selfjudge.measure.judges import Contestant, find_contestant
 from selfjudge.measure.stored import measurements
 from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish
@@ -36,7 +36,7 @@ COLORS = ("red", "green", "blue", "orange")
 
 def measured(judge: str, folder: Path, name: str, **asking: Any) -> dict[str, Any]:
     bench = named_benchmark(f"{name}={FIXTURES / PLACES[name]}", allow_missing=True)
-    return evaluate(judge, [bench], RunFolder(folder), asking=Asking(**asking), base_url=None, progress=no_progress)[0].as_json()
+    return evaluate(find_contestant(judge, RunFolder(folder)), [bench], RunFolder(folder), asking=Asking(**asking), progress=no_progress)[0].as_json()
 
 
 class Oracle:
@@ -84,7 +84,7 @@ def test_a_coin_scores_a_half_and_a_quarter(tmp_path: Path):
     (tmp_path / "filtered.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     bench = named_benchmark(f"rewardbench={tmp_path / 'filtered.jsonl'}")
     place = RunFolder(tmp_path / "run")
-    figures = evaluate("random", [bench], place, asking=Asking(), base_url=None, progress=no_progress)[0].as_json()
+    figures = evaluate(find_contestant("random", place), [bench], place, asking=Asking(), progress=no_progress)[0].as_json()
     assert figures["accuracy"] == pytest.approx(0.5, abs=0.03)
     assert figures["pair_accuracy"] == pytest.approx(0.25, abs=0.03)
 
@@ -158,7 +158,7 @@ def test_macro6_and_macro8_are_null_where_a_group_has_no_rows(tmp_path: Path):
     bench = named_benchmark(
         f"multimodal-rewardbench={FIXTURES / 'multimodal-rewardbench'}", allow_missing=True, exclude=["hateful_memes"]
     )
-    figures = evaluate("first", [bench], RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)[0].as_json()
+    figures = evaluate(find_contestant("first", RunFolder(tmp_path)), [bench], RunFolder(tmp_path), asking=Asking(), progress=no_progress)[0].as_json()
     assert figures["macro8"] is None and figures["macro6"] == 0.5
 
 
@@ -284,9 +284,9 @@ def test_a_benchmark_lacks_a_protocol_with_an_error_that_names_the_others(tmp_pa
 def test_several_benchmarks_share_a_folder_and_the_same_call_changes_nothing(tmp_path: Path):
     names = ("vl-rewardbench", "judgebench")
     benches = [named_benchmark(f"{name}={FIXTURES / PLACES[name]}") for name in names]
-    first = evaluate("random", benches, RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)
+    first = evaluate(find_contestant("random", RunFolder(tmp_path)), benches, RunFolder(tmp_path), asking=Asking(), progress=no_progress)
     before = digests(tmp_path)
-    again = evaluate("random", benches, RunFolder(tmp_path), asking=Asking(), base_url=None, progress=no_progress)
+    again = evaluate(find_contestant("random", RunFolder(tmp_path)), benches, RunFolder(tmp_path), asking=Asking(), progress=no_progress)
     assert [r.benchmark for r in first] == list(names) and first == again and digests(tmp_path) == before
 
 

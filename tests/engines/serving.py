@@ -32,6 +32,7 @@ class Asked:
     body: dict[str, Any]
     headers: Mapping[str, str]
     number: int
+    query: Mapping[str, str]
 
     @property
     def text(self) -> str:
@@ -67,7 +68,8 @@ class Server:
         assert request.transport is not None
         self.connections.add(request.transport)
         try:
-            asked = Asked(body=await request.json(), headers=request.headers, number=len(self.asked))
+            query = dict(request.query)
+            asked = Asked(body=await request.json(), headers=request.headers, number=len(self.asked), query=query)
             self.asked.append(asked)
             await asyncio.sleep(self.seconds)
             found = self.rule(asked)
@@ -100,12 +102,12 @@ def refusal(status: int, message: str = "", **headers: str) -> Answer:
     return answer
 
 
-def raw(body: bytes, **headers: str) -> Answer:
-    """These bytes with status 200."""
+def raw(body: bytes, status: int = 200, **headers: str) -> Answer:
+    """These bytes."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.Response(body=body, content_type="application/json", headers=named)
+        return web.Response(body=body, status=status, content_type="application/json", headers=named)
 
     return answer
 

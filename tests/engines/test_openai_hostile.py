@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 
 from engines.asking import WARM, answers, echo, numbered, opened, request
-from engines.serving import Asked, dripping, endless, raw, refusal, reply, serving
+from engines.serving import Asked, dripping, endless, raw, refusal, reply, serving, silent
 from selfjudge.chat import Completion, Request
 from selfjudge.engines import endpoint, openai
 from selfjudge.errors import EngineError
@@ -292,8 +292,16 @@ def test_a_server_that_is_busy_for_ever_is_said_to_be_and_given_up(
         error = fails(server.url, first_pause=0.1)
     assert 1.5 < time.monotonic() - started < 15 and len(server.asked) < 200
     assert "busy for" in str(error) and "same command again" in str(error.hint)
-    said = [record.getMessage() for record in caplog.records if "is busy" in record.getMessage()]
-    assert 2 <= len(said) <= 10 and "12 are waiting" in said[0]
+    said = [record.getMessage() for record in caplog.records if "has not answered" in record.getMessage()]
+    assert 2 <= len(said) <= 10 and "(429: slow down); 12 requests are waiting" in said[0]
+
+
+def test_a_server_that_says_nothing_is_said_to_be_silent(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setattr(openai, "_WARN_SECONDS", 0.4)
+    with serving(lambda asked: silent) as server, caplog.at_level(logging.WARNING):
+        answers(server, numbered(3), timeout_seconds=1.5, retries=0)
+    said = [record.getMessage() for record in caplog.records]
+    assert 2 <= len(said) <= 4 and all("(no reply yet); 3 requests are waiting" in text for text in said)
 
 
 def test_a_request_that_a_busy_server_never_takes_is_a_failed_row_among_others(monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import AllowOutside, OutputFormat, say_json
+from .options import AllowOutside, BaseURL, EngineChanges, OutputFormat, engine_changes, say_json
 from .terminal import console, interruptible, progress, say
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ JudgeName = Annotated[
     typer.Option(
         "--judge", help="Run folder, judge folder, hub name, `shapes`, or openai:MODEL at --base-url.", show_default=False
     ),
-]
-BaseURL = Annotated[
-    str | None, typer.Option(help="OpenAI-compatible server, such as http://localhost:8000/v1.", show_default="OPENAI_BASE_URL")
-]
-EngineChanges = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change the engine, as in --set execution.engine.batch_size=8.", show_default=False),
 ]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest reply in tokens; judges that think need more.")]
 Data = Annotated[
@@ -40,12 +33,12 @@ _FAILED_SHARE = 0.1
 def open_judge(name: str, base_url: str | None, changes: list[str] | None) -> Judge:
     """The judge that the command line names. Raises SelfjudgeError."""
     from ..judge import Judge
-    from ..measure.judges import SERVED, server_recipe
-    from ..recipe.file import engine_values
+    from ..measure.judges import SERVED, server_settings
 
-    values = engine_values(changes or [])
+    values = engine_changes(base_url, changes)
     if name.startswith(SERVED):
-        return Judge.connect(server_recipe(base_url).base_url, name.removeprefix(SERVED), **values)
+        settings = {name: value for name, value in values.items() if name not in ("kind", "base_url")}
+        return Judge.connect(server_settings(values).base_url, name.removeprefix(SERVED), **settings)
     return Judge.load(name, engine=values)
 
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .ends import BRIEFER, RETRY, end
-from .options import AllowOutside, Benchmarks, OutputFormat, ProtocolName, RetryFailed, say_json
+from .options import (
+    AllowOutside,
+    BaseURL,
+    Benchmarks,
+    EngineChanges,
+    OutputFormat,
+    ProtocolName,
+    RetryFailed,
+    engine_changes,
+    say_json,
+)
 from .terminal import console, interruptible, progress, say
 
 if TYPE_CHECKING:
@@ -35,10 +46,10 @@ MaxTokens = Annotated[
     int | None, typer.Option(min=1, help="Longest reply in tokens; judges that think need more.", show_default="the protocol's")
 ]
 ResultDir = Annotated[
-    Path | None, typer.Option("--dir", help="Folder for items, replies and results.", show_default="runs/measured/JUDGE")
+    Path | None, typer.Option("--dir", help="Folder for items, replies and results.", show_default="runs/measured/NAME")
 ]
-BaseURL = Annotated[
-    str | None, typer.Option(help="OpenAI-compatible server, such as http://localhost:8000/v1.", show_default="OPENAI_BASE_URL")
+JudgeTitle = Annotated[
+    str | None, typer.Option("--name", help="Name of the judge in tables, and of its folder.", show_default="JUDGE")
 ]
 Exclude = Annotated[
     str | None,
@@ -59,6 +70,8 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first rows.", show_default="all")] = None,
     folder: ResultDir = None,
     base_url: BaseURL = None,
+    changes: EngineChanges = None,
+    name: JudgeTitle = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Skip and count rows whose image is missing.")] = False,
     allow_outside: AllowOutside = False,
     exclude: Exclude = None,
@@ -69,24 +82,27 @@ def evaluate(
 
     Protocols: `strict` asks in both orders and counts an unread verdict as wrong; `official` follows
     the benchmark's own script; `paper` follows arXiv 2512.05145 as far as it is known. The baselines
-    first, longer and random see no image. An interrupted command resumes when it is run again. The key
-    of a server is read from OPENAI_API_KEY.
+    first, longer and random see no image. An interrupted command resumes when it is run again, also on
+    another engine (--set execution.engine.kind=vllm). The key of a server is read from OPENAI_API_KEY.
     """
     from ..measure.evaluate import Asking
     from ..measure.evaluate import evaluate as measure
+    from ..measure.judges import find_contestant
     from ..recipe.file import read_template
     from ..run.folder import RunFolder
     from ..wiring import named_benchmark
 
     reading: dict[str, Any] = {"allow_missing": allow_missing, "allow_outside": allow_outside}
     reading["exclude"] = exclude.split(",") if exclude else []
-    named = [named_benchmark(name.strip(), **reading) for name in benchmark.split(",")]
+    named = [named_benchmark(bench.strip(), **reading) for bench in benchmark.split(",")]
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, max_tokens=max_tokens, limit=limit)
-    root = folder or Path("runs/measured") / judge.strip("/").replace("/", "-").replace(":", "-")
+    root = folder or Path("runs/measured") / (name or judge).strip("/").replace("/", "-").replace(":", "-")
     with interruptible():
         run_folder = RunFolder(root, retry_failed=retry_failed)
-        results = measure(judge, named, run_folder, asking=asking, base_url=base_url, progress=progress)
+        contestant = find_contestant(judge, run_folder, engine_changes(base_url, changes))
+        contestant = replace(contestant, name=name or contestant.name)
+        results = measure(contestant, named, run_folder, asking=asking, progress=progress)
     if form == "json":
         shown = [result.as_json() for result in results]
         say_json(shown if len(shown) > 1 else shown[0])

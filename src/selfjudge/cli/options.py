@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,9 +27,27 @@ Changes = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask failed requests again.")]
 AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Also read images outside the folder of the data.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="Output format.")]
+BaseURL = Annotated[
+    str | None,
+    typer.Option(
+        help="OpenAI-compatible server: its address, such as http://localhost:8000/v1, or a name, such as `ollama`.",
+        show_default="OPENAI_BASE_URL",
+    ),
+]
+EngineChanges = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change the engine, as in --set execution.engine.batch_size=8.", show_default=False),
+]
 Benchmarks = Annotated[
     str, typer.Option(help="Benchmarks, comma-separated: NAME, NAME=PATH or a JSONL file of pairs.", show_default=False)
 ]
+
+
+def engine_changes(base_url: str | None, changes: Sequence[str] | None) -> dict[str, Any]:
+    """The values of `execution.engine` that a command line gives. Raises RecipeError."""
+    from ..recipe.file import engine_values
+
+    return {**engine_values(changes or []), **({"base_url": base_url} if base_url else {})}
 
 
 def say_json(value: Any) -> None:

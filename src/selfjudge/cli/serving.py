@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .judging import BaseURL, EngineChanges, JudgeName, MaxTokens, open_judge
+from .judging import JudgeName, MaxTokens, open_judge
+from .options import BaseURL, EngineChanges
 from .terminal import say
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")

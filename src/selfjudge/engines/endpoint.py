@@ -54,14 +54,16 @@ class Endpoint:
     """A model on a server. `seconds` limits a whole exchange; `key` replaces the environment's for a server started here."""
 
     def __init__(self, base_url: str, model: str, *, seconds: float, key: str | None = None) -> None:
-        self.url, self.model, self._seconds = base_url.rstrip("/"), model, seconds
+        self.url, self.model, self._seconds = base_url, model, seconds
         self.heard = self.answered = -math.inf  # monotonic times of the last reply and of the last success
         key = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
-        if not key and not _is_local(urlsplit(self.url).hostname or "", private=True):
+        host = urlsplit(self.url).hostname or ""
+        if not key and not _is_local(host, private=True):
             hint = f"Set the environment variable {KEY_VARIABLE}; `none` if the server needs no key."
             raise EngineError(f"there is no API key for {self.url}", hint=hint)
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "selfjudge"}
-        self._headers["Authorization"] = f"Bearer {_header(KEY_VARIABLE, key or 'EMPTY')}"
+        sent = _header(KEY_VARIABLE, key or "EMPTY")
+        self._headers |= {"api-key": sent} if host.endswith(".azure.com") else {"Authorization": f"Bearer {sent}"}
         self._headers |= {name: _header(at, os.environ[at].strip()) for name, at in _NAMES.items() if os.environ.get(at)}
         self._key = _spellings(key) if len(key) >= _SHORTEST_KEY else None
         self._proxy = _proxy(self.url)
@@ -110,8 +112,9 @@ class Endpoint:
         """Raises Trouble."""
         body, timeout = bytearray(), aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         options: Any = {"data": data, "allow_redirects": False, "proxy": self._proxy, "timeout": timeout}
+        address, mark, query = self.url.partition("?")
         try:
-            async with self.session.request(method, self.url + path, **options) as reply:
+            async with self.session.request(method, address + path + mark + query, **options) as reply:
                 while part := await reply.content.readany():
                     body += part
                     if len(body) > _LONGEST_REPLY:
@@ -130,7 +133,7 @@ class Endpoint:
         reason = f"{status}: {message}" if message else f"status {status}"
         if status == 403 and about_content(details):
             return Trouble(reason, Again.REFUSED)
-        for applies, problem, hint in self._problems(status, message.lower(), wait or 0.0, headers.get("Location", "")):
+        for applies, problem, hint in self._problems(status, details.lower(), wait or 0.0, headers.get("Location", "")):
             if applies:
                 kind = UnknownModelError if status in _UNKNOWN else EngineError
                 return kind(f"{self.url} {problem}: {self.shown(reason)}", hint=hint)
@@ -138,11 +141,11 @@ class Endpoint:
         again = _AFTER.get(status, on_load if status >= 500 else Again.REFUSED)
         return Trouble(reason, again, wait=wait, details=details if again is Again.REFUSED else "")
 
-    def _problems(self, status: int, message: str, wait: float, location: str) -> tuple[tuple[bool, str, str], ...]:
+    def _problems(self, status: int, details: str, wait: float, location: str) -> tuple[tuple[bool, str, str], ...]:
         """Problems of all requests: whether this is one, what the server does, and a hint."""
         first = self.answered == -math.inf  # Google rejects a key with 400, others with 403
-        key = status == 401 or (first and (status == 403 or (status == 400 and "api key" in message)))
-        quota = status == 402 or (status == 429 and "insufficient_quota" in message.replace(" ", "_"))
+        key = status == 401 or (first and (status == 403 or (status == 400 and "api key" in details)))
+        quota = status == 402 or (status == 429 and re.search("insufficient.quota", details) is not None)
         again = "Run the same command again {}; it resumes where it stopped."
         return (
             (key, "rejected the API key", f"Set {KEY_VARIABLE} to a valid key."),

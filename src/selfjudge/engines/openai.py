@@ -1,9 +1,9 @@
 """Generation by servers with OpenAI's chat completions API: OpenAI itself, vLLM, SGLang, and compatible ones.
 
-Requests are pulled in the caller's thread, at most twice as many as may be in flight, and queued in bursts: servers batch what
-arrives together. An event loop in a thread of its own sends them as the pace allows and hands completions over in bursts, for two
-busy threads compete for the interpreter's lock. A request that is refused, or failed too often, is a completion with an error; if
-no request can succeed (nothing at the address, a rejected key), the engine raises EngineError.
+Requests are pulled in the caller's thread, at most twice as many as may be in flight, and handed over in bursts: servers batch
+what arrives together. An event loop in a thread of its own sends them as the pace allows and returns completions in bursts, for
+two busy threads compete for the interpreter's lock. A request that is refused, or failed too often, is a completion with an
+error; if no request can succeed (nothing at the address, a rejected key), the engine raises EngineError.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -38,13 +37,13 @@ _PULL_SECONDS = 0.05  # longest time to pull requests before sending them: an it
 _BURST_SECONDS = 0.005  # time between a completion and its hand-over, in which others join it
 _LONGEST_PAUSE = 30.0
 _BUSY_SECONDS = 600.0  # how long a request is sent again to a busy server, and the engine waits for any answer
-_WARN_SECONDS = 30.0  # between two warnings that a server is busy
+_WARN_SECONDS = 30.0  # between two warnings that a server does not answer
 _FIRST_TRIES = 3  # to connect to a server that never answered: its address may be wrong
 _RESUME = "run the same command again: it resumes where it stopped."
 
 _CLOSED = partial(EngineError, "the engine was closed while it had requests", hint="Open another engine.")
 
-Outcome = Completion | Exception | None  # of a request: None if `stop_retrying` dropped it
+Outcome = Completion | BaseException | None  # of a request: None if it was dropped
 
 
 @dataclass(slots=True, eq=False)
@@ -61,30 +60,33 @@ class _Call:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A request: its tries so far, those of them that met a busy server, and the time of the first failure."""
+    """A request: whether the server has it, its tries, those of them that met a busy server, and when it first failed."""
 
     call: _Call
     request: Request
     server: _Server
+    sent: bool = False
     tries: int = 0
     busy: int = 0
     since: float = math.inf
 
 
 class _Server(Endpoint):
-    """A server and the requests assigned to it: queued, sent, or paused before another try."""
+    """A server and its unanswered requests."""
 
     def __init__(self, settings: OpenAISettings, model: str, url: str, key: str | None) -> None:
         super().__init__(url, model, seconds=settings.timeout_seconds, key=key)
         self.pace = Pace(settings.concurrency)
-        self.queue: deque[_Job] = deque()
-        self.sent: dict[_Job, asyncio.Task[None]] = {}
-        self.paused: dict[_Job, asyncio.TimerHandle] = {}
-        self.send_from = self.warned = 0.0
-        self.refusals = 0
+        self.jobs: dict[_Job, asyncio.Task[Completion | None]] = {}
+        self.send_from = self.asked = 0.0  # not before (loop's time); since when it has had requests (monotonic)
+        self.trouble = "no reply yet"
 
-    def load(self) -> int:
-        return len(self.queue) + len(self.sent) + len(self.paused)
+    def warn_if_silent(self) -> None:
+        """Warn of a server that has had requests for some time and answered none."""
+        seconds = time.monotonic() - max(self.answered, self.asked)
+        if self.jobs and seconds >= _WARN_SECONDS:
+            text = "%s has not answered for %.0f seconds (%s); %d requests are waiting"
+            log.warning(text, self.url, seconds, self.trouble, len(self.jobs))
 
 
 class OpenAIEngine:
@@ -105,9 +107,10 @@ class OpenAIEngine:
         image_path: ImagePath | None = None,
         servers: Sequence[tuple[str, str | None]] = (),
     ) -> None:
-        self._servers = [_Server(settings, model, *server) for server in servers or [(settings.base_url, None)]]
+        self._servers = [_Server(settings, model, *server) for server in servers or [(settings.address, None)]]
         self._writer, self._retries = Writer(model, read_image, image_path), settings.retries
-        self._refused: frozenset[str] = frozenset()
+        self._refused = frozenset[str]()
+        self._refuse(settings.ignored)
         self._closed, self._lock, self._retrying = False, threading.Lock(), True
         self._calls: set[_Call] = set()
         self._last: _Job | None = None
@@ -136,7 +139,7 @@ class OpenAIEngine:
                     if isinstance(outcome, UnknownModelError):
                         with suppress(Trouble, CancelledError):
                             outcome.hint = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
-                    if isinstance(outcome, Exception):
+                    if isinstance(outcome, BaseException):
                         raise outcome
                     if outcome is not None:
                         yield outcome
@@ -146,14 +149,14 @@ class OpenAIEngine:
 
     @property
     def refused_parameters(self) -> str:
-        """How requests are changed because the server refused parameters; empty if they are not."""
+        """How requests are changed because the server refuses or ignores parameters; empty if they are not."""
         return described(self._refused)
 
     def stop_retrying(self) -> None:
         """Until all calls are over, wait only for replies of the server; drop the other requests. Safe in a signal handler."""
         self._retrying = False
         with suppress(RuntimeError):  # closed
-            self._loop.call_soon_threadsafe(self._drop_waiting, self._calls)
+            self._loop.call_soon_threadsafe(partial(self._drop_jobs, self._calls, waiting=True))
 
     def close(self) -> None:
         """See `ports.Engine`. A thread that waits for a completion gets an EngineError."""
@@ -169,6 +172,12 @@ class OpenAIEngine:
                 raise _CLOSED()
             self._loop.call_soon_threadsafe(work, *arguments)
 
+    def _refuse(self, names: frozenset[str]) -> None:
+        if not names <= self._refused:
+            self._refused |= names
+            text = "%s does not support all parameters; requests are sent %s"
+            log.warning(text, self._servers[0].url, described(self._refused))
+
     # Everything below runs in the loop's thread.
 
     async def _main(self, opened: SimpleQueue[None]) -> None:
@@ -176,7 +185,11 @@ class OpenAIEngine:
         for server in self._servers:
             await server.open()
         opened.put(None)
-        await self._closing.wait()
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _WARN_SECONDS)
+            for server in self._servers:
+                server.warn_if_silent()
         for call in self._calls:
             call.bursts.put([_CLOSED()])
         self._drop(self._calls)
@@ -187,69 +200,63 @@ class OpenAIEngine:
         self._retrying = self._retrying or not self._calls
         self._calls.add(call)
         for request in requests:
-            self._last = _Job(call, request, self._server_for(request))
-            self._last.server.queue.append(self._last)
-        for server in self._servers:
-            self._send(server)
+            server = self._server_for(request)
+            if not server.jobs:
+                server.asked = time.monotonic()
+            job = self._last = _Job(call, request, server)
+            server.jobs[job] = self._loop.create_task(self._run(job))
+            server.jobs[job].add_done_callback(partial(self._done, job))
 
     def _server_for(self, request: Request) -> _Server:
         """The server of the last request if the images are the same: their prefix is computed once. Else the least busy one."""
         images, last = _images(request), self._last
         alike = last is not None and images and images == _images(last.request)
-        if last is None or not alike or len(last.server.queue) >= 2 * last.server.pace.limit:
-            return min(self._servers, key=_Server.load)
+        if last is None or not alike or len(last.server.jobs) >= 3 * last.server.pace.limit:
+            return min(self._servers, key=lambda server: len(server.jobs))
         return last.server
 
     def _drop(self, calls: set[_Call]) -> None:
         """Forget calls: nobody waits for their completions any more."""
-        self._drop_waiting(calls)
-        for server in self._servers:
-            for job in [job for job in server.sent if job.call in calls]:
-                server.sent.pop(job).cancel()
-            self._send(server)
+        self._drop_jobs(calls)
         self._calls -= calls
 
-    def _drop_waiting(self, calls: set[_Call]) -> None:
-        """Drop the requests that are not with a server."""
+    def _drop_jobs(self, calls: set[_Call], *, waiting: bool = False) -> None:
+        """End requests of calls; with `waiting`, only those that no server has."""
         for server in self._servers:
-            for job in [job for job in (*server.queue, *server.paused) if job.call in calls]:
-                self._hand_over(job, None)
-                if job in server.paused:
-                    server.paused.pop(job).cancel()
-            server.queue = deque(job for job in server.queue if job.call not in calls)
+            for job, task in server.jobs.items():
+                if job.call in calls and not (waiting and job.sent):
+                    task.cancel()
 
-    def _send(self, server: _Server) -> None:
-        while server.queue and len(server.sent) < server.pace.limit and self._loop.time() >= server.send_from:
-            job = server.queue.popleft()
-            server.sent[job] = self._loop.create_task(self._try(job))
-
-    def _hand_over(self, job: _Job, outcome: Outcome) -> None:
+    def _done(self, job: _Job, task: asyncio.Task[Completion | None]) -> None:
+        del job.server.jobs[job]
         if not job.call.burst:
             self._loop.call_later(_BURST_SECONDS, job.call.flush)
-        job.call.burst.append(outcome)
+        job.call.burst.append(None if task.cancelled() else task.exception() or task.result())
 
-    async def _try(self, job: _Job) -> None:
-        outcome: Outcome
-        epoch = job.server.pace.epoch
-        try:
-            outcome = await self._answer(job.server, job.request)
-        except Trouble as trouble:
+    async def _run(self, job: _Job) -> Completion | None:
+        """The completion of a request, after as many tries as it may have; None if it is dropped. Raises EngineError."""
+        server = job.server
+        while True:
+            async with server.pace:
+                while (seconds := server.send_from - self._loop.time()) > 0:
+                    await asyncio.sleep(seconds)
+                job.sent, epoch = True, server.pace.epoch
+                try:
+                    return await self._answer(server, job.request)
+                except Trouble as error:
+                    trouble = error
+                finally:
+                    job.sent = False
             if trouble.again in (Again.BUSY, Again.SILENT):
-                job.server.pace.busy(epoch)
-            outcome = self._given_up(job, trouble)
-            if outcome is None and self._retrying:
-                self._pause(job, trouble)
-                return
-        except Exception as error:  # raised in the caller's thread
-            outcome = error
-        finally:
-            job.server.sent.pop(job, None)
-            self._send(job.server)
-        self._hand_over(job, outcome)
+                server.pace.busy(epoch)
+            server.trouble = server.shown(str(trouble))
+            if (failed := self._given_up(job, trouble)) is not None or not self._retrying:
+                return failed
+            await asyncio.sleep(self._pause(job, trouble))
 
     async def _answer(self, server: _Server, request: Request) -> Completion:
         """One try; a parameter that the server refuses is removed at once. Raises Trouble, EngineError."""
-        learned: frozenset[str] = frozenset()
+        learned = frozenset[str]()
         while True:
             refused = self._refused | learned
             try:
@@ -260,55 +267,32 @@ class OpenAIEngine:
                     raise
                 learned |= {name}
         server.pace.answered()
-        server.refusals = 0
-        if not learned <= self._refused:
-            self._refused |= learned
-            text = "%s does not support all parameters; requests are sent %s"
-            log.warning(text, server.url, described(self._refused))
+        self._refuse(learned)
         return completion
 
-    def _given_up(self, job: _Job, trouble: Trouble) -> Completion | EngineError | None:
-        """None if the request is to be sent again; else its failed completion, or an error if no other would fare better."""
+    def _given_up(self, job: _Job, trouble: Trouble) -> Completion | None:
+        """The failed completion of a request that is not sent again. Raises EngineError if no other would fare better."""
         server, again, now = job.server, trouble.again, time.monotonic()
         job.since, job.tries, job.busy = min(job.since, now), job.tries + 1, job.busy + (again is Again.BUSY)
-        if again is Again.BUSY:
-            self._warn_busy(server, now)
         connects = self._retries if server.heard > -math.inf else min(self._retries, _FIRST_TRIES - 1)
         most = {Again.LATER: self._retries, Again.UNREACHABLE: connects, Again.SILENT: min(1, self._retries)}
         patient = self._retries > 0 and now - job.since < _BUSY_SECONDS
         if patient if again is Again.BUSY else job.tries - job.busy <= most.get(again, 0):
             return None
-        reason = server.shown(str(trouble))
         if again is Again.UNREACHABLE and server.heard < job.since:
             hint = f"Check base_url and whether the server is running; then {_RESUME}"
-            return EngineError(f"{server.url} cannot be reached: {reason}", hint=hint)
+            raise EngineError(f"{server.url} cannot be reached: {server.trouble}", hint=hint)
         if again is Again.BUSY and self._retries and server.answered < job.since:
             hint = f"When the server has capacity, {_RESUME}"
-            return EngineError(f"{server.url} has been busy for {_BUSY_SECONDS / 60:.2g} minutes: {reason}", hint=hint)
-        return Completion.failed(job.request.key, reason, refused=again is Again.REFUSED)
+            raise EngineError(f"{server.url} has been busy for {_BUSY_SECONDS / 60:.2g} minutes: {server.trouble}", hint=hint)
+        return Completion.failed(job.request.key, server.trouble, refused=again is Again.REFUSED)
 
-    def _pause(self, job: _Job, trouble: Trouble) -> None:
-        """Queue a request again after the server's Retry-After, or after a growing pause."""
-        server = job.server
+    def _pause(self, job: _Job, trouble: Trouble) -> float:
+        """Seconds before the next try: the server's Retry-After, which holds for all requests, or a growing pause."""
         pause = min(_LONGEST_PAUSE, self.first_pause * 2.0 ** min(job.tries - 1, 10)) * random.uniform(0.5, 1.0)
-        if trouble.again is Again.BUSY and (trouble.wait or server.pace.limit == 1):
-            server.send_from = max(server.send_from, self._loop.time() + (trouble.wait or pause))
-            self._loop.call_at(server.send_from + 0.001, self._send, server)
-        seconds = trouble.wait * random.uniform(1.0, 1.1) if trouble.wait else pause
-        server.paused[job] = self._loop.call_later(seconds, self._requeue, job)
-
-    def _requeue(self, job: _Job) -> None:
-        del job.server.paused[job]
-        job.server.queue.append(job)
-        self._send(job.server)
-
-    def _warn_busy(self, server: _Server, now: float) -> None:
-        server.refusals += 1
-        server.warned = server.warned if server.refusals > 1 else now
-        if now - server.warned >= _WARN_SECONDS:
-            server.warned = now
-            text = "%s is busy: it has refused %d requests since its last answer; %d are waiting"
-            log.warning(text, server.url, server.refusals, server.load())
+        if trouble.again is Again.BUSY and (trouble.wait or job.server.pace.limit == 1):
+            job.server.send_from = max(job.server.send_from, self._loop.time() + (trouble.wait or pause))
+        return trouble.wait * random.uniform(1.0, 1.1) if trouble.wait else pause
 
 
 def _images(request: Request) -> list[ImageRef]:

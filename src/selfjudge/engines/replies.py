@@ -59,6 +59,7 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
     if not isinstance(choices, list) or (choices and not isinstance(choices[0], dict)):
         raise Trouble("the reply has no choices", Again.LATER)
     choice = choices[0] if choices else {}
+    _raise_error(choice)
     reason, message = choice.get("finish_reason"), choice.get("message")
     finish = Finish.STOP if reason is None else _FINISHES.get(_letters(reason))
     blocked = message is None or finish is Finish.ERROR
@@ -109,12 +110,17 @@ def _reply(body: bytes) -> dict[str, Any]:
         raise Trouble(f"the reply is not JSON ({bad}): {text}", Again.LATER) from None
     if not isinstance(value, dict):
         raise Trouble("the reply is not a JSON object", Again.LATER)
+    _raise_error(value)
+    return value
+
+
+def _raise_error(value: dict[str, Any]) -> None:
+    """Raise the Trouble of an error in a reply (OpenRouter: in a choice) with status 200."""
     if error := value.get("error"):
         code = str(error.get("code")) if isinstance(error, dict) else ""
-        reason, status = error_text(body), int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0
+        reason, status = error_text(json.dumps(value).encode()), int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0
         again = Again.REFUSED if about_content(reason) else Again.LATER
         raise Trouble(f"the reply is an error: {reason}", again, status=status)
-    return value
 
 
 def _text(message: Any) -> str:

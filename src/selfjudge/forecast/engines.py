@@ -89,7 +89,7 @@ def address(engine: EngineSettings) -> tuple[str, int] | None:
     """Host and port of a server or cluster that must be running already."""
     match engine:
         case OpenAISettings():
-            url = urlsplit(engine.base_url)
+            url = urlsplit(engine.address)
             return str(url.hostname), url.port or {"http": 80, "https": 443}[url.scheme]
         case RaySettings(address=str(head)) if ":" in head:
             host, _, port = head.rpartition(":")

@@ -106,7 +106,7 @@ def _connection(recipe: Recipe, machine: Machine) -> Iterator[Finding]:
     if there is not None and (why := _unreachable(*there)):
         what = f"nothing answers at {there[0]}:{there[1]} ({why})"
         yield Finding(Level.ERROR, "engine", what, "Start the server, or correct its address.")
-    if engine.kind == "openai" and engine.base_url.startswith("https:") and not os.environ.get("OPENAI_API_KEY"):
+    if engine.kind == "openai" and engine.address.startswith("https:") and not os.environ.get("OPENAI_API_KEY"):
         yield Finding(Level.WARNING, "engine", "OPENAI_API_KEY is not set", "Set it, if the server needs a key.")
     if isinstance(engine, RaySettings) and engine.gpus_per_replica and not machine.gpus:
         what = f"each replica needs {engine.gpus_per_replica:g} GPUs, and this machine has none"

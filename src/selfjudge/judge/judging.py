@@ -107,7 +107,7 @@ class Judge:
         shelf = Shelf()
         engine = open_engine(server, Path(model), shelf.get, served_model=model)
         prompt = template or (trained or Judging()).template
-        return cls(engine, template=prompt, images=shelf, model=f"{model} at {server.base_url.rstrip('/')}")  # type: ignore[union-attr]
+        return cls(engine, template=prompt, images=shelf, model=f"{model} at {server.address}")  # type: ignore[union-attr]
 
     def compare(
         self,

@@ -25,6 +25,7 @@ from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.inputs import Bench, PairsBench
 from ..run import tables
 from ..run.disk import read_json, write_json, write_whole
+from ..run.executions import Execution
 from ..run.failures import Failures, Retry, failures
 from ..run.folder import RunFolder
 from ..run.store import Table
@@ -32,7 +33,7 @@ from ..run.tables import Row
 from ..stages import evaluate as stage
 from ..types import BenchmarkItem, content_id
 from ..wiring import find_score, find_spec, make_benchmark
-from .judges import Contestant, find_contestant
+from .judges import Contestant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Result:
 
     own        the figures that only this benchmark has
     official   the figures of the benchmark's own script; empty where it has none
+    executions how the replies were produced, with the `rows` of each
     data       the report on the benchmark's data
     """
 
@@ -62,6 +64,7 @@ class Result:
     figures: Mapping[str, Any]
     own: Mapping[str, Any]
     official: Mapping[str, Any] = field(default_factory=dict)
+    executions: Sequence[Execution]
     failures: Failures
     data: Mapping[str, Any]
 
@@ -86,23 +89,19 @@ class Result:
             **self.figures,
             **self.own,
             **({"official": self.official} if self.official else {}),
+            "executions": self.executions,
             "failures": self.failures,
             "data": self.data,
         }
 
 
 def evaluate(
-    judge: str, benchmarks: Sequence[Bench], root: RunFolder, *, asking: Asking, base_url: str | None, progress: Progress
+    contestant: Contestant, benchmarks: Sequence[Bench], root: RunFolder, *, asking: Asking, progress: Progress
 ) -> list[Result]:
-    """Measure a judge on each benchmark. The same call again continues where it stopped.
-
-    `judge` is a model folder, a name on the hub, `shapes`, `openai:MODEL` behind `base_url`, or a baseline (`first`, `longer`,
-    `random`). Raises SelfjudgeError.
-    """
+    """Measure a judge on each benchmark. The same call again continues where it stopped. Raises SelfjudgeError."""
     titles = [bench.title for bench in benchmarks]
     if twice := [title for title in titles if titles.count(title) > 1]:
         raise InputError(f"two benchmarks are called {twice[0]}", hint="Rename one of the files, or measure them one by one.")
-    contestant = find_contestant(judge, root, base_url)
     engine = cache(contestant.open)
     contestant = replace(contestant, open=engine)
     with root.claim({"judge": contestant.identity}):
@@ -133,6 +132,7 @@ def _measure(contestant: Contestant, bench: Bench, root: RunFolder, asking: Aski
         figures=figures,
         own=own,
         official=_official(bench.name, data.items, replies, folder) if protocol.base == "official" else {},
+        executions=table.manifest.executions,
         failures=failures(table),
         data=data.report,
     )
@@ -187,7 +187,7 @@ def _ask(
 ) -> None:
     """Fill and seal the table of replies."""
     if not retry.complete(table):
-        model = NamedEngine(name=contestant.name, engine=contestant.open())
+        model = NamedEngine(name=contestant.name, engine=contestant.open(), execution=contestant.execution)
         try:
             stage.ask(items, table, model=model, protocol=protocol, seed=0, progress=progress)
         finally:

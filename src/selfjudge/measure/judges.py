@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from ..errors import InputError
+from ..errors import InputError, RecipeError
 from ..hub.models import find_model
 from ..ports import Engine
-from ..recipe.engines import OpenAISettings, TransformersSettings
+from ..recipe.engines import SERVERS, OpenAISettings
+from ..recipe.file import engine_settings
 from ..run.cards import judging_of
+from ..run.executions import Execution, execution_of
 from ..run.folder import RunFolder
-from ..wiring import BASELINES, open_baseline, open_engine, open_server
+from ..wiring import BASELINES, open_baseline, open_engine
 
 SERVED = "openai:"
 """Prefix of a model that an OpenAI-compatible server answers for."""
@@ -39,30 +39,41 @@ class Contestant:
     open: Callable[[], Engine]
     address: str | None = None
     fixed: bool = False
+    execution: Execution = field(default_factory=dict)
 
 
-def find_contestant(name: str, place: RunFolder, base_url: str | None) -> Contestant:
-    """A judge by name. Raises InputError."""
+def find_contestant(name: str, place: RunFolder, engine: Mapping[str, Any] | None = None) -> Contestant:
+    """A judge by name: a model folder, a name on the hub, `shapes`, `openai:MODEL` behind a server, or a baseline.
+
+    `engine` has values of `execution.engine`. Raises InputError, RecipeError.
+    """
     if name in BASELINES:
+        if engine:
+            raise InputError(f"the baseline {name} has no engine to set", hint="Leave --base-url and --set out.")
         return Contestant(
             name=name, identity={"baseline": name}, template=BASELINES[name], open=lambda: open_baseline(name), fixed=True
         )
     if name.startswith(SERVED):
-        served, server = name.removeprefix(SERVED), server_recipe(base_url)
+        served, server = name.removeprefix(SERVED), server_settings(engine or {})
         return Contestant(
             name=served,
             identity={"served": served},
             template=None,
-            open=lambda: open_server(served, server, place.images.get),
-            address=server.base_url.rstrip("/"),
+            open=lambda: open_engine(server, Path(served), place.images.get, served_model=served),
+            address=server.address,
+            execution=execution_of(server),
         )
+    settings = engine_settings(engine or {})
+    if isinstance(settings, OpenAISettings):
+        raise InputError(f"{name} is no model of a server", hint=f"Name it {SERVED}MODEL, as the server calls it.")
     model = find_model(name).path
     judging = judging_of(model)
     return Contestant(
         name=judge_name(model) if Path(name).is_dir() else name,
         identity={"model": place.fingerprint(model)},
         template=None if judging is None else judging.template,
-        open=lambda: open_engine(TransformersSettings(), model, place.images.get),
+        open=lambda: open_engine(settings, model, place.images.get, place=place),
+        execution=execution_of(settings),
     )
 
 
@@ -73,16 +84,21 @@ def judge_name(model: Path) -> str:
     return f"{whole.parent.parent.name}/{whole.parent.name}" if of_run else whole.name
 
 
-def server_recipe(base_url: str | None) -> OpenAISettings:
-    """The settings for the server at `base_url`, or else at OPENAI_BASE_URL. Raises InputError."""
-    url = base_url or os.environ.get("OPENAI_BASE_URL")
+def server_settings(engine: Mapping[str, Any]) -> OpenAISettings:
+    """The settings of the server at `base_url` of the engine's values, or else at OPENAI_BASE_URL. Raises InputError."""
+    url = engine.get("base_url") or os.environ.get("OPENAI_BASE_URL")
     if not url:
         raise InputError(
-            "no server is named", hint="Give --base-url, such as http://localhost:8000/v1 or https://api.openai.com/v1."
+            "no server is named",
+            hint=f"Give --base-url, such as http://localhost:8000/v1, or the name of one: {', '.join(SERVERS)}.",
         )
     try:
-        return OpenAISettings(kind="openai", base_url=url)
-    except ValidationError as error:
-        raise InputError(
-            f"{url} is not the address of a server", hint="It starts with http:// or https:// and usually ends with /v1."
-        ) from error
+        settings = engine_settings({"kind": "openai", **engine, "base_url": url})
+    except RecipeError as error:
+        if "base_url" not in str(error):
+            raise
+        hint = f"It starts with http:// or https:// and usually ends with /v1, or is one of: {', '.join(SERVERS)}."
+        raise InputError(f"{url} is not the address of a server", hint=hint) from error
+    if not isinstance(settings, OpenAISettings):
+        raise InputError(f"a served model has no engine of kind {settings.kind}", hint="Leave execution.engine.kind out.")
+    return settings

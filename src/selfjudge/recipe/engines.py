@@ -24,19 +24,57 @@ class TransformersSettings(Section):
     """`auto`: as the checkpoint was saved."""
 
 
+SERVERS: dict[str, tuple[str, str]] = {
+    "openai": ("https://api.openai.com/v1", ""),
+    "gemini": ("https://generativelanguage.googleapis.com/v1beta/openai", ""),
+    "anthropic": ("https://api.anthropic.com/v1", "seed logprobs"),
+    "together": ("https://api.together.xyz/v1", ""),
+    "openrouter": ("https://openrouter.ai/api/v1", ""),
+    "vllm": ("http://localhost:8000/v1", ""),
+    "sglang": ("http://localhost:30000/v1", ""),
+    "ollama": ("http://localhost:11434/v1", "top_k"),
+    "llamacpp": ("http://localhost:8080/v1", ""),
+    "lmstudio": ("http://localhost:1234/v1", "logprobs"),
+    "tgi": ("http://localhost:3000/v1", "top_k"),
+}
+"""Servers by name: the address, and the parameters that are ignored without a word, by the server's documentation. What a server
+refuses needs no entry: the engine learns it from the refusal. `tests/engines/test_dialects.py` names the pages."""
+
+_ADDRESS = r"https?://[^/@?#\s]+(/[^@?#\s]*)?(\?api-version=[\w.-]+)?"
+
+
 class OpenAISettings(Section):
     """Generation by a server that speaks OpenAI's chat completions. Its key comes from OPENAI_API_KEY alone."""
 
     kind: Literal["openai"]
-    base_url: str = Field("http://localhost:8000/v1", pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$")
-    """Where the server is, mostly with `/v1` at the end. It holds no key and no password."""
+    base_url: str = Field("http://localhost:8000/v1", pattern=rf"^({_ADDRESS}|{'|'.join(SERVERS)})$")
+    """The server's address, mostly with `/v1` at the end (Azure's may end with `?api-version=…`), or a name: `openai`, `gemini`,
+    `anthropic`, `together` or `openrouter`; for one on this machine `vllm`, `sglang`, `ollama`, `llamacpp`, `lmstudio` or `tgi`,
+    each at its default port. A named server is not sent the parameters that it is known to ignore. It holds no key."""
 
     @field_validator("base_url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        if not urlsplit(url).hostname or urlsplit(url).port == 0:  # either raises ValueError for what is none
+        if url not in SERVERS and (
+            not urlsplit(url).hostname or urlsplit(url).port == 0
+        ):  # either raises ValueError if it is none
             raise ValueError("it names no host, or port 0")
         return url
+
+    @property
+    def address(self) -> str:
+        """The server's address, without a slash at its end."""
+        return SERVERS.get(self.base_url, (self.base_url, ""))[0].rstrip("/")
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The parameters that the server is known to ignore."""
+        return frozenset(next((ignored.split() for url, ignored in SERVERS.values() if self._is_at(url)), ()))
+
+    def _is_at(self, url: str) -> bool:
+        """Whether this is the server at an address: by name, or by its host, unless that is this machine."""
+        hosted = url.startswith("https:") and urlsplit(url).hostname == urlsplit(self.address).hostname
+        return hosted or (self.base_url in SERVERS and self.address == url)
 
     concurrency: int = Field(64, ge=1, le=1_024)
     """The most requests at once; fewer while the server says that it is busy."""
