@@ -28,7 +28,13 @@ SHAPES = ShapesBench(name="shapes-bench", pairs=300, seed=5)
 
 
 def result(judge: str, folder: Path, benchmark: Any = SHAPES, url: str | None = None, **asking: Any) -> Result:
-    return evaluate(find_contestant(judge, RunFolder(folder), {"base_url": url} if url else None), [benchmark], RunFolder(folder), asking=Asking(**asking), progress=no_progress)[0]
+    return evaluate(
+        find_contestant(judge, RunFolder(folder), {"base_url": url} if url else None),
+        [benchmark],
+        RunFolder(folder),
+        asking=Asking(**asking),
+        progress=no_progress,
+    )[0]
 
 
 def measured(judge: str, folder: Path, benchmark: Any = SHAPES, **asking: Any) -> dict[str, Any]:

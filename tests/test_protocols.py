@@ -36,7 +36,9 @@ COLORS = ("red", "green", "blue", "orange")
 
 def measured(judge: str, folder: Path, name: str, **asking: Any) -> dict[str, Any]:
     bench = named_benchmark(f"{name}={FIXTURES / PLACES[name]}", allow_missing=True)
-    return evaluate(find_contestant(judge, RunFolder(folder)), [bench], RunFolder(folder), asking=Asking(**asking), progress=no_progress)[0].as_json()
+    return evaluate(
+        find_contestant(judge, RunFolder(folder)), [bench], RunFolder(folder), asking=Asking(**asking), progress=no_progress
+    )[0].as_json()
 
 
 class Oracle:
@@ -62,7 +64,7 @@ class Oracle:
 def judged_by(say: Any, monkeypatch: pytest.MonkeyPatch) -> Oracle:
     oracle = Oracle(say)
     contestant = Contestant(name="oracle", identity={"model": "oracle"}, template=None, open=lambda: oracle)
-    monkeypatch.setattr(evaluation, "find_contestant", lambda *_: contestant)
+    monkeypatch.setitem(globals(), "find_contestant", lambda *_: contestant)
     return oracle
 
 
@@ -158,7 +160,9 @@ def test_macro6_and_macro8_are_null_where_a_group_has_no_rows(tmp_path: Path):
     bench = named_benchmark(
         f"multimodal-rewardbench={FIXTURES / 'multimodal-rewardbench'}", allow_missing=True, exclude=["hateful_memes"]
     )
-    figures = evaluate(find_contestant("first", RunFolder(tmp_path)), [bench], RunFolder(tmp_path), asking=Asking(), progress=no_progress)[0].as_json()
+    figures = evaluate(
+        find_contestant("first", RunFolder(tmp_path)), [bench], RunFolder(tmp_path), asking=Asking(), progress=no_progress
+    )[0].as_json()
     assert figures["macro8"] is None and figures["macro6"] == 0.5
 
 
@@ -284,9 +288,13 @@ def test_a_benchmark_lacks_a_protocol_with_an_error_that_names_the_others(tmp_pa
 def test_several_benchmarks_share_a_folder_and_the_same_call_changes_nothing(tmp_path: Path):
     names = ("vl-rewardbench", "judgebench")
     benches = [named_benchmark(f"{name}={FIXTURES / PLACES[name]}") for name in names]
-    first = evaluate(find_contestant("random", RunFolder(tmp_path)), benches, RunFolder(tmp_path), asking=Asking(), progress=no_progress)
+    first = evaluate(
+        find_contestant("random", RunFolder(tmp_path)), benches, RunFolder(tmp_path), asking=Asking(), progress=no_progress
+    )
     before = digests(tmp_path)
-    again = evaluate(find_contestant("random", RunFolder(tmp_path)), benches, RunFolder(tmp_path), asking=Asking(), progress=no_progress)
+    again = evaluate(
+        find_contestant("random", RunFolder(tmp_path)), benches, RunFolder(tmp_path), asking=Asking(), progress=no_progress
+    )
     assert [r.benchmark for r in first] == list(names) and first == again and digests(tmp_path) == before
 
 

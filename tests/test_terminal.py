@@ -52,6 +52,7 @@ def measured() -> Result:
         refused_parameters=(),
         figures={**figures, **PART, "ties_left_out": 0, "groups": 1, "dimensions": {NAME: PART}},
         own={},
+        executions=(),
         failures={},
         data=DATA,
     )

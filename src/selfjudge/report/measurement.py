@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..measure.evaluate import Result
 from ..method.paired import FEW_GROUPS
+from ..run.executions import described
 from .figures import Figures, about, cell
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def _how(result: Result) -> str:
     protocol = result.protocol
     replies = f"{protocol.samples} repl{'y' if protocol.samples == 1 else 'ies'}"
     heat = f"temperature {protocol.sampling.temperature}" if protocol.sampling.temperature else "greedy"
+    if any("without `temperature`" in changed for changed in result.refused_parameters):
+        heat = f"not {heat}: the server takes no temperature"
     return (
         f"protocol {protocol.name}/{protocol.version}, {_ORDERS[protocol.orders]}, "
         f"{replies}, {heat}, prompt {result.prompt_id[:8]}"
@@ -82,6 +85,9 @@ def _below(result: Result) -> Iterator[str]:
         )
     if (groups := figures["groups"]) < FEW_GROUPS:
         yield f"{groups} independent question{'s' * (groups != 1)}: so few make the intervals too narrow, unless all items agree"
+    yield from (f"requests were sent {changed}" for changed in result.refused_parameters)
+    if len(result.executions) > 1:
+        yield f"replies came in more than one way: {'; '.join(map(described, result.executions))}"
     if figures["ties_left_out"]:
         yield f"{figures['ties_left_out']} items that people called ties are left out"
     yield from (f"{name}: {_flat(value)}" for name, value in result.own.items())
