@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from PIL import Image
 from typer.testing import CliRunner
 
-from engines.serving import Asked, refusal, serving
+from engines.serving import Asked, closed, half, raw, refusal, reply, serving, silent
 from runs import digests, no_progress, scripted_recipe
 from selfjudge.chat import Completion, Request
 from selfjudge.cli import app
+from selfjudge.engines import endpoint
+from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import RunError
 from selfjudge.loop import run
 from selfjudge.measure.evaluate import Asking, evaluate
@@ -210,6 +214,51 @@ def test_thirty_blocked_neighbours_are_rows_and_the_measurement_ends_with_3_and_
     assert again.exit_code == 0, (again.stderr, again.exception)
     assert "--retry-failed, which asks the failed requests again" in first.stderr and len(server.asked) == 150
     assert again.exit_code == 0, again.stderr
+
+
+async def bomb(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=gzip.compress(bytes(2**26), 1), headers={"Content-Encoding": "gzip"})
+
+
+MANNERS: dict[str, tuple[Any, str]] = {
+    "null message": (raw(b'{"choices":[{"finish_reason":"content_filter: X","message":null}]}'), "blocked the reply"),
+    "no choices": (raw(b'{"choices":[]}'), "blocked the reply"),
+    "filter": (reply("I", "SAFETY"), "blocked the reply"),
+    "flagged": (refusal(403, "Your input was flagged"), "403: Your input was flagged"),
+    "dead": (refusal(500, "worker died"), "500: worker died"),
+    "closed": (closed, "the connection broke"),
+    "half": (half, "the connection broke"),
+    "page": (raw(b"<html>502"), "the reply is not JSON"),
+    "silent": (silent, "no reply within 0.3 seconds"),
+    "odd end": (reply("x", "whatever"), 'finish_reason "whatever"'),
+    "error inside": (raw(b'{"error":{"message":"upstream is gone","code":502}}'), "upstream is gone"),
+    "bomb": (bomb, "longer than"),
+}
+
+
+@pytest.mark.parametrize("name", MANNERS)
+def test_whatever_a_server_does_to_thirty_neighbours_the_measurement_ends_with_3_and_says_why(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    answer, words = MANNERS[name]
+    bad = {f"item{i}?" for i in range(10, 25)}
+
+    def rule(asked: Asked) -> Any:
+        return answer if bad & set(asked.text.split()) else "[[A]]"
+
+    monkeypatch.setattr(OpenAIEngine, "first_pause", 0.01)
+    monkeypatch.setattr(endpoint, "_LONGEST_REPLY", 2**20)
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    pairs = [{"prompt": f"item{i}? ", "image": "x.png", "chosen": "yes", "rejected": "no"} for i in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    words_of = ["evaluate", "--judge", "openai:m", "--benchmark", str(tmp_path / "pairs.jsonl"), "--dir", str(tmp_path / "run")]
+    settings = {"retries": 1, "concurrency": 4, "timeout_seconds": 0.3 if answer is silent else 10}
+    changes = [word for key, value in settings.items() for word in ("--set", f"execution.engine.{key}={value}")]
+    with serving(rule) as server:
+        done = CliRunner().invoke(app, [*words_of, "--base-url", server.url, *changes, "--name", "mine"])
+    assert done.exit_code == 3, (done.stderr, done.exception)
+    assert "evaluate pairs: of 80 requests, 30 failed" in done.stderr and words in " ".join(done.stderr.split())
+    assert "judged by mine" in done.stdout
 
 
 def test_more_than_a_tenth_is_too_much_and_the_line_says_why():

@@ -17,17 +17,18 @@ from selfjudge.types import Finish
 
 
 class Engine:
-    """Answers as it is told, one letter a request: `.` well, `x` fails, `r` refuses."""
+    """Answers as it is told, one letter a request: `.` well, `x` fails, `r` refuses, `D` fails, as does all that comes after."""
 
     block = 1
 
     def __init__(self, fates: str) -> None:
-        self._fates = fates
+        self._fates, self._dead = fates, False
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for request in requests:
             fate = self._fates[int(request.key)]
-            failed = fate != "."
+            self._dead |= fate == "D"
+            failed = fate != "." or self._dead
             yield Completion(
                 key=request.key,
                 text="",
@@ -61,7 +62,7 @@ def to_row(request: Request, completion: Completion, model: str) -> Row:
     return {"key": request.key, "source": model, "reason": completion.error or "", "detail": None}
 
 
-@pytest.mark.parametrize("fates", ["x" * 8, "." * 5 + "x" * 8 + "." * 5, "xxxrrrrrxxxxx", ".xxxxrrrrrrrrrrrrrrrrrxxxx"])
+@pytest.mark.parametrize("fates", ["x" * 8, "." * 5 + "D" * 8 + "." * 5, "xxxrrrrrxxxxx", ".DDDDrrrrrrrrrrrrrrrrrDDDD"])
 def test_eight_failures_in_a_row_without_a_success_break_any_engine(tmp_path: Path, fates: str):
     with pytest.raises(EngineError, match="base does not answer: 8 requests failed .* failed") as error:
         asked(tmp_path, fates)
@@ -70,7 +71,7 @@ def test_eight_failures_in_a_row_without_a_success_break_any_engine(tmp_path: Pa
 
 def test_nothing_that_failed_before_the_break_is_a_row(tmp_path: Path):
     with pytest.raises(EngineError):
-        asked(tmp_path, "..x.." + "x" * 20)
+        asked(tmp_path, "..x.." + "D" * 20)
     assert Table(tmp_path, REFUSED, {}).keys() == {f"{i:04d}" for i in range(5)}
     assert len(asked(tmp_path, "." * 25).keys()) == 25
 
@@ -95,13 +96,11 @@ def test_where_nothing_is_answered_a_few_failures_are_enough(tmp_path: Path):
 def test_the_samples_of_one_odd_prompt_are_one_failure(tmp_path: Path):
     assert len(asked(tmp_path, "." * 16 + "x" * 16 + "." * 16, same=16).keys()) == 48
     with pytest.raises(EngineError):
-        asked(tmp_path / "other", "." * 16 + "x" * 128, same=16)
+        asked(tmp_path / "other", "." * 16 + "D" * 128, same=16)
 
 
-def test_when_only_odd_requests_are_left_they_are_rows_as_long_as_the_engine_lives(tmp_path: Path):
-    for folder in (tmp_path / "alive", tmp_path / "dead"):
-        with pytest.raises(EngineError):
-            asked(folder, "." * 20 + "x" * 20)
+def test_odd_neighbours_are_rows_as_long_as_the_engine_lives_which_an_answered_request_shows(tmp_path: Path):
     assert len(asked(tmp_path / "alive", "." * 20 + "x" * 20).keys()) == 40
-    with pytest.raises(EngineError):
-        asked(tmp_path / "dead", "x" * 40)
+    for fates in ("." * 20 + "D" * 20, "D" * 40):
+        with pytest.raises(EngineError):
+            asked(tmp_path / "dead", fates)

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _GARBAGE = 50_000
 """Objects more than were freed, after which Python looks for cycles: hardly any are made, and it looks after each 700."""
 _KNOWN = 3
-"""Requests that were answered in an earlier process, to be asked once more where all others fail."""
+"""The last requests that were answered, to be asked once more where several in a row fail: neighbours may be odd together."""
 _WINDOW = 32
 """Blocks that are sorted by length together: enough to save padding, few enough to plan a long stage as a stream."""
 
@@ -72,6 +72,8 @@ def ask(
             completions = engine.generate(missing())
             for completion in unbroken(completions, asked, name=model.name, answered=bool(stored), alive=alive):
                 request = asked.pop(completion.key)
+                if completion.finish is not Finish.ERROR:
+                    known.append(request)
                 advance(1)
                 if completion.key not in stored:
                     try:
