@@ -14,7 +14,7 @@ import logging
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,11 +69,9 @@ def ask(
 
     with _settled_memory(), _deferred_interrupts(engine) as interrupted:
         try:
-            completions = engine.generate(missing())
+            completions = _noting(engine.generate(missing()), asked, known)
             for completion in unbroken(completions, asked, name=model.name, answered=bool(stored), alive=alive):
                 request = asked.pop(completion.key)
-                if completion.finish is not Finish.ERROR:
-                    known.append(request)
                 advance(1)
                 if completion.key not in stored:
                     try:
@@ -110,6 +108,14 @@ def _lacking(
             yield [request for request in block if request.key not in stored]
         else:
             yield block
+
+
+def _noting(completions: Iterable[Completion], asked: Mapping[str, Request], known: deque[Request]) -> Iterator[Completion]:
+    """The completions; requests that were answered are added to `known`."""
+    for completion in completions:
+        if completion.finish is not Finish.ERROR:
+            known.append(asked[completion.key])
+        yield completion
 
 
 def _failed(key: str, bad: BadRow) -> Completion:
