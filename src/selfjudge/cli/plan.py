@@ -38,12 +38,20 @@ def plan(
 
 def doctor(
     folder: Annotated[Path, typer.Option("--dir", help="Folder for runs, whose free disk space is shown.")] = Path("runs"),
+    server: Annotated[
+        str | None, typer.Option(help="Address or name of an OpenAI-compatible server to examine instead.", show_default="none")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model of the server.", show_default="its only one")] = None,
     form: OutputFormat = "table",
 ) -> None:
     """Show installed packages, available engines, GPUs, memory and disk, and how to fix what is wrong.
 
     Loads and downloads nothing. Exits 1 if no model can be loaded. `selfjudge plan` checks a recipe.
+    With --server, asks the server some short questions instead: whether it sees images, and respects seeds
+    and other parameters, and what that means for a run.
     """
+    if server is not None:
+        _examine_server(server, model, form)
     from ..forecast.doctor import diagnose
     from ..forecast.tables import show_diagnosis
 
@@ -53,6 +61,21 @@ def doctor(
     else:
         show_diagnosis(diagnosis, console())
     raise typer.Exit(0 if diagnosis.runs else 1)
+
+
+def _examine_server(url: str, model: str | None, form: str) -> None:
+    """Print what a server can do and exit, with 1 if it cannot be used."""
+    from ..forecast.server import examine
+    from ..measure.judges import server_settings
+
+    found = examine(server_settings({"base_url": url}), model)
+    if form == "json":
+        say_json(asdict(found))
+    else:
+        from ..forecast.tables import show_examination
+
+        show_examination(found, console())
+    raise typer.Exit(0 if found.runs else 1)
 
 
 def show_plan_of(recipe: Recipe, folder: Path, *, prompts: int | None = None, form: str = "table") -> None:

@@ -17,7 +17,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -69,16 +69,20 @@ class Endpoint:
         self._proxy = _proxy(self.url)
         self._certificates = _certificates() if self.url.startswith("https:") else True
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Self:
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS, ssl=self._certificates),
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.session.close()
 
     async def completion(self, request: Request, body: bytes) -> Completion:
         """The answer to a request. Raises Trouble, or EngineError if no request can succeed."""
-        status, headers, reply = await self._exchange("POST", "/chat/completions", self._seconds, io.BytesIO(body))
+        status, headers, reply = await self.exchange("POST", "/chat/completions", self._seconds, io.BytesIO(body))
         self.heard = time.monotonic()
         if not 200 <= status < 300:
             raise self._failure(status, reply, headers)
@@ -90,14 +94,14 @@ class Endpoint:
         # Outside `except`: no error may carry another that holds the key.
         raise self._failure(trouble.status, reply, {}) if trouble.status else trouble
 
-    async def models(self) -> str:
-        """A hint that lists the models of the server. Raises Trouble."""
-        _, _, reply = await self._exchange("GET", "/models", _LIST_SECONDS)
+    async def models(self) -> list[str]:
+        """The names of models that the server lists, at most ten and then `…`. Raises Trouble."""
+        _, _, reply = await self.exchange("GET", "/models", _LIST_SECONDS)
         try:
             names = [self.shown(str(model["id"]))[:100] for model in from_json(reply)["data"]]
         except (ValueError, LookupError, TypeError):
-            raise Trouble("no list of models", Again.NO) from None
-        return f"The server has {', '.join(names[:_LISTED]) or 'no models'}{', …' if len(names) > _LISTED else ''}"
+            raise Trouble("it does not list its models", Again.NO) from None
+        return names if len(names) <= _LISTED else [*names[:_LISTED], "…"]
 
     def shown(self, text: str) -> str:
         """A text of the server for display: without the key and control characters, on one line, at most 300 characters."""
@@ -108,7 +112,7 @@ class Endpoint:
         """A text without the key."""
         return self._key.sub("***", text) if self._key else text
 
-    async def _exchange(self, method: str, path: str, seconds: float, data: io.BytesIO | None = None) -> Reply:
+    async def exchange(self, method: str, path: str, seconds: float, data: io.BytesIO | None = None) -> Reply:
         """Raises Trouble."""
         body, timeout = bytearray(), aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         options: Any = {"data": data, "allow_redirects": False, "proxy": self._proxy, "timeout": timeout}

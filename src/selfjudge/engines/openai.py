@@ -109,7 +109,7 @@ class OpenAIEngine:
     ) -> None:
         self._servers = [_Server(settings, model, *server) for server in servers or [(settings.address, None)]]
         self._writer, self._retries = Writer(model, read_image, image_path), settings.retries
-        self._refused = frozenset[str]()
+        self.refused = frozenset[str]()  # parameters that are not sent
         self._refuse(settings.ignored)
         self._closed, self._lock, self._retrying = False, threading.Lock(), True
         self._calls: set[_Call] = set()
@@ -138,7 +138,8 @@ class OpenAIEngine:
                     unanswered -= 1
                     if isinstance(outcome, UnknownModelError):
                         with suppress(Trouble, CancelledError):
-                            outcome.hint = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
+                            names = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
+                            outcome.hint = f"The server has {', '.join(names) or 'no models'}"
                     if isinstance(outcome, BaseException):
                         raise outcome
                     if outcome is not None:
@@ -150,7 +151,7 @@ class OpenAIEngine:
     @property
     def refused_parameters(self) -> str:
         """How requests are changed because the server refuses or ignores parameters; empty if they are not."""
-        return described(self._refused)
+        return described(self.refused)
 
     def stop_retrying(self) -> None:
         """Until all calls are over, wait only for replies of the server; drop the other requests. Safe in a signal handler."""
@@ -173,17 +174,17 @@ class OpenAIEngine:
             self._loop.call_soon_threadsafe(work, *arguments)
 
     def _refuse(self, names: frozenset[str]) -> None:
-        if not names <= self._refused:
-            self._refused |= names
+        if not names <= self.refused:
+            self.refused |= names
             text = "%s does not support all parameters; requests are sent %s"
-            log.warning(text, self._servers[0].url, described(self._refused))
+            log.warning(text, self._servers[0].url, described(self.refused))
 
     # Everything below runs in the loop's thread.
 
     async def _main(self, opened: SimpleQueue[None]) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         for server in self._servers:
-            await server.open()
+            await server.__aenter__()
         opened.put(None)
         while not self._closing.is_set():
             with suppress(TimeoutError):
@@ -194,7 +195,7 @@ class OpenAIEngine:
             call.bursts.put([_CLOSED()])
         self._drop(self._calls)
         for server in self._servers:
-            await server.session.close()
+            await server.__aexit__()
 
     def _enqueue(self, call: _Call, requests: list[Request]) -> None:
         self._retrying = self._retrying or not self._calls
@@ -258,7 +259,7 @@ class OpenAIEngine:
         """One try; a parameter that the server refuses is removed at once. Raises Trouble, EngineError."""
         learned = frozenset[str]()
         while True:
-            refused = self._refused | learned
+            refused = self.refused | learned
             try:
                 completion = await server.completion(request, self._writer.body(request, refused))
                 break

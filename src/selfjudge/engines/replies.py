@@ -19,7 +19,7 @@ _ENDS = {  # finish reasons of servers, as lower-case letters without separators
     Finish.ERROR: "contentfilter contentfiltered safety imagesafety recitation blocklist prohibitedcontent spii sensitive"
     " refusal blocked moderation flagged guardrailintervened errortoxic",
 }
-_FINISHES = {word: finish for finish, words in _ENDS.items() for word in words.split()}
+FINISHES = {word: finish for finish, words in _ENDS.items() for word in words.split()}
 _ROUNDING = 0.01  # error above 0 that a log-probability may have
 
 
@@ -61,7 +61,7 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
     choice = choices[0] if choices else {}
     _raise_error(choice)
     reason, message = choice.get("finish_reason"), choice.get("message")
-    finish = Finish.STOP if reason is None else _FINISHES.get(_letters(reason))
+    finish = Finish.STOP if reason is None else FINISHES.get(letters(reason))
     blocked = message is None or finish is Finish.ERROR
     good = finish is not None and not blocked
     verb = "blocked" if blocked else "ended"
@@ -97,7 +97,7 @@ def about_content(message: str) -> bool:
     return bool(re.search(_ABOUT_CONTENT, message, re.IGNORECASE)) and not re.search(_ABOUT_ACCESS, message, re.IGNORECASE)
 
 
-def _letters(reason: Any) -> str:
+def letters(reason: Any) -> str:
     """A finish reason as lower-case letters, up to a colon: `FinishReason.MAX_TOKENS` is `maxtokens`."""
     return re.sub("[^a-z]", "", str(reason).partition(":")[0].lower()).removeprefix("finishreason")
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from .server import Examination
+
 _WHEN = {"once": "", "each iteration": ", in iteration-K/", "after each iteration": ""}
 _COLOURS = {"fine": "green", "warning": "yellow", "error": "red"}
 
@@ -44,6 +46,12 @@ def show_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     engines = ((e.kind, "yes" if e.runs else f"no: needs {', '.join(e.missing)}", e.do) for e in diagnosis.engines)
     _show_table(("engine", "can run here", "fix"), engines, console)
     _show_findings(diagnosis.findings, console)
+
+
+def show_examination(found: Examination, console: Console) -> None:
+    """What a server can do."""
+    console.print(f"{found.model} at {found.address}")
+    _show_findings(found.findings, console)
 
 
 def _print(lines: Iterable[str], console: Console) -> None:
