@@ -145,7 +145,7 @@ def _about_ends(choice: Mapping[str, Any], cut: Completion) -> Iterator[Finding]
         level, "finish_reason", f"whole replies end with {reason!r}", "" if known else "Every reply would be a failed row."
     )
     if len(cut.text) > _LONG:
-        do = "A run takes longer than planned, and `max_tokens` decides nothing."
+        do = "A run takes longer than planned: replies have any length."
         yield Finding(Level.WARNING, "max_tokens", "has no effect", do)
     elif cut.finish is Finish.STOP and cut.completion_tokens == _FEW:
         do = "A judge that was cut off would count as one that gave no verdict."
@@ -181,7 +181,7 @@ def _about_sampling(done: Mapping[str, Completion]) -> Iterator[Finding]:
     do = "" if same else "A request that is asked again, as after a kill, gets another text; nothing else changes."
     yield Finding(Level.FINE if same else Level.WARNING, "seed", "decides the reply" if same else "does not decide the reply", do)
     alike = len(set(single)) == 1
-    do = "" if alike else "Recipes and protocols with top_k sample from all tokens."
+    do = "" if alike else "Where a recipe or protocol limits sampling to likely tokens, all are drawn from."
     yield Finding(Level.FINE if alike else Level.WARNING, "top_k", "is respected" if alike else "has no effect", do)
 
 
