@@ -141,7 +141,7 @@ def _count(usage: Any, name: str) -> int:
 def _tokens(choice: dict[str, Any]) -> tuple[Token, ...] | None:
     """The log-probabilities; None if they are missing or one is invalid: the text is used without them."""
     try:
-        return tuple([_token(entry) for entry in choice["logprobs"]["content"]])
+        return tuple([_token(entry) for entry in choice["logprobs"]["content"]]) or None
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
         return None
 
