@@ -11,7 +11,7 @@ from selfjudge.report.curve import learning_curve
 
 def main() -> None:
     summary, out = map(Path, sys.argv[1:])
-    out.write_text(learning_curve(json.loads(summary.read_text())["iterations"], "shapes-bench") + "\n")
+    out.write_text(learning_curve(json.loads(summary.read_text())["iterations"], "shapes-bench", alone=True) + "\n")
 
 
 if __name__ == "__main__":

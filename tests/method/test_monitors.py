@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from selfjudge.method.monitors import FEW, MONITORS, warnings, watch
 from selfjudge.method.selection import Rule
-from selfjudge.types import Alteration, Edit, Judgment, Kind, Order, PreferencePair, Prompt, Vote
+from selfjudge.types import Alteration, Edit, Judgment, Kind, Order, PreferencePair, Problem, Prompt, Vote
 
 Judged = list[tuple[PreferencePair, list[Judgment]]]
 Says = Callable[[PreferencePair, Order, int], bool]
@@ -74,6 +74,8 @@ def test_no_monitor_fires_where_a_judge_learns():
             "above_coin": 0.4,
             "words": 7,
             "distinct": 0.5,
+            "read": 1,
+            "consistent": 1,
             "says_first": 0.5,
             "prefers_longer": 0.1,
         }
@@ -150,3 +152,12 @@ def test_a_caption_has_no_answer_of_the_model_s_own():
     edited = Alteration(instruction="color", edits=(Edit(before="red", after="purple"),))
     figures = watch([(replace(pair, evidence=edited), replies) for pair, replies in table(mostly_right)], Rule())
     assert figures["own_answers"] is None and figures["opposed"] == 0.1
+
+
+def test_replies_without_a_verdict_are_counted_from_the_first_iteration_on():
+    half = [
+        (pair, [reply if n else replace(reply, verdict=None, problem=Problem.NO_VERDICT) for n, reply in enumerate(replies)])
+        for pair, replies in table(mostly_right)
+    ]
+    assert watch(half, Rule())["read"] == 0.5 and watch(half, Rule())["consistent"] is None
+    assert "read" in fired(half, iteration=1)

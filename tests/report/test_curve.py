@@ -29,7 +29,7 @@ def drawn(shares: list[float | None]) -> ElementTree.Element:
 
 
 def test_higher_shares_stand_higher_and_later_iterations_further_right():
-    line, both = drawn([0.5, 0.75, 1.0]).findall(f"{SVG}polyline")
+    line, both = drawn([0.5, 0.75, 1.0]).iter(f"{SVG}polyline")
     points = [tuple(map(float, point.split(","))) for point in line.get("points", "").split()]
     assert points == sorted(points) and [y for _, y in points] == sorted((y for _, y in points), reverse=True)
     assert points[2][1] == 36.0 and points[0][1] == (36 + 308) / 2
@@ -41,7 +41,14 @@ def test_any_number_of_iterations_is_drawn_with_few_numbers(shares: list[float |
     image = drawn(shares)
     numbers = [text for text in image.findall(f"{SVG}text") if text.get("y") == "330"]
     assert 1 <= len(numbers) <= 15
-    assert len(image.findall(f"{SVG}circle")) == 2 + 2 * sum(share is not None for share in shares)
+    assert len(list(image.iter(f"{SVG}circle"))) == 2 + 2 * sum(share is not None for share in shares)
+
+
+def test_a_curve_says_in_words_what_it_shows_and_lines_near_each_other_share_a_label():
+    image = ElementTree.fromstring(learning_curve(entries(0.5, 0.75), "b", guides={"a coin": 0.5, "longer": 0.52, "other": 0.9}))
+    assert "iteration 1: 0.750 right, per order" in image.get("aria-label", "")
+    labels = [text.text for text in image.findall(f"{SVG}text") if text.get("class") == "quiet"]
+    assert labels == ["a coin; longer", "other"]
 
 
 def test_the_curve_in_the_docs_is_that_of_the_published_run(tmp_path: Path):

@@ -61,8 +61,8 @@ def run(
 
 def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]) -> None:
     """Show the figures of a run, and write them to report.html with the learning curve."""
-    from ..report import write_report
     from ..report.iterations import show_iterations
+    from ..report.page import write_report
     from ..run.summary import read
 
     state = read(run)
@@ -73,8 +73,8 @@ def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=
 def _run_and_show(recipe: Recipe, folder: Path, *, failed: str, retry_failed: bool = False) -> None:
     """Run a recipe in a folder, and print refused rows, iterations and paths as they come."""
     from .. import loop
-    from ..report import write_report
     from ..report.iterations import show_iterations, show_refused
+    from ..report.page import write_report
     from ..run.folder import RunFolder
     from ..wiring import make_world
 

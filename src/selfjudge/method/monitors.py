@@ -1,12 +1,12 @@
 """Signs that a judge collapses or learns something else, read off what an iteration makes anyway: no truth, no further reply.
 
 The figures of iteration k are about the judge that judged its pairs, judge k - 1. Each is a share over pairs, so that they can be
-watched one after the other. Consistency is none of them: a judge that drifts on random labels is consistent, too.
+watched one after the other. Consistency is shown and never warned of: a judge that drifts on random labels is consistent, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..types import Judgment, Order, PreferencePair, Verdict, Vote
@@ -59,6 +59,17 @@ def says_first(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Sh
     return read.count(Verdict.FIRST), len(read)
 
 
+def reads(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Share:
+    """Replies that hold a verdict."""
+    return sum(judgment.verdict is not None for judgment in judgments), len(judgments)
+
+
+def consistent(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Share:
+    """Pairs that are judged alike in both orders, of those with a verdict in each."""
+    sides = [majority([j.right if j.verdict else None for j in judgments if j.order is order]) for order in Order]
+    return float(sides[0] is not None and sides[0] == sides[1]), float(None not in sides)
+
+
 def prefers_longer(pair: PreferencePair, judgments: Sequence[Judgment], _: Rule) -> Share:
     """Verdicts for the longer response, less labels for it; of responses that differ in length."""
     longer = len(pair.chosen) - len(pair.rejected)
@@ -92,6 +103,8 @@ MONITORS = {
     ),
     "words": Monitor(words, 4, float("inf"), 1, "it writes {:.1f} words a reply: hardly a reason is left"),
     "distinct": Monitor(None, 0.05, 1, 1, "of its replies {:.0%} are different ones: it says the same whatever it is shown"),
+    "read": Monitor(reads, 0.9, 1, 1, "of its replies {:.0%} hold a verdict: the others are lost, right or wrong"),
+    "consistent": Monitor(consistent, 0, 1, 1, ""),
     "says_first": Monitor(says_first, 0.3, 0.7, 3, "it names the response shown first in {:.0%}: it goes by the place"),
     "prefers_longer": Monitor(
         prefers_longer, -0.15, 0.15, 3, "it names the longer response {:+.0%} more often than labels do: it goes by the length"
@@ -114,12 +127,12 @@ def watch(pairs: Iterable[tuple[PreferencePair, Sequence[Judgment]]], rule: Rule
     return {name: count / of if of >= FEW else None for name, (count, of) in sums.items()}
 
 
-def warnings(figures: dict[str, float | None], iteration: int) -> list[str]:
-    """A sentence for each figure of an iteration that is not as it should be."""
+def warnings(figures: Mapping[str, float | None], iteration: int, as_of: int | None = None) -> list[str]:
+    """A sentence for each figure of an iteration that is not as it should be, or would not be in iteration `as_of`."""
     who = f"Judge {iteration - 1}" if iteration > 1 else "The base"
     said = []
     for name, monitor in MONITORS.items():
         value = figures[name]
-        if value is not None and iteration >= monitor.since and not monitor.low <= value <= monitor.high:
-            said.append(f"{who}: {monitor.bad.format(value)}.")
+        if value is not None and max(iteration, as_of or 0) >= monitor.since and not monitor.low <= value <= monitor.high:
+            said.append(f"{who}: {monitor.bad.format(round(value, 2) + 0.0)}.")
     return said

@@ -1,5 +1,1 @@
-"""The report of a run: one HTML page with the learning curve, the figures behind it, and judged pairs to look at."""
-
-from .page import write_report
-
-__all__ = ["write_report"]
+"""The report of a run as one HTML page, cards for the hub, and tables in a terminal."""

@@ -1,65 +1,132 @@
-"""The learning curve as SVG."""
+"""Learning curves as SVG whose colours are those of the page: a large one for each benchmark, a small one for each dimension.
+
+A curve that is a file of its own (`alone`) brings its colours along, for light and dark.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-_WIDTH, _HEIGHT = 640, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 625, 36, 308
-"""Edges of the plot, in pixels."""
+from .differences import visible
+
 _MARGIN = 25
 """Pixels between the axes and the first and last iteration."""
-_TICKS = 15
-"""Most numbers under the axis."""
-_LINES = (("accuracy", "ci95", "#2563eb", "right, per order"), ("pair_accuracy", "pair_ci95", "#ea580c", "right in both orders"))
+_NEAR = 0.05
+"""Labels of horizontal lines that are nearer to each other stand side by side."""
+_LINES = (("accuracy", "ci95", "right, per order"), ("pair_accuracy", "pair_ci95", "right in both orders"))
+COIN = {"a coin, per order": 0.5, "a coin, both orders": 0.25}
 
 
-def learning_curve(entries: Sequence[dict[str, Any]], benchmark: str) -> str:
-    """Accuracy and both-orders accuracy over the iterations on one benchmark, with 95 % intervals, as an `<svg>` element."""
-    step = (_RIGHT - _LEFT - 2 * _MARGIN) / max(len(entries) - 1, 1)
-    columns = [round(_LEFT + _MARGIN + step * number, 1) for number in range(len(entries))]
-    measured = [entry["benchmarks"][benchmark] for entry in entries]
-    ticks = [{"x": x, "iteration": entry["iteration"]} for x, entry in zip(columns, entries, strict=True)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plot:
+    """Edges of a plot in pixels, and the most numbers under its axis."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    ticks: int
+    large: bool
+
+    def y(self, share: float) -> float:
+        """The height at which a share stands, in pixels from above."""
+        return round(self.bottom - share * (self.bottom - self.top), 1)
+
+
+_LARGE = _Plot(width=640, height=360, left=60, right=625, top=36, bottom=308, ticks=15, large=True)
+_SMALL = _Plot(width=220, height=150, left=34, right=212, top=10, bottom=122, ticks=5, large=False)
+
+
+def learning_curve(
+    entries: Sequence[Mapping[str, Any]], benchmark: str, *, guides: Mapping[str, float] = COIN, alone: bool = False
+) -> str:
+    """Accuracy and both-orders accuracy over the iterations on one benchmark, with 95 % intervals, as an `<svg>` element.
+
+    `guides` are horizontal lines: what coins and baselines have.
+    """
+    measured = [(entry["iteration"], entry["benchmarks"][benchmark]) for entry in entries]
+    title = f"Share of pairs of {visible(benchmark, 100)} judged right over the iterations"
+    return _drawn(_LARGE, title, measured, _LINES, guides, alone)
+
+
+def dimension_curve(entries: Sequence[Mapping[str, Any]], benchmark: str, dimension: str) -> str:
+    """Both-orders accuracy of one dimension, small enough to stand beside the others."""
+    found = [(entry["iteration"], entry["benchmarks"][benchmark]["dimensions"].get(dimension)) for entry in entries]
+    title = f"{visible(dimension, 100)}: right in both orders over the iterations"
+    return _drawn(_SMALL, title, [(k, figures) for k, figures in found if figures], _LINES[1:], {"a coin": 0.25}, False)
+
+
+Measured = Sequence[tuple[int, Mapping[str, Any]]]
+"""Iterations with the figures of each."""
+
+
+def _drawn(
+    plot: _Plot,
+    title: str,
+    measured: Measured,
+    lines: Sequence[tuple[str, str, str]],
+    guides: Mapping[str, float],
+    alone: bool,
+) -> str:
+    step = (plot.right - plot.left - 2 * _MARGIN) / max(len(measured) - 1, 1)
+    columns = [round(plot.left + _MARGIN + step * number, 1) for number in range(len(measured))]
+    ticks = [{"x": x, "iteration": iteration} for x, (iteration, _) in zip(columns, measured, strict=True)]
     return (
         Environment(loader=PackageLoader("selfjudge.report"), autoescape=True)
         .get_template("curve.svg")
         .render(
-            width=_WIDTH,
-            height=_HEIGHT,
-            left=_LEFT,
-            right=_RIGHT,
-            top=_TOP,
-            bottom=_BOTTOM,
-            y=_row,
-            ticks=ticks[:: -(-len(ticks) // _TICKS)],
-            lines=[_line(columns, measured, *line) for line in _LINES],
+            plot=plot,
+            title=title,
+            told=_told(measured, lines),
+            ticks=ticks[:: -(-len(ticks) // plot.ticks) or 1],
+            guides=_side_by_side(guides),
+            lines=[_line(plot, columns, measured, line) for line in lines],
+            alone=alone,
         )
     )
 
 
-def _line(columns: Sequence[float], measured: Sequence[dict[str, Any]], *line: str) -> dict[str, Any]:
+def _line(plot: _Plot, columns: Sequence[float], measured: Measured, line: tuple[str, str, str]) -> dict[str, Any]:
     """The points of a line and of the band of its intervals, as SVG writes them; iterations without a figure are left out."""
-    name, interval, color, label = line
-    known = [
-        (x, figures[name], figures[interval]) for x, figures in zip(columns, measured, strict=True) if figures[name] is not None
-    ]
+    name, interval, label = line
+    known = [(x, of[name], of[interval]) for x, (_, of) in zip(columns, measured, strict=True) if of[name] is not None]
     bounds = [(x, *(interval or (share, share))) for x, share, interval in known]
     band = [(x, low) for x, low, _ in bounds] + [(x, high) for x, _, high in reversed(bounds)]
     return {
-        "color": color,
+        "name": name.replace("_", "-"),
         "label": label,
-        "points": _points([(x, share) for x, share, _ in known]),
-        "band": " ".join(_points(band)),
+        "points": _points(plot, [(x, share) for x, share, _ in known]),
+        "band": " ".join(_points(plot, band)),
     }
 
 
-def _points(points: Sequence[tuple[float, float]]) -> list[str]:
-    return [f"{x},{_row(share)}" for x, share in points]
+def _points(plot: _Plot, points: Sequence[tuple[float, float]]) -> list[str]:
+    return [f"{x},{plot.y(share)}" for x, share in points]
 
 
-def _row(share: float) -> float:
-    """The height at which a share stands, in pixels from above."""
-    return round(_BOTTOM - share * (_BOTTOM - _TOP), 1)
+def _told(measured: Measured, lines: Sequence[tuple[str, str, str]]) -> str:
+    """The curve in words, for those who do not see it."""
+    parts = [
+        f"iteration {iteration}: {figures[name]:.3f} {label}"
+        for name, _, label in lines
+        for iteration, figures in measured
+        if figures[name] is not None
+    ]
+    return "; ".join(parts)
+
+
+def _side_by_side(guides: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Labels and heights, labels that would cover each other joined."""
+    joined: list[tuple[str, float]] = []
+    for label, share in sorted(guides.items(), key=lambda guide: guide[1]):
+        if joined and share - joined[-1][1] < _NEAR:
+            joined[-1] = (f"{joined[-1][0]}; {label}", joined[-1][1])
+        else:
+            joined.append((label, share))
+    return joined

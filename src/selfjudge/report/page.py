@@ -1,73 +1,114 @@
-"""The page itself: everything it shows is read from the run folder, and it stands alone as one file."""
+"""The page itself: everything it shows is read from the run folder, and it stands alone as one file.
+
+What it shows was written by models and strangers: it is text everywhere, and a policy forbids scripts and every request.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections import defaultdict
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from ..method.monitors import MONITORS
-from ..run.disk import write_whole
+from ..benchmarks.published import PublishedGroup, context
+from ..run.disk import read_json, write_whole
 from ..run.executions import described
-from ..run.folder import ImageStore
-from ..run.reasons import DROPPED, explained
-from ..run.tables import Row, images_of
 from ..types import storable
-from .curve import learning_curve
+from .curve import COIN, dimension_curve, learning_curve
+from .departures import departures, ours
+from .differences import visible
+from .examples import examples, longer, margins
+from .findings import concerns, final, headline, health
+from .tally import costs, funnel, made, per_kept_pair, reasons
 
-_EXAMPLES = 6
-"""Pairs of the last iteration that are shown: half of them kept."""
+_DIMENSIONS = 24
+"""Dimensions that are shown: a benchmark of one's own may have any number."""
+_NAME = re.compile(r"`([^`]+)`")
+_BEST = 8
+"""Published judges of each group that are shown."""
 
 
 def write_report(run: Path, state: dict[str, Any]) -> Path:
     """Write `report.html` into a run folder; its path."""
-    entries = state["iterations"]
-    benchmarks = list(entries[0]["benchmarks"])
-    page = Environment(loader=PackageLoader("selfjudge.report"), autoescape=select_autoescape()).get_template("page.html")
-    made = [entry for entry in entries if entry["pairs"] is not None]
-    text = page.render(
-        state=state,
-        entries=entries,
-        made=made,
-        monitors=[name for name in MONITORS if any(entry["monitors"][name] is not None for entry in made)],
-        reasons={reason: explained(reason, DROPPED) for entry in made for reason in sorted(entry["dropped"])},
-        stages=list(dict.fromkeys(stage for entry in entries for stage in entry.get("failures", ()))),
-        benchmarks=benchmarks,
-        executions=list(map(described, state["executions"])),
-        curves={name: learning_curve(entries, name) for name in benchmarks},
-        examples=_examples(run, entries[-1]["iteration"]),
+    path = run / "report.html"
+    write_whole(path, storable(page(run, state)).encode())
+    return path
+
+
+def page(run: Path, state: dict[str, Any]) -> str:
+    """The report of a run, as HTML."""
+    environment = Environment(
+        loader=PackageLoader("selfjudge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    write_whole(run / "report.html", storable(text).encode())
-    return run / "report.html"
+    environment.filters |= {"share": _share, "span": span, "whole": _whole, "words": _words, "visible": visible, "coded": _coded}
+    recipe = read_json(run / "recipe.json") if (run / "recipe.json").exists() else {}
+    last = state["iterations"][-1]["iteration"]
+    return environment.get_template("page.html").render(
+        state=state,
+        version=version("selfjudge"),
+        headline=headline(state),
+        concerns=concerns(state),
+        best=final(state),
+        benchmarks=[_benchmark(run, state, name) for name in state["iterations"][0]["benchmarks"]],
+        made=made(state),
+        funnel=funnel(state),
+        reasons=reasons(state),
+        health=health(state),
+        leads=[(k, lead) for k in (entry["iteration"] for entry in made(state)) if (lead := margins(run, k))],
+        stages=list(dict.fromkeys(stage for entry in state["iterations"] for stage in entry.get("failures", ()))),
+        costs=costs(state),
+        per_kept_pair=per_kept_pair(state),
+        executions=list(map(described, state.get("executions", ()))),
+        departures=departures(recipe),
+        ours=ours(recipe),
+        examples=examples(run, last),
+        last=last,
+    )
 
 
-def _examples(run: Path, number: int) -> list[dict[str, Any]]:
-    """Some pairs of an iteration with their pictures, traces and fate."""
-    folder = run / f"iteration-{number}"
-    if not (folder / "selected.manifest.json").exists():
-        return []
-    pairs = pq.read_table(folder / "pairs.parquet").to_pylist()
-    lost = {row["pair_id"]: row["reason"] for row in pq.read_table(folder / "dropped.parquet").to_pylist() if row["pair_id"]}
-    kept = [pair for pair in pairs if pair["id"] not in lost][: _EXAMPLES // 2]
-    shown = kept + [pair for pair in pairs if pair["id"] in lost][: _EXAMPLES - len(kept)]
-    traces: dict[str, list[Row]] = defaultdict(list)
-    for row in pq.read_table(folder / "judgments.parquet", filters=[("sample", "=", 0)]).to_pylist():
-        traces[row["pair_id"]].append(row)
-    images = ImageStore(run / "images")
-    return [
-        {
-            **pair,
-            "fate": lost.get(pair["id"], "kept"),
-            "traces": traces[pair["id"]],
-            "pictures": [_data_url(images, ref) for ref in images_of(pair)],
-        }
-        for pair in shown
-    ]
+def _benchmark(run: Path, state: dict[str, Any], name: str) -> dict[str, Any]:
+    """What is shown about one benchmark."""
+    entries = state["iterations"]
+    known = list(entries[0]["benchmarks"][name].get("dimensions", ()))
+    baseline = longer(run, name)
+    guides = COIN if baseline is None else {**COIN, "always the longer response": baseline}
+    return {
+        "name": name,
+        "curve": learning_curve(entries, name, guides=guides),
+        "dimensions": {one: dimension_curve(entries, name, one) for one in known[:_DIMENSIONS]},
+        "more_dimensions": len(known[_DIMENSIONS:]),
+        "longer": baseline,
+        "published": [(group, _leaders(group)) for group in context(name, ["strict"]) if group.rows],
+    }
 
 
-def _data_url(images: ImageStore, ref: Any) -> str:
-    return f"data:{ref.media_type};base64,{base64.b64encode(images.get(ref)).decode()}"
+def _leaders(group: PublishedGroup) -> list[Any]:
+    """The best rows of a group."""
+    return sorted(group.rows, key=lambda row: -(row.overall or 0.0))[:_BEST]
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _words(name: str) -> str:
+    return visible(name, 200).replace("_", " ")
+
+
+def _coded(text: str) -> Markup:
+    """The text with `names` as code."""
+    return Markup(_NAME.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped
+
+
+def span(seconds: float) -> str:
+    """A time in words, as 3 min 20 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -78,6 +78,20 @@ def decode(data: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
+def thumbnail(data: bytes, edge: int) -> bytes:
+    """A JPEG of an admitted image whose longer side has at most `edge` pixels. Raises BadImage."""
+
+    def shrunk() -> bytes:
+        made = io.BytesIO()
+        with _open(data) as image:
+            image.draft("RGB", (edge, edge))
+            image.thumbnail((edge, edge))
+            image.convert("RGB").save(made, "JPEG", quality=75, optimize=True)
+        return made.getvalue()
+
+    return _refusing(shrunk)
+
+
 class _Room:
     """Pixels that threads may decode at the same time. An image larger than the room has it alone."""
 

@@ -119,6 +119,8 @@ DROPPED = {
     "too_long": ("The training example has more tokens than allowed.", "Raise `training.max_length` if the model can."),
 }
 """Of prompts that make no pair, and of pairs that are not kept."""
+OF_PAIRS = ("unread_verdict", "wrong_in_both_orders", "wrong_in_one_order", "evidence_not_named")
+"""The reasons for which a pair is not kept."""
 
 
 def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> list[dict[str, Any]]:
