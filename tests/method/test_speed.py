@@ -1,7 +1,7 @@
-"""No text makes a text function slow: 100 kB of anything are read in about 50 ms of the processor.
+"""No text makes a text function slow: 100 kB of anything are read in under 50 ms of the processor.
 
-The slowest take 45 to 60 ms on the two virtual cores that this was written on, where the machine's other guests decide how fast
-they are. So the test allows 100: what is quadratic takes seconds.
+The slowest take 40 ms on an idle core of the machine that this was written on. A machine that others use counts a function's time
+up to twice, so the test allows 100 ms: what is quadratic takes seconds.
 """
 
 import random

@@ -102,12 +102,16 @@ def flaw(text: str, finish: Finish) -> str | None:
     return "refused" if refuses(said) else None
 
 
+LONGEST_TEXT = 20_000
+"""CHOSEN: characters of a text that is compared word by word; what is longer is one edit as a whole."""
 MOST_MATCHES = 50_000
 """Pairs of equal words up to which two texts are aligned word by word; differences in longer ones become one edit."""
 
 
 def locate(original: str, altered: str) -> tuple[Edit, ...]:
     """The places where the copy differs, by whole words, in reading order. Words are joined by single spaces."""
+    if max(len(original), len(altered)) > LONGEST_TEXT:
+        return () if original == altered else (Edit(before=" ".join(original.split()), after=" ".join(altered.split())),)
     before, after = words(original), words(altered)
     start = _common(before, after)
     end = _common(before[start:][::-1], after[start:][::-1])

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from ..types import Edit, Finish
-from .alteration import JOINED, flaw, locate, words
+from .alteration import JOINED, LONGEST_TEXT, flaw, locate, words
 from .languages import one_spelling, table
 from .thinking import spoken
 
@@ -21,8 +21,6 @@ MOST_EDITS, MOST_WORDS = 4, 8
 """CHOSEN: places, and words on their larger side, in which a copy may differ. One fact takes several if words agree."""
 MOST_PIECES = 20
 """CHOSEN: lines and sentences that are taken away from around a copy."""
-LONGEST_TEXT = 20_000
-"""CHOSEN: characters of a response or of a reply that is compared as a whole."""
 LONGEST_PHRASE = 8
 """CHOSEN: words of a phrase that is replaced, and of what replaces it."""
 

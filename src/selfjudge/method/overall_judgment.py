@@ -144,7 +144,7 @@ def _read(parts: Iterable[str]) -> Verdict | Problem:
     named: set[int] = set()
     problems: list[Problem] = []
     for part in parts:
-        if not _DIGIT.search(part) and not _TIE.search(part):
+        if part.strip().isdigit() or (not _DIGIT.search(part) and not _TIE.search(part)):
             continue  # it can say nothing
         words = _PUNCTUATION.sub(" ", _NO_NEGATION.sub(" ", _CONDITIONAL.sub("", _REASON.sub("", part))))
         numbers, problem = _claimed(words)

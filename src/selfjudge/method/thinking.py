@@ -6,11 +6,11 @@ import re
 
 _NAMES = r"(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think)"
 _CLOSED = re.compile(
-    rf"<(?:/{_NAMES}>|\|(?:end_?of_?thoughts?\|>|end_thinking\|>|channel\|>final(?:<\|message\|>)?)|channel\|>)|\[/THINK\]|◁/think▷",
+    rf"<(?=[/|c])(?:/{_NAMES}>|\|(?=[ec])(?:end_?of_?thoughts?\|>|end_thinking\|>|channel\|>final(?:<\|message\|>)?)|channel\|>)|\[/THINK\]|◁/think▷",
     re.IGNORECASE,
 )
 _OPENED = re.compile(
-    rf"<(?:{_NAMES}>|\|(?:begin_?of_?thoughts?\|>|start_thinking\|>|channel\|?>\s?(?:analysis|thought)))|\[THINK\]|◁think▷",
+    rf"<(?=[trsa|])(?:{_NAMES}>|\|(?=[bsc])(?:begin_?of_?thoughts?\|>|start_thinking\|>|channel\|?>\s?(?:analysis|thought)))|\[THINK\]|◁think▷",
     re.IGNORECASE,
 )
 """How model families mark their thinking: Qwen and DeepSeek, Mistral, Kimi, Seed, Command, gpt-oss and Gemma."""
