@@ -8,7 +8,7 @@ with the embedded model does two things:
    of all turns, and the CPU time per request, of this process and of the server: what others do on the machine changes that less.
 2. Prefix reuse. 16 samples in both orders of other pairs, laid out as the judge's prompt is (instructions, image, question, then
    the responses), with the image after them, as official benchmark prompts have it, and with the responses before all else. An
-   image of the embedded model is 9 tokens, so it is shown 24 times, which weighs what one small picture does elsewhere. Reported
+   image of the embedded model is 9 tokens, so it is shown 14 times, which weighs what one small picture does elsewhere. Reported
    are the prompts' tokens and how many of them the server computed, by its own count.
 
 Prints tables and JSON.
@@ -56,7 +56,7 @@ LAYOUTS = {
     "image last": "\n\n".join((HEAD, REQUEST, ORDER, FIRST, SECOND, TAIL, "{images}")),
     "responses first": "\n\n".join((FIRST, SECOND, HEAD, "{images}", REQUEST, ORDER, TAIL)),
 }
-IMAGES = 24
+IMAGES = 14
 TURNS = ("AB", "BA") * 5
 """A: the judge stage, B: the loop."""
 
