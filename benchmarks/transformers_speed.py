@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def _silent(*_: Any) -> Any:
-    return nullcontext(lambda _: None)
+    return nullcontext(lambda *_: None)
 
 
 if __name__ == "__main__":

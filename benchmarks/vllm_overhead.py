@@ -75,7 +75,7 @@ def stage(engine: VLLMEngine, pairs: Sequence[PreferencePair], protocol: Protoco
     with tempfile.TemporaryDirectory() as folder:
         table = Table(Path(folder), JUDGMENTS, {})
         model = NamedEngine(name="judge", engine=engine)
-        judge(pairs, table, model=model, protocol=protocol, seed=0, progress=lambda *_: nullcontext(lambda _: None))
+        judge(pairs, table, model=model, protocol=protocol, seed=0, progress=lambda *_: nullcontext(lambda *_: None))
         return sum(table.column("completion_tokens"))
 
 
@@ -178,7 +178,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = RunFolder(Path(folder))
         bench = make_benchmark(ShapesBench(name="shapes-bench", pairs=options.pairs + 20))
-        data = bench.load(place.images.put, lambda *_: nullcontext(lambda _: None))
+        data = bench.load(place.images.put, lambda *_: nullcontext(lambda *_: None))
         pairs = [item.pair for item in data.items]
         engine = open_engine(recipe, embedded_model(), place.images.get, place=place)
         assert isinstance(engine, VLLMEngine)

@@ -146,7 +146,7 @@ def main() -> None:
     else:
         images: dict[str, bytes] = {}
         benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=BENCHMARK_SEED))
-        items = benchmark.load(lambda ref, data: images.update({ref.sha256: data}), lambda *_: nullcontext(lambda _: None)).items
+        items = benchmark.load(lambda ref, data: images.update({ref.sha256: data}), lambda *_: nullcontext(lambda *_: None)).items
         engine = open_engine(TransformersSettings(batch_size=256), embedded_model(), lambda ref: images[ref.sha256])
         name, result = "base", {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, items, way) for way in WAYS}}
     text = json.dumps(result, indent=2)

@@ -107,7 +107,7 @@ class Ceiling:
 
 def quiet(*_: Any, **__: Any) -> Any:
     """Progress that shows nothing."""
-    return nullcontext(lambda _: None)
+    return nullcontext(lambda *_: None)
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def main() -> None:
     recipe, folder = load_recipe(options.recipe, options.changes), RunFolder(options.dir)
     known = {} if options.choose.isdigit() else dict(truths(recipe.prompts[0]))
     world = replace(make_world(recipe, folder), choose=partial(choose, options.choose, known))
-    run(recipe, folder, world, progress=lambda *_: nullcontext(lambda _: None), on_iteration=lambda _: None)
+    run(recipe, folder, world, progress=lambda *_: nullcontext(lambda *_: None), on_iteration=lambda _: None)
 
 
 if __name__ == "__main__":

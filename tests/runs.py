@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 def no_progress(label: str, total: int | None) -> Any:
     """Progress that nobody watches."""
-    return nullcontext(lambda count: None)
+    return nullcontext(lambda *_: None)
 
 
 def scripted_recipe(*overrides: str) -> Recipe:

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from runs import scripted_recipe
 from selfjudge.benchmarks.published import PublishedGroup, VlRewardBenchRow
 from selfjudge.cli import app
-from selfjudge.cli.terminal import console, log_plainly, plain, progress, say
+from selfjudge.cli.progress import progress
+from selfjudge.cli.terminal import console, log_plainly, plain, say
 from selfjudge.forecast.doctor import Diagnosis, Package
 from selfjudge.forecast.engines import EngineSupport
 from selfjudge.forecast.estimate import Estimate, PlannedStage
@@ -151,7 +152,7 @@ def test_a_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str], monkeypat
 
 
 def test_a_bar_has_any_name(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("selfjudge.cli.terminal.shows_bars", lambda: True)
+    monkeypatch.setattr("selfjudge.cli.progress.shows_bars", lambda: True)
     with progress(NAME, 1) as advance:
         advance(1)
     assert SHOWN in capfd.readouterr().err
@@ -160,7 +161,7 @@ def test_a_bar_has_any_name(capfd: pytest.CaptureFixture[str], monkeypatch: pyte
 def test_where_the_output_is_a_file_progress_is_a_line_now_and_then(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("selfjudge.cli.terminal.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("selfjudge.cli.progress.EVERY_SECONDS", 0.0)
     with progress(NAME, 2_000) as advance:
         advance(500)
         advance(500)

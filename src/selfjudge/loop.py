@@ -18,7 +18,7 @@ from .hub.models import record_base
 from .hub.publishing import Publisher
 from .method.monitors import watch
 from .method.protocols import Protocol
-from .ports import Benchmark, NamedEngine, Progress
+from .ports import Benchmark, NamedEngine, Progress, StageLabel
 from .recipe.experiment import Recipe
 from .run import summary, tables
 from .run.cards import write_cards
@@ -36,6 +36,9 @@ from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import OneEngine, World
 
 Told = Callable[[dict[str, Any]], None]
+
+_STAGES = ("synthesize", "judge", "select", "train", "gate", "evaluate")
+"""Of an iteration, as whoever watches counts them."""
 
 
 def run(
@@ -180,7 +183,7 @@ class _Run:
                 open_model=lambda: self._engine(openly),
                 closed_model=lambda: self._engine(closed),
                 seed=self._seed(number, "synthesize"),
-                progress=self._progress,
+                progress=self._at(number, "synthesize"),
             )
         return table
 
@@ -235,7 +238,7 @@ class _Run:
             before=(self._model(number - 1), self._model(0)),
             trained=self._recipe.training.kind != "scripted",
             open=self._world.open_candidate,
-            progress=self._progress,
+            progress=self._at(number, "gate"),
         )
 
     def _judge(self, number: int, selected: Table) -> JudgeFolder:
@@ -261,7 +264,7 @@ class _Run:
             recipe=self._recipe.training,
             judging=self._recipe.judging,
             seed=self._seed(number, "train"),
-            progress=self._progress,
+            progress=self._at(number, "train"),
             admit=gate.admit,
         )
 
@@ -270,7 +273,7 @@ class _Run:
         if self._world.open_reference is None:
             return None
         place, made = self._folder.iteration(number), [tables.pair_of(row) for row in pairs.rows()]
-        probe = Probe(place, made, self._recipe.judging.protocol, self._progress)
+        probe = Probe(place, made, self._recipe.judging.protocol, self._at(number, "gate"))
         if probe.needed or not judge.sealed:
             probe.ask_predecessor(self._engine(number - 1).engine)
         return probe
@@ -341,9 +344,15 @@ class _Run:
                 model=self._engine(judge),
                 protocol=protocol,
                 seed=seed_of(self._recipe.seed, purpose),
-                progress=self._progress,
+                progress=self._at(judge, "evaluate") if purpose.startswith("evaluate") else self._at(judge + 1, "judge"),
             )
         return table
+
+    def _at(self, number: int, stage: str) -> Progress:
+        """Progress that says in which iteration and stage it is."""
+        of_all = number, max(number, self._recipe.loop.iterations)
+        of_stages = _STAGES.index(stage) + 1, len(_STAGES)
+        return lambda label, total: self._progress(StageLabel(label, of_all, of_stages), total)
 
     def _table(self, place: Path, kind: tables.TableKind, identity: dict[str, Any]) -> Table:
         return Table(place, kind, identity, self._folder.replaced)

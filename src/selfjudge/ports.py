@@ -18,7 +18,30 @@ ReadImage = Callable[[ImageRef], bytes]
 PutImage = Callable[[ImageRef, bytes], None]
 """Where the bytes of an image are handed to."""
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Tells that so much more of a stage is done; a reply that has just arrived comes along as the row it becomes."""
+
+    def __call__(self, count: int, row: Mapping[str, Any] | None = None, /) -> None: ...
+
+
+class StageLabel(str):
+    """What a stage of a run is doing, and where in the run that is: iteration and stage, each with how many there are."""
+
+    __slots__ = ("iteration", "iterations", "stage", "stages")
+
+    iteration: int
+    iterations: int
+    stage: int
+    stages: int
+
+    def __new__(cls, text: str, iteration: tuple[int, int], stage: tuple[int, int]) -> StageLabel:
+        label = super().__new__(cls, f"iteration {iteration[0]} of {iteration[1]}, stage {stage[0]} of {stage[1]}: {text}")
+        label.iteration, label.iterations = iteration
+        label.stage, label.stages = stage
+        return label
+
+
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 """`with progress("judge", total) as advance: ... advance(1)` shows how far a stage is."""
 

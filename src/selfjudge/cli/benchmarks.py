@@ -10,7 +10,8 @@ import typer
 
 from ..errors import InputError
 from .options import AllowOutside, OutputFormat, say_json
-from .terminal import console, interruptible, progress, say
+from .progress import progress
+from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
     from ..benchmarks.catalogue import Entry

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import AllowOutside, OutputFormat, say_json
-from .terminal import progress, say
+from .progress import progress
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..forecast.check import Checked

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from .terminal import progress, say
+from .progress import progress
+from .terminal import say
 
 FormatName = Literal["trl-sft", "trl-preference", "llamafactory", "ms-swift", "verl", "hf", "jsonl"]
 

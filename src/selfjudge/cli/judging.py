@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import AllowOutside, BaseURL, EngineChanges, OutputFormat, engine_changes, say_json
-from .terminal import console, interruptible, progress, say
+from .options import AllowOutside, BaseURL, EngineChanges, JsonLog, OutputFormat, Quiet, engine_changes, say_json
+from .progress import Watch, watch
+from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
     from ..judge import Judge, Preference
@@ -91,6 +92,8 @@ def label(
     base_url: BaseURL = None,
     changes: EngineChanges = None,
     allow_outside: AllowOutside = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
 ) -> None:
     """Label preference data: compare the responses of each row, and add what the judge says.
 
@@ -99,7 +102,8 @@ def label(
     stays, with its problem. An interrupted command resumes when it is run again. Exits 3 if more than a
     tenth of the rows could not be judged.
     """
-    _label(judge, base_url, changes, source=file, to=to, form=form, max_tokens=max_tokens, allow_outside=allow_outside)
+    options: dict[str, Any] = {"max_tokens": max_tokens, "allow_outside": allow_outside, "form": form}
+    _label((judge, base_url, changes), watch(quiet, json_log), source=file, to=to, **options)
 
 
 def rank(
@@ -114,6 +118,8 @@ def rank(
     base_url: BaseURL = None,
     changes: EngineChanges = None,
     allow_outside: AllowOutside = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
 ) -> None:
     """Rank the responses of each row, from best to worst.
 
@@ -123,16 +129,16 @@ def rank(
     is run again.
     """
     options: dict[str, Any] = {"max_tokens": max_tokens, "allow_outside": allow_outside, "comparisons": comparisons}
-    _label(judge, base_url, changes, source=file, to=to, rank=True, **options)
+    _label((judge, base_url, changes), watch(quiet, json_log), source=file, to=to, rank=True, **options)
 
 
-def _label(judge: str, base_url: str | None, changes: list[str] | None, **task: Any) -> None:
+def _label(judge: tuple[str, str | None, list[str] | None], progress: Watch, **task: Any) -> None:
     from ..judge.labelling import Task, check
     from ..judge.labelling import label as label_file
 
     asked = Task(**task)
     check(asked)
-    with interruptible(), open_judge(judge, base_url, changes) as opened:
+    with interruptible(), open_judge(*judge) as opened:
         labels = label_file(opened, asked, progress)
     _show_labels(labels, asked.to)
 

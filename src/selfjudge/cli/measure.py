@@ -15,13 +15,16 @@ from .options import (
     BaseURL,
     Benchmarks,
     EngineChanges,
+    JsonLog,
     OutputFormat,
     ProtocolName,
+    Quiet,
     RetryFailed,
     engine_changes,
     say_json,
 )
-from .terminal import console, interruptible, progress, say
+from .progress import progress, watch
+from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
     from ..measure.evaluate import Result
@@ -77,6 +80,8 @@ def evaluate(
     exclude: Exclude = None,
     retry_failed: RetryFailed = False,
     form: OutputFormat = "table",
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
 ) -> None:
     """Measure a judge on pairs whose better response is known.
 
@@ -102,7 +107,7 @@ def evaluate(
         run_folder = RunFolder(root, retry_failed=retry_failed)
         contestant = find_contestant(judge, run_folder, engine_changes(base_url, changes))
         contestant = replace(contestant, name=name or contestant.name)
-        results = measure(contestant, named, run_folder, asking=asking, progress=progress)
+        results = measure(contestant, named, run_folder, asking=asking, progress=watch(quiet, json_log))
     if form == "json":
         shown = [result.as_json() for result in results]
         say_json(shown if len(shown) > 1 else shown[0])

@@ -24,6 +24,8 @@ Changes = Annotated[
         show_default=False,
     ),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+JsonLog = Annotated[bool, typer.Option("--json-log", help="Write progress as lines of JSON, on stderr.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask failed requests again.")]
 AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Also read images outside the folder of the data.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="Output format.")]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import Changes, OutputFormat, RecipeFile, RunDir, say_json
-from .terminal import console, progress
+from .progress import progress
+from .terminal import console
 
 if TYPE_CHECKING:
     from ..recipe.experiment import Recipe

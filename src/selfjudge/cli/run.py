@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .ends import AFRESH, LONGER, RETRY, end
-from .options import Changes, RecipeFile, RetryFailed, RunDir
+from .options import Changes, JsonLog, Quiet, RecipeFile, RetryFailed, RunDir
 from .plan import show_plan_of
-from .terminal import console, interruptible, progress, say
+from .progress import Watch, watch
+from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
     from ..recipe.experiment import Recipe
@@ -22,6 +23,8 @@ def demo(
     iterations: Annotated[int, typer.Option(min=1, help="Iterations of the loop.")] = 4,
     seed: Annotated[int, typer.Option(help="Random seed of prompts and samples.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Run a much smaller demo that only checks the installation.")] = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
 ) -> None:
     """Watch the embedded judge improve itself: no model, data or GPU needed.
 
@@ -34,7 +37,7 @@ def demo(
     if quick:
         overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
     recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
-    _run_and_show(recipe, folder, failed=AFRESH)
+    _run_and_show(recipe, folder, watch(quiet, json_log), failed=AFRESH)
 
 
 def run(
@@ -43,6 +46,8 @@ def run(
     changes: Changes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `selfjudge plan`.")] = False,
     retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
 ) -> None:
     """Run a recipe: write pairs, judge them, select, train; repeat.
 
@@ -56,7 +61,7 @@ def run(
     root = folder or Path("runs") / loaded.name
     if dry_run:
         show_plan_of(loaded, root)
-    _run_and_show(loaded, root, failed=RETRY, retry_failed=retry_failed)
+    _run_and_show(loaded, root, watch(quiet, json_log), failed=RETRY, retry_failed=retry_failed)
 
 
 def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]) -> None:
@@ -70,7 +75,7 @@ def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=
     say(f"report: {write_report(run, state)}")
 
 
-def _run_and_show(recipe: Recipe, folder: Path, *, failed: str, retry_failed: bool = False) -> None:
+def _run_and_show(recipe: Recipe, folder: Path, progress: Watch, *, failed: str, retry_failed: bool = False) -> None:
     """Run a recipe in a folder, and print refused rows, iterations and paths as they come."""
     from .. import loop
     from ..report.iterations import show_iterations, show_refused

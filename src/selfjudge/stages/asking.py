@@ -72,12 +72,16 @@ def ask(
             completions = _noting(engine.generate(missing()), asked, known)
             for completion in unbroken(completions, asked, name=model.name, answered=bool(stored), alive=alive):
                 request = asked.pop(completion.key)
-                advance(1)
-                if completion.key not in stored:
-                    try:
-                        table.append(to_row(request, completion, model.name))
-                    except BadRow as bad:
-                        table.append(to_row(request, _failed(completion.key, bad), model.name))
+                if completion.key in stored:
+                    advance(1)
+                    continue
+                row = to_row(request, completion, model.name)
+                try:
+                    table.append(row)
+                except BadRow as bad:
+                    row = to_row(request, _failed(completion.key, bad), model.name)
+                    table.append(row)
+                advance(1, row)
         finally:
             table.flush()
         if interrupted.is_set():
