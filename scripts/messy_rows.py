@@ -61,7 +61,7 @@ ROWS: list[tuple[Any, str | None]] = [
     ({"prompt": "No picture?"}, "no_image"),
     ({"prompt": "No picture?", "image": ""}, "no_image"),
     ({"prompt": "No picture?", "image": 5}, "no_image"),
-    ({"prompt": "No list?", "images": "1.png"}, "no_image"),
+    ({"prompt": "Which of the two?", "image": "1.png", "images": ["2.png"]}, "images_twice"),
     ({"prompt": "Gone?", "image": "gone.png"}, "image_missing"),
     ({"prompt": "Windows?", "image": "photos\\1.png"}, "image_missing"),
     ({"prompt": "Elsewhere?", "image": "../elsewhere.png"}, "outside_folder"),

@@ -114,7 +114,7 @@ class RawPrompt:
 
     `problem` says why the row cannot be used at all; otherwise `images` holds bytes, or paths that are yet to be read. `kind` is
     None where the source does not know it; `kind_rule` says who decided. `id` is the row's own, if it has one. `detail` says more
-    about a problem, or why there is no image; `text_only` that it may have none.
+    about a problem, or why there is no image; `text_only` that it may have none. `left_out` is that of `Prompt`.
     """
 
     where: str
@@ -126,6 +126,7 @@ class RawPrompt:
     problem: str | None = None
     detail: str | None = None
     text_only: bool = False
+    left_out: str | None = None
 
 
 class PromptSource(Protocol):

@@ -94,7 +94,10 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """An instruction with its images. It has no reference answer: nothing in the loop can look at one."""
+    """An instruction with its images. It has no reference answer: nothing in the loop can look at one.
+
+    `left_out` names the turns of its row's conversation that are not used: `system`, `earlier` and `later` ones of the user.
+    """
 
     id: str
     text: str
@@ -103,6 +106,7 @@ class Prompt:
     kind_rule: str
     source: str
     source_id: str | None = None
+    left_out: str | None = None
 
     @staticmethod
     def identify(text: str, images: tuple[ImageRef, ...]) -> str:

@@ -222,6 +222,10 @@ def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
             f"there are no prompts {name}",
             hint="Name a recipe, a run folder, a file of prompts, a folder of files or images, or a data set.",
         )
+    from .sources.archives import data_files
+
+    if path.suffix.lower() == ".zip" and data_files(path):
+        return FilesSource(kind="files", path=path, allow_outside=allow_outside)
     if path.suffix.lower() == ".zip" or (path.is_dir() and not files and image_files(path)):
         return ImagesSource(kind="images", path=path)
     if files:

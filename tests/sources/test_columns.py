@@ -111,20 +111,120 @@ def test_a_prompt_without_an_image_is_taken_only_where_the_recipe_says_so(tmp_pa
         ("<image><image> which differs?", 2, "which differs?"),
         ("how many? <image>", 1, "how many?"),
         ("how many?", 2, "how many?"),
+        ("<IMAGE> how many?", 1, "how many?"),
+        ("<|image|> how many?", 1, "how many?"),
+        ("<|vision_start|><|image_pad|><|vision_end|>how many?", 1, "how many?"),
+        ("<image 1> <image 2> which?", 2, "which?"),
+        ("<|image_1|>\n<|image_2|>\nwhich?", 2, "which?"),
+        ("[IMG]how many?", 1, "how many?"),
+        ("<ImageHere>how many?", 1, "how many?"),
+        ("<img><IMG_CONTEXT></img> how many?", 2, "how many?"),
+        ("<start_of_image> how many?", 1, "how many?"),
+        ("is x < image > y, and <imagine> an [image]?", 1, "is x < image > y, and <imagine> an [image]?"),
+        ("<image 2><image 1> which?", 2, None),
         ("<image> how many?", 2, None),
         ("<image><image> how many?", 1, None),
         ("is <image> before that?", 1, None),
-        ("<image>", 1, None),
+        ("is <image 1> before <image 2>?", 2, None),
+        ("<image> before or after? <image>", 2, None),
+        ("<image> and <image>", 2, None),
+        ("how many <|image|> ?", 1, None),
     ],
 )
-def test_marks_of_images_keep_their_number_and_place_or_the_row_is_refused(text: str, images: int, admits: str | None):
-    raw = RawPrompt(where="x:1", text=text, images=(png(),) * images)
-    if admits is not None:
-        assert admitted(raw, max_pixels=100, looking=False).prompt.text == admits
+def test_marks_of_images_keep_their_number_and_place_or_the_row_is_refused(
+    tmp_path: Path, text: str, images: int, admits: str | None
+):
+    raw = read(tmp_path, {"prompt": text, "images": ["x.png"] * images})
+    assert (raw.problem, raw.text) == ((None, admits) if admits is not None else ("image_marks", ""))
+
+
+def user(*blocks: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(blocks)}
+
+
+TEXT, HERE, OWN = {"type": "text", "text": "which?"}, {"type": "image"}, {"type": "image", "image": "own.png"}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"messages": [user(HERE, TEXT)], "image": "x.png"}, ["x.png"]),
+        ({"messages": [user(TEXT, HERE)], "image": "x.png"}, ["x.png"]),
+        ({"messages": [user(HERE, {"type": "text", "text": "<image>\nwhich?"})], "image": "x.png"}, ["x.png"]),
+        ({"messages": [user(OWN, HERE, TEXT)], "images": ["x.png"]}, ["own.png", "x.png"]),
+        ({"messages": [user(HERE, OWN, TEXT)], "images": ["x.png"]}, ["x.png", "own.png"]),
+        ({"messages": [user(OWN, TEXT)], "image": "own.png"}, None),
+        ({"messages": [user(OWN, TEXT)], "images": [OWN["image"]]}, ["own.png"]),
+        ({"messages": [user(TEXT, HERE, TEXT)], "image": "x.png"}, "image_marks"),
+        ({"messages": [user(HERE, TEXT, HERE)], "images": ["x.png", "y.png"]}, "image_marks"),
+        ({"messages": [user(HERE, TEXT)], "images": ["x.png", "y.png"]}, "image_marks"),
+        ({"messages": [user(HERE, HERE, TEXT)], "image": "x.png"}, "image_marks"),
+        ({"messages": [user(OWN, TEXT)], "image": "x.png"}, "images_twice"),
+        ({"messages": [user(HERE, TEXT)]}, "no_image"),
+        ({"prompt": "which?", "image": "a.png", "images": ["b.png"]}, "images_twice"),
+        ({"prompt": "which?", "image": "a.png", "images": ["a.png", "b.png"]}, ["a.png", "b.png"]),
+        ({"prompt": "which?", "image": "a.png", "images": []}, ["a.png"]),
+        ({"prompt": "which?", "image": None, "images": ["b.png"]}, ["b.png"]),
+        ({"prompt": "which?", "images": "a.png"}, ["a.png"]),
+        ({"prompt": "which?", "images": '["a.png", "b.png"]'}, ["a.png", "b.png"]),
+        ({"prompt": "which?", "images": [{"url": "a.png"}]}, ["a.png"]),
+        ({"prompt": "which?", "images": {"path": "a.png"}}, ["a.png"]),
+        ({"prompt": "which?", "file_name": "a.png"}, ["a.png"]),
+        ({"prompt": "", "question": "which?", "image": "a.png"}, ["a.png"]),
+        ({"prompt": " ", "text": "which?", "image": "", "img": "a.png"}, ["a.png"]),
+        ({"prompt": float("nan"), "question": "which?", "image": "a.png", "images": float("nan")}, ["a.png"]),
+        ({"messages": json.dumps([user(HERE, TEXT)]), "image": "x.png"}, ["x.png"]),
+        ({"prompt": json.dumps([{"role": "User", "content": "which?"}]), "image": "x.png"}, ["x.png"]),
+        ({"conversations": json.dumps([{"from": "human", "value": "<image>which?"}]), "image": "x.png"}, ["x.png"]),
+        ({"messages": "which?", "image": "x.png"}, "no_prompt"),
+        ({"messages": "[broken", "image": "x.png"}, "no_prompt"),
+        (
+            {"messages": [user({"type": "input_image", "image_url": "x.png"}, {"type": "input_text", "text": "which?"})]},
+            ["x.png"],
+        ),
+        ({"messages": [user({"type": "image", "source": {"type": "base64", "data": BARE}}, TEXT)]}, [png()]),
+        ({"messages": [user({"type": "image", "text": None, "image": "x.png"}, {**TEXT, "image": None})]}, ["x.png"]),
+        ({"messages": [user({"type": "image", "text": "", "image": None}, TEXT)], "image": "x.png"}, ["x.png"]),
+        ({"messages": [user(HERE, {"type": "video", "video": "v.mp4"}, TEXT)], "image": "x.png"}, "no_prompt"),
+    ],
+)
+def test_images_in_blocks_and_columns_keep_their_order_or_the_row_is_refused(
+    tmp_path: Path, row: dict[str, Any], expected: list[Any] | str | None
+):
+    raw = read(tmp_path, row)
+    if isinstance(expected, str):
+        assert raw.problem == expected and raw.detail
     else:
-        with pytest.raises(BadImage) as error:
-            admitted(raw, max_pixels=100, looking=False)
-        assert error.value.reason in ("image_marks", "no_prompt")
+        paths = tuple(name if isinstance(name, bytes) else tmp_path / name for name in expected or ["own.png"])
+        assert (raw.text, raw.images, raw.problem) == ("which?", paths, None)
+
+
+def test_an_image_that_the_recipe_names_wins_over_columns_with_usual_names(tmp_path: Path):
+    raw = read(tmp_path, {"prompt": "?", "image": "a.png", "images": ["b.png"], "pics": ["c.png"]}, columns={"images": "pics"})
+    assert raw.images == (tmp_path / "c.png",)
+
+
+ASKS, SAYS, SYSTEM = (
+    {"role": "user", "content": "which?"},
+    {"role": "assistant", "content": "x"},
+    {"role": "system", "content": "s"},
+)
+
+
+@pytest.mark.parametrize(
+    ("turns", "left_out"),
+    [
+        ([ASKS], None),
+        ([ASKS, SAYS], None),
+        ([SYSTEM, ASKS, SAYS], "system"),
+        ([ASKS, SAYS, ASKS, SAYS], "later"),
+        ([SYSTEM, SAYS, ASKS, SAYS, ASKS], "system, earlier, later"),
+        ([{"from": "human", "value": "which?"}, {"from": "gpt", "value": "x"}, {"from": "human", "value": "and?"}], "later"),
+    ],
+)
+def test_turns_that_are_not_used_are_said(tmp_path: Path, turns: list[Any], left_out: str | None):
+    raw = read(tmp_path, {"messages": turns, "image": URL})
+    assert admitted(raw, max_pixels=100, looking=False).prompt.left_out == raw.left_out == left_out
 
 
 def test_each_image_of_a_folder_or_a_zip_file_gets_each_instruction(tmp_path: Path):
@@ -142,6 +242,43 @@ def test_each_image_of_a_folder_or_a_zip_file_gets_each_instruction(tmp_path: Pa
             ("trip/a.png:1", "one"),
             ("trip/a.png:2", "two"),
         ]
+
+
+def zipped(path: Path, files: dict[str, bytes | str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+METADATA = [json.dumps({"file_name": name, "question": f"{name}?"}) for name in ("a.png", "sub/b.png", "gone.png", "../up.png")]
+
+
+def test_a_zip_file_with_rows_is_read_with_its_images(tmp_path: Path):
+    files = {"in/metadata.jsonl": "\n".join(METADATA), "in/a.png": png(), "in/sub/b.png": png(), "up.png": png()}
+    path = zipped(tmp_path / "train.zip", {**files, "__MACOSX/x.jsonl": "no"})
+    raws = list(FilePrompts(FilesSource(kind="files", path=path)))
+    assert [raw.where for raw in raws] == [f"train.zip/in/metadata.jsonl:{n}" for n in (1, 2, 3, 4)]
+    assert [raw.text for raw in raws[:2]] == ["a.png?", "sub/b.png?"] and raws[0].images == (png(),)
+    assert [raw.problem for raw in raws] == [None, None, "image_missing", None]
+    outside = zipped(tmp_path / "out.zip", {"metadata.jsonl": METADATA[3]})
+    assert [raw.problem for raw in FilePrompts(FilesSource(kind="files", path=outside))] == ["outside_folder"]
+
+
+def test_a_zip_file_without_rows_is_an_error_that_says_what_it_is(tmp_path: Path):
+    with pytest.raises(InputError, match="holds no file with prompts") as error:
+        FilePrompts(FilesSource(kind="files", path=zipped(tmp_path / "a.zip", {"a.png": png()})))
+    assert "kind: images" in str(error.value.hint)
+
+
+def test_rows_beside_images_that_are_not_read_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png())
+    (folder / "metadata.csv").write_text("file_name,question\na.png,how many?\n")
+    for path in (folder, zipped(tmp_path / "b.zip", {"a.png": png(), "metadata.csv": "file_name\na.png\n"})):
+        assert list(ImagePrompts(ImagesSource(kind="images", path=path)))
+        assert "metadata.csv is not read by `kind: images`" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize("made", ["empty", "gone", "broken.zip"])

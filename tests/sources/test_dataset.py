@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from pathlib import Path
 
 import datasets
 import pytest
+from PIL import Image
 
 from selfjudge.errors import InputError
 from selfjudge.recipe.inputs import DatasetSource
 from selfjudge.sources.dataset import DatasetPrompts
+
+_out = io.BytesIO()
+Image.new("RGB", (8, 8)).save(_out, "PNG")
+PNG = _out.getvalue()
 
 
 def test_an_image_path_of_a_data_set_must_lie_in_its_folder_unless_allowed(tmp_path: Path):
@@ -22,8 +30,38 @@ def test_an_image_path_of_a_data_set_must_lie_in_its_folder_unless_allowed(tmp_p
     assert [raw.problem for raw in allowed] == [None, None, None, None, "not_fetched"]
 
 
-def test_files_whose_columns_are_not_known_before_they_are_read_are_an_error(tmp_path: Path):
-    (tmp_path / "rows.csv").write_text("prompt,image\nWhat is it?,1.png\n")
+QUESTIONS = [{"id": n, "image": f"{n}.png", "conversations": [{"from": "human", "value": f"<image>{n}?"}]} for n in (1, 2)]
+
+
+@pytest.mark.parametrize("name", ["train.json", "train.jsonl", "train.csv"])
+def test_files_whose_columns_are_not_known_before_they_are_read_are_read(tmp_path: Path, name: str):
+    lines = "prompt,image\n1?,1.png\n2?,2.png\n" if name.endswith("csv") else "".join(f"{json.dumps(row)}\n" for row in QUESTIONS)
+    (tmp_path / name).write_text(json.dumps(QUESTIONS) if name.endswith(".json") else lines)
+    raws = list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path))))
+    assert [(raw.text, raw.images) for raw in raws] == [("1?", (tmp_path / "1.png",)), ("2?", (tmp_path / "2.png",))]
+
+
+def test_files_without_an_instruction_name_their_columns(tmp_path: Path):
+    (tmp_path / "rows.json").write_text('[{"query": "What is it?", "image": "1.png"}]')
     with pytest.raises(InputError, match="no column with the instruction") as error:
         list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path))))
-    assert error.value.hint == "Convert its files to JSONL or Parquet."
+    assert "Its columns are: query, image." in str(error.value.hint)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_zipped_folder_of_images_is_read_from_its_archive(tmp_path: Path, folder: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    (data := tmp_path / "data").mkdir()
+    rows = '{"file_name": "a.png", "prompt": "what?"}\n{"file_name": "b.png", "prompt": "who?"}\n'
+    if folder:
+        (data / "metadata.jsonl").write_text(rows)
+        for name in ("a.png", "b.png"):
+            (data / name).write_bytes(PNG)
+    else:
+        with zipfile.ZipFile(data / "train.zip", "w") as archive:
+            archive.writestr("metadata.jsonl", rows)
+            for name in ("a.png", "b.png"):
+                archive.writestr(name, PNG)
+    raws = list(DatasetPrompts(DatasetSource(kind="dataset", path=str(data))))
+    assert [raw.text for raw in raws] == ["what?", "who?"] and [raw.problem for raw in raws] == [None, None]
+    assert all(image == PNG or Path(image).read_bytes() == PNG for raw in raws for image in raw.images)

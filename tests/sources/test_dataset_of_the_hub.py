@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,3 +81,24 @@ def test_what_the_hub_does_not_have_is_one_sentence_with_a_way_out(run: tuple, m
     shown = run[0](more)
     assert shown.returncode == 2 and "Traceback" not in shown.stderr
     assert error in shown.stderr and hint in shown.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_images_that_the_hub_has_as_files_are_read_at_the_same_commit(tmp_path: Path, zipped: bool):
+    folder = tmp_path / "hub/org/pictures"
+    folder.mkdir(parents=True)
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    files = {"1.png": picture.getvalue(), "metadata.jsonl": b'{"file_name": "1.png", "prompt": "what is it?"}\n'}
+    if zipped:
+        with zipfile.ZipFile(folder / "train.zip", "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    else:
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    with serving(tmp_path / "hub") as endpoint:
+        own = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
+        command = [sys.executable, "-m", "selfjudge", "check", "org/pictures"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
+    assert "1 of 1 rows can be used" in done.stdout, done.stdout + done.stderr

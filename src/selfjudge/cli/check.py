@@ -52,7 +52,7 @@ def check(
 
 
 def _show(found: Checked) -> None:
-    from ..run.reasons import refused_lines
+    from ..run.reasons import left_out_line, refused_lines
 
     say(f"{found.used:,} of {found.rows:,} rows can be used")
     for kind, count in found.kinds.items():
@@ -61,5 +61,5 @@ def _show(found: Checked) -> None:
     if found.sides is not None:
         shortest, middle, longest = found.sides
         say(f"{found.images:,} images; their longer side is {shortest} to {longest} pixels, {middle:g} in the middle")
-    for line in refused_lines(found.refused, found.rows):
+    for line in (*left_out_line(found.left_out), *refused_lines(found.refused, found.rows)):
         say(line)

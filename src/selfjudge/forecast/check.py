@@ -18,7 +18,7 @@ from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
 from ..run.disk import write_whole
 from ..run.image_files import BadImage
 from ..run.images import decode
-from ..run.reasons import refusals
+from ..run.reasons import SAME, refusals
 from ..stages.ingest import Admitted, admitted
 from ..types import storable
 
@@ -35,6 +35,7 @@ class Checked:
 
     refused   by reason, each with its count, meaning, what to change and three examples
     rules     prompts by the rule that decided whether they are open or closed
+    left_out  prompts by the turns of their conversation that are not used
     sides     the shortest, the middle and the longest longer side of an image, in pixels; None without images
     tiles     thumbnails of the first images as data URLs, with the first prompt about each
     """
@@ -43,6 +44,7 @@ class Checked:
     used: int
     kinds: dict[str, int]
     rules: dict[str, int]
+    left_out: dict[str, int]
     images: int
     sides: tuple[int, float, int] | None
     refused: Sequence[dict[str, Any]]
@@ -53,7 +55,8 @@ def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progres
     """Read all rows of the sources. Raises InputError where a source cannot be read."""
     refused: list[dict[str, Any]] = []
     seen: dict[str, str] = {}
-    kinds, rules, sides, tiles = Counter[str](), Counter[str](), dict[str, int](), list[tuple[str, str]]()
+    kinds, rules, left_out = Counter[str](), Counter[str](), Counter[str]()
+    sides, tiles = dict[str, int](), list[tuple[str, str]]()
 
     def examined(raw: RawPrompt) -> tuple[RawPrompt, Admitted | BadImage]:
         try:
@@ -67,11 +70,11 @@ def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progres
             if isinstance(found, BadImage):
                 refused.append({"source": raw.where, "reason": found.reason, "detail": storable(str(found))})
             elif (before := seen.setdefault(found.prompt.id, raw.where)) != raw.where:
-                detail = f"same images and text as {before}"
-                refused.append({"source": raw.where, "reason": "duplicate", "detail": detail})
+                refused.append({"source": raw.where, "reason": "duplicate", "detail": SAME + before})
             else:
                 kinds[found.prompt.kind] += 1
                 rules[found.prompt.kind_rule] += 1
+                left_out.update([found.prompt.left_out] if found.prompt.left_out else ())
                 for ref, data in found.images:
                     if ref.sha256 not in sides and len(tiles) < _TILES:
                         tiles.append((_thumbnail(data), found.prompt.text))
@@ -82,6 +85,7 @@ def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progres
         used=len(seen),
         kinds=dict(sorted(kinds.items())),
         rules=dict(rules.most_common()),
+        left_out=dict(left_out.most_common()),
         images=len(sides),
         sides=(longer[0], median(longer), longer[-1]) if longer else None,
         refused=refusals(refused, _without_source),

@@ -14,6 +14,7 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +26,9 @@ from ..errors import InputError, RunError
 from ..method.ranking import pairings
 from ..ports import Progress, blocks
 from ..run.disk import locked, write_whole, writing
+from ..run.image_files import locate
 from ..sources.readers import Row, digest_of, rows_of, schema_of
-from ..sources.rows import image_cells, raw_prompt
+from ..sources.rows import raw_prompt, read_row
 from ..types import storable
 from .cases import Case, Preference
 from .judging import Judge
@@ -191,7 +193,9 @@ class _Read:
 def _read(row: Row | ValueError, task: Task) -> _Read:
     if isinstance(row, ValueError):
         return _bad(f"invalid row: {row}")
-    raw = raw_prompt(row, where="", folder=task.source.parent, route="auto", allow_outside=task.allow_outside)
+    raw = raw_prompt(
+        row, where="", route="auto", find=partial(locate, folder=task.source.parent, allow_outside=task.allow_outside)
+    )
     if raw.problem is not None:
         return _bad(f"{raw.problem}: {raw.detail}")
     if not raw.text.strip():
@@ -280,13 +284,13 @@ def _output(row: Row | ValueError, label: dict[str, Any], form: Form) -> dict[st
         best, worst = row["responses"][ranking[0]], row["responses"][ranking[-1]]
     else:
         return None
-    raw = raw_prompt(row, where="", folder=Path(), route="auto", allow_outside=True)
-    shown = [{"type": "image", "text": None}] * len(raw.images)
+    asked = read_row(row)
+    shown = [{"type": "image", "text": None}] * len(asked.cells)
     return {
-        "prompt": [{"role": "user", "content": [*shown, {"type": "text", "text": raw.text}]}],
+        "prompt": [{"role": "user", "content": [*shown, {"type": "text", "text": asked.text}]}],
         "chosen": [_turn(best)],
         "rejected": [_turn(worst)],
-        "images": image_cells(row),
+        "images": list(asked.cells),
     }
 
 

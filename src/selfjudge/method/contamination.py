@@ -14,7 +14,6 @@ The thresholds are CHOSEN; `benchmarks/contamination_rates.py` measures them and
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -24,6 +23,8 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .image_marks import IMAGE_MARK
 
 HASH_BITS = 8
 """Bits of 64 in which the perceptual hashes of two pictures may differ."""
@@ -38,7 +39,6 @@ THUMBNAIL = 16
 
 _BLOCK = 256
 """Images compared with all of a benchmark at once: bounds memory to a few bytes a pair."""
-_PLACEHOLDER = re.compile(r"<image(?:[ _]?\d+)?>", re.IGNORECASE)
 
 
 class HitKind(StrEnum):
@@ -94,7 +94,7 @@ class Hit:
 
 def normalised(text: str) -> str:
     """The words of an instruction: NFKC, lower case, without `<image>`, punctuation, symbols and surplus white space."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _PLACEHOLDER.sub(" ", text)).casefold())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", IMAGE_MARK.sub(" ", text)).casefold())
     return " ".join("".join(map(_kept, folded)).split())
 
 

@@ -48,12 +48,12 @@ class Columns(Section):
 
 
 class FilesSource(Section):
-    """Prompts from data files of one's own: JSONL, a JSON list, CSV, TSV, Parquet, WebDataset shards (.tar)."""
+    """Prompts from data files of one's own: JSONL, a JSON list, CSV, TSV, Parquet, WebDataset shards (.tar), or a zip of them."""
 
     kind: Literal["files"]
     path: Path
     """A file, or a folder of them. Columns: `prompt` (or `question`, `instruction`, `text`, `problem`, `messages`,
-    `conversations`), `image` (or `images`, `image_path`, `img`: path, bytes, data URL), and `kind` if known."""
+    `conversations`), `image` (or `images`, `image_path`, `img`, `file_name`: path, bytes, data URL), and `kind` if known."""
     columns: Columns = Columns()
     """Columns that have other names: ours, and the file's."""
     allow_text_only: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..run.reasons import DROPPED, explained, refused_lines
+from ..run.reasons import DROPPED, explained, left_out_line, refused_lines
 from .figures import cell
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def show_refused(head: dict[str, Any], console: Console) -> None:
     """The rows that were refused when the prompts were read, and why."""
     rows = head["prompts"]["total"] + sum(head["prompts"]["refused"].values())
     for line in refused_lines(head["refused"], rows):
+        console.print(line, soft_wrap=True)
+    for line in left_out_line(head["prompts"]["left_out"]):
         console.print(line, soft_wrap=True)
 
 

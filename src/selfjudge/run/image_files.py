@@ -40,13 +40,18 @@ class BadImage(Exception):
         self.reason = reason
 
 
+def check_address(name: str) -> None:
+    """Raises BadImage for an address, which is no file."""
+    if _URL.match(name):
+        raise BadImage("not_fetched", f"{name[:80]!r}: URLs are not fetched; download the image and name the file")
+
+
 def locate(name: str, folder: Path, *, allow_outside: bool = False) -> Path:
     """The file that a row names as its image; relative names start at `folder`, and links are followed.
 
     Raises BadImage when it names none, or one that is outside of the folder and not allowed.
     """
-    if _URL.match(name):
-        raise BadImage("not_fetched", f"{name[:80]!r}: URLs are not fetched; download the image and name the file")
+    check_address(name)
     try:
         path = (folder / name).resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null byte, half of a surrogate pair, links in a circle
@@ -106,8 +111,12 @@ def _home(folder: Path) -> Path:
     return folder
 
 
+_IN_OBJECTS = ("bytes", "path", "url", "base64", "data", "image")
+"""Where an object holds its image: `datasets` writes the first two, OpenAI's and Anthropic's APIs the next ones."""
+
+
 def image_cell(value: Any) -> bytes | str | None:
-    """The bytes or the path in an image column: plain, or `{"bytes", "path"}` as `datasets` writes it; None for anything else."""
+    """The bytes, path or address in an image column: plain, or in an object as libraries and APIs write it; else None."""
     if isinstance(value, Mapping):
-        value = value.get("bytes") or value.get("path")
+        value = next((value[name] for name in _IN_OBJECTS if value.get(name)), None)
     return value if isinstance(value, bytes | str) and value else None

@@ -2,8 +2,8 @@
 
 A plain picture (8-bit RGB or grey, one frame, upright; JPEG, PNG or WebP) is kept byte for byte. Anything else that can be
 shown is kept as what it shows: the first frame of an animation, turned upright, on white where it is transparent, CMYK as RGB,
-16 bits as 8, colours of another profile as sRGB. HEIC photographs need pillow-heif. So no two engines can disagree about the
-pixels. Hostile and broken files are refused before they are decoded.
+deeper pixels as 8 bits (see `_range`), colours of another profile as sRGB. HEIC photographs need pillow-heif. So no two engines
+can disagree about the pixels. Hostile and broken files are refused before they are decoded.
 `examine` also says how an admitted image looks, so that copies of it can be found.
 
 Memory: all threads together decode at most IN_FLIGHT pixels at a time, or one larger image, and an image takes at most
@@ -66,10 +66,38 @@ def examine(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes, A
 
 
 def encode(image: Any) -> bytes:
-    """A PIL image or an array, converted as `admit` converts files, as the bytes of a file. Raises BadImage."""
+    """A PIL image or an array as the bytes of a file: its own where it is one that was opened, else converted as by `admit`.
+
+    Raises BadImage.
+    """
     from PIL import Image
 
-    return _refusing(lambda: _shown(image if isinstance(image, Image.Image) else Image.fromarray(image))[0])
+    picture = image if isinstance(image, Image.Image) else _refusing(lambda: Image.fromarray(image))
+    return _opened_from(picture) or _refusing(lambda: _shown(picture)[0])
+
+
+def _opened_from(image: Image.Image) -> bytes | None:
+    """The file that a picture was opened from, if it can still be read and shows the same; else None."""
+    file, name = getattr(image, "fp", None), getattr(image, "filename", "")
+    try:
+        if file is not None:
+            place = file.tell()
+            file.seek(0)
+            data: bytes = file.read(MAX_BYTES)
+            file.seek(place)
+        else:
+            data = read(Path(name)) if name else b""
+        with _open(data) as same:
+            return data if _are_same(image, same) else None
+    except Exception:  # a decoder may raise anything; the picture itself is still there
+        return None
+
+
+def _are_same(one: Image.Image, other: Image.Image) -> bool:
+    """Whether two pictures have the same pixels and palette."""
+    if (one.size, one.mode) != (other.size, other.mode) or one.getpalette() != other.getpalette():
+        return False
+    return all(tile.tobytes() == other.crop(box).tobytes() for box, tile in _tiles(one))
 
 
 def decode(data: bytes) -> Image.Image:
@@ -123,6 +151,32 @@ def _admitted(source: bytes | Path, max_pixels: int, look: Callable[[str, Image.
     data = source if isinstance(source, bytes) else read(source)
     if len(data) > MAX_BYTES:
         raise BadImage("too_many_bytes", f"{len(data)} bytes; at most {MAX_BYTES}")
+    try:
+        return _within(data, max_pixels, look)
+    except ValueError:  # also for more text than a decoder takes
+        if (picture := _without_text(data)) == data:
+            raise
+        return _within(picture, max_pixels, look)
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _without_text(data: bytes) -> bytes:
+    """A PNG without its chunks of text; anything else as it is."""
+    if not data.startswith(_PNG):
+        return data
+    kept, place = [_PNG], len(_PNG)
+    while place < len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4])
+        if data[place + 4 : place + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(data[place:end])
+        place = end
+    return b"".join(kept)
+
+
+def _within(data: bytes, max_pixels: int, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+    """As `_admitted`, of bytes that are not too many."""
     picture = _open(data)
     pixels = picture.width * picture.height
     if pixels > max_pixels:
@@ -292,25 +346,52 @@ def _tiles(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Imag
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """The colours of one frame as 8-bit RGB, on white. Floats are scaled by their maximum, or by 1 where that is greater."""
+    """The colours of one frame as 8-bit RGB, on white."""
     from PIL import Image
 
     deep = image.mode.startswith("I") or image.mode == "F"
-    full = max(float(image.getextrema()[1]), 1.0) if image.mode == "F" else 65535.0  # type: ignore[arg-type]  # one band
+    black, white = _range(image) if deep else (0.0, 0.0)
     rgb = Image.new("RGB", image.size)
     for box, tile in _tiles(image):
-        rgb.paste(_eight_bits(tile, full) if deep else _on_white(tile), box)
+        rgb.paste(_eight_bits(tile, black, white) if deep else _on_white(tile), box)
     return rgb
 
 
-def _eight_bits(tile: Image.Image, full: float) -> Image.Image:
+_BITS = (8, 10, 12, 14, 16)
+"""Depths of cameras and scanners, whatever the file stores them in."""
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The values of a deep picture that become black and white. Raises BadImage where it shows nothing.
+
+    Integers without a sign are of the fewest bits among _BITS that hold the largest; floats of [0, 1] or [-1, 1] are taken so;
+    anything else goes from its smallest to its largest value.
+    """
+    import numpy as np
+
+    low, high = np.inf, -np.inf
+    for _, tile in _tiles(image):
+        pixels = np.asarray(tile)
+        if not np.isfinite(pixels).all():
+            raise BadImage("unreadable", "some of its pixels are infinite or not a number")
+        low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+    if image.mode == "F":
+        black, white = (min(0.0, np.floor(low)), 1.0) if low >= -1 and high <= 1 else (low, high)
+    elif low >= 0 and high < 2**16:
+        black, white = 0.0, next(2.0**bits - 1 for bits in _BITS if high < 2**bits)
+    else:
+        black, white = low, high
+    if high == black:
+        raise BadImage("unreadable", f"each of its pixels is {high:g}: it is all black")
+    return black, white
+
+
+def _eight_bits(tile: Image.Image, black: float, white: float) -> Image.Image:
     import numpy as np
     from PIL import Image
 
     pixels = np.asarray(tile, dtype=np.float64)
-    if not np.isfinite(pixels).all():
-        raise BadImage("unreadable", "some of its pixels are infinite or not a number")
-    return Image.fromarray(np.clip(pixels * 255 / full, 0, 255).round().astype(np.uint8))
+    return Image.fromarray(((pixels - black) * 255 / (white - black)).round().astype(np.uint8))
 
 
 def _on_white(tile: Image.Image) -> Image.Image:

@@ -9,6 +9,8 @@ from typing import Any
 from ..errors import InputError
 
 EXAMPLES = 3
+SAME = "same images and text as "
+"""How the detail of a duplicate begins; the place of the row that is used follows."""
 
 REFUSED = {
     "invalid_json": ("The line is not a JSON object.", "Write one JSON object a line, in UTF-8."),
@@ -21,12 +23,16 @@ REFUSED = {
         "The row has no image.",
         "Give a path, bytes or a data URL in `image`, or a list in `images`; `allow_text_only: true` takes prompts without one.",
     ),
+    "images_twice": (
+        "The row names images in two places, which differ.",
+        "Leave one of them out, or name the one that counts: `columns: {images: NAME}`.",
+    ),
     "unknown_kind": ("`kind` is neither open nor closed.", "Write `open` or `closed`, or leave `kind` out."),
     "image_missing": ("The image cannot be read at its path.", "Relative paths start at the folder of the prompt file."),
     "not_fetched": ("The image is a URL, and URLs are not fetched.", "Download the image and name the file."),
     "image_marks": (
-        "The marks `<image>` in the instruction do not fit its images.",
-        "Write one for each image, at the start or the end, or none: images are shown where the template has them.",
+        "The marks of images in the instruction (`<image>` and the like) do not fit its images.",
+        "Write one for each image, all before or all after the text, or none: images are shown where the template has them.",
     ),
     "invalid_row": (
         "The row cannot be read.",
@@ -136,12 +142,17 @@ def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> 
             "reason": reason,
             "count": len(found),
             **explained(reason, REFUSED),
-            "examples": [
-                {"place": place(row["source"]), "detail": row["detail"]} for row in sorted(found, key=_in_order)[:EXAMPLES]
-            ],
+            "examples": [_example(row, place) for row in sorted(found, key=_in_order)[:EXAMPLES]],
         }
         for reason, found in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
+
+
+def _example(row: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+    detail = row["detail"]
+    if detail is not None and detail.startswith(SAME):
+        detail = SAME + place(detail.removeprefix(SAME))
+    return {"place": place(row["source"]), "detail": detail}
 
 
 def explained(reason: str, table: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -163,6 +174,14 @@ def refused_lines(refused: Sequence[Mapping[str, Any]], total: int) -> list[str]
         lines += [f"    {example['place']}: {example['detail'] or entry['reason']}" for example in entry["examples"]]
         lines += [f"    ... and {more:,} more"] if (more := entry["count"] - len(entry["examples"])) else []
     return lines
+
+
+def left_out_line(counts: Mapping[str, int]) -> list[str]:
+    """For people: how many conversations have turns that are not used, and which."""
+    if not counts:
+        return []
+    which = ", ".join(f"{turns} {count:,}" for turns, count in counts.items())
+    return [f"{sum(counts.values()):,} conversations have turns that are not used; the first turn of the user is: {which}"]
 
 
 def nothing_usable(refused: Sequence[Mapping[str, Any]]) -> InputError:

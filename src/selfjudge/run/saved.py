@@ -41,6 +41,8 @@ def undecoded(data: Any) -> Any:
     """A data set whose images, and lists of images, are bytes or paths instead of decoded pictures."""
     import datasets
 
+    if isinstance(data, datasets.IterableDataset):
+        return data.decode(False) if data.features else data
     for column, feature in (data.features or {}).items():
         if isinstance(feature, datasets.Image):
             data = data.cast_column(column, datasets.Image(decode=False))

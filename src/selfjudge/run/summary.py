@@ -37,6 +37,7 @@ def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
             "total": prompts.manifest.rows,
             **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
             "rules": dict(sorted(Counter(prompts.column("kind_rule")).items())),
+            "left_out": dict(Counter(turns for turns in prompts.column("left_out") if turns is not None).most_common()),
             "refused": {entry["reason"]: entry["count"] for entry in sorted(why, key=lambda entry: entry["reason"])},
         },
         "refused": why,

@@ -68,6 +68,7 @@ PROMPTS = TableKind(
             _required("kind_rule", pa.string()),
             _required("source", pa.string()),
             pa.field("source_id", pa.string()),
+            pa.field("left_out", pa.string()),
         ]
     ),
 )
@@ -229,11 +230,12 @@ def prompt_of(row: Row) -> Prompt:
         kind_rule=row["kind_rule"],
         source=row["source"],
         source_id=row["source_id"],
+        left_out=row.get("left_out"),  # the tables of pairs do not say
     )
 
 
 def pair_to_row(pair: PreferencePair) -> Row:
-    prompt = asdict(pair.prompt)
+    prompt = {name: value for name, value in asdict(pair.prompt).items() if name != "left_out"}
     evidence = pair.evidence
     return {
         "id": pair.id,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from ..errors import InputError
 from ..hub.client import Repository, commit_of, translated_errors
 from ..ports import RawPrompt
 from ..recipe.inputs import DatasetSource
+from ..run.image_files import MAX_BYTES, BadImage, locate
 from ..run.saved import load_saved, reading, undecoded
 from .files import renamed
 from .rows import COLUMNS, PROMPTS, TURNS, raw_prompt
 
-_HINT = "Name a folder written by `save_to_disk`, or one with data files."
+_HINT = "Name a folder written by `save_to_disk`, or one with data files; `kind: files` reads JSON and CSV row by row."
 
 
 class DatasetPrompts:
@@ -24,44 +25,72 @@ class DatasetPrompts:
 
     def __init__(self, recipe: DatasetSource) -> None:
         self._recipe = recipe
-        self._columns: list[str] = []
+        self._columns: list[str] | None = None
+        self._folder = Path(recipe.path)
+        self._repo = Repository(kind="dataset", name=recipe.path, revision=recipe.revision)
 
     def __iter__(self) -> Iterator[RawPrompt]:
-        folder = Path(self._recipe.path)
-        parts = (folder.name if folder.is_dir() else self._recipe.path, self._recipe.config, self._recipe.split)
+        parts = (
+            self._folder.name if self._folder.is_dir() else self._recipe.path,
+            self._recipe.config,
+            self._recipe.split,
+        )
         name = "/".join(part for part in parts if part)
         rows = (renamed(row, self._recipe.columns.named) for row in self._rows())
         for number, row in enumerate(islice(rows, self._recipe.limit), start=1):
-            where, route, allowed = f"{name}:{number}", self._recipe.route, self._recipe.allow_outside
-            raw = raw_prompt(row, where=where, folder=folder, route=route, allow_outside=allowed, columns=self._columns)
+            where, route = f"{name}:{number}", self._recipe.route
+            raw = raw_prompt(row, where=where, route=route, find=self._find, columns=self._columns)
             yield replace(raw, text_only=self._recipe.allow_text_only)
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        folder = Path(self._recipe.path)
-        repo = Repository(kind="dataset", name=self._recipe.path, revision=self._recipe.revision)
-        if not folder.is_dir():
-            repo = replace(repo, revision=commit_of(repo))
-        with reading(folder, _HINT) if folder.is_dir() else translated_errors(repo):
-            yield from self._selected(self._load(folder, repo.revision))
+    def _rows(self) -> Iterator[Mapping[str, Any]]:
+        local = self._folder.is_dir()
+        if not local:
+            self._repo = replace(self._repo, revision=commit_of(self._repo))
+        with reading(self._folder, _HINT) if local else translated_errors(self._repo):
+            yield from self._selected(self._load())
 
-    def _selected(self, data: Any) -> Any:
-        """The columns that prompts are made of, with images as bytes."""
-        self._columns = data.column_names or []
+    def _selected(self, data: Any) -> Iterator[Mapping[str, Any]]:
+        """The columns that prompts are made of, with images as bytes. What is read as it comes does not declare its columns."""
+        rows: Iterator[Mapping[str, Any]] = iter(()) if data.column_names else iter(data)
+        first = list(islice(rows, 1))
+        self._columns = data.column_names
+        there = list(self._columns or chain(*first))
         named = self._recipe.columns.named
-        columns = [name for name in self._columns if name in (*COLUMNS, *named.values())]
-        if not {*PROMPTS, *TURNS, named.get("prompt")} & set(columns):
+        if not {*PROMPTS, *TURNS, named.get("prompt")} & set(there):
             raise InputError(
                 f"the data set {self._recipe.path} has no column with the instruction",
-                hint=f"Its columns are: {', '.join(self._columns)}."
-                if self._columns
-                else "Convert its files to JSONL or Parquet.",
+                hint=f"Its columns are: {', '.join(there) or 'none'}. Name it in the recipe: `columns: {{prompt: NAME}}`.",
             )
-        return undecoded(data.select_columns(columns))
+        wanted = [name for name in there if name in (*COLUMNS, *named.values())]
+        return iter(undecoded(data).select_columns(wanted)) if self._columns else chain(first, rows)
 
-    def _load(self, folder: Path, commit: str | None) -> Any:
+    def _find(self, name: str) -> bytes | Path:
+        """An image that a row names. Where the library read an archive or the hub, the name is an address of its own kind."""
+        archive = name.rpartition("::")[2]
+        ours = f"hf://datasets/{self._repo.name}@{self._repo.revision}/"
+        if not self._folder.is_dir() and archive.startswith(ours):
+            return _opened(name)
+        if self._folder.is_dir() and name.startswith("zip://") and archive != name:
+            locate(archive, self._folder, allow_outside=self._recipe.allow_outside)
+            return _opened(name)
+        return locate(name, self._folder, allow_outside=self._recipe.allow_outside)
+
+    def _load(self) -> Any:
         import datasets
 
         recipe = self._recipe
-        if (saved := load_saved(folder, recipe.split)) is not None:
+        if (saved := load_saved(self._folder, recipe.split)) is not None:
             return saved
-        return datasets.load_dataset(recipe.path, recipe.config, split=recipe.split, revision=commit, streaming=True)
+        return datasets.load_dataset(recipe.path, recipe.config, split=recipe.split, revision=self._repo.revision, streaming=True)
+
+
+def _opened(name: str) -> bytes:
+    """The bytes at an address of the library's. Raises BadImage."""
+    from datasets.utils.file_utils import xopen
+
+    try:
+        with xopen(name, "rb") as file:
+            data: bytes = file.read(MAX_BYTES + 1)
+    except Exception as error:  # of the file systems behind it, each with its own
+        raise BadImage("image_missing", f"cannot read {name[:400]!r}: {error}") from error
+    return data

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
 from ..errors import InputError
 from ..ports import RawPrompt
 from ..recipe.inputs import FilesSource
+from ..run.image_files import locate
 from ..run.lineage import SUFFIXES, prompt_files
+from .archives import data_files, extracted, find, names, opened
 from .readers import Row, columns_of, rows_of
-from .rows import COLUMNS, PROMPTS, TURNS, raw_prompt
+from .rows import COLUMNS, IMAGES, PROMPTS, TURNS, Find, raw_prompt
 
 _FAULTS = {".parquet": "invalid_text", ".csv": "invalid_row", ".tsv": "invalid_row", ".tar": "invalid_row"}
 """Why a row cannot be read; `invalid_json` elsewhere."""
@@ -26,10 +29,11 @@ class FilePrompts:
         self._paths = self._find(recipe.path)
 
     def __iter__(self) -> Iterator[RawPrompt]:
-        return islice(chain.from_iterable(self._read(path) for path in self._paths), self._recipe.limit)
+        read = self._unzip if self._recipe.path.suffix.lower() == ".zip" else self._read
+        return islice(chain.from_iterable(map(read, self._paths)), self._recipe.limit)
 
     def _find(self, path: Path) -> list[Path]:
-        known = ", ".join(SUFFIXES)
+        known = ", ".join((*SUFFIXES, ".zip"))
         if path.is_dir():
             if not (found := prompt_files(path)):
                 hint = f"Known are {known}; for a folder of images alone, write `kind: images`."
@@ -40,38 +44,45 @@ class FilePrompts:
                 f"there is no prompt file {path}",
                 hint="Paths in a recipe start at the recipe's folder, those of --set at the current one.",
             )
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() == ".zip" and not data_files(path):
+            raise InputError(f"{path} holds no file with prompts", hint="For a zip file of images alone, write `kind: images`.")
+        if path.suffix.lower() not in (*SUFFIXES, ".zip"):
             raise InputError(f"{path} is of no known kind", hint=f"Known are {known}.")
         return [path]
 
+    def _unzip(self, path: Path) -> Iterator[RawPrompt]:
+        with opened(path) as archive:
+            for member in names(archive, SUFFIXES):
+                with extracted(archive, member) as file:
+                    yield from self._rows(file, f"{path.name}/{member}", partial(find, archive, member))
+
     def _read(self, path: Path) -> Iterator[RawPrompt]:
-        names = columns_of(path)
+        return self._rows(path, path.name, partial(locate, folder=path.parent, allow_outside=self._recipe.allow_outside))
+
+    def _rows(self, path: Path, name: str, find: Find) -> Iterator[RawPrompt]:
+        """The prompts of a file that is called `name`."""
+        columns = columns_of(path)
         named = self._recipe.columns.named
         needed = {*COLUMNS, *named.values()}
-        if names is not None and not {*PROMPTS, *TURNS, named.get("prompt")} & set(names):
+        if columns is not None and not {*PROMPTS, *TURNS, named.get("prompt")} & set(columns):
             raise InputError(
-                f"{path} has no column with the instruction",
-                hint=f"Its columns are: {', '.join(names)}. Name it in the recipe: `columns: {{prompt: NAME}}`, or rename it.",
+                f"{path if path.name == name else name} has no column with the instruction",
+                hint=f"Its columns are: {', '.join(columns)}. Name it in the recipe: `columns: {{prompt: NAME}}`, or rename it.",
             )
         for number, row in rows_of(path, only=needed):
-            where = f"{path.name}:{number}"
+            where = f"{name}:{number}"
             if isinstance(row, ValueError):
                 yield RawPrompt(where=where, problem=_FAULTS.get(path.suffix.lower(), "invalid_json"), detail=str(row))
             else:
-                yield self._prompt(row, path, where, names)
-
-    def _prompt(self, row: Row, path: Path, where: str, names: list[str] | None) -> RawPrompt:
-        raw = raw_prompt(
-            renamed(row, self._recipe.columns.named),
-            where=where,
-            folder=path.parent,
-            route=self._recipe.route,
-            allow_outside=self._recipe.allow_outside,
-            columns=names or list(row),
-        )
-        return replace(raw, text_only=self._recipe.allow_text_only)
+                ours, route = renamed(row, named), self._recipe.route
+                raw = raw_prompt(ours, where=where, route=route, find=find, columns=columns or list(row))
+                yield replace(raw, text_only=self._recipe.allow_text_only)
 
 
 def renamed(row: Row, columns: Mapping[str, str]) -> Row:
-    """A row under our names; what a recipe names wins over a column that has our name already."""
-    return {**row, **{ours: row[theirs] for ours, theirs in columns.items() if theirs in row}} if columns else row
+    """A row under our names; what a recipe names wins over columns that have our names already."""
+    if not columns:
+        return row
+    others = IMAGES if {"image", "images"} & columns.keys() else ()
+    kept = {name: value for name, value in row.items() if name not in others}
+    return {**kept, **{ours: row[theirs] for ours, theirs in columns.items() if theirs in row}}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from ..errors import InputError
+from ..method.image_marks import unmarked
 from ..ports import RawPrompt
 from ..recipe.inputs import ImagesSource
-from ..run.image_files import MAX_BYTES
-from ..run.lineage import IMAGE_SUFFIXES, image_files
+from ..run.image_files import BadImage
+from ..run.lineage import IMAGE_SUFFIXES, image_files, prompt_files
 from ..types import Kind
+from .archives import data_files, find, names, opened
+
+log = logging.getLogger(__name__)
 
 
 class ImagePrompts:
@@ -22,18 +26,29 @@ class ImagePrompts:
         self._recipe = recipe
         if not recipe.path.exists():
             raise InputError(f"there is no folder {recipe.path}", hint="Paths in a recipe start at the recipe's folder.")
+        try:
+            self._texts = [unmarked(text, 1) for text in recipe.prompts]
+        except ValueError as error:
+            raise InputError(f"an instruction about images cannot be used: {error}", hint="Leave the marks out.") from error
 
     def __iter__(self) -> Iterator[RawPrompt]:
+        path = self._recipe.path
+        if beside := data_files(path) if path.is_file() else [file.name for file in prompt_files(path)]:
+            log.warning("%s: %s is not read by `kind: images`; `kind: files` takes its prompts", path, beside[0])
         return islice(self._all(), self._recipe.limit)
 
     def _all(self) -> Iterator[RawPrompt]:
         kind = None if self._recipe.route == "auto" else Kind(self._recipe.route)
+        rule = "row" if kind is None else "recipe"
         none = True
         for name, image in self._zipped() if self._recipe.path.is_file() else self._files():
             none = False
-            for number, text in enumerate(self._recipe.prompts, 1):
-                rule = "row" if kind is None else "recipe"
-                yield RawPrompt(where=f"{name}:{number}", text=text, images=(image,), kind=kind, kind_rule=rule)
+            for number, text in enumerate(self._texts, 1):
+                where = f"{name}:{number}"
+                if isinstance(image, BadImage):
+                    yield RawPrompt(where=where, problem=image.reason, detail=str(image))
+                else:
+                    yield RawPrompt(where=where, text=text, images=(image,), kind=kind, kind_rule=rule)
         if none:
             raise InputError(f"{self._recipe.path} holds no image", hint="Name a folder of images, or a zip file of them.")
 
@@ -41,16 +56,10 @@ class ImagePrompts:
         for path in image_files(self._recipe.path):
             yield str(path.relative_to(self._recipe.path)), path
 
-    def _zipped(self) -> Iterator[tuple[str, bytes]]:
-        try:
-            with zipfile.ZipFile(self._recipe.path) as archive:
-                for member in sorted(archive.infolist(), key=lambda one: one.filename):
-                    if is_image(member.filename) and member.file_size <= MAX_BYTES:
-                        yield member.filename, archive.read(member)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"{self._recipe.path} cannot be read: {error}", hint="Unpack it and name the folder.") from error
-
-
-def is_image(name: str) -> bool:
-    """Whether a member of an archive is called as an image is."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("__MACOSX/")
+    def _zipped(self) -> Iterator[tuple[str, bytes | BadImage]]:
+        with opened(self._recipe.path) as archive:
+            for name in names(archive, IMAGE_SUFFIXES):
+                try:
+                    yield name, find(archive, "", name)
+                except BadImage as bad:
+                    yield name, bad

@@ -5,6 +5,7 @@ Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lo
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..ports import BenchmarkData, Progress, PutImage, RawPrompt
 from ..recipe.experiment import MAX_PIXELS
 from ..recipe.inputs import PairsBench
 from ..run.disk import sha256_of, sha256_of_all
+from ..run.image_files import locate
 from ..run.images import BadImage, admit
 from ..run.jsonl import json_objects
 from ..types import BenchmarkItem, ImageRef, PreferencePair, Prompt
@@ -89,7 +91,7 @@ def _unicode(text: str, name: str, where: str) -> str:
 
 def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) -> Prompt:
     raw = _raw(row, where, recipe)
-    text = raw.text.replace("<image>", "").strip()
+    text = raw.text.strip()
     if raw.problem is not None or not text:
         outside = raw.problem == "outside_folder"
         raise InputError(f"{where}: {raw.detail or 'the prompt is empty'}", hint=_OUTSIDE if outside else _NEEDED)
@@ -101,7 +103,8 @@ def _prompt(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) 
 
 
 def _raw(row: dict[str, Any], where: str, recipe: PairsBench) -> RawPrompt:
-    return raw_prompt(row, where=where, folder=recipe.path.parent, route="auto", allow_outside=recipe.allow_outside)
+    find = partial(locate, folder=recipe.path.parent, allow_outside=recipe.allow_outside)
+    return raw_prompt(row, where=where, route="auto", find=find)
 
 
 def _keep(image: bytes | Path, where: str, put: PutImage) -> ImageRef:

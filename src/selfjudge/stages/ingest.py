@@ -17,12 +17,13 @@ from ..run.folder import ImageStore
 from ..run.images import BadImage, admit
 from ..run.images import examine as look_at
 from ..run.journal import BadRow
+from ..run.reasons import SAME
 from ..run.store import Table
 from ..run.tables import Row, prompt_to_row
 from ..types import ImageRef, Prompt, content_id, storable
 from .contamination import describe
 
-VERSION = 2
+VERSION = 3
 
 _THREADS = 8
 _AHEAD = 256
@@ -62,7 +63,7 @@ def ingest(
                 if isinstance(found, BadImage):
                     refused.append(_refusal(raw.where, found.reason, str(found) or None))
                 elif found.id in seen:
-                    refused.append(_refusal(raw.where, "duplicate", f"same images and text as {seen[found.id]}"))
+                    refused.append(_refusal(raw.where, "duplicate", f"{SAME}{seen[found.id]}"))
                 else:
                     seen[found.id] = found.source
                     _keep(found, prompts, refused)
@@ -94,8 +95,7 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
     """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
     if raw.problem is not None:
         raise BadImage(raw.problem, raw.detail or "")
-    text = _unmarked(raw)
-    if not text:
+    if not (text := raw.text.strip()):
         raise BadImage("no_prompt", "the prompt is empty")
     if not raw.images and not raw.text_only:
         raise BadImage("no_image", raw.detail or "the row has no image")
@@ -112,24 +112,10 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
         kind_rule=rule,
         source=raw.where,
         source_id=raw.id,
+        left_out=raw.left_out,
     )
     images = tuple((ref, data) for ref, data, _ in found)
     return Admitted(prompt=prompt, images=images, looks=tuple(look for _, _, look in found if look is not None))
-
-
-_MARK = "<image>"
-
-
-def _unmarked(raw: RawPrompt) -> str:
-    """The text without marks of images at its start or end, of which there must be none or as many as images. Raises BadImage."""
-    text, marks = raw.text.strip(), raw.text.count(_MARK)
-    if marks and marks != len(raw.images):
-        raise BadImage("image_marks", f"{marks} of `{_MARK}` for {len(raw.images)} images")
-    while text.startswith(_MARK) or text.endswith(_MARK):
-        text = text.removeprefix(_MARK).removesuffix(_MARK).strip()
-    if _MARK in text:
-        raise BadImage("image_marks", f"`{_MARK}` stands within the text, where an image cannot be shown")
-    return text
 
 
 def _refuse_contaminated(found: Admitted, excluded: Index) -> None:

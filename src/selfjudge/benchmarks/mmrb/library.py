@@ -153,7 +153,7 @@ def _needed(part: Any, origin: Origin) -> Any:
             f"the source {origin.repository} has no column `{missing[0]}`",
             hint=f"Its columns are: {', '.join(columns)}. Give another revision of it with --sources.",
         )
-    return undecoded(part.select_columns([n for n in (*origin.columns, *origin.images, origin.key) if n in columns]))
+    return undecoded(part).select_columns([n for n in (*origin.columns, *origin.images, origin.key) if n in columns])
 
 
 def _columns(part: Any) -> list[str]:
