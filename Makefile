@@ -45,6 +45,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/python scripts/recipe_docs.py --check
+	$(BIN)/python scripts/reason_docs.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(PYTEST) -m "$(QUICK)"
 	scripts/test_ray.sh $(BIN)/pytest
@@ -62,6 +63,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/cli_docs.py
 	$(BIN)/python scripts/recipe_docs.py
+	$(BIN)/python scripts/reason_docs.py
 
 base-model: $(VENV)/demo.stamp
 	$(BIN)/python -m selfjudge.shapes.base_model --out src/selfjudge/shapes/model

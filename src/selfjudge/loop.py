@@ -26,6 +26,7 @@ from .run.disk import read_json, write_json
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
 from .run.lineage import at_commits, contents, lineage
+from .run.log import iteration_done, logged, prompts_read, watched
 from .run.store import Table
 from .run.tables import Row
 from .stages import contamination, evaluate, ingest, pipeline, select, synthesize, train
@@ -49,8 +50,8 @@ def run(
     `on_prompts` is given its head once all prompts are read, `on_iteration` the summary after each iteration.
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
-    with folder.claim(recipe.as_json()):
-        return _Run(recipe, folder, world, progress).iterate(on_prompts, on_iteration)
+    with folder.claim(recipe.as_json()), logged(folder.root, f"{recipe.name}, recipe {recipe.digest}, base {world.base}"):
+        return _Run(recipe, folder, world, watched(progress)).iterate(on_prompts, on_iteration)
 
 
 class _Run:
@@ -78,8 +79,7 @@ class _Run:
                 self._publisher.prepare(self._recipe.loop.iterations)
             prompts, refused = self._ingest()
             head = self._head(prompts, refused)
-            if on_prompts is not None:
-                on_prompts(head)
+            prompts_read(head, on_prompts)
             training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
             entries = [self._base(held_out)]
             state = self._publish(head, entries, training, on_iteration)
@@ -92,11 +92,13 @@ class _Run:
             self._engines.close()
 
     def _head(self, prompts: Table, refused: Table) -> dict[str, Any]:
-        """The summary's head. Where not one prompt can be used, the sources are read again once they have been corrected."""
+        """The summary's head. Where too few rows can be used, the sources are read again once they have been corrected."""
         try:
-            return {**summary.head(self._recipe, prompts, refused), "commit": self._world.base_commit}
+            head = summary.head(self._recipe, prompts, refused, strict=self._folder.strict)
+            return {**head, "commit": self._world.base_commit}
         except InputError:
-            rmtree(prompts.path.parent)
+            if not any(self._folder.root.glob("iteration-*")):
+                rmtree(prompts.path.parent)
             raise
 
     def _base(self, held_out: list[Prompt]) -> dict[str, Any]:
@@ -391,6 +393,7 @@ class _Run:
             sources = read_json(self._folder.root / "prompts" / "sources.json", of=list)
             write_cards(self._model(len(entries) - 1), self._recipe, base=self._world.base, entries=entries, sources=sources)
         write_json(self._folder.root / "summary.json", state)
+        iteration_done(state)
         on_iteration(state)
         if self._publisher is not None:
             self._publisher.push(len(entries) - 1, best, over=stopped is not None)

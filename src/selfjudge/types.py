@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,15 @@ def content_id(*parts: object) -> str:
 def storable(text: str) -> str:
     """The text with escapes in place of what is not Unicode, such as half an emoji or a file name of other bytes."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters except tabs and newlines, and marks that change the writing direction."""
+
+
+def plain(text: str) -> str:
+    """The text without control characters, for a terminal or a log."""
+    return storable(_ACTING.sub("", text))
 
 
 def seed_of(*parts: object) -> int:

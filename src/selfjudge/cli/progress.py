@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ..ports import Advance, StageLabel
-from .terminal import console, plain, say
+from ..types import plain
+from .terminal import console, say
 
 EVERY_SECONDS = 30.0
 """Between two lines of progress where the output is no terminal."""

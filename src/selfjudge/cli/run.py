@@ -16,6 +16,7 @@ from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
     from ..recipe.experiment import Recipe
+    from ..run.folder import RunFolder
 
 
 def demo(
@@ -32,12 +33,13 @@ def demo(
     learns from its own judgments. An interrupted demo resumes when the same command is run again.
     """
     from ..recipe.file import load_recipe
+    from ..run.folder import RunFolder
 
     overrides = [f"loop.iterations={iterations}", f"seed={seed}", f"prompts.0.seed={seed}"]
     if quick:
         overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
     recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
-    _run_and_show(recipe, folder, watch(quiet, json_log), failed=AFRESH)
+    _run_and_show(recipe, RunFolder(folder), watch(quiet, json_log), failed=AFRESH)
 
 
 def run(
@@ -46,6 +48,9 @@ def run(
     changes: Changes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `selfjudge plan`.")] = False,
     retry_failed: RetryFailed = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop before anything is generated if any row is at fault, see `check`.")
+    ] = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
 ) -> None:
@@ -56,12 +61,13 @@ def run(
     --retry-failed asks failed requests again, and redoes only what depends on the new replies.
     """
     from ..recipe.file import load_recipe
+    from ..run.folder import RunFolder
 
     loaded = load_recipe(recipe, changes or [])
     root = folder or Path("runs") / loaded.name
     if dry_run:
         show_plan_of(loaded, root)
-    _run_and_show(loaded, root, watch(quiet, json_log), failed=RETRY, retry_failed=retry_failed)
+    _run_and_show(loaded, RunFolder(root, retry_failed=retry_failed, strict=strict), watch(quiet, json_log), failed=RETRY)
 
 
 def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]) -> None:
@@ -75,15 +81,14 @@ def report(run: Annotated[Path, typer.Argument(help="Run folder.", show_default=
     say(f"report: {write_report(run, state)}")
 
 
-def _run_and_show(recipe: Recipe, folder: Path, progress: Watch, *, failed: str, retry_failed: bool = False) -> None:
+def _run_and_show(recipe: Recipe, run_folder: RunFolder, progress: Watch, *, failed: str) -> None:
     """Run a recipe in a folder, and print refused rows, iterations and paths as they come."""
     from .. import loop
     from ..report.iterations import show_iterations, show_refused
     from ..report.page import write_report
-    from ..run.folder import RunFolder
     from ..wiring import make_world
 
-    run_folder = RunFolder(folder, retry_failed=retry_failed)
+    folder = run_folder.root
     seen = _iterations_so_far(folder)
 
     def on_prompts(head: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ come from files, models and servers of others.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..types import storable
+from ..types import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters except tabs and newlines, and marks that change the writing direction."""
-
-
-def plain(text: str) -> str:
-    """The text without control characters."""
-    return storable(_ACTING.sub("", text))
 
 
 def say(text: str, *, err: bool = False) -> None:

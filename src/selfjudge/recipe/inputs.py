@@ -60,6 +60,8 @@ class FilesSource(Section):
     """Also take prompts without an image."""
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the file."""
+    max_refused: float = Field(1.0, ge=0, le=1)
+    """Share of the rows that may be refused; with more, nothing is generated."""
     route: Literal["auto"] | Kind = "auto"
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
     allow_outside: bool = False
@@ -84,6 +86,8 @@ class DatasetSource(Section):
     """Also take prompts without an image."""
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the data set."""
+    max_refused: float = Field(1.0, ge=0, le=1)
+    """Share of the rows that may be refused; with more, nothing is generated."""
     route: Literal["auto"] | Kind = "auto"
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
     allow_outside: bool = False
@@ -107,6 +111,8 @@ class ImagesSource(Section):
     """The instructions. CHOSEN: a description, a thing and a number, so that open and closed pairs are made."""
     limit: int | None = Field(None, ge=1)
     """Take this many prompts, image after image by name."""
+    max_refused: float = Field(1.0, ge=0, le=1)
+    """Share of the prompts that may be refused; with more, nothing is generated."""
     route: Literal["auto"] | Kind = "auto"
     """Open or closed: by the wording (`auto`), or all of them the same."""
 

@@ -51,7 +51,7 @@ def show_refused(head: dict[str, Any], console: Console) -> None:
     rows = head["prompts"]["total"] + sum(head["prompts"]["refused"].values())
     for line in refused_lines(head["refused"], rows):
         console.print(line, soft_wrap=True)
-    for line in left_out_line(head["prompts"]["left_out"]):
+    for line in left_out_line(head["prompts"].get("left_out", {})):
         console.print(line, soft_wrap=True)
 
 

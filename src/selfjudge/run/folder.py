@@ -153,8 +153,10 @@ class JudgeFolder:
 class RunFolder:
     """A run on disk. Open it with `claim`, which makes sure that it belongs to this recipe and to this process alone."""
 
-    def __init__(self, root: Path, *, retry_failed: bool = False) -> None:
+    def __init__(self, root: Path, *, retry_failed: bool = False, strict: bool = False) -> None:
         self.root = root
+        self.strict = strict
+        """Whether one row that cannot be used ends a run before it begins."""
         self.retry_failed = retry_failed
         """Whether requests that failed before are asked again."""
         self.images = ImageStore(root / "images")

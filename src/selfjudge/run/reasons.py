@@ -12,6 +12,8 @@ EXAMPLES = 3
 SAME = "same images and text as "
 """How the detail of a duplicate begins; the place of the row that is used follows."""
 
+_ALL = "(docs/reasons.md explains every reason.)"
+
 REFUSED = {
     "invalid_json": ("The line is not a JSON object.", "Write one JSON object a line, in UTF-8."),
     "invalid_text": (
@@ -55,6 +57,8 @@ REFUSED = {
     ),
 }
 """Of rows of the sources of prompts."""
+HARMLESS = ("duplicate", "contaminated")
+"""Reasons that are no fault of a row: `max_refused` and --strict do not count them."""
 
 _FLAWS = {
     "failed": ("The engine failed to answer.", "See `error` in `responses.parquet`."),
@@ -173,7 +177,7 @@ def refused_lines(refused: Sequence[Mapping[str, Any]], total: int) -> list[str]
         lines.append(f"  {entry['reason']} ({entry['count']:,}): {entry['meaning']} {entry['change']}")
         lines += [f"    {example['place']}: {example['detail'] or entry['reason']}" for example in entry["examples"]]
         lines += [f"    ... and {more:,} more"] if (more := entry["count"] - len(entry["examples"])) else []
-    return lines
+    return [*lines, f"  {_ALL}"]
 
 
 def left_out_line(counts: Mapping[str, int]) -> list[str]:
@@ -188,11 +192,17 @@ def nothing_usable(refused: Sequence[Mapping[str, Any]]) -> InputError:
     """The error for a run without one prompt; it names the first row of the most frequent reason."""
     if not refused:
         return InputError("not one prompt can be used: the sources are empty", hint="Name files or data sets with rows.")
+    return refused_error("not one prompt can be used", refused)
+
+
+def refused_error(what: str, refused: Sequence[Mapping[str, Any]]) -> InputError:
+    """The error for rows that are missing from a run, with the reasons and the first row of the most frequent one."""
     reasons = ", ".join(f"{entry['reason']} ({entry['count']})" for entry in refused)
     example = refused[0]["examples"][0]
     return InputError(
-        f"not one prompt can be used: {reasons}",
-        hint=f"For example {example['place']}: {example['detail'] or refused[0]['meaning']} {refused[0]['change']}",
+        f"{what}: {reasons}",
+        hint=f"For example {example['place']}: {(example['detail'] or refused[0]['meaning']).rstrip('.')}. "
+        f"{refused[0]['change']} {_ALL}",
     )
 
 

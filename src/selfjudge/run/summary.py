@@ -8,26 +8,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError
+from ..errors import InputError, RunError
 from ..method.equivalence import same
 from ..method.monitors import warnings
 from ..recipe.experiment import EarlyStop, Loop, Recipe
+from ..recipe.inputs import Source
 from ..types import Kind
 from .disk import read_json
 from .executions import counted
 from .failures import Failures, failures
 from .folder import JudgeFolder
 from .lineage import place_of
-from .reasons import nothing_usable, refusals
+from .reasons import HARMLESS, nothing_usable, refusals, refused_error
 from .store import Table
-from .tables import RESPONSES
+from .tables import RESPONSES, Row
 
 
-def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
-    """The run as a whole. Raises InputError where not one prompt can be used."""
+def head(recipe: Recipe, prompts: Table, refused: Table, *, strict: bool = False) -> dict[str, Any]:
+    """The run as a whole. Raises InputError where no prompt can be used, or fewer than the recipe or `strict` asks for."""
     why = refusals(refused.rows(), partial(place_of, recipe.prompts))
     if not prompts.manifest.rows:
         raise nothing_usable(why)
+    if (fault := too_many_refused(recipe.prompts, prompts.column("source"), list(refused.rows()), strict=strict)) is not None:
+        raise fault
     return {
         "name": recipe.name,
         "recipe": recipe.digest,
@@ -42,6 +45,25 @@ def head(recipe: Recipe, prompts: Table, refused: Table) -> dict[str, Any]:
         },
         "refused": why,
     }
+
+
+def too_many_refused(
+    sources: Sequence[Source], used: Sequence[str], refused: Sequence[Row], *, strict: bool
+) -> InputError | None:
+    """The error for the first source of which more rows are refused than it allows; `strict` allows none.
+
+    `used` are the places of the prompts, `refused` the rows of that table.
+    """
+    rows = Counter(where.partition("/")[0] for where in (*used, *(row["source"] for row in refused)))
+    for number, source in enumerate(sources):
+        name = f"prompts.{number}"
+        most = 0.0 if strict else getattr(source, "max_refused", 1.0)
+        faults = [row for row in refused if row["source"].startswith(f"{name}/") and row["reason"] not in HARMLESS]
+        if len(faults) > most * rows[name]:
+            allowed = "--strict allows none" if strict else f"`{name}.max_refused` allows {most:.0%}"
+            what = f"{len(faults):,} of {rows[name]:,} rows of `{name}` cannot be used, and {allowed}"
+            return refused_error(what, refusals(faults, partial(place_of, sources)))
+    return None
 
 
 def best_iteration(entries: Sequence[dict[str, Any]], stop: EarlyStop | None) -> int:

@@ -37,7 +37,7 @@ INGEST = Stage(
     version=ingest.VERSION,
     recipe=("prompts", "max_pixels", "exclude"),
     inputs=("contents",),
-    writes=("recipe.json", "prompts/{prompts,refused}.parquet", "prompts/{contents,sources}.json", "images/"),
+    writes=("recipe.json", "run.log", "prompts/{prompts,refused}.parquet", "prompts/{contents,sources}.json", "images/"),
 )
 BENCHMARK = Stage(name="benchmark", version=evaluate.VERSION, writes=("benchmarks/NAME/{items.parquet,data.json}",))
 SYNTHESIZE = Stage(
