@@ -14,9 +14,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from runs import ROOT, no_progress, run_recipe, scripted_recipe
-from selfjudge.errors import InputError, RunError
+from selfjudge.errors import RunError
 from selfjudge.forecast.plan import RunPlan
 from selfjudge.forecast.plan import plan as make_plan
 from selfjudge.recipe.experiment import Recipe
@@ -138,7 +139,10 @@ def prompts_in(folder: Path, *written: Any) -> Recipe:
 
 
 def test_rows_of_a_file_are_counted_by_kind_and_refused_ones_are_shown(tmp_path: Path):
-    usable = [{"prompt": "Describe it.", "image": "a.png"}] * 3 + [{"prompt": "How many dogs are there?", "image": "a.png"}] * 5
+    for number in range(5):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    usable = [{"prompt": "Describe it.", "image": f"{n}.png"} for n in range(3)]
+    usable += [{"prompt": "How many dogs are there?", "image": f"{n}.png"} for n in range(5)]
     planned = plan(prompts_in(tmp_path, *usable, {"image": "b.png"}))
     assert asdict(planned.prompts) == {"open": 3, "closed": 5, "per_iteration": 8, "refused": 1}
     [refused] = asdict(planned)["refused"]
@@ -150,8 +154,15 @@ def test_prompts_of_which_none_can_be_used_are_an_error(tmp_path: Path):
     assert not planned.runs and "not one prompt can be used: no_prompt (1)" in [f.what for f in planned.findings]
     others = "[{kind: files, path: " + str(tmp_path / "prompts.jsonl") + "}, {kind: dataset, path: org/prompts, limit: 7}]"
     assert plan(scripted_recipe(f"prompts={others}")).runs
-    with pytest.raises(InputError, match=r"not one prompt can be used: image_missing \(1\)"):  # only opening it shows that
-        plan(prompts_in(tmp_path, {"prompt": "what is it?", "image": "gone.png"}), prompts=5)
+    planned = plan(prompts_in(tmp_path, {"prompt": "what is it?", "image": "gone.png"}), prompts=5)
+    assert not planned.runs and "not one prompt can be used: image_missing (1)" in [f.what for f in planned.findings]
+
+
+def test_images_beyond_the_first_rows_are_not_opened_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("selfjudge.forecast.survey.OPENED", 2)
+    planned = plan(prompts_in(tmp_path, *({"prompt": f"{n}?", "image": "gone.png"} for n in range(5)), {"prompt": "6?"}))
+    assert (planned.prompts.closed + planned.prompts.open, planned.prompts.refused) == (3, 3)
+    assert "3 prompts can be used: only the images of the first 2 rows were opened" in planned.assumptions
 
 
 def test_gpu_hours_follow_from_what_is_asked(tmp_path: Path):

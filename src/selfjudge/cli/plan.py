@@ -13,7 +13,11 @@ from .progress import progress
 from .terminal import console
 
 if TYPE_CHECKING:
+    from ..forecast.findings import Finding
     from ..recipe.experiment import Recipe
+
+
+Load = Annotated[bool, typer.Option("--load/--no-load", help="Load a model that is here and have it answer.")]
 
 
 def plan(
@@ -22,32 +26,36 @@ def plan(
         bool, typer.Option("--measure", help="Send some prompts through the stages on the recipe's engine, and extrapolate.")
     ] = False,
     prompts: Annotated[int, typer.Option(min=1, help="Prompts of each kind to measure.")] = 24,
+    load: Load = True,
     folder: RunDir = None,
     changes: Changes = None,
     form: OutputFormat = "table",
 ) -> None:
     """Show whether a recipe can run here, and its stages, files and cost. Writes nothing.
 
-    Without --measure no model is loaded and nothing is downloaded, and costs are upper bounds.
-    Exits 1 if the recipe cannot run on this machine.
+    Reads the prompts as a run does, opens the images of the first thousand, and has a model that is here
+    answer with one token. Nothing is downloaded; without --measure costs are upper bounds. Exits 1 if the
+    recipe cannot run on this machine.
     """
     from ..recipe.file import load_recipe
 
     loaded = load_recipe(recipe, changes or [])
-    show_plan_of(loaded, folder or Path("runs") / loaded.name, prompts=prompts if measure else None, form=form)
+    show_plan_of(loaded, folder or Path("runs") / loaded.name, prompts=prompts if measure else None, load=load, form=form)
 
 
 def doctor(
+    recipe: Annotated[Path | None, typer.Argument(help="Recipe to examine too, as `plan` does.", show_default="none")] = None,
     folder: Annotated[Path, typer.Option("--dir", help="Folder for runs, whose free disk space is shown.")] = Path("runs"),
     server: Annotated[
         str | None, typer.Option(help="Address or name of an OpenAI-compatible server to examine instead.", show_default="none")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model of the server.", show_default="its only one")] = None,
+    load: Load = True,
     form: OutputFormat = "table",
 ) -> None:
     """Show installed packages, available engines, GPUs, memory and disk, and how to fix what is wrong.
 
-    Loads and downloads nothing. Exits 1 if no model can be loaded. `selfjudge plan` checks a recipe.
+    Exits 1 if no model can be loaded or the recipe cannot run here; `selfjudge plan` shows its cost, too.
     With --server, asks the server some short questions instead: whether it sees images, and respects seeds
     and other parameters, and what that means for a run.
     """
@@ -56,7 +64,14 @@ def doctor(
     from ..forecast.doctor import diagnose
     from ..forecast.tables import show_diagnosis
 
-    diagnosis = diagnose(folder)
+    planned: tuple[Finding, ...] = ()
+    if recipe is not None:
+        from ..forecast.plan import plan as make_plan
+        from ..recipe.file import load_recipe
+
+        loaded = load_recipe(recipe, [])
+        planned = make_plan(loaded, folder / loaded.name, load=load, progress=progress).findings
+    diagnosis = diagnose(folder, planned)
     if form == "json":
         say_json(asdict(diagnosis))
     else:
@@ -79,12 +94,12 @@ def _examine_server(url: str, model: str | None, form: str) -> None:
     raise typer.Exit(0 if found.runs else 1)
 
 
-def show_plan_of(recipe: Recipe, folder: Path, *, prompts: int | None = None, form: str = "table") -> None:
+def show_plan_of(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool = True, form: str = "table") -> None:
     """Print the plan of a run and exit, with 1 if it cannot run here."""
     from ..forecast.plan import plan as make_plan
     from ..forecast.tables import show_plan
 
-    planned = make_plan(recipe, folder, prompts=prompts, progress=progress)
+    planned = make_plan(recipe, folder, prompts=prompts, load=load, progress=progress)
     if form == "json":
         say_json(asdict(planned))
     else:

@@ -56,7 +56,7 @@ class TransformersEngine:
             self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
             loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=settings.dtype, trust_remote_code=False)
             self._model = loaded.to(automatic if settings.device == "auto" else settings.device).eval()
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        except Exception as error:  # of transformers, or of any format that it reads
             root = root_cause(error)
             raise EngineError(f"cannot load the model {model}: {str(root).strip()}", hint=_loading_hint(model, root)) from error
         if not getattr(self._processor, "chat_template", None):

@@ -6,7 +6,6 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,15 +13,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
+from ..ports import Progress, PromptSource
 from ..run.disk import write_whole
-from ..run.image_files import BadImage
 from ..run.images import decode
-from ..run.reasons import SAME, refusals
-from ..stages.ingest import Admitted, admitted
+from ..run.reasons import refusals
+from ..stages.ingest import Admitted
 from ..types import storable
+from .reading import read, refusal
 
-_THREADS, _AHEAD = 8, 256
 _TILES = 60
 """Images of the contact sheet."""
 _SIDE = 160
@@ -54,35 +52,24 @@ class Checked:
 def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress) -> Checked:
     """Read all rows of the sources. Raises InputError where a source cannot be read."""
     refused: list[dict[str, Any]] = []
-    seen: dict[str, str] = {}
-    kinds, rules, left_out = Counter[str](), Counter[str](), Counter[str]()
+    used, kinds, rules, left_out = 0, Counter[str](), Counter[str](), Counter[str]()
     sides, tiles = dict[str, int](), list[tuple[str, str]]()
-
-    def examined(raw: RawPrompt) -> tuple[RawPrompt, Admitted | BadImage]:
-        try:
-            return raw, admitted(raw, max_pixels=max_pixels, looking=False)
-        except BadImage as bad:
-            return raw, bad
-
-    with progress("rows", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for raw, found in (one for block in blocks(all_rows(sources), _AHEAD) for one in pool.map(examined, block)):
-            advance(1)
-            if isinstance(found, BadImage):
-                refused.append({"source": raw.where, "reason": found.reason, "detail": storable(str(found))})
-            elif (before := seen.setdefault(found.prompt.id, raw.where)) != raw.where:
-                refused.append({"source": raw.where, "reason": "duplicate", "detail": SAME + before})
-            else:
-                kinds[found.prompt.kind] += 1
-                rules[found.prompt.kind_rule] += 1
-                left_out.update([found.prompt.left_out] if found.prompt.left_out else ())
-                for ref, data in found.images:
-                    if ref.sha256 not in sides and len(tiles) < _TILES:
-                        tiles.append((_thumbnail(data), found.prompt.text))
-                    sides[ref.sha256] = max(ref.width, ref.height)
+    for raw, found in read(sources, max_pixels=max_pixels, progress=progress):
+        if isinstance(found, Admitted):
+            used += 1
+            kinds[found.prompt.kind] += 1
+            rules[found.prompt.kind_rule] += 1
+            left_out.update([found.prompt.left_out] if found.prompt.left_out else ())
+            for ref, data in found.images:
+                if ref.sha256 not in sides and len(tiles) < _TILES:
+                    tiles.append((_thumbnail(data), found.prompt.text))
+                sides[ref.sha256] = max(ref.width, ref.height)
+        elif found is not None:
+            refused.append(refusal(raw.where, found))
     longer = sorted(sides.values())
     return Checked(
-        rows=len(seen) + len(refused),
-        used=len(seen),
+        rows=used + len(refused),
+        used=used,
         kinds=dict(sorted(kinds.items())),
         rules=dict(rules.most_common()),
         left_out=dict(left_out.most_common()),

@@ -1,8 +1,8 @@
-"""`selfjudge doctor`: installed packages, engines that can run, GPUs, memory and disk. Loads and downloads nothing."""
+"""`selfjudge doctor`: installed packages, engines that can run, GPUs, memory and disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +38,10 @@ class Diagnosis:
     """No finding is an error."""
 
 
-def diagnose(folder: Path) -> Diagnosis:
-    """Examine this machine; `folder` is where runs would be stored."""
+def diagnose(folder: Path, planned: Sequence[Finding] = ()) -> Diagnosis:
+    """Examine this machine; `folder` is where runs would be stored, `planned` what was found about a recipe."""
     machine, here = this_machine(folder), this_environment()
-    findings = tuple(about_installation(here, machine))
+    findings = (*(planned or about_installation(here, machine)),)
     return Diagnosis(
         python=here.python,
         path=here.path,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError, installing
-from ..hub.models import embedded_model
+from ..hub.models import embedded_model, hub_repository
 from ..recipe.engines import RaySettings, VLLMSettings
 from ..recipe.experiment import EMBEDDED_MODEL, Recipe
 from ..recipe.inputs import DatasetSource
-from ..recipe.section import HUB_NAME
 from .conflicts import conflicts
 from .doctor import about_installation
 from .engines import Placement, address, placement, support
@@ -60,10 +58,9 @@ def model_size(recipe: Recipe) -> tuple[Footprint | None, Finding]:
             return None, Finding(Level.ERROR, "model", str(error), error.hint or "")
         what = f"{size.kind}, {size.parameters / 1e6:,.1f} million parameters, {size.stored / _GIB:.1f} GiB"
         return size, Finding(Level.FINE, "model", what)
-    repository, _, revision = name.partition("@")
-    if re.fullmatch(HUB_NAME, repository):
+    if (repo := hub_repository(name)) is not None:
         what = f"{name} is not a folder here: it will be downloaded from the hub, and its size is unknown until then"
-        download = f"hf download {repository}" + (f" --revision {revision}" if revision else "")
+        download = f"hf download {repo.name}" + (f" --revision {repo.revision}" if repo.revision else "")
         return None, Finding(Level.WARNING, "model", what, f"`{download}`, and name the folder.")
     return None, Finding(Level.ERROR, "model", f"there is no model {name}", "Name a folder, or a model on the hub.")
 

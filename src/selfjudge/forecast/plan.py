@@ -1,6 +1,7 @@
 """`selfjudge plan`: whether a recipe can run here, and the requests, tokens, hours and disk space that it will take.
 
-Without a measurement no model is loaded and nothing is downloaded or written; what cannot be counted is assumed, and stated.
+Rows are admitted and a model that is here is tried as a run does it; nothing is downloaded or written. What cannot be counted is
+assumed, and stated.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .fit import disk, examine
 from .machine import this_machine
 from .sample import Cost, measure
 from .survey import Survey, count_prompts
+from .trial import try_benchmarks, try_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,8 @@ class RunPlan:
     assumptions: tuple[str, ...]
 
 
-def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, progress: Progress) -> RunPlan:
-    """Plan a run in a folder; `prompts` of each kind are measured if the recipe can run here.
+def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool = True, progress: Progress) -> RunPlan:
+    """Plan a run in a folder; `prompts` of each kind are measured if the recipe can run here. `load` tries the model.
 
     Raises RunError where the folder belongs to another recipe, and SelfjudgeError where measuring fails.
     """
@@ -71,7 +73,9 @@ def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, progress: 
     run.check(recipe.as_json())
     model, findings = examine(recipe, machine)
     rows, assumed, unusable = count_prompts(recipe, progress)
-    findings += unusable
+    findings += [*unusable, *try_benchmarks(recipe, progress)]
+    if load and prompts is None and not _has_error(findings):
+        findings += try_model(recipe, progress)
     measured = None if prompts is None or _has_error(findings) else measure(recipe, prompts, progress)
     rows = rows if measured is None else measured.rows
     estimate = Estimate(

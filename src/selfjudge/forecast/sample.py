@@ -96,7 +96,7 @@ def measure(recipe: Recipe, prompts: int, progress: Progress) -> Extrapolation:
     with TemporaryDirectory(prefix="selfjudge-plan-") as root:
         folder = RunFolder(Path(root))
         world = make_world(recipe, folder)
-        rows = survey(world.sources, prompts, progress)
+        rows = survey(world.sources, prompts, recipe.max_pixels, progress)
         with closing(world.open_engine(world.base)) as engine:
             sampled = {
                 kind: _sample(recipe, engine, rows.first[kind], folder, kind, progress) for kind in Kind if rows.first[kind]

@@ -1,4 +1,4 @@
-"""Counting the prompts of a recipe without opening an image."""
+"""Counting the prompts of a recipe, as a run would take them in."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
+from pathlib import Path
 
 from ..errors import InputError
 from ..method.kinds import route
-from ..ports import Progress, PromptSource, RawPrompt, all_rows
+from ..ports import Progress, PromptSource, RawPrompt
 from ..recipe.experiment import Recipe
-from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, ShapesSource, Source
+from ..recipe.inputs import DatasetSource, ShapesSource, Source
+from ..run.image_files import BadImage
 from ..run.lineage import place_of
 from ..run.reasons import nothing_usable, refusals
+from ..run.summary import too_many_refused
 from ..run.tables import Row
 from ..types import Kind
 from ..wiring import make_source
 from .findings import Finding, Level
+from .reading import read, refusal
 
 UNKNOWN = 10_000
 """CHOSEN: prompts of a source that cannot be counted."""
+OPENED = 1_000
+"""CHOSEN: rows whose images a plan opens; `selfjudge check` opens all."""
 
 
 @dataclass(slots=True)
@@ -31,21 +37,25 @@ class Survey:
     counts: Counter[Kind] = field(default_factory=Counter)
     first: dict[Kind, list[RawPrompt]] = field(default_factory=lambda: {kind: [] for kind in Kind})
     refused: list[Row] = field(default_factory=list)
+    used: Counter[str] = field(default_factory=Counter)
+    """Prompts by source."""
+    unopened: int = 0
+    """Prompts whose images were not opened."""
 
 
-def survey(sources: Iterable[PromptSource], wanted: int, progress: Progress) -> Survey:
-    """Read the rows of all sources, and keep the first `wanted` of each kind. Raises InputError."""
+def survey(sources: Iterable[PromptSource], wanted: int, max_pixels: int, progress: Progress) -> Survey:
+    """Read the rows of all sources, open the images of the first, and keep `wanted` rows of each kind. Raises InputError."""
     rows = Survey()
-    with progress("rows", None) as advance:
-        for raw in all_rows(tuple(sources)):
-            advance(1)
-            if raw.problem is not None:
-                rows.refused.append({"source": raw.where, "reason": raw.problem, "detail": raw.detail})
-                continue
-            kind = raw.kind or route(raw.text)[0]
-            rows.counts[kind] += 1
-            if len(rows.first[kind]) < wanted:
-                rows.first[kind].append(raw)
+    for raw, found in read(tuple(sources), max_pixels=max_pixels, progress=progress, opened=OPENED):
+        if isinstance(found, BadImage):
+            rows.refused.append(refusal(raw.where, found))
+            continue
+        kind = found.prompt.kind if found is not None else raw.kind or route(raw.text)[0]
+        rows.counts[kind] += 1
+        rows.used[raw.where.partition("/")[0]] += 1
+        rows.unopened += found is None
+        if len(rows.first[kind]) < wanted:
+            rows.first[kind].append(raw)
     return rows
 
 
@@ -53,27 +63,42 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
     """The prompts of a recipe as far as files tell, what was assumed of other sources, and why some cannot be used."""
     assumed: list[str] = []
     findings: list[Finding] = []
-    rows = survey((_local_rows(source, findings) for source in recipe.prompts), 0, progress)
+    rows = survey([_Local(source, findings) for source in recipe.prompts], 0, recipe.max_pixels, progress)
     for source in recipe.prompts:
         if isinstance(source, ShapesSource):
             opened = ceil(source.limit / 4)
             rows.counts += Counter({Kind.OPEN: opened, Kind.CLOSED: source.limit - opened})
-        elif isinstance(source, DatasetSource) or not source.path.exists():
+        elif not _is_here(source):
             total = source.limit or UNKNOWN
             rows.counts += Counter({Kind.OPEN: total // 2, Kind.CLOSED: total - total // 2})
             assumed.append(f"{source.path} has {total:,} prompts, half of them open: it was not read")
+    if rows.unopened:
+        assumed.append(f"{rows.unopened:,} prompts can be used: only the images of the first {OPENED:,} rows were opened")
     if not rows.counts and not findings:
         findings.append(_finding(nothing_usable(refusals(rows.refused, partial(place_of, recipe.prompts)))))
+    elif (fault := too_many_refused(recipe.prompts, rows.used, rows.refused, strict=False)) is not None:
+        findings.append(_finding(fault))
     return rows, assumed, findings
 
 
-def _local_rows(source: Source, findings: list[Finding]) -> Iterator[RawPrompt]:
-    """The rows of a source of files or images; a source that cannot be read becomes a finding."""
-    if isinstance(source, FilesSource | ImagesSource):
-        try:
-            yield from make_source(source)
-        except InputError as error:
-            findings.append(_finding(error))
+def _is_here(source: Source) -> bool:
+    """Whether a source can be read without a network."""
+    return not isinstance(source, DatasetSource) or Path(source.path).is_dir()
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """The rows of a source that is here; one that cannot be read becomes a finding."""
+
+    source: Source
+    findings: list[Finding]
+
+    def __iter__(self) -> Iterator[RawPrompt]:
+        if _is_here(self.source) and not isinstance(self.source, ShapesSource):
+            try:
+                yield from make_source(self.source)
+            except InputError as error:
+                self.findings.append(_finding(error))
 
 
 def _finding(error: InputError) -> Finding:

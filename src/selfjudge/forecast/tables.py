@@ -29,7 +29,7 @@ def show_plan(plan: RunPlan, console: Console) -> None:
     _show_stages(plan, console)
     _print(_totals(plan), console)
     if plan.runs and not plan.sample:
-        console.print("nothing was loaded or written; --measure sends some prompts through the stages")
+        console.print("nothing was written; --measure sends some prompts through the stages")
     console.print(f"{plan.name} {'can' if plan.runs else 'cannot'} run here")
 
 
@@ -66,7 +66,6 @@ def _prompts(plan: RunPlan) -> Iterator[str]:
         yield f"measured with {', '.join(f'{count} {kind}' for kind, count in plan.sample.items())} prompts"
     if plan.refused:
         yield from refused_lines(plan.refused, prompts.open + prompts.closed + prompts.refused)
-        yield f"images were opened of {'measured prompts only' if plan.sample else 'no prompt'}: `selfjudge run` may refuse more"
 
 
 def _show_stages(plan: RunPlan, console: Console) -> None:

@@ -46,13 +46,21 @@ def find_model(name: str) -> ModelFolder:
         return ModelFolder(path=embedded_model())
     if Path(name).is_dir():
         return ModelFolder(path=Path(name))
-    repo, at, revision = name.partition("@")
-    if not re.fullmatch(HUB_NAME, repo) or repo.startswith(".") or (at and not revision):
+    if (repo := hub_repository(name)) is None:
         raise InputError(
             f"there is no model folder {name}",
             hint="Name a folder, a model of the hub as org/name or org/name@revision, or `shapes`.",
         )
-    return _downloaded(Repository(kind="model", name=repo, revision=revision or None))
+    return _downloaded(repo)
+
+
+def hub_repository(name: str) -> Repository | None:
+    """The model of the hub that a name stands for. None for a folder that is missing: one in a folder that is here, too."""
+    repo, at, revision = name.partition("@")
+    missing = not at and Path(name).parent != Path() and Path(name).parent.is_dir()
+    if not re.fullmatch(HUB_NAME, repo) or repo.startswith(".") or (at and not revision) or missing:
+        return None
+    return Repository(kind="model", name=repo, revision=revision or None)
 
 
 def find_base(name: str, run: Path) -> ModelFolder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ def head(recipe: Recipe, prompts: Table, refused: Table, *, strict: bool = False
     why = refusals(refused.rows(), partial(place_of, recipe.prompts))
     if not prompts.manifest.rows:
         raise nothing_usable(why)
-    if (fault := too_many_refused(recipe.prompts, prompts.column("source"), list(refused.rows()), strict=strict)) is not None:
+    used = Counter(where.partition("/")[0] for where in prompts.column("source"))
+    if (fault := too_many_refused(recipe.prompts, used, list(refused.rows()), strict=strict)) is not None:
         raise fault
     return {
         "name": recipe.name,
@@ -48,13 +49,13 @@ def head(recipe: Recipe, prompts: Table, refused: Table, *, strict: bool = False
 
 
 def too_many_refused(
-    sources: Sequence[Source], used: Sequence[str], refused: Sequence[Row], *, strict: bool
+    sources: Sequence[Source], used: Mapping[str, int], refused: Sequence[Row], *, strict: bool
 ) -> InputError | None:
     """The error for the first source of which more rows are refused than it allows; `strict` allows none.
 
-    `used` are the places of the prompts, `refused` the rows of that table.
+    `used` counts prompts by source, as `prompts.0`; `refused` are the rows of that table.
     """
-    rows = Counter(where.partition("/")[0] for where in (*used, *(row["source"] for row in refused)))
+    rows = Counter(used) + Counter(row["source"].partition("/")[0] for row in refused)
     for number, source in enumerate(sources):
         name = f"prompts.{number}"
         most = 0.0 if strict else getattr(source, "max_refused", 1.0)

@@ -93,12 +93,7 @@ class Admitted:
 
 def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
     """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
-    if raw.problem is not None:
-        raise BadImage(raw.problem, raw.detail or "")
-    if not (text := raw.text.strip()):
-        raise BadImage("no_prompt", "the prompt is empty")
-    if not raw.images and not raw.text_only:
-        raise BadImage("no_image", raw.detail or "the row has no image")
+    text = check_row(raw)
     found = [
         look_at(image, max_pixels=max_pixels) if looking else (*admit(image, max_pixels=max_pixels), None) for image in raw.images
     ]
@@ -116,6 +111,17 @@ def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
     )
     images = tuple((ref, data) for ref, data, _ in found)
     return Admitted(prompt=prompt, images=images, looks=tuple(look for _, _, look in found if look is not None))
+
+
+def check_row(raw: RawPrompt) -> str:
+    """The text of a row. Raises BadImage for any fault that shows without opening an image."""
+    if raw.problem is not None:
+        raise BadImage(raw.problem, raw.detail or "")
+    if not (text := raw.text.strip()):
+        raise BadImage("no_prompt", "the prompt is empty")
+    if not raw.images and not raw.text_only:
+        raise BadImage("no_image", raw.detail or "the row has no image")
+    return text
 
 
 def _refuse_contaminated(found: Admitted, excluded: Index) -> None:

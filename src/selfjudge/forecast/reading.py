@@ -1,0 +1,47 @@
+"""Rows of prompt sources as a run takes them in: each is admitted as `stages.ingest` admits it, and nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
+from ..run.image_files import BadImage
+from ..run.reasons import SAME
+from ..run.tables import Row
+from ..stages.ingest import Admitted, admitted, check_row
+from ..types import storable
+
+_THREADS, _AHEAD = 8, 256
+
+
+def read(
+    sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress, opened: int | None = None
+) -> Iterator[tuple[RawPrompt, Admitted | BadImage | None]]:
+    """Every row with what it becomes; None for one that is good as far as it goes without opening its images.
+
+    Images of the first `opened` rows are opened, or of all. Raises InputError where a source cannot be read.
+    """
+    seen: dict[str, str] = {}
+
+    def examined(numbered: tuple[int, RawPrompt]) -> tuple[RawPrompt, Admitted | BadImage | None]:
+        number, raw = numbered
+        try:
+            if opened is None or number < opened:
+                return raw, admitted(raw, max_pixels=max_pixels, looking=False)
+            check_row(raw)
+        except BadImage as bad:
+            return raw, bad
+        return raw, None
+
+    with progress("rows", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
+        for block in blocks(enumerate(all_rows(sources)), _AHEAD):
+            for raw, found in pool.map(examined, block):
+                advance(1)
+                before = seen.setdefault(found.prompt.id, raw.where) if isinstance(found, Admitted) else raw.where
+                yield raw, found if before == raw.where else BadImage("duplicate", SAME + before)
+
+
+def refusal(where: str, bad: BadImage) -> Row:
+    """A row that cannot be used, as the table of a run has it."""
+    return {"source": where, "reason": bad.reason, "detail": storable(str(bad)) or None}
