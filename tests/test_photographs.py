@@ -26,6 +26,6 @@ def test_the_whole_loop_runs_on_photographs_with_another_architecture(tmp_path: 
     assert "Nothing was kept in iteration 2" in shown.stdout
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     rules = {"count": 5, "open": 9, "short_question": 4}
-    assert summary["prompts"] == {"total": 18, "open": 9, "closed": 9, "rules": rules, "refused": {}}
+    assert summary["prompts"] == {"total": 18, "open": 9, "closed": 9, "rules": rules, "left_out": {}, "refused": {}}
     assert [entry["kept"] for entry in summary["iterations"]] == [None, 0, 0]
     assert (tmp_path / "run/iteration-2/judge/model.safetensors").exists()
