@@ -12,6 +12,7 @@ import argparse
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -51,8 +52,10 @@ def prompts(count: int, seed: int, domain: Domain) -> list[tuple[str, bytes, str
     return made
 
 
-def sampled(given: list[tuple[str, bytes, str]], temperature: float) -> list[list[str]]:
-    """Eight responses of the base to each prompt."""
+def sampled(
+    given: Sequence[tuple[str, bytes, str]], temperature: float, *, model: Path | None = None, count: int = SAMPLES
+) -> list[list[str]]:
+    """Eight responses of the base, or as many of another model, to each prompt."""
     files, requests = {}, []
     for number, (text, picture, _) in enumerate(given):
         ref, data = admit(picture, max_pixels=10**6)
@@ -60,12 +63,12 @@ def sampled(given: list[tuple[str, bytes, str]], temperature: float) -> list[lis
         message = Message(role="user", content=(ref, text))
         sampling = Sampling(temperature=temperature, max_tokens=48)
         requests += [
-            Request(key=f"{number}.{k}", messages=(message,), sampling=sampling, seed=1_000 * number + k) for k in range(SAMPLES)
+            Request(key=f"{number}.{k}", messages=(message,), sampling=sampling, seed=1_000 * number + k) for k in range(count)
         ]
-    engine = open_engine(TransformersSettings(), embedded_model(), lambda ref: files[ref.sha256])
+    engine = open_engine(TransformersSettings(), model or embedded_model(), lambda ref: files[ref.sha256])
     replies = {completion.key: completion.text for completion in engine.generate(requests)}
     engine.close()
-    return [[replies[f"{number}.{k}"] for k in range(SAMPLES)] for number in range(len(given))]
+    return [[replies[f"{number}.{k}"] for k in range(count)] for number in range(len(given))]
 
 
 def measured(given: list[tuple[str, bytes, str]], responses: list[list[str]], judge: Judge) -> list[dict[str, float]]:

@@ -27,22 +27,27 @@ from selfjudge.types import Finish
 CASE = {"prompt": "which?", "response_a": "good", "response_b": "bad"}
 
 
-def png(width: int = 8, height: int = 8) -> str:
+def picture(width: int = 8, height: int = 8) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(out, "PNG")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    return out.getvalue()
+
+
+def png(width: int = 8, height: int = 8) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture(width, height)).decode()
 
 
 class Good:
     """An engine that prefers what holds the word good. It can wait for a signal, and remembers the sizes of what it was asked."""
 
-    block = 1
+    block = 2
 
     def __init__(self) -> None:
         self.go = threading.Event()
         self.go.set()
         self.error: Exception | None = None
         self.batches: list[int] = []
+        self.images: set[int] = set()
         self.closed = False
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -51,6 +56,7 @@ class Good:
             raise self.error
         asked = list(requests)
         self.batches.append(len(asked) // 2)
+        self.images |= {len(request.messages[0].images) for request in asked}
         for request in asked:
             text = "".join(block for block in request.messages[0].content if isinstance(block, str))
             letter = "A" if "good" in text.partition("B: ")[0] else "B"
@@ -101,6 +107,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({**CASE, "other": 3}, 422, "other"),
     ({**CASE, "images": ["/etc/passwd"]}, 422, "images.0"),
     ({**CASE, "images": [png(), "http://127.0.0.1/x.png"]}, 422, "images.1"),
+    ({**CASE, "images": ["https://example.org/x.png"]}, 422, "images.0 is an address"),
     ({**CASE, "images": ["data:image/png;base64,AAAA"]}, 422, "not_an_image"),
     ({**CASE, "images": [png()[:80]]}, 422, "images"),
     ({**CASE, "images": [png(20_000, 20_000)]}, 413, "too_many_pixels"),
@@ -127,6 +134,13 @@ def test_a_body_that_is_no_request_is_a_422(engine: Good, content: bytes):
         assert answer.status_code == 422 and asked.get("/health").status_code == 200
 
 
+def test_a_form_that_is_none_is_a_422(engine: Good):
+    with client(engine) as asked:
+        for header in ("multipart/form-data", "multipart/form-data; boundary=x"):
+            answer = asked.post("/v1/compare", content=b"--y\r\nnothing", headers={"content-type": header})
+            assert answer.status_code == 422 and asked.get("/health").status_code == 200
+
+
 def test_a_body_of_unknown_length_is_bounded_too(engine: Good):
     with client(engine, body_bytes=1_000) as asked:
         parts = (b"x" * 100 for _ in range(100))
@@ -141,6 +155,61 @@ def test_a_file_is_read_only_from_the_folder_that_the_server_allows(engine: Good
         assert asked.post("/v1/compare", json={**CASE, "images": ["x.png"]}).status_code == 200
         for name in ("../x.png", str(tmp_path / "x.png"), "/dev/zero", "gone.png"):
             assert asked.post("/v1/compare", json={**CASE, "images": [name]}).status_code == 422
+
+
+def test_images_may_be_uploaded(engine: Good):
+    texts = {"prompt": "which?", "responses": ["bad", "good"], "comparisons": "1"}
+    files = [("images", ("x.png", picture(), "image/png"))] * 2
+    with client(engine) as asked:
+        assert asked.post("/v1/compare", data=CASE, files=files).json()["preference"] == "a"
+        assert asked.post("/v1/rank", data=texts, files=files).json()["order"] == [1, 0]
+    assert engine.images == {2}
+
+
+WRONG_FORMS: list[tuple[dict[str, str], bytes, int, str]] = [
+    ({"prompt": "which?", "response_a": "good"}, b"", 422, "response_b"),
+    ({**CASE, "other": "x"}, b"", 422, "other"),
+    ({**CASE, "images": "/etc/passwd"}, b"", 422, "images"),
+    ({**CASE, "response_a": ""}, b"", 422, "response_a"),
+    (CASE, b"no image", 422, "not_an_image"),
+    (CASE, picture(20_000, 20_000), 413, "too_many_pixels"),
+    ({**CASE, "prompt": "x" * 3_000_000}, b"", 413, "bytes"),
+]
+
+
+@pytest.mark.parametrize(("form", "image", "status", "named"), WRONG_FORMS)
+def test_what_is_wrong_with_an_upload_is_said(engine: Good, form: dict[str, str], image: bytes, status: int, named: str):
+    with client(engine, body_bytes=2_000_000) as asked:
+        files = {"images": ("x.png", image)} if image else {}
+        content = {name: (None, text) for name, text in form.items()}
+        answer = asked.post("/v1/compare", files={**content, **files})
+        assert (answer.status_code, named in answer.text) == (status, True), answer.text
+
+
+class Each(Good):
+    """An engine that answers each request by itself; one of them takes until it is told to go on."""
+
+    block = 1
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        asked = list(requests)
+        if any("slow" in block for request in asked for block in request.messages[0].content if isinstance(block, str)):
+            self.go.wait(10)
+        for request in asked:
+            yield Completion(key=request.key, text="[[A]]", finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+
+def test_what_comes_in_during_a_long_trace_does_not_wait_for_it_where_the_engine_answers_each_by_itself():
+    engine = Each()
+    engine.go.clear()
+    with client(engine) as asked, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(asked.post, "/v1/compare", json={**CASE, "response_a": "slow"})
+        time.sleep(0.1)
+        for _ in range(20):
+            assert asked.post("/v1/compare", json={**CASE, "images": [png()]}).status_code == 200
+        assert not slow.done()
+        engine.go.set()
+        assert slow.result().status_code == 200
 
 
 def test_above_the_limit_of_waiting_comparisons_a_request_gets_429_and_a_time(engine: Good):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InputError
@@ -81,11 +82,12 @@ class Preference:
 
 
 class Shelf:
-    """The images of the cases that are under way, by content. `store` has them too, for servers that read files."""
+    """The images of the cases that are under way in any thread, by content. `store` has them too, for servers that read files."""
 
     def __init__(self, store: ImageStore | None = None) -> None:
         self._held: dict[str, bytes] = {}
         self._users: Counter[str] = Counter()
+        self._changing = Lock()
         self._store = store
 
     def get(self, ref: ImageRef) -> bytes:
@@ -98,21 +100,23 @@ class Shelf:
         """
         listed = pictures if isinstance(pictures, list | tuple) else [pictures]
         admitted = [admit(_file(picture, folder), max_pixels=MAX_PIXELS) for picture in listed]
-        for ref, data in admitted:
-            self._held[ref.sha256] = data
-            self._users[ref.sha256] += 1
-            if self._store is not None:
-                self._store.put(ref, data)
+        with self._changing:
+            for ref, data in admitted:
+                self._held[ref.sha256] = data
+                self._users[ref.sha256] += 1
+                if self._store is not None:
+                    self._store.put(ref, data)
         return tuple(ref for ref, _ in admitted)
 
     def drop(self, refs: Sequence[ImageRef]) -> None:
         """Forget images that no other case under way shows."""
-        for ref in refs:
-            self._users[ref.sha256] -= 1
-            if not self._users[ref.sha256]:
-                del self._held[ref.sha256], self._users[ref.sha256]
-                if self._store is not None:
-                    self._store.path(ref).unlink(missing_ok=True)
+        with self._changing:
+            for ref in refs:
+                self._users[ref.sha256] -= 1
+                if not self._users[ref.sha256]:
+                    del self._held[ref.sha256], self._users[ref.sha256]
+                    if self._store is not None:
+                        self._store.path(ref).unlink(missing_ok=True)
 
 
 def _file(picture: object, folder: Path | None) -> bytes | Path:

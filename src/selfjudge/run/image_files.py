@@ -40,9 +40,14 @@ class BadImage(Exception):
         self.reason = reason
 
 
+def is_address(name: str) -> bool:
+    """Whether a text is a URL rather than a path."""
+    return _URL.match(name) is not None
+
+
 def check_address(name: str) -> None:
     """Raises BadImage for an address, which is no file."""
-    if _URL.match(name):
+    if is_address(name):
         raise BadImage("not_fetched", f"{name[:80]!r}: URLs are not fetched; download the image and name the file")
 
 

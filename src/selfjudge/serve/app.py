@@ -40,6 +40,7 @@ from .bodies import (
     case,
     pictures,
 )
+from .uploads import as_json, is_form
 
 TOKEN = "SELFJUDGE_TOKEN"  # noqa: S105  # the name of a variable
 """Environment variable with the bearer token that clients must send; without it none is asked for."""
@@ -92,7 +93,7 @@ class Metrics:
 
 
 class _Bounded:
-    """Reads the body of a request, up to a size, before anything else sees it; a larger one gets 413."""
+    """Reads the body of a request, up to a size, before anything else sees it; a larger one gets 413. A form becomes JSON."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -115,6 +116,13 @@ class _Bounded:
         async def read() -> Message:
             return messages.popleft() if messages else await receive()
 
+        if is_form(scope):
+            try:
+                scope, body = await as_json(scope, read)
+            except ValueError as error:
+                await JSONResponse({"detail": _fault("form", storable(str(error)))}, 422)(scope, receive, send)
+                return
+            messages.append(body)
         await self._app(scope, read, send)
 
 
@@ -217,7 +225,7 @@ class Service:
         ]
         return RerankedAll(model=body.model or self.name, results=results)
 
-    async def _rank(self, prompt: str, responses: list[str], images: list[bytes | str], comparisons: int | None) -> Ranked:
+    async def _rank(self, prompt: str, responses: list[str], images: Sequence[bytes | str], comparisons: int | None) -> Ranked:
         pairs = pairings(len(responses), None if comparisons is None else max(comparisons, len(responses) - 1))
         said = await self.judged([case(prompt, responses[i], responses[j], images) for i, j in pairs]) if pairs else []
         ranking = order(len(responses), pairs, said)
@@ -258,7 +266,11 @@ class Service:
 
 def _wrong(field: str, message: str) -> HTTPException:
     """A 422 in the form of FastAPI's own, which names the field."""
-    return HTTPException(422, [{"type": "value_error", "loc": ["body", field], "msg": message, "input": None}])
+    return HTTPException(422, _fault(field, message))
+
+
+def _fault(field: str, message: str) -> list[dict[str, Any]]:
+    return [{"type": "value_error", "loc": ["body", field], "msg": message, "input": None}]
 
 
 def _check(said: Preference) -> None:
@@ -278,7 +290,8 @@ def create_app(judge: Judge, name: str, limits: Limits | None = None) -> FastAPI
     limits = limits or Limits()
     service = Service(judge, name, limits)
 
-    app = FastAPI(title="selfjudge", description=f"The judge {name}.", lifespan=service.running)
+    about = f"The judge {name}. Each request may be sent as JSON, or as multipart/form-data with its images as files."
+    app = FastAPI(title="selfjudge", description=about, lifespan=service.running)
     token = os.environ.get(TOKEN)
     guarded: dict[str, Any] = {"dependencies": [Depends(_authorised(token))] if token else []}
     refused = _UNAUTHORISED if token else {}

@@ -1,4 +1,8 @@
-"""One thread that judges what all clients wait for, as many cases at a time as have come in meanwhile."""
+"""Threads that judge what all clients wait for, as many cases at a time as have come in meanwhile.
+
+An engine that answers in batches has one thread: the next batch is what came in during the last. One that answers each request by
+itself, such as a server, has several, so that what comes in is asked at once and waits for nobody's long trace.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ from ..judge import Case, Judge, Preference
 
 log = logging.getLogger(__name__)
 
+_THREADS = 8
+"""Of an engine whose answers do not depend on their neighbours."""
+
 Answer = Future[Preference]
 
 
@@ -28,7 +35,7 @@ def _size(case: Case) -> int:
 
 
 class Batches:
-    """Cases that wait, and the thread that judges them. `limit` is how many may wait, with images of `bytes_limit`."""
+    """Cases that wait, and the threads that judge them. `limit` is how many may wait, with images of `bytes_limit`."""
 
     def __init__(
         self,
@@ -56,17 +63,19 @@ class Batches:
         """What the engine said when it failed for a whole batch; None since it has answered again."""
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the threads."""
         self._open = True
-        self._thread = threading.Thread(target=self._work, name="judge", daemon=True)
-        self._thread.start()
+        count = _THREADS if self._judge.block == 1 else 1
+        self._threads = [threading.Thread(target=self._work, name=f"judge-{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
 
     def submit(self, cases: Sequence[Case]) -> list[Answer]:
-        """Let cases wait for their turn. Raises Full where they would be too many, RuntimeError where the thread does not run."""
+        """Let cases wait for their turn. Raises Full where they would be too many, RuntimeError where the threads do not run."""
         with self._changed:
             if not self._open:
                 raise RuntimeError("the service is stopping")
@@ -76,15 +85,16 @@ class Batches:
             self._bytes += size
             answers: list[Answer] = [Future() for _ in cases]
             self._waiting.extend(zip(cases, answers, strict=True))
-            self._changed.notify()
+            self._changed.notify()  # one thread, which takes all that waits
         return answers
 
     def close(self) -> None:
-        """Judge what is waiting, and end the thread."""
+        """Judge what is waiting, and end the threads."""
         with self._changed:
             self._open = False
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while batch := self._next():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..judge import Case, Preference
+from ..run.image_files import is_address
 
 MAX_TEXT = 100_000
 """Characters of a prompt or a response."""
@@ -132,10 +134,12 @@ def _picture(value: str, number: int, paths: bool) -> bytes | str:
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        if paths and not value.startswith("data:"):
+        if paths and not value.startswith("data:") and not is_address(value):
             return value
+    if is_address(value):
+        raise ValueError(f"images.{number} is an address; the server fetches none: send the image")
     raise ValueError(f"images.{number} is neither a data URL nor base64" + ("" if paths else "; the server reads no paths"))
 
 
-def case(prompt: str, first: str, second: str, images: list[bytes | str]) -> Case:
+def case(prompt: str, first: str, second: str, images: Sequence[bytes | str]) -> Case:
     return Case(prompt=prompt, response_a=first, response_b=second, images=images)
