@@ -27,6 +27,8 @@ from selfjudge.run.images import admit
 
 ROOT = Path(__file__).parent.parent
 PHOTOGRAPHS = 40
+ROW_GROUP = 10_000
+"""As tables of a run have it."""
 TRACE = "The second response names another number of boats than the image shows. " * 12
 
 
@@ -35,7 +37,7 @@ def main() -> None:
     state = json.loads((ROOT / "docs/runs/demo-0.json").read_text())
     run = Path(tempfile.mkdtemp())
     try:
-        write_run(run / f"iteration-{state['iterations'][-1]['iteration']}", _photographs(run), count)
+        write_run(run / f"iteration-{state['iterations'][-1]['iteration']}", photographs(run), count)
         started = time.monotonic()
         path = write_report(run, state)
         took, size = time.monotonic() - started, path.stat().st_size / 1e6
@@ -46,7 +48,7 @@ def main() -> None:
         shutil.rmtree(run)
 
 
-def _photographs(run: Path) -> list[dict[str, Any]]:
+def photographs(run: Path) -> list[dict[str, Any]]:
     """References to large JPEGs in the store of a run."""
     store, drawn, refs = ImageStore(run / "images"), np.random.default_rng(0), []
     for _ in range(PHOTOGRAPHS):
@@ -69,11 +71,14 @@ def write_run(folder: Path, refs: list[dict[str, Any]], count: int) -> None:
     dropped = [_dropped(f"{number:016x}") for number in range(0, count, 2)]
     _write(folder, tables.DROPPED, dropped)
     _write(folder, tables.SELECTED, [])
-    (folder / "selected.manifest.json").write_text("{}")
+    (folder.parent / "prompts").mkdir()
+    _write(folder.parent / "prompts", tables.PROMPTS, list(map(_prompt, pairs)))
+    (folder.parent / "recipe.json").write_text(json.dumps({"loop": {"iterations": int(folder.name.removeprefix("iteration-"))}}))
 
 
 def _write(folder: Path, kind: tables.TableKind, rows: list[tables.Row]) -> None:
-    pq.write_table(pa.Table.from_pylist(rows, kind.schema), folder / f"{kind.name}.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, kind.schema), folder / f"{kind.name}.parquet", row_group_size=ROW_GROUP)
+    (folder / f"{kind.name}.manifest.json").write_text("{}")
 
 
 def _pair(number: int, ref: dict[str, Any]) -> tables.Row:
@@ -87,7 +92,18 @@ def _pair(number: int, ref: dict[str, Any]) -> tables.Row:
         "alteration": None,
         "vote": vote,
     }
-    return {"id": f"{number:016x}", **prompt, **own, "chosen": "3 boats " * 40, "rejected": "3 boats " * 20 + "4 boats " * 20}
+    return {
+        "id": f"{number:016x}",
+        **prompt,
+        **own,
+        "chosen": f"{number % 997} boats " * 40,
+        "rejected": f"{number % 997} boats " * 20 + "4 boats " * 20,
+    }
+
+
+def _prompt(pair: tables.Row) -> tables.Row:
+    same = {name: pair[name] for name in ("images", "kind", "kind_rule", "source", "source_id")}
+    return {"id": pair["prompt_id"], "text": pair["prompt"], **same}
 
 
 def _judgment(pair: str, order: str) -> tables.Row:

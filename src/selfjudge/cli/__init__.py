@@ -22,6 +22,7 @@ from .serving import serve
 from .show import show
 from .status import status
 from .terminal import log_plainly, say
+from .view import view
 
 app = typer.Typer(
     name="selfjudge",
@@ -34,7 +35,7 @@ app = typer.Typer(
     "Exit codes: 0 done; 1 a check failed (plan, run --dry-run, doctor); 2 error; 3 done, but more than a tenth of a stage's "
     "requests failed or were cut off; 130 interrupted.",
 )
-_RUNS, _JUDGES = (demo, init, check, plan, run, status, report, show, export), (compare, label, rank, serve)
+_RUNS, _JUDGES = (demo, init, check, plan, run, status, report, show, view, export), (compare, label, rank, serve)
 for command in (*_RUNS, *_JUDGES, evaluate, compare_judges, contamination, score, doctor):
     app.command()(command)
 app.add_typer(benchmarks, name="benchmarks")

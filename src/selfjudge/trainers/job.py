@@ -69,7 +69,7 @@ class Outcome:
         self._work = work
         self._reported = 0
 
-    def write_progress(self, examples: int) -> None:
+    def write_progress(self, examples: int, _: Any = None) -> None:
         """Add to the examples learned since the start of this process."""
         self._reported += examples
         write_whole(self._work / _PROGRESS, str(self._reported).encode(), durable=False)

@@ -110,7 +110,7 @@ def prepared(examples: Sequence[Example], task: TrainingTask, read_image: ReadIm
 
 def measure(material: Examples, task: TrainingTask, advance: Advance) -> dict[str, str]:
     """Measure all examples and drop those that are too long; reasons by key."""
-    material.measure(lambda _: None)
+    material.measure(lambda *_: None)
     longest = task.recipe.max_length or weights.longest(task.start)
     dropped = [] if longest is None else material.keep(longest)
     advance(task.recipe.epochs * len(dropped))

@@ -20,7 +20,7 @@ def take_part(path: Path) -> None:
     try:
         with translated(), prepared(job.examples, job.task, ImageStore(job.images).get) as material:
             material.lengths = job.lengths
-            fit = learn(job.task, material, outcome.write_progress if first else lambda _: None, {})
+            fit = learn(job.task, material, outcome.write_progress if first else lambda *_: None, {})
     except SelfjudgeError as error:
         outcome.write_error(str(error), error.hint)
         raise

@@ -1,0 +1,95 @@
+"""Measured benchmarks of one or two runs: the items as one judge answered them, or those on which two judges differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..run.tables import Row
+from .index import OK, PAGE, VERDICTS, Found, RunIndex, file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredJudge:
+    """A judge of a run, and its replies to a benchmark."""
+
+    key: str
+    title: str
+    replies: Path
+
+
+class Measured:
+    """The benchmarks that were measured in some runs."""
+
+    def __init__(self, runs: Sequence[RunIndex]) -> None:
+        self._runs = runs
+
+    def names(self) -> list[str]:
+        """Benchmarks that have items."""
+        found = (path.parent.name for index in self._runs for path in index.run.glob("benchmarks/*/items.manifest.json"))
+        return list(dict.fromkeys(sorted(found)))
+
+    def contestants(self, name: str) -> dict[str, MeasuredJudge]:
+        """The judges that were measured, by key, in the order of runs and iterations."""
+        found: dict[str, MeasuredJudge] = {}
+        for number, index in enumerate(self._runs):
+            paths = {int(path.parts[-4].removeprefix("iteration-")): path for path in index.run.glob(_sealed(name))}
+            for k, path in sorted(paths.items()):
+                title = f"{index.name}, {f'judge of iteration {k}' if k else 'base'}"
+                found[f"{number}.{k}"] = MeasuredJudge(
+                    key=f"{number}.{k}", title=title, replies=path.with_name("judgments.parquet")
+                )
+        return found
+
+    def dimensions(self, name: str) -> list[str]:
+        """The dimensions of a benchmark."""
+        return [row["dimension"] for row in self._ask(f"SELECT DISTINCT dimension FROM {self._items(name)} ORDER BY 1")]  # noqa: S608
+
+    def items(
+        self, name: str, judges: tuple[MeasuredJudge, MeasuredJudge | None], *, dimension: str, every: bool, start: int
+    ) -> Found:
+        """Items with what one judge says; with two, those about which they say something else, or all."""
+        one, two = judges
+        other = _said(two) if two else "SELECT NULL AS pair_id, NULL AS verdicts"
+        differ = "s.verdicts IS DISTINCT FROM t.verdicts" if two and not every else "true"
+        query = f"""
+            WITH s AS ({_said(one)}), t AS ({other})
+            SELECT i.id, i.prompt, i.images, i.chosen, i.rejected, i.dimension, s.verdicts AS one, t.verdicts AS two,
+                   count(*) OVER () AS total
+            FROM {self._items(name)} i LEFT JOIN s ON s.pair_id = i.id LEFT JOIN t ON t.pair_id = i.id
+            WHERE {differ} AND (? = '' OR i.dimension = ?) ORDER BY i.dimension, i.id LIMIT {PAGE} OFFSET {start:d}
+        """  # noqa: S608  # paths are quoted, numbers are numbers
+        rows = self._ask(query, [dimension, dimension])
+        return Found(rows=rows, total=rows[0]["total"] if rows else 0)
+
+    def item(self, name: str, item_id: str) -> tuple[int, Row, list[tuple[MeasuredJudge, list[Row]]]] | None:
+        """An item, the number of the run that has its images, and the replies of every judge that was asked."""
+        if name not in self.names():
+            return None
+        rows = self._ask(f"SELECT * FROM {self._items(name)} WHERE id = ?", [item_id])  # noqa: S608
+        if not rows:
+            return None
+        query = 'SELECT * FROM {} WHERE pair_id = ? ORDER BY "order", sample'
+        said = [(judge, self._ask(query.format(file(judge.replies)), [item_id])) for judge in self.contestants(name).values()]
+        return self._holder(name), rows[0], said
+
+    def _holder(self, name: str) -> int:
+        """The first run that has a benchmark's items."""
+        return next(n for n, index in enumerate(self._runs) if (index.run / "benchmarks" / name / "items.manifest.json").exists())
+
+    def _items(self, name: str) -> str:
+        return file(self._runs[self._holder(name)].run / "benchmarks" / name / "items.parquet")
+
+    def _ask(self, query: str, values: Sequence[str] = ()) -> list[Row]:
+        return self._runs[0].rows(query, values)
+
+
+def _sealed(name: str) -> str:
+    return f"iteration-*/benchmarks/{name}/judgments.manifest.json"
+
+
+def _said(judge: MeasuredJudge) -> str:
+    """SQL: the verdicts of a judge by item."""
+    rows = f'SELECT pair_id, "order", verdict, {OK} AS ok FROM {file(judge.replies)}'  # noqa: S608
+    return f"SELECT pair_id, {VERDICTS} AS verdicts FROM ({rows}) GROUP BY pair_id"  # noqa: S608

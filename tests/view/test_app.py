@@ -1,0 +1,262 @@
+"""`selfjudge view`: pages about a run that others cannot reach, that never change it, and that show hostile text as text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from playwright.sync_api import sync_playwright
+
+from selfjudge.cli.view import view
+from selfjudge.errors import InputError
+from selfjudge.measure.evaluate import Asking, evaluate
+from selfjudge.measure.judges import find_contestant
+from selfjudge.run.folder import RunFolder
+from selfjudge.view.annotations import PAIRS, Annotations, turned
+from selfjudge.view.app import create_app
+from selfjudge.view.index import RunIndex, Wanted
+from selfjudge.wiring import named_benchmark
+
+CHROMIUM = shutil.which("chromium")
+KEY = "a-key"
+HERE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture(scope="module")
+def run(scripted_run: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("viewed") / "run"
+    shutil.copytree(scripted_run[0], folder)
+    return folder
+
+
+@pytest.fixture
+def client(run: Path) -> TestClient:
+    return TestClient(create_app([RunIndex(run)], KEY), base_url="http://127.0.0.1")
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_page_is_shown_and_the_run_stays_as_it_was(client: TestClient, run: Path):
+    before = digest(run)
+    case = RunIndex(run).cases(Wanted(values={}), 0).rows[0]
+    for page in ("/", "/pairs", "/bench", "/annotate/0", f"/prompt/0/{case['prompt_id']}?n=0", "/status/0", "/static/view.css"):
+        assert client.get(f"/{KEY}{page}").status_code == 200, page
+
+    assert digest(run) == before
+
+
+@pytest.mark.parametrize("path", ["/", "/wrong/", "/pairs", "/a-ke/pairs", "//a-key/"])
+def test_without_the_key_nothing_is_shown(client: TestClient, path: str):
+    assert client.get(path).status_code == 403
+
+
+def test_another_host_name_is_refused(client: TestClient):
+    assert client.get(f"/{KEY}/", headers={"Host": "rebound.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {}], ids=str
+)
+def test_what_another_site_posts_is_refused(client: TestClient, run: Path, headers: dict[str, str]):
+    pair = Annotations(RunIndex(run)).round(1)[0]
+
+    assert client.post(f"/{KEY}/annotate/0/1/{pair}", data={"choice": "first"}, headers=headers).status_code == 403
+    assert not Annotations(RunIndex(run)).labels
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/image/0/png/../../recipe.json", "/image/0/png/" + "0" * 64, "/image/0/svg+xml/" + "0" * 64, "/image/7/png/" + "0" * 64,
+     "/static/../index.py", "/static/%2e%2e/index.py",
+     "/prompt/0/..%2f..", "/item?name=../..&item_id=x", "/pairs?run=9", "/nowhere"],
+)  # fmt: skip
+def test_what_is_not_there_is_not_found(client: TestClient, path: str):
+    assert client.get(f"/{KEY}{path}").status_code == 404
+
+
+def test_pages_forbid_scripts_of_others_and_every_foreign_request(client: TestClient):
+    headers = client.get(f"/{KEY}/pairs").headers
+
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http:" not in policy
+    assert headers["referrer-policy"] == "same-origin" and headers["x-content-type-options"] == "nosniff"
+
+
+def test_cases_are_filtered_searched_and_sorted(run: Path):
+    index = RunIndex(run)
+    everything = index.cases(Wanted(values={}), 0, 10_000)
+    one = next(row for row in everything.rows if row["pair_id"])
+    kept = index.cases(Wanted(values={"fate": "kept", "iteration": "1"}), 0, 10_000)
+    named = index.cases(Wanted(values={}, text=one["chosen"][:20].upper()), 0, 10_000)
+    margins = [row["margin"] for row in index.cases(Wanted(values={"kind": "closed"}, sort="smallest margin"), 0, 10_000).rows]
+
+    assert everything.total == len(everything.rows) == sum(sum(counts.values()) for counts in index.fates().values())
+    assert kept.rows and all(row["fate"] == "kept" and row["iteration"] == 1 for row in kept.rows)
+    assert one["pair_id"] in {row["pair_id"] for row in named.rows} and named.total < everything.total
+    known = [margin for margin in margins if margin is not None]
+    assert known and known == sorted(known) and margins[: len(known)] == known
+
+
+@pytest.mark.parametrize("text", ["'; DROP TABLE cases; --", "%", "_", "\\", "\x00", "100 %"])
+def test_a_search_takes_any_text(run: Path, text: str):
+    index = RunIndex(run)
+
+    index.cases(Wanted(values={"fate": text}, text=text), 0)
+    assert index.cases(Wanted(values={}), 0).total
+
+
+def test_a_run_under_way_is_followed(run: Path, tmp_path: Path):
+    young = tmp_path / "run"
+    shutil.copytree(run, young, ignore=shutil.ignore_patterns("iteration-*", "summary.json"))
+    index = RunIndex(young)
+    assert TestClient(create_app([index], KEY), base_url="http://127.0.0.1").get(f"/{KEY}/").status_code == 200
+    assert index.cases(Wanted(values={}), 0).total == 0
+
+    shutil.copytree(run / "iteration-1", young / "iteration-1", ignore=shutil.ignore_patterns("selected*", "dropped*", "judg*"))
+    index.refresh()
+    assert {row["fate"] for row in index.cases(Wanted(values={}), 0).rows} == {"not selected yet"}
+    shutil.copytree(run / "iteration-1", young / "iteration-1", dirs_exist_ok=True)
+    index.refresh()
+    assert "kept" in index.fates()
+
+
+def test_a_folder_that_is_no_run_is_an_error_with_a_hint(tmp_path: Path):
+    with pytest.raises(InputError, match="no run folder"):
+        view(tmp_path)
+
+
+def test_the_page_of_two_judges_shows_the_items_about_which_they_differ(run: Path, client: TestClient):
+    page = client.get(f"/{KEY}/bench", params={"a": "0.1", "b": "0.0"}).text
+    same = client.get(f"/{KEY}/bench", params={"a": "0.1", "b": "0.1"}).text
+
+    assert "about which they say something else" in page and "0 items about which" in same
+
+
+def test_labels_of_a_person_become_a_benchmark_and_are_compared_with_the_judge(run: Path, tmp_path: Path):
+    mine = tmp_path / "mine"
+    shutil.copytree(run, mine)
+    client = TestClient(create_app([RunIndex(mine)], KEY), base_url="http://127.0.0.1")
+    labels = Annotations(RunIndex(mine))
+    pairs = labels.round(1)
+    for number, pair in enumerate(pairs):  # the synthetic label, but for one pair and one tie
+        right = "second" if turned(pair) else "first"
+        choice = "tie" if number == 0 else {"first": "second", "second": "first"}[right] if number == 1 else right
+        shown = client.post(f"/{KEY}/annotate/0/1/{pair}", data={"choice": choice}, headers=HERE)
+        assert shown.status_code == 200
+
+    assert len(pairs) <= PAIRS and f"All {len(pairs)} pairs" in shown.text
+    synthetic, judge = Annotations(RunIndex(mine)).agreement(1)
+    assert (synthetic.agreed, synthetic.of) == (len(pairs) - 2, len(pairs) - 1)
+    assert synthetic.limits is not None and synthetic.limits[0] < synthetic.agreed / synthetic.of < synthetic.limits[1]
+    assert judge.of <= synthetic.of
+    benchmark = named_benchmark(str(tmp_path / "mine.annotations" / "pairs.jsonl"))
+    place = RunFolder(tmp_path / "measured")
+    (result,) = evaluate(find_contestant("first", place, {}), [benchmark], place, asking=Asking(), progress=quiet)
+    assert result.figures["n"] == len(pairs) - 1
+
+
+def quiet(label: str, total: int | None) -> Any:
+    from runs import no_progress
+
+    return no_progress(label, total)
+
+
+def test_a_damaged_file_of_labels_is_an_error_that_names_the_line(run: Path, tmp_path: Path):
+    mine = tmp_path / "mine"
+    shutil.copytree(run, mine)
+    (tmp_path / "mine.annotations").mkdir()
+    (tmp_path / "mine.annotations" / "labels.jsonl").write_text(json.dumps({"pair_id": "x", "better": None}) + "\n{broken\n")
+
+    with pytest.raises(InputError, match=r"labels.jsonl:2"):
+        Annotations(RunIndex(mine))
+
+
+@pytest.fixture(scope="module")
+def address(run: Path) -> Iterator[str]:
+    """A viewer that serves a real port."""
+    server = uvicorn.Server(uvicorn.Config(create_app([RunIndex(run)], KEY), port=0, log_level="warning"))
+    listening = server.config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/{KEY}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("needs chromium; .ci/run installs it")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A page that must not complain, nor ask anybody but the viewer."""
+    shown, complaints = browser.new_page(viewport={"width": 1440, "height": 900}), list[str]()
+    shown.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    shown.on("pageerror", lambda error: complaints.append(str(error)))
+    shown.on("request", lambda request: None if request.url.startswith(address) else complaints.append(request.url))
+    yield shown
+    shown.close()
+    assert not complaints
+
+
+def test_a_browser_filters_searches_and_moves_by_keys(page: Any, address: str, run: Path):
+    page.goto(f"{address}/pairs")
+    page.select_option("select[name=fate]", "kept")
+    page.wait_for_url("**fate=kept**")
+    assert set(page.locator("#found td:last-child").all_inner_texts()) == {"kept"}
+    first = RunIndex(run).cases(Wanted(values={"fate": "kept"}), 0).rows[0]
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    page.keyboard.type(first["chosen"])
+    page.wait_for_url("**q=*")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/prompt/**")
+    assert page.locator("mark").count() and page.locator(".turn p.kept").count()
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+
+
+def test_a_browser_labels_pairs_by_keys(page: Any, address: str, run: Path):
+    page.goto(f"{address}/annotate/0?iteration=1")
+    before = len(Annotations(RunIndex(run)).labels)
+    with page.expect_navigation():
+        page.keyboard.press("1")
+    with page.expect_navigation():
+        page.keyboard.press("0")
+    labels = list(Annotations(RunIndex(run)).labels.values())[before:]
+
+    assert [label["choice"] for label in labels] == ["first", "tie"]
+    assert "2 of" in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1440])
+def test_axe_finds_nothing_at_aa(browser: Any, address: str, run: Path, width: int, theme: str):
+    from axe_playwright_python.sync_playwright import Axe
+
+    case = RunIndex(run).cases(Wanted(values={"fate": "kept"}), 0).rows[0]
+    shown = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    for path in ("/", "/pairs", f"/prompt/0/{case['prompt_id']}", "/bench?a=0.1&b=0.0", "/annotate/0"):
+        shown.goto(address + path)
+        found = Axe().run(shown, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+        assert not found.response["violations"], path
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    shown.close()
