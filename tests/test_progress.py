@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from runs import ROOT
 from selfjudge.cli import app
-from selfjudge.cli.progress import Replies, Watch
+from selfjudge.cli.progress import ReplyCounts, Watch
 from selfjudge.ports import StageLabel
 
 SMALL = ["--set", "prompts.0.limit=60", "--set", "evaluation.benchmarks.0.pairs=20", "--set", "loop.iterations=2"]
@@ -42,7 +42,7 @@ def test_a_quiet_run_shows_no_progress(tmp_path: Path):
 
 
 def test_replies_are_counted_as_read_for_the_first_place_and_right_in_both_orders():
-    replies = Replies()
+    replies = ReplyCounts()
     for row in (
         judged("a", "chosen_first", "first"),
         judged("a", "rejected_first", "second"),

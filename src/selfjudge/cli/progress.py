@@ -26,7 +26,7 @@ _SHORT_SECONDS = 2.0
 Form = Literal["shown", "json", "quiet"]
 
 
-class Replies:
+class ReplyCounts:
     """What the replies of a stage say so far."""
 
     def __init__(self) -> None:
@@ -61,14 +61,14 @@ class Replies:
         return {name: count / total for name, (count, total) in of.items() if total}
 
 
-class Stage:
+class StageProgress:
     """One stage: how much of it is done, since when, and what its replies say."""
 
     def __init__(self, label: str, total: int | None, run_ends: float | None) -> None:
         self.label = label
         self.total = total
         self.done = 0
-        self.replies = Replies()
+        self.replies = ReplyCounts()
         self.run_ends = run_ends
         """When the run is expected to end, in seconds since the epoch; None where that is not known."""
         self.started = time.monotonic()
@@ -126,7 +126,7 @@ class Watch:
 
     @contextmanager
     def __call__(self, label: str, total: int | None) -> Iterator[Advance]:
-        stage = Stage(label, total, self._run_ends(label))
+        stage = StageProgress(label, total, self._run_ends(label))
         if self._form == "quiet":
             yield stage.advance
         elif self._form == "shown" and shows_bars():
@@ -162,7 +162,7 @@ def shows_bars() -> bool:
     return sys.stderr.isatty()
 
 
-def _bar(stage: Stage) -> Iterator[Advance]:
+def _bar(stage: StageProgress) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     fields = ("description", "fields[speed]", "fields[said]")
@@ -183,7 +183,7 @@ def _bar(stage: Stage) -> Iterator[Advance]:
 class _Lines:
     """Progress as lines of a log: one every half a minute, and one at the end of what took longer than two seconds."""
 
-    def __init__(self, stage: Stage, as_json: bool) -> None:
+    def __init__(self, stage: StageProgress, as_json: bool) -> None:
         self._stage = stage
         self._json = as_json
         self._said = stage.started
