@@ -3,13 +3,18 @@
 Both answer the same requests with the same model, greedily, in batches of the same size. The plain way takes them as they come,
 as a loop over a data set does; ours goes through `asking.ask`, which plans batches of similar length. They take turns in one
 process. Prints tokens a second and the ratio of times, as a table and JSON.
+
+`--samples 16` measures prefix sharing instead: so many samples of one closed prompt with an image of about 500 tokens, on tiny
+models of the families (`--families`), against plain `generate` and against the engine without sharing, in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import random
+import runpy
 import statistics
 import tempfile
 import time
@@ -18,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from selfjudge.chat import Completion, Message, Request
@@ -27,7 +33,7 @@ from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.experiment import SamplingRecipe
 from selfjudge.recipe.inputs import ShapesSource
 from selfjudge.run.folder import ImageStore
-from selfjudge.run.images import decode
+from selfjudge.run.images import admit, decode
 from selfjudge.run.store import Table
 from selfjudge.run.tables import PROMPTS, REFUSED, prompt_of
 from selfjudge.shapes.prompts import ShapesPrompts
@@ -36,6 +42,8 @@ from selfjudge.stages.ingest import ingest
 from selfjudge.types import Kind
 from selfjudge.wiring import open_engine
 
+EDGE = 352
+"""Pixels: of patches of 16, 484 tokens."""
 JUDGED = "judge: {question}\nA: {a}\nB: {b}"
 
 
@@ -89,12 +97,61 @@ def ours(requests: list[Request], engine: Any, folder: Path) -> tuple[float, int
     return time.perf_counter() - started, tokens
 
 
+def sharing(family: str, samples: int, tokens: int, rounds: int) -> dict[str, Any]:
+    """Tokens a second for samples of one prompt: plain `generate`, the engine that computes each alone, and the engine."""
+    script = runpy.run_path(str(Path(__file__).resolve().parents[1] / "scripts/tiny_model.py"))
+    script["save"].__globals__["SIDE"] = EDGE
+    files: dict[str, bytes] = {}
+    out = io.BytesIO()
+    Image.effect_mandelbrot((EDGE, EDGE), (-2.0, -1.5, 1.0, 1.5), 99).convert("RGB").save(out, "PNG")
+    ref, data = admit(out.getvalue(), max_pixels=10**6)
+    files[ref.sha256] = data
+    message = Message(role="user", content=(ref, "How many circles are there? Answer with a number."))
+    drawn = SamplingRecipe(temperature=0.6, top_p=0.9, top_k=50, max_tokens=tokens).sampling()
+    requests = [Request(key=str(n), messages=(message,), sampling=drawn, seed=n) for n in range(samples)]
+    with tempfile.TemporaryDirectory() as folder:
+        script["save"](Path(folder), family)
+        engine: Any = open_engine(TransformersSettings(batch_size=samples, device="cpu"), Path(folder), lambda r: files[r.sha256])
+
+        def timed(shares: bool) -> float:
+            engine._shares, started = shares, time.perf_counter()
+            written = sum(completion.completion_tokens for completion in engine.generate(requests))
+            return written / (time.perf_counter() - started)
+
+        timed(True)
+        inputs = engine._inputs([request.messages for request in requests])
+        rates = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            with torch.inference_mode():
+                engine._model.generate(
+                    **inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=True, top_k=50, top_p=0.9
+                )
+            rates.append((samples * tokens / (time.perf_counter() - started), timed(False), timed(True)))
+    plain_rate, alone, shared = (statistics.median(column) for column in zip(*rates, strict=True))
+    figures = {
+        "family": family,
+        "prompt_tokens": inputs["input_ids"].shape[1],
+        "plain": plain_rate,
+        "alone": alone,
+        "shared": shared,
+    }
+    return figures | {"to_plain": shared / plain_rate, "to_alone": statistics.median(s / a for _, a, s in rates)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=768)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, help="measure prefix sharing with so many samples of a prompt")
+    parser.add_argument("--tokens", type=int, default=32, help="tokens of each sample")
+    parser.add_argument("--families", nargs="+", default=["llava", "mllama", "gemma3"], help="names of scripts/tiny_model.py")
     options = parser.parse_args()
+    if options.samples:
+        for family in options.families:
+            print(json.dumps(sharing(family, options.samples, options.tokens, options.rounds)), flush=True)
+        return
     path = embedded_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -241,11 +241,14 @@ def generate() -> Figures:
             plain.append(_timed(lambda: _plain(engine, requests, size)))
         closed = [_copy(requests[n // 16], n) for n in range(2 * size)]
         sampled = _timed(lambda: list(engine.generate(closed)))
+        engine._shares = False
+        alone = _timed(lambda: list(engine.generate(closed)))
         total = sum(weight.numel() for weight in engine._model.parameters())
     middle = statistics.median(ours)
     figures = {"requests": count, "max_tokens": tokens, "batch_size": size, "parameters": total}
     figures |= {"ours_seconds": ours, "plain_seconds": plain, "tokens_per_second": count * tokens / middle}
-    return figures | {"median_ratio": statistics.median(plain) / middle, "sixteen_samples_per_second": len(closed) / sampled}
+    figures |= {"sixteen_samples_per_second": len(closed) / sampled, "sharing_ratio": alone / sampled}
+    return figures | {"median_ratio": statistics.median(plain) / middle}
 
 
 def _copy(request: Any, number: int) -> Any:
@@ -271,7 +274,7 @@ def _plain(engine: Any, requests: list[Any], size: int) -> None:
     model = engine._model
     for start in range(0, len(requests), size):
         batch = requests[start : start + size]
-        inputs = engine._inputs(batch).to(model.device, dtype=model.dtype)
+        inputs = engine._inputs([request.messages for request in batch]).to(model.device, dtype=model.dtype)
         with torch.inference_mode():
             out = model.generate(**inputs, max_new_tokens=batch[0].sampling.max_tokens, do_sample=False)
         engine._tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from families.tiny import IMAGES, REQUESTS, TALL, TOWERS, WIDE, answers, families, folder, opened, request, script
+from families.tiny import IMAGES, OTHER, REQUESTS, TALL, TOWERS, WIDE, answers, families, folder, opened, request, script
 from families.training import CAT, DOG, QUESTION, ROWS, Trained, row, trained_judge
 from runs import ROOT
-from selfjudge.chat import Completion
+from selfjudge.chat import Block, Completion, Request, Sampling
 from selfjudge.judge import Judge
 from selfjudge.method.agreement import distance
 from selfjudge.ports import Engine
@@ -74,6 +75,31 @@ def test_a_batch_gives_the_answers_of_one_request_at_a_time(engine: Engine, toge
         alone = answers(engine, [asked])
         found = distance(alone, {asked.key: together[asked.key]})
         assert found.same == 1 and found.words < 1e-4, asked.key
+
+
+def sampled(key: str, *content: Block) -> list[Request]:
+    """Three samples of one prompt."""
+    sampling = Sampling(temperature=1.0, max_tokens=10, logprobs=5)
+    return [replace(request(f"{key} {seed}", *content), seed=seed, sampling=sampling) for seed in range(3)]
+
+
+SHARED = [
+    *sampled("closed", WIDE, "how many are there?"),
+    *sampled("first", TALL, "which is better? A: a long answer B: short"),
+    *sampled("second", TALL, "which is better? A: short B: a long answer"),
+    *sampled("two", OTHER, TALL, "which of both?"),
+    *sampled("text", "a question without an image"),
+    *sampled("inside", "look at ", OTHER, " well")[:1],
+]
+
+
+def test_requests_that_share_a_prompt_or_an_image_get_the_answers_of_one_request_at_a_time(engine: Engine):
+    shared = answers(engine, SHARED)
+    assert engine._shares  # type: ignore[attr-defined]
+    for asked in SHARED:
+        [alone] = engine.generate([asked])
+        assert (shared[asked.key].text, shared[asked.key].prompt_tokens) == (alone.text, alone.prompt_tokens)
+        assert distance({"": alone}, {"": shared[asked.key]}).words < 1e-4, asked.key
 
 
 def test_the_answer_depends_on_every_image(together: dict[str, Completion]):

@@ -15,7 +15,7 @@ import pytest
 from engines.vllm_real import ARGS, PYTHON, vllm_is_there
 from families.tiny import IMAGES, REQUESTS, TALL, WIDE, answers, families, folder, opened
 from families.training import CAT, DOG, JUDGING, QUESTION, ROWS, trained_judge
-from selfjudge.chat import Completion, Request
+from selfjudge.chat import Completion, Message, Request
 from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.agreement import distance
@@ -50,8 +50,8 @@ COMPARISONS = requests([pair(WIDE, CAT, DOG), pair(TALL, DOG, CAT)], JUDGING.pro
 class CausalImages(TransformersEngine):
     """Transformers with the attention of vLLM on a CPU."""
 
-    def _inputs(self, requests: Sequence[Request]) -> Any:
-        inputs = super()._inputs(requests)
+    def _inputs(self, prompts: Sequence[tuple[Message, ...]]) -> Any:
+        inputs = super()._inputs(prompts)
         inputs["token_type_ids"].zero_()
         return inputs
 

@@ -2,6 +2,7 @@
 
 Sampling adds Gumbel noise to the warped scores and takes the largest: the same as drawing from the distribution, but the noise
 is a hash of (seed, step, token), so a request's text depends on its batch only through floating-point rounding.
+What the requests of a batch have in common is computed once (`prefix`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationC
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.utils.logging import disable_progress_bar
 
-from ..chat import Completion, Request, Sampling, Token
+from ..chat import Completion, Message, Request, Sampling, Token
 from ..errors import TORCHVISION_CURE, EngineError, root_cause
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
@@ -28,6 +29,7 @@ from ..recipe.engines import TransformersSettings
 from ..run.image_files import BadImage
 from ..run.images import decode
 from ..types import Finish
+from .prefix import CannotShareError, Sharing, only_full_attention, prefill, sharing, token_rows
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class TransformersEngine:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
         self._marks = control_tokens(self._processor)
+        self._shares, self._beginnings = True, only_full_attention(self._model.config)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for block in blocks(requests, self.block):
@@ -109,10 +112,10 @@ class TransformersEngine:
         if model is None:
             raise EngineError("the engine was closed", hint="Open another engine.")
         sampling = requests[0].sampling
-        inputs = self._inputs(requests).to(model.device, dtype=model.dtype)
-        width = inputs["input_ids"].shape[1]
         top = TopTokens(sampling.logprobs)
         with torch.inference_mode():
+            inputs, sizes = self._prefilled(model, requests)
+            width = inputs["input_ids"].shape[1]
             out = model.generate(
                 **inputs,
                 generation_config=GenerationConfig(
@@ -124,18 +127,40 @@ class TransformersEngine:
                 logits_processor=LogitsProcessorList([top, *_sampler(sampling, [r.seed for r in requests], width)]),
             )
         replies = out[:, width:].tolist()
-        sizes = inputs["attention_mask"].sum(dim=1).tolist()
         return [
             self._completion(request, row, reply, size, top)
             for row, (request, reply, size) in enumerate(zip(requests, replies, sizes, strict=True))
         ]
 
-    def _inputs(self, requests: Sequence[Request]) -> Any:
-        turns = [[plain(message, self._marks).as_blocks() for message in request.messages] for request in requests]
-        texts = [self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
-        pictures = [[self._image(ref) for message in request.messages for ref in message.images] for request in requests]
+    def _prefilled(self, model: Any, requests: Sequence[Request]) -> tuple[Any, list[int]]:
+        """What the model goes on from, and how many tokens each prompt has. What requests have in common was seen once."""
+        found = sharing(requests, beginnings=self._beginnings)
+        if self._shares and len(found.leaders) < len(requests):
+            try:
+                return self._shared(model, found)
+            except (CannotShareError, AttributeError, NotImplementedError) as error:
+                self._shares = False
+                log.warning("this model computes every request alone, which takes longer: %s", _first_line(error))
+        inputs = self._inputs([request.messages for request in requests]).to(model.device, dtype=model.dtype)
+        return inputs, inputs["attention_mask"].sum(dim=1).tolist()
+
+    def _shared(self, model: Any, found: Sharing) -> tuple[Any, list[int]]:
+        inputs = self._inputs([found.prompts[leader] for leader in found.leaders])
+        encoded = [ids[mask.bool()].tolist() for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
+        raw = self._tokenizer(self._texts(found.prompts), add_special_tokens=False)["input_ids"]
+        tokens = token_rows(found, raw, encoded)
+        pad = self._tokenizer.pad_token_id
+        rows = prefill(model, found, inputs.to(model.device, dtype=model.dtype), tokens, pad=pad)
+        return rows, [len(tokens[prompt]) for prompt in found.prompt_of]
+
+    def _texts(self, prompts: Sequence[tuple[Message, ...]]) -> list[str]:
+        turns = [[plain(message, self._marks).as_blocks() for message in prompt] for prompt in prompts]
+        return [self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+
+    def _inputs(self, prompts: Sequence[tuple[Message, ...]]) -> Any:
+        pictures = [[self._image(ref) for message in prompt for ref in message.images] for prompt in prompts]
         return self._processor(
-            text=texts,
+            text=self._texts(prompts),
             images=pictures if pictures[0] else None,
             padding=True,
             return_tensors="pt",
