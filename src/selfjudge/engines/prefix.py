@@ -101,9 +101,8 @@ class Prefix:
         added = torch.tensor([[self._pad] * (width - len(row)) + row for row in tokens], device=ids.device)
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in tokens], device=ids.device)
         behind = {"input_ids": added, "attention_mask": mask}
-        if (
-            seen := self.inputs.get("cross_attention_mask")
-        ) is not None:  # text behind the last image sees the same as that before
+        seen = self.inputs.get("cross_attention_mask")
+        if seen is not None:  # text behind the last image sees the same as that before
             behind["cross_attention_mask"] = seen[chosen, -1:].expand(-1, width, *seen.shape[2:])
         self.inputs = {name: torch.cat([self.inputs[name][chosen], more], dim=1) for name, more in behind.items()}
         self.inputs["past_key_values"] = self._cache
