@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+from collections import Counter
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from runs import no_progress
+from runs import ROOT, no_progress
 
 RULE = json.dumps([{"when": r"question (\d+)", "replies": [r"I see \1. [[A]]", r"It is \1. [[B]]", "hm"]}])
 PREFERS_MORE = json.dumps(
@@ -124,21 +124,11 @@ def test_an_output_that_exists_is_not_overwritten(tmp_path: Path):
     assert done.returncode == 2 and "exists already" in done.stderr
 
 
-def test_a_command_that_was_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one(tmp_path: Path):
-    source = write(tmp_path / "in.jsonl", rows(600))
-    assert ran("label", source, tmp_path / "whole.jsonl").returncode == 0
-    slow = command("label", source, tmp_path / "killed.jsonl", "--set", "execution.engine.seconds_per_request=0.001")
-    journal, stored = tmp_path / "killed.jsonl.partial/labels.jsonl", 0
-    for _ in range(4):
-        with subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < stored + 60):
-                time.sleep(0.01)
-            process.kill()
-        stored = journal.read_bytes().count(b"\n")
-    assert 240 <= stored < 600
-    assert subprocess.run(slow, capture_output=True, check=False).returncode == 0
-    assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    assert not journal.parent.exists()
+def test_a_command_that_was_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one():
+    call = [sys.executable, str(ROOT / "scripts/label_kills.py"), "--rows", "600", "--kills", "4"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "killed 4 times" in done.stdout and "the same" in done.stdout
 
 
 @pytest.mark.parametrize(("change", "named"), [("input", "input"), ("--max-tokens", "max_tokens")])
@@ -189,13 +179,13 @@ def test_parquet_keeps_its_columns_and_types(tmp_path: Path):
 
 
 def test_the_embedded_judge_labels_as_it_is_measured(tmp_path: Path):
-    """The same pairs, through `label` and through `evaluate`: the same verdict in each order."""
+    """200 pairs, through `label` and through `evaluate`: the same traces and verdicts, pair by pair."""
     from selfjudge.recipe.inputs import ShapesBench
     from selfjudge.run.folder import ImageStore
     from selfjudge.shapes.benchmark import ShapesBenchmark
 
     store, given = ImageStore(tmp_path / "images"), []
-    for item in ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=60)).load(store.put, no_progress).items:
+    for item in ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=200)).load(store.put, no_progress).items:
         image = str(store.path(item.pair.prompt.images[0]).relative_to(tmp_path))
         given.append(
             {"prompt": item.pair.prompt.text, "image": image, "chosen": item.pair.chosen, "rejected": item.pair.rejected}
@@ -207,10 +197,11 @@ def test_the_embedded_judge_labels_as_it_is_measured(tmp_path: Path):
     subprocess.run([*call, "label", str(tmp_path / "in.jsonl"), *asked, "--to", str(tmp_path / "out.jsonl")], check=True)
     measured = [*call, "evaluate", *asked, "--benchmark", str(tmp_path / "pairs.jsonl"), "--dir", str(tmp_path / "measured")]
     subprocess.run(measured, check=True, capture_output=True)
-    replies = pq.read_table(tmp_path / "measured/pairs/judgments.parquet").to_pylist()
-    traces = {(row["trace"], row["verdict"]) for row in replies}
+    replies: dict[str, dict[str, str]] = {}
+    for row in pq.read_table(tmp_path / "measured/pairs/judgments.parquet").to_pylist():
+        replies.setdefault(row["pair_id"], {})[row["order"]] = row["trace"]
     labelled = read(tmp_path / "out.jsonl")
-    assert {trace for row in labelled for trace in row["traces"]} == {trace for trace, _ in traces}
-    assert sum(row["preference"] == "a" for row in labelled) == json.loads((tmp_path / "measured/pairs/result.json").read_text())[
-        "pair_accuracy"
-    ] * len(given)
+    both = [(traces["chosen_first"], traces["rejected_first"]) for traces in replies.values()]
+    assert Counter(tuple(row["traces"]) for row in labelled) == Counter(both)
+    result = json.loads((tmp_path / "measured/pairs/result.json").read_text())
+    assert sum(row["preference"] == "a" for row in labelled) == pytest.approx(result["pair_accuracy"] * len(given))

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from datasets import Dataset
 from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
 from trl import GRPOConfig, GRPOTrainer
 
 from selfjudge import Judge
 from selfjudge.chat import Completion, Request
-from selfjudge.errors import InputError
+from selfjudge.errors import EngineError, InputError
 from selfjudge.hub.models import embedded_model
 from selfjudge.rewards import JudgeReward, best_of, compute_score, reward
 from selfjudge.types import Finish
@@ -89,10 +90,34 @@ def test_the_best_of_several_samples_is_chosen():
 
 def test_verl_gets_the_chance_to_beat_the_reference(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reward, "_judge_of_environment", longer)
-    assert compute_score("selfjudge", "aaa", "a", {"question": "p"}) == 1.0
-    assert compute_score("selfjudge", "a", "aaa", {"question": "p"}) == 0.0
+    assert compute_score("selfjudge", "aaa", "a", {"question": "p"}) == {"score": 1.0, "unread": 0.0, "lost": 0.0}
+    assert compute_score("selfjudge", "a", "aaa", {"question": "p"})["score"] == 0.0
     with pytest.raises(InputError, match="question"):
         compute_score("selfjudge", "a", "aaa")
+
+
+class Silent(Longer):
+    """An engine that gives no verdict, or no answer at all."""
+
+    def __init__(self, error: str | None = None) -> None:
+        super().__init__()
+        self._error = error
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            said = Completion(key=request.key, text="hm", finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+            yield said if self._error is None else Completion.failed(request.key, self._error)
+
+
+def test_verl_is_told_an_unread_verdict_from_a_lost_request_and_many_of_these_end_training(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reward, "_lost", [])
+    unread, lost, judge = longer(Silent()), longer(Silent("the line is down")), longer()
+    monkeypatch.setattr(reward, "_judge_of_environment", lambda: judge)
+    for judge, expected in [(unread, (1.0, 0.0)), *[(lost, (0.0, 1.0))] * 7, (unread, (1.0, 0.0)), *[(lost, (0.0, 1.0))] * 7]:
+        said = compute_score("selfjudge", "aaa", "a", {"question": "p"})
+        assert (said["score"], said["unread"], said["lost"]) == (0.0, *expected)
+    with pytest.raises(EngineError, match="the line is down"):
+        compute_score("selfjudge", "aaa", "a", {"question": "p"})
 
 
 def test_verl_without_a_judge_is_told_how_to_name_one(monkeypatch: pytest.MonkeyPatch):
@@ -102,32 +127,53 @@ def test_verl_without_a_judge_is_told_how_to_name_one(monkeypatch: pytest.Monkey
         compute_score("selfjudge", "a", "aaa", {"question": "p"})
 
 
-@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
-def test_trl_trains_a_step_with_the_reward(tmp_path: Path):
-    picture = Image.new("RGB", (48, 48), "red")
-    rows = [{"prompt": turns("user", "describe the image"), "image": picture} for _ in range(2)]
-    rewards: list[float | None] = []
+class Watched(JudgeReward):
+    """Remembers what it gave."""
 
-    class Watched(JudgeReward):
-        def __call__(self, *args: Any, **options: Any) -> list[float | None]:
-            found = super().__call__(*args, **options)
-            rewards.extend(found)
-            return found
+    def __call__(self, *args: Any, **options: Any) -> list[float | None]:
+        self.given = super().__call__(*args, **options)
+        return self.given
 
+
+STEP: dict[str, Any] = {
+    "max_steps": 1,
+    "use_cpu": True,
+    "bf16": False,
+    "report_to": "none",
+    "save_strategy": "no",
+    "disable_tqdm": True,
+}
+
+
+def rows() -> Dataset:
+    prompt = turns("user", "describe the image")
+    return Dataset.from_list([{"prompt": prompt, "image": Image.new("RGB", (48, 48), color)} for color in ("red", "blue")])
+
+
+def grpo(reward: JudgeReward, folder: str) -> GRPOTrainer:
     arguments = GRPOConfig(
-        output_dir=str(tmp_path),
-        per_device_train_batch_size=4,
-        num_generations=4,
-        max_completion_length=8,
-        max_steps=1,
-        use_cpu=True,
-        bf16=False,
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
+        output_dir=folder, per_device_train_batch_size=4, num_generations=4, max_completion_length=8, temperature=2.0, **STEP
     )
-    trainer = GRPOTrainer(
-        model=str(embedded_model()), reward_funcs=Watched(longer()), args=arguments, train_dataset=Dataset.from_list(rows)
+    return GRPOTrainer(model=str(embedded_model()), reward_funcs=reward, args=arguments, train_dataset=rows())
+
+
+def online_dpo(reward: JudgeReward, folder: str) -> Any:
+    from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
+
+    model = str(embedded_model())
+    return OnlineDPOTrainer(
+        model=AutoModelForImageTextToText.from_pretrained(model),
+        processing_class=AutoProcessor.from_pretrained(model),
+        reward_funcs=reward,
+        args=OnlineDPOConfig(output_dir=folder, per_device_train_batch_size=2, max_new_tokens=8, **STEP),
+        train_dataset=rows(),
     )
-    trainer.train()
-    assert len(rewards) == 4 and all(one is not None and 0 <= one <= 1 for one in rewards)
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("trainer", [grpo, online_dpo])
+def test_trl_trains_a_step_with_the_reward_about_images(trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    reward = Watched(longer())
+    trainer(reward, str(tmp_path)).train()
+    assert len(reward.given) == 4 and all(one is not None and 0 <= one <= 1 for one in reward.given)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ..errors import InputError
+from ..errors import EngineError, InputError
 from ..judge import Case, Judge, Picture, Preference
 from ..method.ranking import pairings
 
@@ -115,17 +115,31 @@ def compute_score(
     solution_str: str,
     ground_truth: str,
     extra_info: Mapping[str, Any] | None = None,
-) -> float:
-    """verl's `custom_reward_function`: P(the solution is better than `ground_truth`), a reference response.
+) -> dict[str, float]:
+    """verl's `custom_reward_function`: P(the solution is better than `ground_truth`), a reference response, as `score`.
 
     `extra_info` has `question` and, if there are any, `images`. The judge is named by SELFJUDGE_JUDGE, and SELFJUDGE_JUDGE_URL
-    where a server has it. 0.0 where no verdict could be read. Raises InputError, and EngineError.
+    where a server has it. The score is 0.0 where no verdict could be read (`unread` 1.0) and where the request was lost (`lost`
+    1.0), which verl reports beside the score. Raises InputError, and EngineError when as many as eight in a row were lost.
     """
     extra = extra_info or {}
     if not isinstance(extra.get("question"), str):
         raise InputError("extra_info has no `question`", hint="Write the instruction there when the data is prepared.")
-    said = _judge_of_environment().compare(_pictures(extra.get("images")), extra["question"], solution_str, ground_truth)
-    return said.leaning or 0.0
+    try:
+        said = _judge_of_environment().compare(_pictures(extra.get("images")), extra["question"], solution_str, ground_truth)
+    except EngineError as error:
+        _lost.append(error)
+        if len(_lost) >= _MOST_LOST:
+            raise
+        log.warning("a reward was lost: %s", error)
+        return {"score": 0.0, "unread": 0.0, "lost": 1.0}
+    _lost.clear()
+    return {"score": said.leaning or 0.0, "unread": float(said.leaning is None), "lost": 0.0}
+
+
+_MOST_LOST = 8
+_lost: list[EngineError] = []
+"""Failures in a row. After so many, training would go on with rewards that nobody gave."""
 
 
 @cache
