@@ -54,6 +54,14 @@ def main() -> None:
         (run / "summary.json").write_text(json.dumps(state))
         write_run(run / f"iteration-{state['iterations'][-1]['iteration']}", photographs(run), count)
         viewer, first = opened(run)
+        measure(viewer, first, count)
+    finally:
+        shutil.rmtree(run)
+
+
+def measure(viewer: subprocess.Popen[bytes], first: float, count: int) -> None:
+    """Print how fast a viewer answers, and end it."""
+    try:
         print(f"{count:,} pairs, {2 * count:,} judgments: the first page is there after {first:.2f} s")
         rng = random.Random(0)
         asked: dict[str, Callable[[], str]] = {
@@ -62,16 +70,16 @@ def main() -> None:
                 {"fate": rng.choice(["kept", "wrong_in_one_order"]), "sort": rng.choice(["smallest margin", "largest margin"])}
             ),
             "a search": lambda: "/pairs?" + urlencode({"q": f"{rng.randrange(997)} boats"}),
+            "a search in traces too": lambda: "/pairs?" + urlencode({"q": f"{rng.randrange(997)} boats", "traces": "true"}),
             "a pair": lambda: f"/prompt/0/{rng.randrange(count):016x}?n={rng.randrange(count)}",
         }  # fmt: skip
         for name, path in asked.items():
             taken = [seconds(path()) for _ in range(ASKED)]
             print(f"{name}: median {median(taken) * 1e3:.0f} ms, p95 {quantiles(taken, n=20)[-1] * 1e3:.0f} ms of {ASKED}")
         print(f"memory of the viewer: {psutil.Process(viewer.pid).memory_info().rss / 1e6:.0f} MB")
+    finally:
         viewer.terminate()
         viewer.wait()
-    finally:
-        shutil.rmtree(run)
 
 
 if __name__ == "__main__":

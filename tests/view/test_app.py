@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,38 @@ def test_cases_are_filtered_searched_and_sorted(run: Path):
     assert known and known == sorted(known) and margins[: len(known)] == known
 
 
+def test_margins_have_limits(run: Path):
+    index = RunIndex(run)
+    margins = [row["margin"] for row in index.cases(Wanted(values={}), 0, 10_000).rows if row["margin"] is not None]
+    found = [row["margin"] for row in index.cases(Wanted(values={}, margins=(5, 8)), 0, 10_000).rows]
+
+    assert found and sorted(found) == sorted(margin for margin in margins if 5 <= margin <= 8)
+
+
+def test_a_search_finds_what_the_judge_said_where_that_is_wanted(run: Path):
+    index = RunIndex(run)
+
+    assert not index.cases(Wanted(values={}, text="Image AGREES"), 0).total
+    found = index.cases(Wanted(values={}, text="Image AGREES", traces=True), 0, 10_000).rows
+    assert found and all("right" in row["verdicts"] or "wrong" in row["verdicts"] for row in found)
+
+
+@pytest.mark.parametrize(
+    "query", ["low=x&high=1e9", "low=99999999999", "page=0", "sort=nothing", "q=%00&fate=%1b", "traces=maybe"]
+)
+def test_an_odd_address_still_shows_a_page(client: TestClient, query: str):
+    shown = client.get(f"/{KEY}/pairs?{query}")
+
+    assert shown.status_code == 200 and "\x00" not in shown.text and "\x1b" not in shown.text
+
+
+def test_pictures_of_a_list_are_small(client: TestClient, run: Path):
+    ref = next(row["images"][0] for row in RunIndex(run).cases(Wanted(values={}), 0).rows if row["images"])
+    small = client.get(f"/{KEY}/image/0/{ref['media_type'][6:]}/{ref['sha256']}?small=true")
+
+    assert small.headers["content-type"] == "image/jpeg" and len(small.content) < 20_000
+
+
 @pytest.mark.parametrize("text", ["'; DROP TABLE cases; --", "%", "_", "\\", "\x00", "100 %"])
 def test_a_search_takes_any_text(run: Path, text: str):
     index = RunIndex(run)
@@ -165,6 +198,25 @@ def test_labels_of_a_person_become_a_benchmark_and_are_compared_with_the_judge(r
     assert result.figures["n"] == len(pairs) - 1
 
 
+def test_the_last_label_can_be_taken_back(run: Path, tmp_path: Path):
+    mine = tmp_path / "mine"
+    shutil.copytree(run, mine)
+    client = TestClient(create_app([RunIndex(mine)], KEY), base_url="http://127.0.0.1")
+    one, two = Annotations(RunIndex(mine)).round(1)[:2]
+    for pair in (one, two):
+        client.post(f"/{KEY}/annotate/0/1/{pair}", data={"choice": "first"}, headers=HERE)
+    assert client.post(f"/{KEY}/annotate/0/1").status_code == 403
+    client.post(f"/{KEY}/annotate/0/1", headers=HERE)
+
+    assert list(Annotations(RunIndex(mine)).labels) == [one]
+    assert len((tmp_path / "mine.annotations" / "pairs.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_hint(run: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="cannot listen on port"):
+        view(run, None, taken.getsockname()[1], None)
+
+
 def quiet(label: str, total: int | None) -> Any:
     from runs import no_progress
 
@@ -175,7 +227,9 @@ def test_a_damaged_file_of_labels_is_an_error_that_names_the_line(run: Path, tmp
     mine = tmp_path / "mine"
     shutil.copytree(run, mine)
     (tmp_path / "mine.annotations").mkdir()
-    (tmp_path / "mine.annotations" / "labels.jsonl").write_text(json.dumps({"pair_id": "x", "better": None}) + "\n{broken\n")
+    (tmp_path / "mine.annotations" / "labels.jsonl").write_text(
+        json.dumps({"pair_id": "x", "choice": "tie", "better": None}) + "\n{broken\n"
+    )
 
     with pytest.raises(InputError, match=r"labels.jsonl:2"):
         Annotations(RunIndex(mine))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from .terminal import say
 
 
@@ -32,8 +34,12 @@ def view(
 
     indices = [RunIndex(folder) for folder in (run, other) if folder is not None]
     key = key or secrets.token_urlsafe(12)
-    config = uvicorn.Config(create_app(indices, key), host="127.0.0.1", port=port, log_level="warning", access_log=False)
-    listening = config.bind_socket()
+    config = uvicorn.Config(create_app(indices, key), log_level="warning", access_log=False)
+    try:
+        listening = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        hint = "Name another port (--port), or 0 for a free one."
+        raise InputError(f"cannot listen on port {port}: {error.strerror}", hint=hint) from error
     say(f"http://127.0.0.1:{listening.getsockname()[1]}/{key}/  (Ctrl-C stops)")
     uvicorn.Server(config).run(sockets=[listening])
 

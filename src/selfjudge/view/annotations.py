@@ -1,7 +1,7 @@
 """Labels of a person: stored beside the run as JSONL, usable as a benchmark, compared with the judge and the synthetic labels.
 
-`RUN.annotations/labels.jsonl` has every choice, the last one of a pair counts; `pairs.jsonl` has the pairs of which the person
-called one response better, as `selfjudge evaluate --benchmark` reads them.
+`RUN.annotations/labels.jsonl` has every choice: the last one of a pair counts, and one that is null takes it back. `pairs.jsonl`
+has the pairs of which the person called one response better, as `selfjudge evaluate --benchmark` reads them.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ class Annotations:
         self.labels: dict[str, Row] = {}
         for number, line in enumerate(self._file.read_text().splitlines() if self._file.exists() else (), start=1):
             try:
-                row = json.loads(line)
-                self.labels[row["pair_id"]] = row
+                self._keep(json.loads(line))
             except (ValueError, TypeError, KeyError) as error:
                 raise InputError(f"{self._file}:{number} is no label", hint="Remove this line.") from error
 
@@ -78,11 +77,27 @@ class Annotations:
         better = {"first": shown, "second": other}.get(choice)
         row = {"pair_id": pair["id"], "iteration": iteration, "choice": choice, "better": better}
         with self._lock:
-            self.folder.mkdir(exist_ok=True)
-            with self._file.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            self.labels[pair["id"]] = row
-            self._write_pairs()
+            self._store(row)
+
+    def take_back(self, iteration: int) -> None:
+        """Forget the last choice about a pair of an iteration; nothing where there is none."""
+        with self._lock:
+            mine = [one for one, row in self.labels.items() if row["iteration"] == iteration]
+            if mine:
+                self._store({"pair_id": mine[-1], "iteration": iteration, "choice": None, "better": None})
+
+    def _store(self, row: Row) -> None:
+        self.folder.mkdir(exist_ok=True)
+        with self._file.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self._keep(row)
+        self._write_pairs()
+
+    def _keep(self, row: Row) -> None:
+        """The last choice about a pair counts; one without a choice takes it back."""
+        self.labels.pop(row["pair_id"], None)
+        if row["choice"] is not None:
+            self.labels[row["pair_id"]] = row
 
     def _write_pairs(self) -> None:
         rows = [self._as_item(label) for label in self.labels.values() if label["better"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Annotated, Any, get_args
@@ -19,6 +20,7 @@ from ..report.differences import marked, visible
 from ..report.findings import concerns, headline
 from ..report.status import status
 from ..run.folder import ImageStore
+from ..run.images import BadImage, thumbnail
 from ..run.reasons import DROPPED, explained
 from ..run.tables import Row, images_of, is_right
 from ..types import ImageRef
@@ -29,6 +31,9 @@ from .measured import Measured
 
 _LONGEST = 20_000
 """Characters of a text that a page of one pair shows."""
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
+_SMALL = 192
+"""Pixels of the longer side of an image in a list."""
 _BROWSER_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 
@@ -147,7 +152,15 @@ class Pages:
         number = iteration if iteration in numbers else (numbers[-1] if numbers else None)
         if number is None:
             return self._page(
-                "annotate.html", run=run, number=None, pair=None, agreement=[], done=0, of=0, folder=annotations.folder
+                "annotate.html",
+                run=run,
+                number=None,
+                pair=None,
+                agreement=[],
+                done=0,
+                of=0,
+                folder=annotations.folder,
+                numbers=[],
             )
         round_ = annotations.round(number)
         left = [one for one in round_ if one not in annotations.labels]
@@ -157,6 +170,7 @@ class Pages:
             "annotate.html", run=run, number=number, pair=pair, images=images_of(pair) if pair else (), folder=annotations.folder,
             shown=None if sides is None else sides[::-1] if pair and turned(pair["id"]) else sides,
             agreement=annotations.agreement(number) if not left else [], done=len(round_) - len(left), of=len(round_),
+            numbers=numbers,
         )  # fmt: skip
 
     def label(self, run: int, iteration: int, pair_id: str, choice: Annotated[str, Form()]) -> Response:
@@ -168,28 +182,40 @@ class Pages:
         self._annotations[run].add(iteration, pair, choice)  # type: ignore[arg-type]
         return RedirectResponse(f"{self._root}/annotate/{run}?iteration={iteration}", 303)
 
-    def image(self, run: int, media: str, sha256: str) -> Response:
-        """An image of a run."""
+    def take_back(self, run: int, iteration: int) -> Response:
+        """Forget a person's last choice, and ask again."""
+        self._run(run)
+        self._annotations[run].take_back(iteration)
+        return RedirectResponse(f"{self._root}/annotate/{run}?iteration={iteration}", 303)
+
+    def image(self, run: int, media: str, sha256: str, small: bool = False) -> Response:
+        """An image of a run, or a small copy for a list."""
         index = self._run(run)
         media_type = f"image/{media}"
         if media_type not in _BROWSER_TYPES or len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise HTTPException(404, "there is no such image")
         try:
             data = ImageStore(index.run / "images").get(ImageRef(sha256=sha256, media_type=media_type, width=1, height=1))
-        except RunError:
+            if small:
+                media_type, data = "image/jpeg", thumbnail(data, _SMALL)
+        except (RunError, BadImage):
             raise HTTPException(404, "the image is gone or damaged") from None
         return Response(data, media_type=media_type, headers={"Cache-Control": "private, max-age=86400"})
 
 
 def _wanted(given: Mapping[str, str]) -> Wanted:
     values = {name: given[name] for name in FILTERS if given.get(name)}
-    return Wanted(values=values, text=given.get("q", "")[:200].strip(), sort=given.get("sort", "newest"))
+    low, high = (int(text) if _NUMBER.fullmatch(text := given.get(name, "")) else None for name in ("low", "high"))
+    text, traces = given.get("q", "")[:200].strip(), given.get("traces") == "true"
+    return Wanted(values=values, text=text, traces=traces, margins=(low, high), sort=given.get("sort", "newest"))
 
 
 def _query(wanted: Wanted, **more: Any) -> str:
     """The query of an address that asks for these cases."""
-    sort = {} if wanted.sort == "newest" else {"sort": wanted.sort}
-    return urlencode({**wanted.values, **({"q": wanted.text} if wanted.text else {}), **sort, **more})
+    low, high = wanted.margins
+    own = {"q": wanted.text or None, "traces": "true" if wanted.traces else None, "low": low, "high": high}
+    own["sort"] = None if wanted.sort == "newest" else wanted.sort
+    return urlencode({**wanted.values, **{name: value for name, value in own.items() if value is not None}, **more})
 
 
 def _sides(pair: Row | None) -> tuple[Any, Any] | None:
@@ -216,6 +242,7 @@ def create_app(runs: Sequence[RunIndex], key: str) -> FastAPI:
     app.get("/item")(pages.item)
     app.get("/annotate/{run}")(pages.annotate)
     app.post("/annotate/{run}/{iteration}/{pair_id}")(pages.label)
+    app.post("/annotate/{run}/{iteration}")(pages.take_back)
     app.get("/image/{run}/{media}/{sha256}")(pages.image)
     app.get("/static/view.css")(_styles)
     app.mount("/static", StaticFiles(directory=str(files("selfjudge.view") / "static")))

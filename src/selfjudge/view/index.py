@@ -81,14 +81,21 @@ _TEXTS = f"""
     WHERE c.pair_id IS NULL
 """  # noqa: S608  # constants of this module
 _FOUND = "(iteration, prompt_id) IN (SELECT (iteration, prompt_id) FROM texts WHERE contains(text, ?))"
+_FOUND_IN_TRACES = "(iteration, pair_id) IN (SELECT (iteration, pair_id) FROM judgments WHERE contains(lower(trace), ?))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which cases, and in which order. `values` holds one value for each filter that is set."""
+    """Which cases, and in which order. `values` holds one value for each filter that is set.
+
+    `text` is looked for in prompts and responses, and with `traces` in what the judge said, which takes longer. `margins` are the
+    smallest and the largest lead of a vote.
+    """
 
     values: Mapping[str, str]
     text: str = ""
+    traces: bool = False
+    margins: tuple[int | None, int | None] = (None, None)
     sort: str = "newest"
 
 
@@ -211,10 +218,16 @@ class RunIndex:
         """SQL: whether a case is wanted, and the values in it."""
         values = {name: wanted.values[name] for name in FILTERS if wanted.values.get(name)}
         conditions = [f"CAST({name} AS VARCHAR) = ?" for name in values]
+        given: list[Any] = list(values.values())
+        for sign, limit in zip((">=", "<="), wanted.margins, strict=True):
+            if limit is not None:
+                conditions.append(f"margin {sign} ?")
+                given.append(limit)
         if wanted.text:
             self._make_searchable()
-            conditions.append(_FOUND)
-        return " AND ".join(conditions) or "true", [*values.values(), *([wanted.text.lower()] if wanted.text else [])]
+            conditions.append(f"({_FOUND} OR {_FOUND_IN_TRACES})" if wanted.traces else _FOUND)
+            given += [wanted.text.lower()] * (1 + wanted.traces)
+        return " AND ".join(conditions) or "true", given
 
     def _make_searchable(self) -> None:
         """Read the texts, once something is looked for in them."""
