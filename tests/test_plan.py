@@ -162,7 +162,7 @@ def test_images_beyond_the_first_rows_are_not_opened_and_that_is_said(tmp_path: 
     monkeypatch.setattr("selfjudge.forecast.survey.OPENED", 2)
     planned = plan(prompts_in(tmp_path, *({"prompt": f"{n}?", "image": "gone.png"} for n in range(5)), {"prompt": "6?"}))
     assert (planned.prompts.closed + planned.prompts.open, planned.prompts.refused) == (3, 3)
-    assert "3 prompts can be used: only the images of the first 2 rows were opened" in planned.assumptions
+    assert "3 prompts can be used: images of the first 2 rows were opened, and none was fetched" in planned.assumptions
 
 
 def test_gpu_hours_follow_from_what_is_asked(tmp_path: Path):

@@ -109,17 +109,32 @@ class Trainer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """An image that is elsewhere: its address, and what reads it when it is needed."""
+
+    url: str
+    get: Callable[[str], bytes]
+
+    def read(self) -> bytes:
+        return self.get(self.url)
+
+
+Given = bytes | Path | Remote
+"""An image as a source has it: its bytes, a file or an address that are yet to be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawPrompt:
     """A prompt as its source has it. `where` is its place, as `file:line`, which no other row of the source has.
 
-    `problem` says why the row cannot be used at all; otherwise `images` holds bytes, or paths that are yet to be read. `kind` is
+    `problem` says why the row cannot be used at all; otherwise `images` holds what is yet to be read. `kind` is
     None where the source does not know it; `kind_rule` says who decided. `id` is the row's own, if it has one. `detail` says more
     about a problem, or why there is no image; `text_only` that it may have none. `left_out` is that of `Prompt`.
     """
 
     where: str
     text: str = ""
-    images: tuple[bytes | Path, ...] = ()
+    images: tuple[Given, ...] = ()
     kind: Kind | None = None
     kind_rule: str = "row"
     id: str | None = None

@@ -125,7 +125,7 @@ def make_world(recipe: Recipe, place: RunFolder) -> World:
     return World(
         base=base.path,
         base_commit=base.commit,
-        sources=tuple(map(make_source, at_commits(recipe.prompts, place.root / "prompts"))),
+        sources=tuple(make_source(one, place.fetched) for one in at_commits(recipe.prompts, place.root / "prompts")),
         benchmarks=tuple(map(make_benchmark, recipe.evaluation.benchmarks)),
         trainer=_make_trainer(recipe, place.images),
         open_engine=partial(_open_for_run, recipe, place),
@@ -233,9 +233,10 @@ def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
     return DatasetSource(kind="dataset", path=name, allow_outside=allow_outside)
 
 
-def make_source(recipe: Source) -> PromptSource:
-    """The source of prompts that a recipe names. Raises InputError."""
-    source: PromptSource = _load(_SOURCES, recipe.kind)(recipe)
+def make_source(recipe: Source, fetched: Path | None = None) -> PromptSource:
+    """The source of prompts that a recipe names; `fetched` keeps images of the network. Raises InputError."""
+    make = _load(_SOURCES, recipe.kind)
+    source: PromptSource = make(recipe, fetched) if getattr(recipe, "fetch_urls", False) else make(recipe)
     return source
 
 

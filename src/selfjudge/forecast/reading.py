@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
+from ..ports import Progress, PromptSource, RawPrompt, Remote, all_rows, blocks
 from ..run.image_files import BadImage
 from ..run.reasons import SAME
 from ..run.tables import Row
@@ -20,14 +20,15 @@ def read(
 ) -> Iterator[tuple[RawPrompt, Admitted | BadImage | None]]:
     """Every row with what it becomes; None for one that is good as far as it goes without opening its images.
 
-    Images of the first `opened` rows are opened, or of all. Raises InputError where a source cannot be read.
+    Images of the first `opened` rows are opened where that needs no network, or of all rows. Raises InputError where a source
+    cannot be read.
     """
     seen: dict[str, str] = {}
 
     def examined(numbered: tuple[int, RawPrompt]) -> tuple[RawPrompt, Admitted | BadImage | None]:
         number, raw = numbered
         try:
-            if opened is None or number < opened:
+            if opened is None or (number < opened and not any(isinstance(image, Remote) for image in raw.images)):
                 return raw, admitted(raw, max_pixels=max_pixels, looking=False)
             check_row(raw)
         except BadImage as bad:

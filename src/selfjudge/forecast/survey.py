@@ -73,7 +73,9 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
             rows.counts += Counter({Kind.OPEN: total // 2, Kind.CLOSED: total - total // 2})
             assumed.append(f"{source.path} has {total:,} prompts, half of them open: it was not read")
     if rows.unopened:
-        assumed.append(f"{rows.unopened:,} prompts can be used: only the images of the first {OPENED:,} rows were opened")
+        assumed.append(
+            f"{rows.unopened:,} prompts can be used: images of the first {OPENED:,} rows were opened, and none was fetched"
+        )
     if not rows.counts and not findings:
         findings.append(_finding(nothing_usable(refusals(rows.refused, partial(place_of, recipe.prompts)))))
     elif (fault := too_many_refused(recipe.prompts, rows.used, rows.refused, strict=False)) is not None:

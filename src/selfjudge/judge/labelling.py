@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -206,9 +206,10 @@ def _read(row: Row | ValueError, task: Task) -> _Read:
         return _bad("no_responses: two texts are needed, in `response_a` and `response_b`, or more in `responses`")
 
     texts = list(map(str, responses))
+    images = cast(tuple[bytes | Path, ...], raw.images)  # none is fetched: `locate` finds them
 
     def case(first: int, second: int) -> Case:
-        return Case(prompt=raw.text, response_a=texts[first], response_b=texts[second], images=raw.images)
+        return Case(prompt=raw.text, response_a=texts[first], response_b=texts[second], images=images)
 
     if len(responses) == 2 and not task.rank:
         return _Read(cases=(case(0, 1),))

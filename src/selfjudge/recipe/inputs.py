@@ -66,6 +66,8 @@ class FilesSource(Section):
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
     allow_outside: bool = False
     """Also read images outside of the file's folder. Only for data you trust: it may name any image of yours."""
+    fetch_urls: bool = False
+    """Fetch images that rows name by http(s) addresses: public ones only, up to 50 MiB and 30 seconds each."""
 
 
 class DatasetSource(Section):
@@ -92,6 +94,8 @@ class DatasetSource(Section):
     """Open or closed: by the row's `kind` or the wording (`auto`), or all of them the same."""
     allow_outside: bool = False
     """Also read images outside of the data set's folder. Only for data you trust: it may name any image of yours."""
+    fetch_urls: bool = False
+    """Fetch images that rows name by http(s) addresses: public ones only, up to 50 MiB and 30 seconds each."""
 
 
 class ImagesSource(Section):

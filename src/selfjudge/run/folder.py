@@ -160,6 +160,8 @@ class RunFolder:
         self.retry_failed = retry_failed
         """Whether requests that failed before are asked again."""
         self.images = ImageStore(root / "images")
+        self.fetched = root / "fetched"
+        """Images of the network as they came, so that none is fetched twice."""
         self.replaced = Replaced(root / "replaced.json")
 
     def iteration(self, number: int) -> Path:

@@ -31,8 +31,7 @@ _KINDS = {
 class BadImage(Exception):
     """An image that is not admitted, and why.
 
-    `reason` is `image_missing`, `not_fetched`, `outside_folder`, `not_a_file` or `too_many_bytes` for a file that
-    is not read; `not_an_image`, `too_many_pixels`, `truncated` or `unreadable` for bytes that cannot be shown.
+    `reason` is one of `reasons.REFUSED`, such as `image_missing`, `outside_folder` or `truncated`.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -48,7 +47,7 @@ def is_address(name: str) -> bool:
 def check_address(name: str) -> None:
     """Raises BadImage for an address, which is no file."""
     if is_address(name):
-        raise BadImage("not_fetched", f"{name[:80]!r}: URLs are not fetched; download the image and name the file")
+        raise BadImage("not_fetched", f"{name[:80]!r} is an address: download the image and name the file")
 
 
 def locate(name: str, folder: Path, *, allow_outside: bool = False) -> Path:

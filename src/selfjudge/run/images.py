@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SelfjudgeError, installing
 from ..method.contamination import THUMBNAIL, Appearance
+from ..ports import Given, Remote
 from ..recipe.experiment import MAX_PIXELS
 from ..types import ImageRef
 from .image_files import MAX_BYTES, read
@@ -54,13 +55,13 @@ _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 Made = TypeVar("Made")
 
 
-def admit(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes]:
+def admit(image: Given, *, max_pixels: int) -> tuple[ImageRef, bytes]:
     """The reference and the bytes under which an image enters a run. Raises BadImage."""
     ref, kept, _ = _refusing(lambda: _admitted(image, max_pixels, lambda _sha256, _picture: None))
     return ref, kept
 
 
-def examine(image: bytes | Path, *, max_pixels: int) -> tuple[ImageRef, bytes, Appearance]:
+def examine(image: Given, *, max_pixels: int) -> tuple[ImageRef, bytes, Appearance]:
     """As `admit`, and how the image looks. Raises BadImage, and SelfjudgeError when ImageHash is not installed."""
     return _refusing(lambda: _admitted(image, max_pixels, _look))
 
@@ -146,9 +147,9 @@ class _Room:
 _room = _Room(IN_FLIGHT)
 
 
-def _admitted(source: bytes | Path, max_pixels: int, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+def _admitted(source: Given, max_pixels: int, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
     """The reference and the bytes of an admitted image, and what `look` makes of it. Raises BadImage."""
-    data = source if isinstance(source, bytes) else read(source)
+    data = source.read() if isinstance(source, Remote) else read(source) if isinstance(source, Path) else source
     if len(data) > MAX_BYTES:
         raise BadImage("too_many_bytes", f"{len(data)} bytes; at most {MAX_BYTES}")
     try:

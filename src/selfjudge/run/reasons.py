@@ -31,7 +31,18 @@ REFUSED = {
     ),
     "unknown_kind": ("`kind` is neither open nor closed.", "Write `open` or `closed`, or leave `kind` out."),
     "image_missing": ("The image cannot be read at its path.", "Relative paths start at the folder of the prompt file."),
-    "not_fetched": ("The image is a URL, and URLs are not fetched.", "Download the image and name the file."),
+    "not_fetched": (
+        "The image is at an address, and addresses are not fetched.",
+        "Download it and name the file, or set `fetch_urls: true` for this source (http and https).",
+    ),
+    "fetch_failed": (
+        "The image could not be fetched from its address.",
+        "Open the address in a browser; download the image and name the file.",
+    ),
+    "private_address": (
+        "The address of the image leads to this machine or into a private network.",
+        "Download the image and name the file: `fetch_urls` asks public addresses only.",
+    ),
     "image_marks": (
         "The marks of images in the instruction (`<image>` and the like) do not fit its images.",
         "Write one for each image, all before or all after the text, or none: images are shown where the template has them.",

@@ -14,17 +14,19 @@ from ..ports import RawPrompt
 from ..recipe.inputs import DatasetSource
 from ..run.image_files import MAX_BYTES, BadImage, locate
 from ..run.saved import load_saved, reading, undecoded
+from .addresses import Fetcher
 from .files import renamed
-from .rows import COLUMNS, PROMPTS, TURNS, raw_prompt
+from .rows import COLUMNS, PROMPTS, TURNS, Find, raw_prompt
 
 _HINT = "Name a folder written by `save_to_disk`, or one with data files; `kind: files` reads JSON and CSV row by row."
 
 
 class DatasetPrompts:
-    """The prompts of one split, in its order. A data set of the hub is read at one commit."""
+    """The prompts of one split, in its order; `fetched` keeps images of the network. The hub is read at one commit."""
 
-    def __init__(self, recipe: DatasetSource) -> None:
+    def __init__(self, recipe: DatasetSource, fetched: Path | None = None) -> None:
         self._recipe = recipe
+        self._find: Find = Fetcher(fetched).finding(self._here) if recipe.fetch_urls else self._here
         self._columns: list[str] | None = None
         self._folder = Path(recipe.path)
         self._repo = Repository(kind="dataset", name=recipe.path, revision=recipe.revision)
@@ -64,7 +66,7 @@ class DatasetPrompts:
         wanted = [name for name in there if name in (*COLUMNS, *named.values())]
         return iter(undecoded(data).select_columns(wanted)) if self._columns else chain(first, rows)
 
-    def _find(self, name: str) -> bytes | Path:
+    def _here(self, name: str) -> bytes | Path:
         """An image that a row names. Where the library read an archive or the hub, the name is an address of its own kind."""
         archive = name.rpartition("::")[2]
         ours = f"hf://datasets/{self._repo.name}@{self._repo.revision}/"

@@ -13,6 +13,7 @@ from ..ports import RawPrompt
 from ..recipe.inputs import FilesSource
 from ..run.image_files import locate
 from ..run.lineage import SUFFIXES, prompt_files
+from .addresses import Fetcher
 from .archives import data_files, extracted, find, names, opened
 from .readers import Row, columns_of, rows_of
 from .rows import COLUMNS, IMAGES, PROMPTS, TURNS, Find, raw_prompt
@@ -22,10 +23,14 @@ _FAULTS = {".parquet": "invalid_text", ".csv": "invalid_row", ".tsv": "invalid_r
 
 
 class FilePrompts:
-    """The prompts of a file, or of all data files in a folder, by name. Raises InputError when there are none."""
+    """The prompts of a file, or of all data files in a folder, by name; `fetched` keeps images of the network.
 
-    def __init__(self, recipe: FilesSource) -> None:
+    Raises InputError when there are none.
+    """
+
+    def __init__(self, recipe: FilesSource, fetched: Path | None = None) -> None:
         self._recipe = recipe
+        self._fetcher = Fetcher(fetched) if recipe.fetch_urls else None
         self._paths = self._find(recipe.path)
 
     def __iter__(self) -> Iterator[RawPrompt]:
@@ -61,6 +66,7 @@ class FilePrompts:
 
     def _rows(self, path: Path, name: str, find: Find) -> Iterator[RawPrompt]:
         """The prompts of a file that is called `name`."""
+        find = find if self._fetcher is None else self._fetcher.finding(find)
         columns = columns_of(path)
         named = self._recipe.columns.named
         needed = {*COLUMNS, *named.values()}

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputError
 from ..method.kinds import route
 from ..method.oddities import oddities
-from ..ports import BenchmarkData, Progress, PutImage, RawPrompt
+from ..ports import BenchmarkData, Given, Progress, PutImage, RawPrompt
 from ..recipe.experiment import MAX_PIXELS
 from ..recipe.inputs import PairsBench
 from ..run.disk import sha256_of, sha256_of_all
@@ -107,7 +107,7 @@ def _raw(row: dict[str, Any], where: str, recipe: PairsBench) -> RawPrompt:
     return raw_prompt(row, where=where, route="auto", find=find)
 
 
-def _keep(image: bytes | Path, where: str, put: PutImage) -> ImageRef:
+def _keep(image: Given, where: str, put: PutImage) -> ImageRef:
     try:
         ref, data = admit(image, max_pixels=MAX_PIXELS)
     except BadImage as bad:

@@ -12,11 +12,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from ..method.image_marks import IMAGE_MARK, MARK, unmarked
-from ..ports import RawPrompt
+from ..ports import Given, RawPrompt
 from ..run.image_files import BadImage, image_cell, is_base64
 from ..types import Kind
 
@@ -27,8 +26,8 @@ IMAGES = ("images", "image", "image_path", "img", "file_name")
 COLUMNS = (*PROMPTS, *TURNS, *IMAGES, "kind", "id")
 
 Route = Literal["auto"] | Kind
-Find = Callable[[str], bytes | Path]
-"""The image that a row names by a path. Raises BadImage."""
+Find = Callable[[str], Given]
+"""The image that a row names by a path or address. Raises BadImage."""
 
 
 class _Unusable(ValueError):
@@ -213,7 +212,7 @@ def _all_cells(columns: list[Any], blocks: tuple[Any, ...]) -> list[Any]:
     return [next(rest) if image is None else image for image in blocks]
 
 
-def _image(value: Any, find: Find) -> bytes | Path:
+def _image(value: Any, find: Find) -> Given:
     cell = image_cell(value)
     if cell is None:
         raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")
