@@ -97,9 +97,9 @@ JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(30_000)).decode()
 @pytest.mark.parametrize(
     ("name", "reason", "words"),
     [
-        ("https://x.org/1.jpg", "not_fetched", "URLs are not fetched"),
-        ("S3://bucket/1.jpg", "not_fetched", "URLs are not fetched"),
-        ("zip://1.jpg::/data/train.zip", "not_fetched", "URLs are not fetched"),
+        ("https://x.org/1.jpg", "not_fetched", "is an address"),
+        ("S3://bucket/1.jpg", "not_fetched", "is an address"),
+        ("zip://1.jpg::/data/train.zip", "not_fetched", "is an address"),
         ("photos\\1.jpg", "image_missing", "write the path with / in place of \\"),
         ("photos/gone.jpg", "image_missing", "photos/gone.jpg"),
         ("x" * 300 + ".jpg", "image_missing", "too long"),
