@@ -81,6 +81,8 @@ class Net:
         self.connected: list[str] = []
 
     def resolve(self, host: str, port: int) -> Sequence[str]:
+        if host not in NAMES and not set(host) <= set("0123456789abcdef.:"):
+            return addresses.resolve(host, port)
         return NAMES.get(host, [host])
 
     def connect(self, address: str, port: int, seconds: float) -> socket.socket:
@@ -137,6 +139,10 @@ def test_an_image_is_fetched_once(net: Net, tmp_path: Path):
         ("http://user:pass@pictures.example/1.png", "fetch_failed"),
         ("http://pictures.example:99999/1.png", "fetch_failed"),
         ("http://", "fetch_failed"),
+        ("http://a\0b.example/1.png", "fetch_failed"),
+        (f"http://{'a' * 70}.example/1.png", "fetch_failed"),
+        ("http://[x/1.png", "fetch_failed"),
+        ("http://pictures.example/to/http:__[x_1.png", "fetch_failed"),
         ("https://pictures.example/1.png", "fetch_failed"),
         ("http://pictures.example/status/404", "fetch_failed"),
         ("http://pictures.example/status/500", "fetch_failed"),

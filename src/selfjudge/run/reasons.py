@@ -196,7 +196,7 @@ def left_out_line(counts: Mapping[str, int]) -> list[str]:
     if not counts:
         return []
     which = ", ".join(f"{turns} {count:,}" for turns, count in counts.items())
-    return [f"{sum(counts.values()):,} conversations have turns that are not used; the first turn of the user is: {which}"]
+    return [f"rows with turns that are not used (the first turn of the user is): {which}"]
 
 
 def nothing_usable(refused: Sequence[Mapping[str, Any]]) -> InputError:
@@ -213,7 +213,7 @@ def refused_error(what: str, refused: Sequence[Mapping[str, Any]]) -> InputError
     return InputError(
         f"{what}: {reasons}",
         hint=f"For example {example['place']}: {(example['detail'] or refused[0]['meaning']).rstrip('.')}. "
-        f"{refused[0]['change']} {_ALL}",
+        f"{refused[0]['change']} `selfjudge check` lists all of them. {_ALL}",
     )
 
 

@@ -108,7 +108,7 @@ class Fetcher:
                 connection.request("GET", target, headers=headers)
                 with connection.getresponse() as response:
                     return _answer(response, url)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise _Failed(str(error) or type(error).__name__) from error
 
     @contextmanager
@@ -135,7 +135,7 @@ class Fetcher:
         """The address of a host, all of which must be public. Raises BadImage."""
         try:
             addresses = self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             raise _Failed(f"the name {host[:80]!r} cannot be resolved: {error}") from error
         if not addresses or not all(map(_is_public, addresses)):
             raise BadImage(
