@@ -66,7 +66,7 @@ def to_row(request, completion, model):
     failed = completion.finish is Finish.ERROR
     return {"key": request.key, "source": "failed" if failed else completion.text, "reason": "test", "detail": completion.error}
 
-ask(table, requests, NamedEngine(name="m", engine=engine), to_row, lambda n: None)
+ask(table, requests, NamedEngine(name="m", engine=engine), to_row, lambda *_: None)
 table.seal()
 engine.close()
 """

@@ -134,7 +134,7 @@ def stage(port: int, count: int, concurrency: int, logprobs: bool) -> dict[str, 
         table = Table(Path(folder), JUDGMENTS, {})
         done = array("d")
         wall, cpu = time.perf_counter(), time.process_time()
-        ask(table, requests(), NamedEngine(name="m", engine=engine), to_row, lambda _: done.append(time.perf_counter()))
+        ask(table, requests(), NamedEngine(name="m", engine=engine), to_row, lambda *_: done.append(time.perf_counter()))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         assert len(table.keys()) == count

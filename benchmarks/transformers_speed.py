@@ -93,7 +93,7 @@ def ours(requests: list[Request], engine: Any, folder: Path) -> tuple[float, int
         return {"key": request.key, "source": completion.text, "reason": "test", "detail": None}
 
     started = time.perf_counter()
-    ask(Table(folder, REFUSED, {}), requests, NamedEngine(name="m", engine=engine), to_row, lambda _: None)
+    ask(Table(folder, REFUSED, {}), requests, NamedEngine(name="m", engine=engine), to_row, lambda *_: None)
     return time.perf_counter() - started, tokens
 
 

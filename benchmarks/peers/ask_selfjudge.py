@@ -34,7 +34,7 @@ def main() -> None:
     )
     engine = open_server("m", OpenAISettings(kind="openai", base_url=url, concurrency=CONCURRENCY), lambda _: b"")
     table = Table(folder, JUDGMENTS, {})
-    ask(table, requests, NamedEngine(name="m", engine=engine), to_row, lambda _: None)
+    ask(table, requests, NamedEngine(name="m", engine=engine), to_row, lambda *_: None)
     table.seal()
     engine.close()
     print(pq.read_metadata(folder / "judgments.parquet").num_rows)

@@ -5,10 +5,10 @@ Iteration 0 is the base model, measured. Every stage names what it was made of, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -22,13 +22,13 @@ from .ports import Benchmark, NamedEngine, Progress, StageLabel
 from .recipe.experiment import Recipe
 from .run import summary, tables
 from .run.cards import write_cards
-from .run.disk import read_json, write_json
+from .run.disk import kept, read_json, write_json
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
 from .run.lineage import at_commits, contents, lineage
 from .run.log import iteration_done, logged, prompts_read, watched
 from .run.store import Table
-from .run.tables import Row
+from .run.views import View, held_out_of
 from .stages import contamination, evaluate, ingest, pipeline, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
@@ -37,6 +37,8 @@ from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import OneEngine, World
 
 Told = Callable[[dict[str, Any]], None]
+Prompts = View[Prompt]
+Made = Callable[[], Iterable[synthesize.Made]]
 
 _STAGES = ("synthesize", "judge", "select", "train", "gate", "evaluate")
 """Of an iteration, as whoever watches counts them."""
@@ -80,7 +82,7 @@ class _Run:
             prompts, refused = self._ingest()
             head = self._head(prompts, refused)
             prompts_read(head, on_prompts)
-            training, held_out = self._hold_out([tables.prompt_of(row) for row in prompts.rows()])
+            training, held_out = held_out_of(prompts, self._recipe.loop.stop)
             entries = [self._base(held_out)]
             state = self._publish(head, entries, training, on_iteration)
             while state["stopped"] is None:
@@ -101,16 +103,16 @@ class _Run:
                 rmtree(prompts.path.parent)
             raise
 
-    def _base(self, held_out: list[Prompt]) -> dict[str, Any]:
+    def _base(self, held_out: Prompts) -> dict[str, Any]:
         """Iteration 0: the base model is measured."""
         return summary.base_entry(*self._measure(0), *self._held_out_score(0, held_out))
 
-    def _iteration(self, number: int, prompts: list[Prompt], held_out: list[Prompt]) -> dict[str, Any]:
+    def _iteration(self, number: int, prompts: Prompts, held_out: Prompts) -> dict[str, Any]:
         """One turn of the loop, top to bottom."""
         responses = self._responses(number, prompts)
-        pairs, lost = self._pairs(number, prompts, responses)
+        pairs, made = self._pairs(number, prompts, responses)
         judgments = self._judgments(number, pairs)
-        selected, dropped = self._select(number, pairs, judgments, lost)
+        selected, dropped = self._select(number, pairs, judgments, made)
         judge = self._judge(number, selected)
         probe = self._probe(number, pairs, judge)
         if not judge.sealed:
@@ -128,7 +130,7 @@ class _Run:
             judge=judge,
             gate=self._gate(number, pairs, judgments).report,
             probe=probed,
-            monitors=self._watch(pairs, judgments),
+            monitors=self._watch(number, pairs, judgments),
             benchmarks=benchmarks,
             held_out=held_out_score,
             measured=measured,
@@ -150,29 +152,21 @@ class _Run:
                 excluded=contamination.index(self._world.excluded, self._progress) if self._recipe.exclude else None,
             )
         if not (known := prompts.path.with_name("sources.json")).exists():
-            write_json(known, lineage(at_commits(self._recipe.prompts, known.parent), prompts.column("source")))
+            write_json(known, lineage(at_commits(self._recipe.prompts, known.parent), prompts.values("source")))
         return prompts, refused
 
-    def _hold_out(self, prompts: list[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
-        """Prompts to train on and, where the recipe stops early, prompts to watch; decided by the prompt's id."""
-        stop = self._recipe.loop.stop
-        if stop is None:
-            return prompts, []
-        watched = {p.id for p in prompts if seed_of("held out", p.id) < stop.held_out * 2**63}
-        return [p for p in prompts if p.id not in watched], [p for p in prompts if p.id in watched]
-
-    def _share(self, prompts: list[Prompt], number: int) -> list[Prompt]:
+    def _share(self, prompts: Prompts, number: int) -> Prompts:
         """The prompts of an iteration: all of them each time, or fresh ones."""
         size = self._recipe.loop.prompts_per_iteration
         return prompts if size is None else prompts[(number - 1) * size : number * size]
 
-    def _responses(self, number: int, prompts: list[Prompt]) -> Table:
+    def _responses(self, number: int, prompts: Prompts) -> Table:
         synthesis = self._recipe.synthesis
         judge = max(0, number - 1)
         openly, closed = (judge if part.model == "judge" else 0 for part in (synthesis.open, synthesis.closed))
         identity = self._identity(
             pipeline.SYNTHESIZE,
-            prompts=content_id([prompt.id for prompt in prompts]),
+            prompts=content_id(list(prompts.keys())),
             open_model=self._fingerprint(self._model(openly)),
             closed_model=self._fingerprint(self._model(closed)),
         )
@@ -189,45 +183,51 @@ class _Run:
             )
         return table
 
-    def _pairs(self, number: int, prompts: list[Prompt], responses: Table) -> tuple[Table, list[Row]]:
-        """The pairs of an iteration, and the prompts that make none."""
-        seed = self._seed(number, "pairs")
-        pairs, lost = synthesize.make_pairs(prompts, responses.rows(), recipe=self._recipe.synthesis, seed=seed)
-        if (choose := self._world.choose) is not None:
-            pairs = choose(prompts, responses.rows(), pairs)
-        chosen = {} if choose is None else {"chosen": content_id(sorted(f"{p.id} {p.chosen}" for p in pairs))}
+    def _pairs(self, number: int, prompts: Prompts, responses: Table) -> tuple[Table, Made]:
+        """The pairs of an iteration, and what makes them anew with the prompts that make none."""
+        choose, seed = self._world.choose, self._seed(number, "pairs")
+        made = partial(synthesize.made, prompts, responses, recipe=self._recipe.synthesis, seed=seed, choose=choose)
+        chosen = {}
+        if choose is not None:
+            chosen["chosen"] = content_id(sorted(f"{pair.id} {pair.chosen}" for pair in synthesize.pairs_of(made(), [])))
         identity = self._identity(pipeline.PAIRS, responses=responses.digest, **chosen)
         table = self._table(self._folder.iteration(number), tables.PAIRS, identity)
-        if not table.sealed:
-            table.seal([tables.pair_to_row(pair) for pair in pairs])
-        return table, lost
+        if table.sealed:
+            return table, made
+        lost: list[synthesize.Lost] = []
+        table.seal(tables.pair_to_row(pair) for pair in synthesize.pairs_of(made(), lost))
+        return table, lambda: lost
 
     def _judgments(self, number: int, pairs: Table) -> Table:
         """The previous judge's replies to the pairs of an iteration."""
-        made, place = [tables.pair_of(row) for row in pairs.rows()], self._folder.iteration(number)
+        made, place = View(pairs, tables.pair_of), self._folder.iteration(number)
         protocol, purpose = self._recipe.judging.protocol, f"judge {number}"
         return self._judged(place, number - 1, made, pairs.digest, protocol=protocol, purpose=purpose)
 
-    def _select(self, number: int, pairs: Table, judgments: Table, lost: list[Row]) -> tuple[Table, Table]:
+    def _select(self, number: int, pairs: Table, judgments: Table, made: Made) -> tuple[Table, Table]:
         """The traces that are kept and everything that was dropped."""
         identity = self._identity(pipeline.SELECT, pairs=pairs.digest, judgments=judgments.digest)
         place = self._folder.iteration(number)
         selected, dropped = (self._table(place, kind, identity) for kind in (tables.SELECTED, tables.DROPPED))
         if not (selected.sealed and dropped.sealed):
             select.select(
-                [tables.pair_of(row) for row in pairs.rows()],
-                [tables.judgment_of(row) for row in judgments.rows()],
-                lost,
+                map(tables.pair_of, pairs.rows()),
+                map(tables.judgment_of, judgments.rows()),
+                (one for one in made() if not isinstance(one, PreferencePair)),
                 rule=self._recipe.selection.rule(),
                 selected=selected,
                 dropped=dropped,
             )
         return selected, dropped
 
-    def _watch(self, pairs: Table, judgments: Table) -> dict[str, float | None]:
-        """What the pairs of an iteration say about the judge that judged them."""
+    def _watch(self, number: int, pairs: Table, judgments: Table) -> dict[str, float | None]:
+        """What the pairs of an iteration say about the judge that judged them; looked at once, and kept in a hidden file."""
         made, replies = map(tables.pair_of, pairs.rows()), map(tables.judgment_of, judgments.rows())
-        return watch(select.judged(made, replies), self._recipe.selection.rule())
+        of = self._identity(pipeline.SELECT, pairs=pairs.digest, judgments=judgments.digest)
+        path = self._folder.iteration(number) / ".monitors.json"
+        figures: dict[str, float | None]
+        figures = kept(path, of, lambda: watch(select.judged(made, replies), self._recipe.selection.rule()))
+        return figures
 
     def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
         """What the judge of an iteration must pass before it is one."""
@@ -258,7 +258,7 @@ class _Run:
     def _train(self, number: int, judge: JudgeFolder, gate: Gate) -> None:
         self._engines.close()
         train.train(
-            [row for table in self._taught for row in table.rows()],
+            self._taught,
             judge,
             self._table(self._folder.iteration(number) / "training", tables.DROPPED, judge.identity),
             trainer=self._world.trainer,
@@ -274,7 +274,7 @@ class _Run:
         """The probe of the judge to be trained, its predecessor asked; None where no servers of ours are used."""
         if self._world.open_reference is None:
             return None
-        place, made = self._folder.iteration(number), [tables.pair_of(row) for row in pairs.rows()]
+        place, made = self._folder.iteration(number), View(pairs, tables.pair_of)
         probe = Probe(place, made, self._recipe.judging.protocol, self._at(number, "gate"))
         if probe.needed or not judge.sealed:
             probe.ask_predecessor(self._engine(number - 1).engine)
@@ -312,9 +312,9 @@ class _Run:
             place, benchmark.digest(), lambda: benchmark.load(put, self._progress), self._folder.replaced
         )
 
-    def _held_out_score(self, number: int, prompts: list[Prompt]) -> tuple[dict[str, Any] | None, list[Table]]:
+    def _held_out_score(self, number: int, prompts: Prompts) -> tuple[dict[str, Any] | None, list[Table]]:
         """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""
-        if not prompts:
+        if not len(prompts):
             return None, []
         responses = self._responses(0, prompts)
         stored, _ = self._pairs(0, prompts, responses)
@@ -329,7 +329,7 @@ class _Run:
         return replace(self._recipe.judging.protocol, sampling=self._recipe.evaluation.sampling.sampling(), samples=1)
 
     def _judged(
-        self, place: Path, judge: int, pairs: list[PreferencePair], source: str, *, protocol: Protocol, purpose: str
+        self, place: Path, judge: int, pairs: Collection[PreferencePair], source: str, *, protocol: Protocol, purpose: str
     ) -> Table:
         """What judge number `judge` says to pairs from the table with the digest `source`."""
         identity = self._identity(
@@ -376,11 +376,11 @@ class _Run:
         return stage.identity(self._recipe.as_json(), **inputs)
 
     def _publish(
-        self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: list[Prompt], on_iteration: Told
+        self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: Prompts, on_iteration: Told
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
         best = summary.best_iteration(entries, self._recipe.loop.stop)
-        more, finished = bool(self._share(prompts, len(entries))), self._folder.finished
+        more, finished = len(self._share(prompts, len(entries))) > 0, self._folder.finished
         stopped = summary.stopped(self._recipe.loop, len(entries) - 1, best, finished=finished, more=more)
         state = {
             **head,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -100,9 +100,10 @@ class Fit:
 class Trainer(Protocol):
     """Supervised fine-tuning."""
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+    def fit(self, examples: Collection[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train the model folder `start` on the replies and save it to `into`; nothing is saved where no step was made.
 
+        The examples are read anew whenever they are wanted, in one order.
         What lies in `work` outlives this process: the same call goes on from there. Raises TrainerError.
         """
         ...

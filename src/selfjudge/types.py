@@ -15,8 +15,10 @@ from enum import StrEnum
 
 def content_id(*parts: object) -> str:
     """A 16-digit hexadecimal id of the given JSON-able parts: the same content has the same id in every run."""
-    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(_as_json(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def storable(text: str) -> str:

@@ -19,8 +19,8 @@ from .recipe.inputs import Bench, DatasetSource, FilesSource, ImagesSource, Pair
 from .run.executions import Execution, execution_of
 from .run.folder import ImageStore, RunFolder
 from .run.lineage import SUFFIXES, at_commits, image_files, prompt_files
-from .run.tables import Row
-from .types import ImageRef, PreferencePair, Prompt
+from .stages.synthesize import Choose
+from .types import ImageRef
 
 if TYPE_CHECKING:
     from .benchmarks.public import Spec
@@ -71,9 +71,6 @@ _SCORES = {
 
 BASELINES = dict.fromkeys(("first", "longer", "random"), "<first>{first}</first>\n<second>{second}</second>")
 """Judges that look at nothing, and how they are asked: a response cannot hold these marks, so both can be told apart again."""
-
-
-Choose = Callable[[Sequence[Prompt], Sequence[Row], list[PreferencePair]], list[PreferencePair]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

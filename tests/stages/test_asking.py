@@ -58,8 +58,8 @@ def to_row(request: Request, completion: Completion, model: str) -> Row:
 
 def asked(folder: Path, engine: Recorder, count: int = 100, progress: list[int] | None = None, **execution: int) -> Table:
     table = Table(folder, REFUSED, {})
-    advance = (progress if progress is not None else []).append
-    ask(table, requests(count), NamedEngine(name="m", engine=engine, execution=execution), to_row, advance)
+    steps = progress if progress is not None else []
+    ask(table, requests(count), NamedEngine(name="m", engine=engine, execution=execution), to_row, lambda n, *_: steps.append(n))
     return table
 
 
@@ -98,8 +98,8 @@ def test_a_table_of_two_executions_says_which_produced_each_row_also_after_some_
 
 def test_every_request_is_answered_once(tmp_path: Path):
     table = asked(tmp_path, Recorder(8))
-    assert table.keys() == {request.key for request in requests(100)}
-    assert len(table.stored()) == 100
+    assert {row["key"] for row in table.stored()} == {request.key for request in requests(100)}
+    assert len(list(table.stored())) == 100
 
 
 @pytest.mark.parametrize("lifetime", [0, 1, 5, 12])
@@ -110,7 +110,7 @@ def test_a_resumed_stage_forms_the_blocks_of_an_undisturbed_one(tmp_path: Path, 
         asked(tmp_path / "part", first)
     table = asked(tmp_path / "part", second)
     assert set(map(tuple, first.blocks + second.blocks)) == set(map(tuple, whole.blocks))
-    assert len(table.stored()) == 100
+    assert len(list(table.stored())) == 100
 
 
 def test_batched_requests_are_of_similar_length(tmp_path: Path):
@@ -169,5 +169,5 @@ def test_a_reply_that_the_table_cannot_hold_is_a_failed_one_and_the_others_are_k
         return {**to_row(request, completion, model), "detail": completion.error}
 
     table = Table(tmp_path, REFUSED, {})
-    ask(table, requests(3), NamedEngine(name="m", engine=Odd(1)), noting, lambda n: None)
+    ask(table, requests(3), NamedEngine(name="m", engine=Odd(1)), noting, lambda *_: None)
     assert [row["detail"] is not None for row in sorted(table.stored(), key=lambda row: row["key"])] == [False, True, False]

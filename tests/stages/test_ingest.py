@@ -46,7 +46,7 @@ def ingested(
     prompts, refused = (Table(folder / into, kind, IDENTITY) for kind in (PROMPTS, REFUSED))
     images = ImageStore(folder / into / "images")
     ingest([source], prompts, refused, images=images, max_pixels=10_000, progress=no_progress, excluded=excluded)
-    return prompts.rows(), {row["source"]: row["reason"] for row in refused.rows()}
+    return list(prompts.rows()), {row["source"]: row["reason"] for row in refused.rows()}
 
 
 def test_an_id_of_the_users_own_stays_with_the_prompt(tmp_path: Path):
@@ -180,7 +180,7 @@ def test_excluding_goes_on_where_it_was_interrupted(tmp_path: Path):
     assert set(refused) == {"prompts.0/p.jsonl:2", "prompts.0/p.jsonl:5"}
     for kind in (PROMPTS, REFUSED):
         part = Table(tmp_path / "resumed", kind, IDENTITY)
-        part.append(Table(tmp_path / "run", kind, IDENTITY).rows()[0])
+        part.append(next(Table(tmp_path / "run", kind, IDENTITY).rows()))
         part.flush()
     assert ingested(tmp_path, rows, into="resumed", excluded=shown) == (whole, refused)
     names = ["prompts.parquet", "refused.parquet"]

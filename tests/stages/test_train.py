@@ -32,10 +32,10 @@ class Choosy(ScriptedTrainer):
         if self._failures:
             self._failures -= 1
             raise TrainerError("broken")
-        dropped = {example.key: "too_long" for example in examples[self._taken :]}
+        dropped = {example.key: "too_long" for example in list(examples)[self._taken :]}
         if not self._taken:
             return Fit(steps=0, loss=None, dropped=dropped)
-        fit = super().fit(examples[: self._taken], start=start, into=into, work=work, seed=seed, advance=advance)
+        fit = super().fit(list(examples)[: self._taken], start=start, into=into, work=work, seed=seed, advance=advance)
         return replace(fit, dropped=dropped)
 
 
@@ -49,7 +49,7 @@ def run(folder: Path, trainer: Choosy) -> dict:
 def test_traces_that_are_too_long_are_rows_with_a_reason_and_counted(tmp_path: Path):
     entry = run(tmp_path, Choosy(3))
     assert entry["training"]["examples"] == 3
-    rows = Table(tmp_path / "iteration-1/training", DROPPED, {}).rows()
+    rows = list(Table(tmp_path / "iteration-1/training", DROPPED, {}).rows())
     assert len(rows) == entry["traces"] - 3 > 0
     assert {(row["stage"], row["reason"]) for row in rows} == {("training", "too_long")} and all(row["pair_id"] for row in rows)
     manifest = json.loads((tmp_path / "iteration-1/judge.manifest.json").read_text())

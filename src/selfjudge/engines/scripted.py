@@ -35,7 +35,8 @@ class ScriptedEngine:
         size = len(asked.split())
         for pattern, replies in self._rules:
             if (found := pattern.search(asked)) is not None:
-                text = found.expand(random.Random(request.seed).choice(replies))
+                reply = random.Random(request.seed).choice(replies)
+                text = found.expand(reply) if "\\" in reply else reply
                 return Completion(
                     key=request.key,
                     text=text,

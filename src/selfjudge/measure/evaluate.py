@@ -122,7 +122,7 @@ def _measure(contestant: Contestant, bench: Bench, root: RunFolder, asking: Aski
     inputs = {"judge": contestant.identity, "pairs": items.digest, "protocol": asdict(protocol)}
     table = Table(folder, tables.JUDGMENTS, {"stage": "evaluate", "version": stage.VERSION, "inputs": inputs}, root.replaced)
     _ask(data.items, table, contestant, protocol, Retry(wanted=root.retry_failed), progress)
-    replies = table.rows()
+    replies = list(table.rows())
     figures, own = _figures(bench.name, protocol, data.items, replies)
     result = Result(
         judge=contestant.name,

@@ -18,7 +18,7 @@ from .answers.numbers import in_digits
 from .answers.polarity import CANNOT_TELL, abstains, denies
 from .answers.quantities import currency, times, times_in, unit_of
 from .kinds import options
-from .languages import Languages, language, phrases, stem, words
+from .languages import Languages, compiled, language, phrases, stem, words
 
 _EXAMINED = 6_000
 """Characters of a long trace that are examined, half of them at each end."""
@@ -214,7 +214,7 @@ def _said(trace: str, languages: Languages, context: frozenset[str]) -> _Said:
 def _counting(sentence: str, languages: Languages, context: frozenset[str]) -> set[str]:
     """The stems of a sentence that can be meant of the image."""
     own = regex.compile(rf"\b(?:{phrases('own', languages) or '(?!)'})", regex.IGNORECASE)
-    bare = _LABEL.sub(" ", _BARE_LABEL.sub(" ", regex.sub(rf"{_LABEL.pattern}\s*:", " says ", sentence, flags=regex.I)))
+    bare = _LABEL.sub(" ", _BARE_LABEL.sub(" ", compiled(rf"(?i){_LABEL.pattern}\s*:").sub(" says ", sentence)))
     whole = _content(bare, languages)
     meant = _content(own.sub(" ", bare), languages)
     generic, report = _generic(languages), {stem(word, languages[0]) for word in words("report", languages)}

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import regex
 
 from ..types import Kind
-from .languages import WORD_START, Languages, language, phrases, table, words
+from .languages import WORD_START, Languages, compiled, language, phrases, table, words
 
 _HEAD, _TAIL = 1_000, 2_500
 """Characters of a long instruction that are examined: its beginning, and its end."""
@@ -113,7 +113,7 @@ def route(instruction: str) -> tuple[Kind, str]:
     formed = [short_form(request, languages) and rule != "open" for request, rule in zip(requests, rules, strict=True)]
     if any(formed):
         return Kind.CLOSED, "short_answer"
-    if options(text) and not (rules and rules[0] == "open" and regex.search(r"^\s*A:", text, regex.MULTILINE)):
+    if options(text) and not (rules and rules[0] == "open" and compiled(r"(?m)^\s*A:").search(text)):
         return Kind.CLOSED, "options"
     if "open" in rules:
         return Kind.OPEN, "open"
@@ -130,7 +130,7 @@ def _requests(text: str) -> list[str]:
     parts = [part.strip() for part in _SENTENCE.split(text) if part.strip()]
     parts = parts if len(parts) <= 2 * _MOST else parts[:_MOST] + parts[-_MOST:]
     bare = (_courtesy("after", r"(?<![,.!\s])[,.!\s]*+(?:PHRASES)\W*+$").sub("", part) for part in parts)
-    return [sentence for sentence in bare if regex.search(r"\w", sentence)]
+    return [sentence for sentence in bare if compiled(r"\w").search(sentence)]
 
 
 def _kind_of(request: str, languages: Languages) -> str | None:
@@ -164,13 +164,13 @@ def _closed_head(clause: str, languages: Languages) -> bool:
 
 
 def _closed(request: str, clauses: list[str], languages: Languages) -> str | None:
-    marked = regex.search(r"[?？؟]", request) is not None
+    marked = compiled(r"[?？؟]").search(request) is not None
     auxiliary = words("auxiliary", languages) - words("asking", languages[:1])
     whether = _pattern("whether", languages, r"(?:PHRASES)").search(request)
     asks = [_asks(clause, languages) for clause in clauses]
     if _pattern("how_many", languages, rf"{WORD_START}(?:PHRASES)").search(request):
         return "count"
-    first = [regex.match(r"\W*([\w']+)", clause.casefold()) for clause in clauses]
+    first = [compiled(r"\W*([\w']+)").match(clause.casefold()) for clause in clauses]
     if any(found and found[1] in auxiliary for found in first[: 1 if asks[0] else None]):
         return "yes_no"
     if any(asks):
@@ -185,5 +185,5 @@ def _asks(clause: str, languages: Languages) -> bool:
     if languages[0] in ("zh", "ja", "ko", "hi", "ar", "th"):
         return any(word in clause for word in words("asking", languages[:1]))
     before = "|".join(words("preposition", languages))
-    found = regex.match(rf"\W*(?:(?:{before})\s+)?(?:all\s+|exactly\s+)?([\w']+)", clause.casefold().replace("’", "'"))
+    found = compiled(rf"\W*(?:(?:{before})\s+)?(?:all\s+|exactly\s+)?([\w']+)").match(clause.casefold().replace("’", "'"))
     return found is not None and found[1].replace("'s", "") in words("asking", languages) | {"whats"}

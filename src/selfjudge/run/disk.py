@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import RunError
 
@@ -67,20 +68,27 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that its name only ever stands for the whole of it. `durable` also survives a loss of power."""
+@contextmanager
+def whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to, whose name only ever stands for the whole of it. `durable` also survives a loss of power."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # a writer's own
         try:
             with unfinished.open("wb") as file:
-                file.write(data)
+                yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file that is whole or not there."""
+    with whole(path, durable=durable) as file:
+        file.write(data)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -102,6 +110,16 @@ def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> An
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read {path}: {error}", hint=hint) from error
     return value
+
+
+def kept(path: Path, of: Any, find: Callable[[], Any]) -> Any:
+    """What was found `of` something, kept in a file: found again where it was of something else, or by another version."""
+    key = json.loads(json.dumps([of, version("selfjudge")]))
+    known = read_json(path) if path.exists() else {}
+    if known.get("of") != key:
+        known = {"of": key, "found": find()}
+        write_json(path, known)
+    return known["found"]
 
 
 def sha256_of(path: Path) -> str:

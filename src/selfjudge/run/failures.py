@@ -29,13 +29,17 @@ Failures = Mapping[str, Any]
 def failures(table: Table) -> Failures:
     """Of a sealed table of replies: its `requests`, the shares that `failed` and were `cut_off`, and the commonest `reasons`."""
     column, failed, cut_off = endings(table.kind)
-    ends, errors = table.column(column), table.column("error")
-    reasons = [_reason(error) for end, error in zip(ends, errors, strict=True) if end == failed or error is not None]
+    requests, reasons, cut = 0, Counter[str](), 0
+    for (end, error), count in table.counts(column, "error").items():
+        requests += count
+        cut += count * (end == cut_off)
+        if end == failed or error is not None:
+            reasons[_reason(error)] += count
     return {
-        "requests": len(ends),
-        "failed": len(reasons) / len(ends) if ends else 0.0,
-        "cut_off": ends.count(cut_off) / len(ends) if ends else 0.0,
-        "reasons": dict(Counter(reasons).most_common(_REASONS)),
+        "requests": requests,
+        "failed": reasons.total() / requests if requests else 0.0,
+        "cut_off": cut / requests if requests else 0.0,
+        "reasons": dict(reasons.most_common(_REASONS)),
     }
 
 

@@ -1,5 +1,5 @@
-"""Digests of model folders: every byte of every file, read once. What was read is remembered beside the run, not for the user:
-a copied or deleted run then takes its memory along."""
+"""Digests of files, and of model folders by every byte of them, read once. What was read is remembered beside the run, not for
+the user: a copied or deleted run then takes its memory along."""
 
 from __future__ import annotations
 
@@ -15,40 +15,58 @@ CARD, README = "selfjudge.json", "README.md"
 """In a model folder: how a judge is asked and where it came from, for programs and for people. They may be written later."""
 
 HASHES = ".hashes.json"
-"""In a run folder: the SHA-256 of files of models by path, with the size and times that they had when they were read."""
+"""In a run folder and beside tables: the SHA-256 of files by path, with the size and times that they had when they were read."""
 
 _SETTLED_SECONDS = 2.0
 """A file that changed this shortly before it was read may change again within the resolution of its times: not remembered."""
 
 
-def fingerprint(folder: Path, hashes: Path | None = None) -> str:
-    """A digest of a model folder: every file's name and content, its cards aside.
+class Hashes:
+    """SHA-256 of files, remembered in another file where one is named; call `remember` once all were asked for."""
 
-    `hashes` is a file that remembers digests of files whose size and times (of content and of metadata) are unchanged.
-    """
-    known = _known(hashes)
-    digests: dict[str, str] = {}
-    fresh: dict[str, dict[str, Any]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        name = str(path.relative_to(folder))
-        if name in (CARD, README):
-            continue
+    def __init__(self, memory: Path | None) -> None:
+        self._memory = memory
+        self._known = _known(memory)
+        self._fresh: dict[str, dict[str, Any]] = {}
+
+    def of(self, path: Path) -> str:
+        """The digest of a file, which is not read where its size and times (of content and of metadata) are unchanged."""
         key, state = str(path.resolve()), _state(path)
-        entry = known.get(key, {})
+        entry: dict[str, Any] = self._known.get(key, {})
         if entry.get("state") != state:
             entry = {"state": state, "sha256": _sha256(path)}
             if time.time_ns() - max(state[1:]) > _SETTLED_SECONDS * 1e9 and _state(path) == state:
-                fresh[key] = entry
-        digests[name] = entry["sha256"]
-    if hashes is not None and fresh:
-        write_json(hashes, {**known, **fresh})
-    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests.items()).encode()).hexdigest()
+                self._fresh[key] = entry
+        digest: str = entry["sha256"]
+        return digest
+
+    def remember(self) -> None:
+        if self._memory is not None and self._fresh:
+            write_json(self._memory, {**self._known, **self._fresh})
 
 
-def _known(hashes: Path | None) -> dict[str, Any]:
+def remembered(path: Path, memory: Path) -> str:
+    """The digest of one file."""
+    hashes = Hashes(memory)
+    digest = hashes.of(path)
+    hashes.remember()
+    return digest
+
+
+def fingerprint(folder: Path, memory: Path | None = None) -> str:
+    """A digest of a model folder: every file's name and content, its cards aside."""
+    hashes, digest = Hashes(memory), hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        if (name := str(path.relative_to(folder))) not in (CARD, README):
+            digest.update(f"{name} {hashes.of(path)}\n".encode())
+    hashes.remember()
+    return digest.hexdigest()
+
+
+def _known(memory: Path | None) -> dict[str, Any]:
     """Remembered digests. A damaged file is forgotten: everything is then read again."""
     try:
-        return read_json(hashes) if hashes is not None and hashes.exists() else {}
+        return read_json(memory) if memory is not None and memory.exists() else {}
     except RunError:
         return {}
 

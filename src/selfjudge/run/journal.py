@@ -6,12 +6,13 @@ process loses none. A part or a line that is damaged is left out with a warning:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
-from .disk import write_whole, writing
+from .disk import whole, write_whole, writing
 from .tables import Row, TableKind
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,16 @@ log = logging.getLogger(__name__)
 _NAME = re.compile(r"\d{8,}\.(parquet|jsonl)")
 _UNFIT = (ValueError, TypeError, OverflowError, pa.ArrowException)
 """What pyarrow and json raise for a value that a column cannot hold."""
+
+
+_PLAIN: Mapping[pa.DataType, Callable[[Any], bool]] = {
+    pa.string(): lambda value: type(value) is str,
+    pa.int32(): lambda value: type(value) is int and -(2**31) <= value < 2**31,
+    pa.int64(): lambda value: type(value) is int and -(2**63) <= value < 2**63,
+    pa.float64(): lambda value: type(value) is float,
+}
+"""Values that a column of a type can hold beyond doubt, once they are JSON; pyarrow decides about others, and takes longer."""
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadRow(RunError):
@@ -45,11 +56,12 @@ class Growing:
     def __init__(self, folder: Path, kind: TableKind) -> None:
         self.folder = folder
         self._kind = kind
+        self._columns = [
+            (field.name, field.type, _PLAIN.get(field.type, lambda _: False), field.nullable) for field in kind.schema
+        ]
         self.execution = ""
         """How the rows to come are produced, as text."""
         self._note = folder / "execution"
-        self._row_type = pa.struct(list(kind.schema))
-        self._required = [field.name for field in kind.schema if not field.nullable]
         self._pending: list[Row] = []
         self._number = -1
         """Of the last part that was begun; -1 until the folder was looked at."""
@@ -74,49 +86,45 @@ class Growing:
         if len(self._pending) >= self.FLUSH_ROWS or time.monotonic() - self._since >= self.FLUSH_SECONDS:
             self._hand_over()
 
-    def extend(self, rows: Sequence[Row]) -> None:
-        """Write rows as one part. Raises BadRow."""
-        for row in rows:
-            self._line(row)
-        self._hand_over()
-        self._settle()
-        if rows:
+    def add(self, row: Row) -> None:
+        """Add a row that can be made again: what is in no part yet is lost with this process. Raises BadRow."""
+        self._line(row)
+        if not self._pending:
             self._begin()
-            self._pending = list(rows)
-        self.flush()
+        self._pending.append(row)
+        if len(self._pending) >= self.FLUSH_ROWS:
+            self._hand_over()
 
     def flush(self) -> None:
         """Write the rows added since the last time as one part, and wait until all are safe."""
         self._hand_over()
         self._settle()
 
-    def parts(self) -> list[pa.Table]:
-        """All rows that are safely stored. The metadata of a part has their `execution`, and the `seconds` that they took."""
+    def parts(self) -> list[Path]:
+        """Files with all rows that are safely stored."""
         self._settle()
-        return [self._read(path) for path in self._found("parquet")]
+        return self._found("parquet")
 
-    def keys(self) -> dict[str, str]:
-        """Keys of all rows that are safely stored, each with its execution."""
-        self._settle()
-        parts = [pq.read_table(path, columns=[self._kind.key]) for path in self._found("parquet")]
-        return {key: execution(part) for part in parts for key in part[0].to_pylist()}
+    def keys(self, *, but: str | None = None) -> Keys:
+        """Keys of all rows that are safely stored, or of those that were not produced by the execution `but`."""
+        parts = (pq.read_table(path, columns=[self._kind.key]) for path in self.parts())
+        return Keys(key for part in parts if execution(part.schema) != but for key in part[0].to_pylist())
 
-    def take(self, parts: Mapping[str, pa.Table], seconds: float) -> None:
-        """Begin with the rows of a table that was whole, by their execution, which took so many seconds together."""
+    def take(self, rows: Iterable[tuple[str, pa.Table]], seconds: float) -> None:
+        """Begin with the rows of a table that was whole, each lot with its execution, which took so many seconds together."""
         self.clear()
-        for number, (under, rows) in enumerate(parts.items()):
-            self._store(self.folder / f"{number:08d}.parquet", rows, 0.0 if number else seconds, under)
+        for number, (under, lot) in enumerate(rows):
+            self._store(self.folder / f"{number:08d}.parquet", lot, 0.0 if number else seconds, under)
 
     def forget(self, which: pc.Expression) -> int:
         """Remove rows; how many there were."""
-        self._settle()
         count = 0
-        for path in self._found("parquet"):
+        for path in self.parts():
             part = self._read(path)
             kept = part.filter(~which)
             if gone := len(part) - len(kept):
                 count += gone
-                self._store(path, kept, float(part.schema.metadata[b"seconds"]), execution(part))
+                self._store(path, kept, float(part.schema.metadata[b"seconds"]), execution(part.schema))
         return count
 
     def clear(self) -> None:
@@ -130,10 +138,13 @@ class Growing:
     def _line(self, row: Row) -> bytes:
         """The row as a line of the journal. Raises BadRow unless the table can hold it."""
         try:
-            if missing := [name for name in self._required if row.get(name) is None]:
-                raise ValueError(f"`{missing[0]}` is missing")
-            pa.array([row], self._row_type)
-            return json.dumps(row).encode() + b"\n"
+            for name, type_, plain, nullable in self._columns:
+                value = row.get(name)
+                if value is None and not nullable:
+                    raise ValueError(f"`{name}` is missing")
+                if not (value is None or plain(value)):
+                    pa.array([value], type_)
+            return _as_json(row).encode() + b"\n"
         except _UNFIT as error:
             hint = "What was stored before it is safe. Please report this."
             raise BadRow(f"a row cannot be stored in {self._kind.name}: {self._fault(row) or error}", hint=hint) from error
@@ -180,7 +191,8 @@ class Growing:
 
     def _store(self, part: Path, rows: pa.Table, seconds: float, under: str) -> None:
         table = rows.replace_schema_metadata({b"seconds": repr(seconds).encode(), b"execution": under.encode()})
-        write_whole(part, parquet(table, write_page_checksum=True))
+        with whole(part) as file:
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
     def _read(self, part: Path) -> pa.Table:
         """A part. Raises ValueError or OSError where it is damaged."""
@@ -247,15 +259,31 @@ class Growing:
         return sorted(path for path in self.folder.glob(f"*.{suffix}") if _NAME.fullmatch(path.name))
 
 
-def execution(part: pa.Table) -> str:
+def execution(part: pa.Schema) -> str:
     """The execution of the rows of a part."""
-    text: bytes = part.schema.metadata[b"execution"]
+    text: bytes = part.metadata[b"execution"]
     return text.decode()
 
 
-def parquet(table: pa.Table, **options: Any) -> bytes:
-    """A table as a Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", **options)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+class Keys:
+    """Many keys to look one up among, as digests of 16 bytes."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        import numpy as np
+
+        self._digests = np.fromiter(map(_digest, keys), dtype="S16")
+        self._digests.sort()
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def __contains__(self, key: str) -> bool:
+        if not len(self):
+            return False
+        digest = _digest(key)
+        place = int(self._digests.searchsorted(digest))
+        return place < len(self) and bool(self._digests[place] == digest.rstrip(b"\0"))
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()

@@ -18,7 +18,8 @@ from ..errors import InputError, RunError, SelfjudgeError
 from ..hub.client import Repository, cached_card, commit_of
 from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, Source
 from ..types import content_id
-from .disk import differences, read_json, sha256_of, write_json
+from .disk import differences, read_json, write_json
+from .fingerprint import HASHES, Hashes
 from .jsonl import regular
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tar")
@@ -83,12 +84,13 @@ def contents(sources: Sequence[Source], folder: Path) -> dict[str, Any]:
     Recorded in `folder`, that of a run's prompts. Raises RunError if a file has changed since, InputError if it cannot be read,
     and SelfjudgeError when the hub does not answer.
     """
-    recorded = _recorded(folder)
+    recorded, hashes = _recorded(folder), Hashes(folder / HASHES)
     now = {
         f"prompts.{number}": content
         for number, source in enumerate(at_commits(sources, folder))
-        if (content := _content(source)) is not None
+        if (content := _content(source, hashes)) is not None
     }
+    hashes.remember()
     if recorded and (changed := next(differences(now, recorded), None)):
         raise RunError(
             f"the prompts have changed since the run in {folder.parent} read them: {changed}",
@@ -102,15 +104,15 @@ def _recorded(folder: Path) -> dict[str, Any]:
     return read_json(folder / _CONTENTS) if (folder / _CONTENTS).exists() else {}
 
 
-def _content(source: Source) -> dict[str, Any] | None:
+def _content(source: Source, hashes: Hashes) -> dict[str, Any] | None:
     if isinstance(source, FilesSource):
-        return {path.name: _digest(path) for path in prompt_files(source.path)}
+        return {path.name: _digest(path, hashes) for path in prompt_files(source.path)}
     if isinstance(source, ImagesSource):
         path = source.path
-        return {"images": _digest(path) if path.is_file() else _digest_of_files(image_files(path), path)}
+        return {"images": _digest(path, hashes) if path.is_file() else _digest_of_files(image_files(path), path, hashes)}
     if isinstance(source, DatasetSource):
         path = Path(source.path)
-        return {"folder": _digest_of_folder(path)} if path.is_dir() else {"commit": source.revision}
+        return {"folder": _digest_of_folder(path, hashes)} if path.is_dir() else {"commit": source.revision}
     return None
 
 
@@ -127,21 +129,21 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, hashes: Hashes) -> str:
     try:
-        return sha256_of(regular(path))
+        return hashes.of(regular(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", hint="Check the path and its permissions.") from error
 
 
-def _digest_of_folder(folder: Path) -> str:
+def _digest_of_folder(folder: Path, hashes: Hashes) -> str:
     """The digest of all files of a data set, without the caches that `datasets` may leave beside them."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith((".", "cache-")))
-    return _digest_of_files(paths, folder)
+    return _digest_of_files(paths, folder, hashes)
 
 
-def _digest_of_files(paths: Sequence[Path], folder: Path) -> str:
-    return content_id([[str(path.relative_to(folder)), _digest(path)] for path in paths])
+def _digest_of_files(paths: Sequence[Path], folder: Path, hashes: Hashes) -> str:
+    return content_id([[str(path.relative_to(folder)), _digest(path, hashes)] for path in paths])
 
 
 def licence_of(card: Path | None) -> str | None:

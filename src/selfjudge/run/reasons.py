@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -149,17 +149,18 @@ def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> 
 
     `rows` have `source`, `reason` and `detail`; `place` turns a source into where the row lies.
     """
-    by_reason: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    counts, first = Counter[str](), defaultdict[str, list[Mapping[str, Any]]](list)
     for row in rows:
-        by_reason[row["reason"]].append(row)
+        counts[row["reason"]] += 1
+        first[row["reason"]] = sorted([*first[row["reason"]], row], key=_in_order)[:EXAMPLES]
     return [
         {
             "reason": reason,
-            "count": len(found),
+            "count": count,
             **explained(reason, REFUSED),
-            "examples": [_example(row, place) for row in sorted(found, key=_in_order)[:EXAMPLES]],
+            "examples": [_example(row, place) for row in first[reason]],
         }
-        for reason, found in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))
+        for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
-from .disk import differences, read_json, sha256_of, write_json, write_whole
+from .disk import differences, read_json, sha256_of, whole, write_json
 from .executions import Execution
-from .journal import Growing, parquet
+from .fingerprint import HASHES, remembered
+from .journal import Growing, Keys
 from .journal import execution as execution_of
+from .merging import in_order, pieces, regrouped
 from .replaced import Replaced
 from .tables import Row, TableKind
 
@@ -32,6 +36,11 @@ Identity = Mapping[str, Any]
 
 _EXECUTION = "execution"
 """A column of sealed tables whose rows were produced by more than one execution."""
+
+_ROW_GROUP = 2**17
+"""Rows that are compressed together: what is held of a table while it is sealed."""
+_READ = 2048
+"""Rows that are held of a table that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class Table:
         manifest = self.manifest
         if is_outdated(self.path, self._identity, manifest.identity, self._replaced):
             return False
-        if not self.path.exists() or sha256_of(self.path) != manifest.sha256:
+        if not self.path.exists() or remembered(self.path, self.path.with_name(HASHES)) != manifest.sha256:
             raise RunError(f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it made again.")
         return True
 
@@ -101,83 +110,146 @@ class Table:
     def forget(self, which: pc.Expression) -> int:
         """Remove rows, of a sealed table too, which then has to be sealed again; how many there were. Raises RunError."""
         if self.sealed:
-            rows = pq.read_table(self.path)
-            if not len(rows.filter(which)):
+            if not any(len(rows.filter(which)) for rows in self._groups()):
                 return 0
-            self._growing.take(self._by_execution(rows), self.manifest.seconds)
+            self._growing.take(self._by_execution(), self.manifest.seconds)
             note_replaced(self.manifest_path, self._replaced)
             self.manifest_path.unlink()
         return self._growing.forget(which)
 
-    def _by_execution(self, rows: pa.Table) -> dict[str, pa.Table]:
-        """The rows of the sealed file by the text of their execution."""
-        texts = [_text(execution) for execution in self.manifest.executions] or [""]
-        if len(texts) == 1:
-            return {texts[0]: rows}
-        of_rows = rows[_EXECUTION].cast(pa.string())
-        return {text: rows.filter(pc.equal(of_rows, text)).drop_columns(_EXECUTION) for text in texts}
+    def _groups(self, *columns: str) -> Iterator[pa.Table]:
+        """The sealed rows, some at a time; without named columns all that the file has."""
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(_READ, columns=list(columns) or None):
+                yield pa.Table.from_batches([batch])
 
-    def begin(self, execution: Execution) -> set[str]:
+    def _by_execution(self) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of the sealed file, each lot with the text of its execution."""
+        texts = [_text(execution) for execution in self.manifest.executions] or [""]
+        for rows in regrouped(self._groups(), _ROW_GROUP):
+            if len(texts) == 1:
+                yield texts[0], rows
+                continue
+            of_rows = rows[_EXECUTION].cast(pa.string())
+            for text in texts:
+                yield text, rows.filter(pc.equal(of_rows, text)).drop_columns(_EXECUTION)
+
+    def begin(self, execution: Execution) -> Keys:
         """Rows to come are produced by this execution; the keys of those that others produced."""
         self._growing.execution = text = _text(execution)
-        return {key for key, under in self._growing.keys().items() if under != text}
+        return self._growing.keys(but=text)
 
-    def keys(self) -> set[str]:
+    def keys(self) -> Keys:
         """Keys of all rows that are safely stored."""
-        return set(self._growing.keys())
+        return self._growing.keys()
 
     def append(self, row: Row) -> None:
         """Add a row, which then outlives this process. Raises BadRow where the table cannot hold it."""
         self._growing.append(row)
 
+    def add(self, row: Row) -> None:
+        """Add a row that can be made again if this process ends. Raises BadRow."""
+        self._growing.add(row)
+
+    def clear(self) -> None:
+        """Remove the rows of a table that is not whole: all of them are made anew."""
+        self._growing.clear()
+
     def flush(self) -> None:
         """Wait until all rows are safe, from a loss of power too."""
         self._growing.flush()
 
-    def stored(self) -> list[Row]:
-        """All rows that are safely stored, in no order."""
-        return [row for part in self._growing.parts() for row in part.to_pylist()]
+    def stored(self, *columns: str, where: pc.Expression | None = None) -> Iterator[Row]:
+        """The rows that are safely stored by now, or these columns of some of them, by key."""
 
-    def seal(self, rows: Sequence[Row] = ()) -> None:
+        names = [self.kind.key, *columns] if columns else None
+
+        def read(file: pq.ParquetFile, number: int) -> pa.Table:
+            part = file.read_row_group(number, names).replace_schema_metadata(None)
+            return part if where is None else part.filter(where)
+
+        for rows in self._merged(self._growing.parts(), read):
+            for batch in rows.to_batches(_READ):
+                yield from batch.to_pylist()
+
+    def _merged(self, parts: Iterable[Path], read: Callable[[pq.ParquetFile, int], pa.Table]) -> Iterator[pa.Table]:
+        found = [piece for path in parts for piece in pieces(path, self.kind.key, read)]
+        return in_order(found, self.kind.key, self._growing.folder)
+
+    def seal(self, rows: Iterable[Row] = ()) -> None:
         """Sort all rows by key into the final file, write the manifest, and remove the parts. Raises BadRow."""
+        stored: Keys | None = None
+        for row in rows:
+            stored = self.keys() if stored is None else stored
+            if row[self.kind.key] not in stored:
+                self.add(row)
         self.flush()
-        stored = self.keys()
-        self._growing.extend([row for row in rows if row[self.kind.key] not in stored])
-        parts = [part for part in self._growing.parts() if len(part)]
-        seconds = sum(float(part.schema.metadata[b"seconds"]) for part in parts)
+        parts = self._growing.parts()
+        metas = [pq.read_metadata(path) for path in parts]
         rows_of: Counter[str] = Counter()
-        for part in parts:
-            rows_of[execution_of(part)] += len(part)
-        table = pa.concat_tables(_labelled(parts, sorted(rows_of))) if parts else self.kind.schema.empty_table()
-        table = table.take(pc.sort_indices(table, sort_keys=[(self.kind.key, "ascending")])).combine_chunks()
-        keys = table[self.kind.key]
-        if len(pc.unique(keys)) != len(keys):
-            raise RunError(
-                f"{self.path} would hold a key twice", hint=f"Delete {self._growing.folder} and run again; please report this."
-            )
-        write_whole(self.path, parquet(table))
+        for meta in metas:
+            rows_of[_of(meta, b"execution")] += meta.num_rows
+        self._write(parts, sorted(+rows_of))
         manifest = {
             "table": self.kind.name,
-            "rows": len(table),
+            "rows": rows_of.total(),
             "sha256": sha256_of(self.path),
             "identity": self._identity,
             "schema": {field.name: str(field.type) for field in self.kind.schema},
-            "seconds": round(seconds, 3),
-            "executions": [{**json.loads(text), "rows": rows_of[text]} for text in sorted(rows_of) if text],
+            "seconds": round(sum(float(_of(meta, b"seconds")) for meta in metas), 3),
+            "executions": [{**json.loads(text), "rows": rows_of[text]} for text in sorted(+rows_of) if text],
             "selfjudge": version("selfjudge"),
         }
         note_replaced(self.manifest_path, self._replaced)
         write_json(self.manifest_path, manifest)
         self._growing.remove()
 
-    def rows(self) -> list[Row]:
-        """All rows of the sealed table, by key."""
-        rows: list[Row] = pq.read_table(self.path, schema=self.kind.schema).to_pylist()
-        return rows
+    def _write(self, parts: Sequence[Path], executions: Sequence[str]) -> None:
+        """All rows into the final file. Raises RunError where it would hold a key twice."""
+
+        def read(file: pq.ParquetFile, number: int) -> pa.Table:
+            return _labelled(file.read_row_group(number), executions)
+
+        groups, last = regrouped(self._merged(parts, read), _ROW_GROUP), None
+        first = next(groups, self.kind.schema.empty_table())
+        with whole(self.path) as file, pq.ParquetWriter(file, first.schema, compression="zstd") as out:
+            for rows in chain([first], groups):
+                keys = [last, *rows[self.kind.key].to_pylist()]
+                if any(map(eq, keys, keys[1:])):
+                    hint = f"Delete {self._growing.folder} and run again; please report this."
+                    raise RunError(f"{self.path} would hold a key twice", hint=hint)
+                last = keys[-1]
+                out.write_table(rows, _ROW_GROUP)
+
+    def rows(self, *columns: str) -> Iterator[Row]:
+        """All rows of the sealed table, by key, or these columns of them; they are read as they are wanted."""
+        names = columns or tuple(self.kind.schema.names)
+        return (row for rows in self._groups(*names) for row in rows.to_pylist())
 
     def column(self, name: str) -> list[Any]:
-        values: list[Any] = pq.read_table(self.path, columns=[name])[name].to_pylist()
-        return values
+        return list(self.values(name))
+
+    def values(self, name: str) -> Iterator[Any]:
+        """A column of the sealed table."""
+        return (value for rows in self._groups(name) for value in rows[name].to_pylist())
+
+    def counts(self, *columns: str) -> Counter[Any]:
+        """How often each value of a column occurs, or each tuple of values of several."""
+        found: Counter[Any] = Counter()
+        for rows in self._groups(*columns):
+            for row in rows.group_by(list(columns), use_threads=False).aggregate([([], "count_all")]).to_pylist():
+                values = tuple(row[name] for name in columns)
+                found[values if len(columns) > 1 else values[0]] += row["count_all"]
+        return found
+
+    def total(self, name: str) -> int:
+        """The sum of a column of numbers."""
+        return sum(pc.sum(rows[name]).as_py() for rows in self._groups(name))
+
+
+def _of(part: pq.FileMetaData, name: bytes) -> str:
+    value: bytes = part.metadata[name]
+    return value.decode()
 
 
 def _text(execution: Execution) -> str:
@@ -185,14 +257,13 @@ def _text(execution: Execution) -> str:
     return json.dumps(fields, sort_keys=True) if fields else ""
 
 
-def _labelled(parts: Sequence[pa.Table], executions: Sequence[str]) -> Iterator[pa.Table]:
-    """The parts, with a column that says how each row was produced where there was more than one execution."""
-    for part in parts:
-        plain = part.replace_schema_metadata(None)
-        if len(executions) > 1:
-            which = pa.array([executions.index(execution_of(part))] * len(part), pa.int8())
-            plain = plain.append_column(_EXECUTION, pa.DictionaryArray.from_arrays(which, list(executions)))
-        yield plain
+def _labelled(part: pa.Table, executions: Sequence[str]) -> pa.Table:
+    """A part, with a column that says how its rows were produced where there was more than one execution."""
+    plain = part.replace_schema_metadata(None)
+    if len(executions) < 2:
+        return plain
+    which = pa.array([executions.index(execution_of(part.schema))] * len(part), pa.int8())
+    return plain.append_column(_EXECUTION, pa.DictionaryArray.from_arrays(which, list(executions)))
 
 
 def is_outdated(path: Path, ours: Identity, theirs: Identity, replaced: Replaced | None) -> bool:

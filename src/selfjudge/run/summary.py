@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def head(recipe: Recipe, prompts: Table, refused: Table, *, strict: bool = False
         "model": recipe.model,
         "prompts": {
             "total": prompts.manifest.rows,
-            **{str(kind): prompts.column("kind").count(str(kind)) for kind in Kind},
-            "rules": dict(sorted(Counter(prompts.column("kind_rule")).items())),
+            **{str(kind): prompts.counts("kind")[str(kind)] for kind in Kind},
+            "rules": dict(sorted(prompts.counts("kind_rule").items())),
             "left_out": dict(Counter(turns for turns in prompts.column("left_out") if turns is not None).most_common()),
             "refused": {entry["reason"]: entry["count"] for entry in sorted(why, key=lambda entry: entry["reason"])},
         },
@@ -133,7 +134,7 @@ def entry(
 ) -> dict[str, Any]:
     """One iteration. `yield` is kept pairs over pairs; None where there were no pairs. `probe` is that of a served judge."""
     made = pairs.manifest.rows
-    kept = len(set(selected.column("pair_id")))
+    kept = sum(1 for _ in groupby(selected.values("pair_id")))
     report = judge.report
     return {
         "iteration": number,
@@ -141,7 +142,7 @@ def entry(
         "kept": kept,
         "yield": kept / made if made else None,
         "traces": selected.manifest.rows,
-        "dropped": dict(sorted(Counter(dropped.column("reason")).items())),
+        "dropped": dict(sorted(dropped.counts("reason").items())),
         "training": {name: report[name] for name in ("examples", "steps", "loss", "execution")},
         "gate": gate,
         "probe": probe,
@@ -168,11 +169,10 @@ def entry(
 
 def _compared(responses: Table) -> dict[str, int] | None:
     """How often the model called two answers the same, different, or neither of these; None where it was not asked."""
-    roles = responses.column("role")
-    if "same" not in roles:
+    if not responses.counts("role")["same"]:
         return None
-    said = [same(text) for role, text in zip(roles, responses.column("text"), strict=True) if role == "same"]
-    return {"same": said.count(True), "different": said.count(False), "unread": said.count(None)}
+    said = Counter(same(row["text"]) for row in responses.rows("role", "text") if row["role"] == "same")
+    return {"same": said[True], "different": said[False], "unread": said[None]}
 
 
 def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
@@ -201,7 +201,7 @@ def _seconds(tables: Sequence[Table]) -> float:
 
 
 def _tokens(tables: Sequence[Table]) -> dict[str, int]:
-    return {name: sum(sum(table.column(f"{name}_tokens")) for table in tables) for name in ("prompt", "completion")}
+    return {name: sum(table.total(f"{name}_tokens") for table in tables) for name in ("prompt", "completion")}
 
 
 def read(root: Path) -> dict[str, Any]:

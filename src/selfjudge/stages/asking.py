@@ -16,12 +16,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from ..chat import Completion, Request
 from ..method.strikes import unbroken
 from ..ports import Advance, Engine, NamedEngine, blocks
-from ..run.journal import BadRow
+from ..run.journal import BadRow, Keys
 from ..run.store import Table
 from ..run.tables import Row
 from ..types import Finish, storable
@@ -47,6 +48,9 @@ def ask(
 
     `requests` must be the same in every run. Raises EngineError, and KeyboardInterrupt after SIGINT or SIGTERM.
     """
+    waiting = iter(requests)
+    if (first := next(waiting, None)) is None:
+        return
     engine = model.engine
     elsewhere = table.begin(model.execution)
     stored = table.keys()
@@ -58,7 +62,7 @@ def ask(
         advance(len(answered))
 
     def missing() -> Iterator[Request]:
-        for block in _lacking(requests, engine.block, stored, elsewhere, skip):
+        for block in _lacking(chain([first], waiting), engine.block, stored, elsewhere, skip):
             if interrupted.is_set():
                 return
             asked.update((request.key, request) for request in block)
@@ -75,13 +79,7 @@ def ask(
                 if completion.key in stored:
                     advance(1)
                     continue
-                row = to_row(request, completion, model.name)
-                try:
-                    table.append(row)
-                except BadRow as bad:
-                    row = to_row(request, _failed(completion.key, bad), model.name)
-                    table.append(row)
-                advance(1, row)
+                advance(1, _appended(table, to_row, request, completion, model.name))
         finally:
             table.flush()
         if interrupted.is_set():
@@ -89,7 +87,7 @@ def ask(
 
 
 def _lacking(
-    requests: Iterable[Request], size: int, stored: set[str], elsewhere: set[str], skip: Callable[[list[Request]], None]
+    requests: Iterable[Request], size: int, stored: Keys, elsewhere: Keys, skip: Callable[[list[Request]], None]
 ) -> Iterator[list[Request]]:
     """Blocks with requests that are not stored yet; what is not to be asked is skipped.
 
@@ -122,8 +120,17 @@ def _noting(completions: Iterable[Completion], asked: Mapping[str, Request], kno
         yield completion
 
 
-def _failed(key: str, bad: BadRow) -> Completion:
-    return Completion(key=key, text="", finish=Finish.ERROR, prompt_tokens=0, completion_tokens=0, error=storable(str(bad)))
+def _appended(
+    table: Table, to_row: Callable[[Request, Completion, str], Row], request: Request, completion: Completion, model: str
+) -> Row:
+    """The row of a reply, now stored; a reply that the table cannot hold is a failed one."""
+    row = to_row(request, completion, model)
+    try:
+        table.append(row)
+    except BadRow as bad:
+        row = to_row(request, Completion.failed(completion.key, storable(str(bad))), model)
+        table.append(row)
+    return row
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def ask(
     judge(pairs, table, model=model, protocol=protocol, seed=seed, progress=progress, stored=stored)
 
 
-def figures(items: Sequence[BenchmarkItem], judgments: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: Protocol) -> dict[str, Any]:
     """All general figures of a benchmark run: fractions, None where nothing could be counted. Ties are left out and counted.
 
     Asked in both orders, `accuracy` is over comparisons and `pair_accuracy` over pairs; else accuracy is over pairs, each
@@ -83,7 +83,7 @@ def figures(items: Sequence[BenchmarkItem], judgments: Sequence[Row], protocol: 
     }
 
 
-def agreement(pairs: Sequence[PreferencePair], judgments: Sequence[Row]) -> dict[str, Any]:
+def agreement(pairs: Iterable[PreferencePair], judgments: Iterable[Row]) -> dict[str, Any]:
     """How a judge's verdicts agree with the synthetic labels of pairs that were not trained on."""
     items = [BenchmarkItem(pair=pair, dimension=str(pair.prompt.kind), level="", group=pair.prompt.id) for pair in pairs]
     return asdict(score(both_orders(items, _replies(judgments))))
@@ -178,7 +178,7 @@ def _rates(rows: Iterable[Row]) -> dict[str, Any]:
     }
 
 
-def _replies(judgments: Sequence[Row]) -> dict[str, list[Row]]:
+def _replies(judgments: Iterable[Row]) -> dict[str, list[Row]]:
     """The replies to each pair, by its id."""
     replies: dict[str, list[Row]] = defaultdict(list)
     for row in judgments:

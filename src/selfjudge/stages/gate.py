@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,8 @@ class Gate:
         """Put the drawn pairs to the judge, note what it said, and return what is wrong with it."""
         if self.open is None or not self.pairs.manifest.rows:
             return []
-        rows = sorted(self.pairs.rows(), key=lambda row: content_id("gate", self.seed, row["id"]))
-        drawn = [pair_of(row) for row in rows[:PAIRS]]
+        rows = nsmallest(PAIRS, self.pairs.rows(), key=lambda row: content_id("gate", self.seed, row["id"]))
+        drawn = list(map(pair_of, rows))
         try:
             asked = self._replies(self.open, judge, list(self._requests(drawn)))
         except SelfjudgeError as error:

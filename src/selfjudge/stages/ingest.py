@@ -41,9 +41,8 @@ def ingest(
     excluded: Index | None = None,
 ) -> None:
     """Fill and seal the tables of prompts and of refused rows. Resumes at the row where it was interrupted."""
-    stored = prompts.stored()
-    seen = {row["id"]: row["source"] for row in stored}
-    done = {row["source"] for row in (*stored, *refused.stored())}
+    seen = {row["id"]: row["source"] for row in prompts.stored("source")}
+    done = {*seen.values(), *(row["source"] for row in refused.stored("source"))}
 
     def examine(raw: RawPrompt) -> tuple[RawPrompt, Prompt | BadImage]:
         try:

@@ -5,7 +5,7 @@ Measuring asks in the same way, under the protocol of a benchmark.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ reply's bytes on the wire."""
 
 
 def judge(
-    pairs: Sequence[PreferencePair],
+    pairs: Collection[PreferencePair],
     table: Table,
     *,
     model: NamedEngine,

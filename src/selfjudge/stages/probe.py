@@ -6,8 +6,9 @@ so that the same weights give the same numbers, as far as it can.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ _MOST_TOKENS = 256
 class Probe:
     """The probe of one iteration's judge. Its report is `probe.json` beside the judge, made once."""
 
-    def __init__(self, folder: Path, pairs: Sequence[PreferencePair], protocol: Protocol, progress: Progress) -> None:
+    def __init__(self, folder: Path, pairs: Iterable[PreferencePair], protocol: Protocol, progress: Progress) -> None:
         self._path = folder / "probe.json"
         self._manifest = folder / "judge.manifest.json"
         self._progress = progress
@@ -92,9 +93,9 @@ _HINTS = {
 }
 
 
-def requests(pairs: Sequence[PreferencePair], protocol: Protocol) -> list[Request]:
+def requests(pairs: Iterable[PreferencePair], protocol: Protocol) -> list[Request]:
     """The questions of the probe: both orders of a few pairs, which ones by their ids."""
-    chosen = sorted(pairs, key=lambda pair: content_id("probe", pair.id))[:_PAIRS]
+    chosen = nsmallest(_PAIRS, pairs, key=lambda pair: content_id("probe", pair.id))
     sampling = replace(
         protocol.sampling, temperature=0.0, top_p=1.0, top_k=0, max_tokens=min(protocol.sampling.max_tokens, _MOST_TOKENS)
     )

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 
 from ..method.selection import Rule
 from ..method.selection import select as decide
+from ..run.merging import joined
 from ..run.store import Table
 from ..run.tables import Row
 from ..types import Judgment, PreferencePair
-from .synthesize import drop
+from .synthesize import Lost, drop, lost_row
 
 VERSION = 1
 
 
 def select(
-    pairs: Sequence[PreferencePair],
-    judgments: Sequence[Judgment],
-    already_dropped: Sequence[Row],
+    pairs: Iterable[PreferencePair],
+    judgments: Iterable[Judgment],
+    lost: Iterable[Lost],
     *,
     rule: Rule,
     selected: Table,
     dropped: Table,
 ) -> None:
     """Seal the traces that are kept, and everything that was dropped in this iteration with its reason."""
-    kept: list[Row] = []
-    lost = list(already_dropped)
+    for table in (selected, dropped):
+        table.clear()
+    for prompt in lost:
+        dropped.add(lost_row(prompt))
     for pair, replies in judged(pairs, judgments):
         traces = decide(pair, replies, rule)
         if isinstance(traces, str):
-            lost.append(drop(pair.id, stage="selection", prompt_id=pair.prompt.id, pair_id=pair.id, reason=traces))
+            dropped.add(drop(pair.id, stage="selection", prompt_id=pair.prompt.id, pair_id=pair.id, reason=traces))
         else:
-            kept.extend(_to_row(pair, judgment) for judgment in traces)
-    dropped.seal(lost)
-    selected.seal(kept)
+            for judgment in traces:
+                selected.add(_to_row(pair, judgment))
+    dropped.seal()
+    selected.seal()
 
 
 def judged(pairs: Iterable[PreferencePair], judgments: Iterable[Judgment]) -> Iterator[tuple[PreferencePair, Sequence[Judgment]]]:
-    """Each pair with what was said about it."""
-    by_pair: dict[str, list[Judgment]] = defaultdict(list)
-    for judgment in judgments:
-        by_pair[judgment.pair_id].append(judgment)
-    for pair in pairs:
-        yield pair, by_pair[pair.id]
+    """Each pair with what was said about it; both stand by the ids of the pairs."""
+    return joined(pairs, judgments, of_item=attrgetter("id"), of_row=attrgetter("pair_id"))
 
 
 def _to_row(pair: PreferencePair, judgment: Judgment) -> Row:

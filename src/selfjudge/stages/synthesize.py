@@ -8,10 +8,13 @@ anything is decided; the pairs are a pure function of it.
 from __future__ import annotations
 
 import random
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
+from operator import attrgetter, itemgetter
+
+import pyarrow.compute as pc
 
 from ..chat import Completion, Message, Request, Sampling
 from ..method.alteration import flaw, offered
@@ -20,8 +23,9 @@ from ..method.equivalence import SAME, doubtful, representatives, same
 from ..method.prompts import fill
 from ..method.thinking import spoken
 from ..method.voting import Elected, elect
-from ..ports import NamedEngine, Progress
+from ..ports import Advance, NamedEngine, Progress
 from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
+from ..run.merging import joined
 from ..run.store import Table
 from ..run.tables import Row
 from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, content_id, seed_of
@@ -35,7 +39,7 @@ identity of the two texts that are compared."""
 
 
 def sample_responses(
-    prompts: Sequence[Prompt],
+    prompts: Collection[Prompt],
     table: Table,
     *,
     recipe: Synthesis,
@@ -44,47 +48,38 @@ def sample_responses(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Ask for everything that pairs are made of, and seal the table. The models are opened one after the other."""
-    opens = [prompt for prompt in prompts if prompt.kind is Kind.OPEN]
-    closed = [prompt for prompt in prompts if prompt.kind is Kind.CLOSED]
-    with progress("responses", 2 * len(opens) + recipe.closed.samples * len(closed)) as advance:
-        arrived = _Arrivals(opens, recipe.open, seed)
-        writer = open_model()
-        samples = _samples(closed, recipe.closed, seed)
-        together = writer.engine.block == 1 and recipe.open.model == recipe.closed.model
+    """Ask for everything that pairs are made of, and seal the table. The models are opened one after the other.
+
+    The prompts stand by their ids.
+    """
+    opens = sum(prompt.kind is Kind.OPEN for prompt in prompts)
+    writer = open_model()
+    together = writer.engine.block == 1 and recipe.open.model == recipe.closed.model
+    with progress("responses", 2 * opens + recipe.closed.samples * (len(prompts) - opens)) as advance:
+        arrived = _Arrivals(recipe.open, seed)
+        originals, samples = _responses(prompts, recipe.open, seed), _samples(prompts, recipe.closed, seed)
         if together:
-            arrived.note(table.stored())
-            stream = arrived.between(chain(_responses(opens, recipe.open, seed), samples))
-            ask(table, stream, writer, arrived.to_row, advance)
+            ask(table, arrived.between(chain(originals, samples)), writer, arrived.to_row, advance)
         else:
-            ask(table, _responses(opens, recipe.open, seed), writer, _to_row, advance)
-        originals = {r["prompt_id"]: r["text"] for r in table.stored() if r["role"] == _RESPONSE and _flaw(r) is None}
-        advance(len(opens) - len(originals))
-        altering = [prompt for prompt in opens if prompt.id in originals and prompt.id not in arrived.followed]
-        ask(table, _alterations(altering, originals, recipe.open, seed), writer, _to_row, advance)
+            ask(table, originals, writer, _to_row, advance)
+        copies = _copies(prompts, table, advance, arrived, lacking=together)
+        ask(table, copies, writer, _to_row, advance)
         sampler = writer if together else closed_model()
         if not together:
             ask(table, samples, sampler, _to_row, advance)
     if recipe.closed.equivalence == "model":
-        _compare(closed, table, recipe.closed, sampler, seed, progress)
+        with progress("answers to compare", None) as advance:
+            ask(table, _doubts(prompts, table, recipe.closed, seed), sampler, _to_row, advance)
     table.seal()
 
 
-def _compare(
-    prompts: Sequence[Prompt], table: Table, recipe: ClosedRecipe, model: NamedEngine, seed: int, progress: Progress
-) -> None:
-    """Ask which of the sampled answers are the same. The requests follow from the samples, which are all stored by now."""
-    rows = _by_prompt(row for row in table.stored() if row["role"] == _SAMPLE)
-    requests = [request for prompt in prompts for request in _same(prompt, rows[prompt.id], recipe, seed)]
-    with progress("answers to compare", len(requests)) as advance:
-        ask(table, requests, model, _to_row, advance)
-
-
-def _same(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+def _doubts(prompts: Iterable[Prompt], table: Table, recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+    """Which of the sampled answers are the same. The requests follow from the samples, which are all stored by now."""
     sampling = Sampling(temperature=0.0, max_tokens=recipe.sampling.max_tokens)
-    for first, second in doubtful(_readable(rows), prompt.text).values():
-        values = {"question": prompt.text, "first": spoken(first), "second": spoken(second)}
-        yield _request(_same_key(prompt, (first, second)), fill(SAME, values, ()), sampling, seed)
+    for prompt, rows in _answered(_of_kind(prompts, Kind.CLOSED), _stored(table, _SAMPLE)):
+        for first, second in doubtful(_readable(rows), prompt.text).values():
+            values = {"question": prompt.text, "first": spoken(first), "second": spoken(second)}
+            yield _request(_same_key(prompt, (first, second)), fill(SAME, values, ()), sampling, seed)
 
 
 def _same_key(prompt: Prompt, texts: tuple[str, str]) -> str:
@@ -92,11 +87,17 @@ def _same_key(prompt: Prompt, texts: tuple[str, str]) -> str:
     return f"{prompt.id}.{_SAME}.{content_id(texts)}"
 
 
-def _by_prompt(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    by_prompt: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_prompt[row["prompt_id"]].append(row)
-    return by_prompt
+def _of_kind(prompts: Iterable[Prompt], kind: Kind) -> Iterator[Prompt]:
+    return (prompt for prompt in prompts if prompt.kind is kind)
+
+
+def _stored(table: Table, *roles: str) -> Iterator[Row]:
+    """What is stored so far for these roles, by prompt."""
+    return table.stored(*_USED[1:], where=pc.field("role").isin(roles))
+
+
+def _answered(prompts: Iterable[Prompt], rows: Iterable[Row]) -> Iterator[tuple[Prompt, list[Row]]]:
+    return joined(prompts, rows, of_item=attrgetter("id"), of_row=itemgetter("prompt_id"))
 
 
 def _readable(rows: Sequence[Row]) -> list[str]:
@@ -105,61 +106,74 @@ def _readable(rows: Sequence[Row]) -> list[str]:
     return [row["text"] for row in samples if _flaw(row) is None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Original(Request):
+    """A request for an original answer, with what its copy will be asked for with."""
+
+    prompt: Prompt
+
+
 class _Arrivals:
     """Original answers as they arrive: each is followed by the request for its altered copy, so that neither waits for the other.
 
     For engines that answer request by request; where answers come in batches, batches must not depend on what arrives when.
     """
 
-    def __init__(self, prompts: Sequence[Prompt], recipe: OpenRecipe, seed: int) -> None:
-        self._prompts = {prompt.id: prompt for prompt in prompts}
+    def __init__(self, recipe: OpenRecipe, seed: int) -> None:
         self._recipe, self._seed = recipe, seed
         self._waiting: deque[Request] = deque()
-        self.followed: set[str] = set()
-        """Ids of the prompts whose copy was asked for."""
-
-    def note(self, rows: Iterable[Row]) -> None:
-        """Have the copies of these originals asked for."""
-        for row in rows:
-            if row["role"] == _RESPONSE and _flaw(row) is None:
-                prompt = self._prompts[row["prompt_id"]]
-                self._waiting.extend(_alterations([prompt], {prompt.id: row["text"]}, self._recipe, self._seed))
+        self.followed = 0
+        """Copies that were asked for."""
 
     def to_row(self, request: Request, completion: Completion, model: str) -> Row:
         row = _to_row(request, completion, model)
-        self.note([row])
+        if isinstance(request, _Original) and _flaw(row) is None:
+            self._waiting.append(self.copy(request.prompt, row["text"]))
         return row
+
+    def copy(self, prompt: Prompt, response: str) -> Request:
+        """The request for the altered copy of a response; which template asks for it is drawn by the prompt's own seed."""
+        original = spoken(response)
+        name = random.Random(seed_of(self._seed, "instruction", prompt.id)).choice(offered(original, self._recipe.templates))
+        values = {"question": prompt.text, "response": original}
+        message = fill(self._recipe.templates[name], values, prompt.images)
+        return _request(f"{prompt.id}.{_ALTERATION}.{name}", message, self._recipe.alteration.sampling(), self._seed)
 
     def between(self, requests: Iterable[Request]) -> Iterator[Request]:
         """The requests, and those for copies as soon as they can be made. What arrives after the last one is left over."""
         for request in requests:
             while self._waiting:
-                follower = self._waiting.popleft()
-                self.followed.add(follower.key.partition(".")[0])
-                yield follower
+                self.followed += 1
+                yield self._waiting.popleft()
             yield request
 
 
-def _responses(prompts: Sequence[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
-    for prompt in prompts:
-        yield _request(f"{prompt.id}.{_RESPONSE}", _instruction(prompt), recipe.response.sampling(), seed)
+def _copies(prompts: Iterable[Prompt], table: Table, advance: Advance, arrived: _Arrivals, *, lacking: bool) -> Iterator[Request]:
+    """The requests for the altered copies of all stored originals, or of those that have none (`lacking`)."""
+    stored = 0
+    for prompt, rows in _answered(_of_kind(prompts, Kind.OPEN), _stored(table, _RESPONSE, _ALTERATION)):
+        by_role = {row["role"]: row for row in rows}
+        if _RESPONSE not in by_role or _flaw(by_role[_RESPONSE]) is not None:
+            advance(1)
+        elif lacking and _ALTERATION in by_role:
+            stored += 1
+        else:
+            yield arrived.copy(prompt, by_role[_RESPONSE]["text"])
+    advance(stored - arrived.followed if lacking else 0)
 
 
-def _alterations(prompts: Sequence[Prompt], originals: dict[str, str], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
-    """One alteration of each original; which template asks for it is drawn by the prompt's own seed."""
-    for prompt in prompts:
-        original = spoken(originals[prompt.id])
-        name = random.Random(seed_of(seed, "instruction", prompt.id)).choice(offered(original, recipe.templates))
-        values = {"question": prompt.text, "response": original}
-        message = fill(recipe.templates[name], values, prompt.images)
-        yield _request(f"{prompt.id}.{_ALTERATION}.{name}", message, recipe.alteration.sampling(), seed)
+def _responses(prompts: Iterable[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
+    for prompt in _of_kind(prompts, Kind.OPEN):
+        key, sampling = f"{prompt.id}.{_RESPONSE}", recipe.response.sampling()
+        yield _Original(key=key, messages=(_instruction(prompt),), sampling=sampling, seed=seed_of(seed, key), prompt=prompt)
 
 
-def _samples(prompts: Sequence[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
-    for prompt in prompts:
+def _samples(prompts: Iterable[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+    sampling = recipe.sampling.sampling()
+    for prompt in _of_kind(prompts, Kind.CLOSED):
         message = fill(recipe.template, {"question": prompt.text}, prompt.images)
         for number in range(recipe.samples):
-            yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, recipe.sampling.sampling(), seed)
+            yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, sampling, seed)
 
 
 def _instruction(prompt: Prompt) -> Message:
@@ -193,21 +207,58 @@ def _flaw(row: Row) -> str | None:
 
 
 def make_pairs(
-    prompts: Sequence[Prompt], responses: Sequence[Row], *, recipe: Synthesis, seed: int
+    prompts: Iterable[Prompt], responses: Iterable[Row], *, recipe: Synthesis, seed: int
 ) -> tuple[list[PreferencePair], list[Row]]:
     """The pairs that the responses make, and a row for each prompt that makes none, with the reason. Pure."""
-    by_prompt = _by_prompt(responses)
-    pairs, dropped = [], []
-    for prompt in prompts:
-        rows = by_prompt[prompt.id]
+    lost: list[Lost] = []
+    pairs = list(pairs_of(each_pair(prompts, responses, recipe=recipe, seed=seed), lost))
+    return pairs, list(map(lost_row, lost))
+
+
+Lost = tuple[str, str]
+"""The id of a prompt that makes no pair, and the reason."""
+
+
+Made = PreferencePair | Lost
+_USED = ("key", "prompt_id", "role", "sample", "instruction", "text", "finish")
+"""Columns of responses that decide about pairs."""
+Choose = Callable[[Sequence[Prompt], Sequence[Row], list[PreferencePair]], list[PreferencePair]]
+
+
+def made(prompts: Iterable[Prompt], responses: Table, *, recipe: Synthesis, seed: int, choose: Choose | None) -> Iterable[Made]:
+    """What a sealed table of responses makes; an experiment may `choose` other pairs, which is given all rows."""
+    found = each_pair(prompts, responses.rows(*_USED), recipe=recipe, seed=seed)
+    if choose is None:
+        return found
+    lost: list[Lost] = []
+    pairs = list(pairs_of(found, lost))
+    return [*choose(list(prompts), list(responses.rows()), pairs), *lost]
+
+
+def pairs_of(made: Iterable[Made], lost: list[Lost]) -> Iterator[PreferencePair]:
+    """The pairs; the others go to `lost`."""
+    for one in made:
+        if isinstance(one, PreferencePair):
+            yield one
+        else:
+            lost.append(one)
+
+
+def lost_row(lost: Lost) -> Row:
+    """Its row in the table of what was dropped."""
+    return drop(lost[0], stage="synthesis", prompt_id=lost[0], reason=lost[1])
+
+
+def each_pair(prompts: Iterable[Prompt], responses: Iterable[Row], *, recipe: Synthesis, seed: int) -> Iterator[Made]:
+    """As `make_pairs`, prompt by prompt; both stand by the ids of the prompts."""
+    for prompt, rows in _answered(prompts, responses):
         made = (
             _open_pair(prompt, rows, recipe.open) if prompt.kind is Kind.OPEN else _closed_pair(prompt, rows, recipe.closed, seed)
         )
         if isinstance(made, PreferencePair):
-            pairs.append(_labelled(made, recipe, seed))
+            yield _labelled(made, recipe, seed)
         else:
-            dropped.append(drop(prompt.id, stage="synthesis", prompt_id=prompt.id, reason=made))
-    return pairs, dropped
+            yield prompt.id, made
 
 
 def drop(key: str, *, stage: str, prompt_id: str, reason: str, pair_id: str | None = None) -> Row:

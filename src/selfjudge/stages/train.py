@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from heapq import merge
 from importlib.metadata import PackageNotFoundError, version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ _TRAINED = "trained.json"
 
 
 def train(
-    selected: Sequence[Row],
+    selected: Sequence[Table],
     judge: JudgeFolder,
     dropped: Table,
     *,
@@ -50,13 +52,12 @@ def train(
     note = judge.workplace() / _TRAINED
     if not (note.exists() and judge.built.exists()):
         note.unlink(missing_ok=True)
-        rows = sorted(selected, key=lambda row: row["key"])
-        with progress("training", recipe.epochs * len(rows)) as advance:
-            fit = _fit(rows, judge, trainer=trainer, start=start, judging=judging, seed=seed, advance=advance)
+        examples = _Examples(selected, judging.template)
+        with progress("training", recipe.epochs * len(examples)) as advance:
+            fit = _fit(examples, judge, trainer=trainer, start=start, judging=judging, seed=seed, advance=advance)
         if not dropped.sealed:
-            dropped.seal(
-                list({row["key"]: _drop(row, fit.dropped[row["key"]]) for row in rows if row["key"] in fit.dropped}.values())
-            )
+            lost = {row["key"]: row for row in examples.rows("key", "prompt_id", "pair_id") if row["key"] in fit.dropped}
+            dropped.seal(_drop(row, fit.dropped[key]) for key, row in lost.items())
         write_json(note, read_json(judge.built / CARD)["training"])
     report = read_json(note)
     try:
@@ -68,17 +69,16 @@ def train(
 
 
 def _fit(
-    rows: Sequence[Row], judge: JudgeFolder, *, trainer: Trainer, start: Path, judging: Judging, seed: int, advance: Advance
+    examples: _Examples, judge: JudgeFolder, *, trainer: Trainer, start: Path, judging: Judging, seed: int, advance: Advance
 ) -> Fit:
     """Build the folder of a judge trained on these traces, with its card."""
-    examples = [_example(row, judging.template) for row in rows]
     with judge.building() as folder:
         fit = Fit(steps=0, loss=None)
         if examples:
             fit = trainer.fit(examples, start=start, into=folder, work=judge.checkpoints(), seed=seed, advance=advance)
         if not fit.steps:
             copy_model(start, folder)
-        reasons = Counter(fit.dropped[example.key] for example in examples if example.key in fit.dropped)
+        reasons = Counter(fit.dropped[row["key"]] for row in examples.rows("key") if row["key"] in fit.dropped)
         report: dict[str, Any] = {"examples": len(examples) - reasons.total(), "steps": fit.steps, "loss": fit.loss}
         if reasons:
             report["dropped"] = dict(sorted(reasons.items()))
@@ -100,9 +100,25 @@ def _versions() -> dict[str, str]:
     return installed
 
 
-def _example(row: Row, template: str) -> Example:
-    values = {"question": row["prompt"], "first": row["first"], "second": row["second"]}
-    return Example(key=row["key"], messages=(fill(template, values, images_of(row)),), reply=row["trace"])
+class _Examples(Collection[Example]):
+    """The examples that tables of traces make, by key: read anew whenever they are wanted."""
+
+    def __init__(self, selected: Sequence[Table], template: str) -> None:
+        self._selected, self._template = selected, template
+
+    def rows(self, *columns: str) -> Iterator[Row]:
+        return merge(*(table.rows(*columns) for table in self._selected), key=itemgetter("key"))
+
+    def __iter__(self) -> Iterator[Example]:
+        for row in self.rows():
+            values = {"question": row["prompt"], "first": row["first"], "second": row["second"]}
+            yield Example(key=row["key"], messages=(fill(self._template, values, images_of(row)),), reply=row["trace"])
+
+    def __len__(self) -> int:
+        return sum(table.manifest.rows for table in self._selected)
+
+    def __contains__(self, example: object) -> bool:
+        return any(example == other for other in self)
 
 
 def copy_model(source: Path, into: Path) -> None:

@@ -6,7 +6,7 @@ every epoch. Threads process the next batches of the plan, each with its own pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ class _Entry:
 class Examples(Dataset[Tensors]):  # type: ignore[misc]
     """The examples of one training, by index in the given order; a negative index `~i` is example i without labels."""
 
-    def __init__(self, examples: Sequence[Example], *, model: Path, read_image: ReadImage, room: int, workers: int) -> None:
+    def __init__(self, examples: Collection[Example], *, model: Path, read_image: ReadImage, room: int, workers: int) -> None:
         """Tensors are kept up to `room` bytes. `workers` threads process examples ahead; 0 processes them when needed."""
         self._entries = [_Entry(example) for example in examples]
         self._model = model

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Launched(ABC):
         self._settings = settings
         self._images = images
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+    def fit(self, examples: Collection[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError, EngineError without Ray."""
         places = {"start": start.resolve(), "into": into.resolve(), "work": work.resolve()}
         task = TrainingTask(recipe=self._recipe, settings=self._settings, seed=seed, **places)

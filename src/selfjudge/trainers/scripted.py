@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from ..ports import Advance, Example, Fit
@@ -13,9 +13,11 @@ from ..ports import Advance, Example, Fit
 class ScriptedTrainer:
     """Copies the model folder it starts from, and writes a digest of the examples into it."""
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+    def fit(self, examples: Collection[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         shutil.copytree(start, into, dirs_exist_ok=True)
-        digest = hashlib.sha256("\n".join(f"{e.key} {e.reply}" for e in examples).encode()).hexdigest()
-        (into / "scripted.txt").write_text(f"{len(examples)} examples, {digest}, seed {seed}\n")
+        digest = hashlib.sha256()
+        for number, example in enumerate(examples):
+            digest.update(("\n" * bool(number) + f"{example.key} {example.reply}").encode())
+        (into / "scripted.txt").write_text(f"{len(examples)} examples, {digest.hexdigest()}, seed {seed}\n")
         advance(len(examples))
         return Fit(steps=len(examples), loss=0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -59,7 +59,7 @@ class SftTrainer:
         self._settings = settings
         self._read_image = read_image
 
-    def fit(self, examples: Sequence[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+    def fit(self, examples: Collection[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train `start` on the replies and save model and processor to `into`. Raises TrainerError."""
         task = TrainingTask(recipe=self._recipe, settings=self._settings, start=start, into=into, work=work, seed=seed)
         try:
@@ -97,7 +97,7 @@ def translated() -> Iterator[None]:
 
 
 @contextmanager
-def prepared(examples: Sequence[Example], task: TrainingTask, read_image: ReadImage) -> Iterator[Examples]:
+def prepared(examples: Collection[Example], task: TrainingTask, read_image: ReadImage) -> Iterator[Examples]:
     """The examples, not measured yet; their threads end with the context."""
     disable_progress_bar()
     room = int(task.settings.cache_gib * 2**30)

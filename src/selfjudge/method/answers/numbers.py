@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 
 import regex
 
-from ..languages import Languages, values, words
+from ..languages import Languages, compiled, values, words
 
 _COMMA_DECIMALS = frozenset(("de", "fr", "es", "pt", "it", "nl", "ru", "sv", "pl", "tr", "id", "vi"))
 """Languages that write 3,5 for three and a half, and 1.250 for a thousand and more (CLDR)."""
@@ -36,16 +36,16 @@ _LONGEST = 7
 
 def parse(digits: str, languages: Languages = ("en",)) -> Fraction | None:
     """The value of a number in digits with its separators; None for what is a name made of digits."""
-    plain = regex.sub(r"[\u00a0\u202f' ]", "", digits)
+    plain = compiled(r"[\u00a0\u202f' ]").sub("", digits)
     comma_decimals = languages[0] in _COMMA_DECIMALS
     marks = sorted((mark for mark in ",." if mark in plain), key=plain.rindex)
     if len(marks) == 2:
         plain = plain.replace(marks[0], "").replace(marks[1], ".")
     elif marks:
-        groups = regex.fullmatch(rf"[1-9]\d{{0,2}}(?:\{marks[0]}\d{{2,3}})*\{marks[0]}\d{{3}}", plain)
+        groups = compiled(rf"[1-9]\d{{0,2}}(?:\{marks[0]}\d{{2,3}})*\{marks[0]}\d{{3}}").fullmatch(plain)
         thousands = groups and (plain.count(marks[0]) > 1 or (marks[0] == ".") is comma_decimals)
         plain = plain.replace(marks[0], "" if thousands else ".")
-    if plain.count(".") > 1 or regex.match(r"0\d", plain) or len(plain) > _MOST_DIGITS:
+    if plain.count(".") > 1 or compiled(r"0\d").match(plain) or len(plain) > _MOST_DIGITS:
         return None
     return Fraction(plain)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, one_spelling, phrases, values, words
+from ..languages import Languages, compiled, one_spelling, phrases, values, words
 from .question import Question
 
 _INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
@@ -18,12 +18,12 @@ _ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
 
 def form(text: str, question: Question) -> str | None:
     """A phrase as it is compared, or None when it has no word. What repeats the question is left out at both ends."""
-    parts = [part for part in _split(_initials(text), question.languages) if regex.search(r"[\w%°]", part)]
+    parts = [part for part in _split(_initials(text), question.languages) if compiled(r"[\w%°]").search(part)]
     if not parts:
         return None
     bare = [_bare(part, question) for part in parts]
     items = [item for item in bare if item] or [_spelled(_words(part), question) for part in parts]
-    if not question.ordered and not all(regex.fullmatch(r"[\d.\s-]+", item) for item in items):
+    if not question.ordered and not all(compiled(r"[\d.\s-]+").fullmatch(item) for item in items):
         items = sorted(dict.fromkeys(items))
     return ", ".join(item for item in items if item) or None
 
@@ -63,29 +63,29 @@ def _initials(text: str) -> str:
 
 
 def _run(initials: str) -> str:
-    letters = regex.sub(r"[.\s\u00a0]", "", initials)
+    letters = compiled(r"[.\s\u00a0]").sub("", initials)
     return f"{letters}." if len(letters) == 1 else letters
 
 
 def _words(text: str) -> list[str]:
     """The words of a phrase without outer punctuation; a lone initial keeps its full stop, so that it is no article."""
-    spaced = regex.sub(r"(?<=\p{L})[-‐](?=\p{L})", " ", text)
+    spaced = compiled(r"(?<=\p{L})[-‐](?=\p{L})").sub(" ", text)
     found = (
         word
-        if regex.fullmatch(r"\p{L}\.", word)
+        if compiled(r"\p{L}\.").fullmatch(word)
         else word.strip(_OUTER)
-        if not regex.match(r"[-.]\d", word)
+        if not compiled(r"[-.]\d").match(word)
         else word.rstrip(_OUTER)
         for word in _TOKEN.findall(spaced)
     )
-    return [regex.sub(r"(?<=\w)['’](?:s|re|ve|ll|m)$", "", word) for word in found if word]
+    return [compiled(r"(?<=\w)['’](?:s|re|ve|ll|m)$").sub("", word) for word in found if word]
 
 
 def _bare(part: str, question: Question) -> str:
     said = _answering(_words(part), question)
     if len(said) > 1 and said[0].casefold() == "one":
         said = said[1:]
-    elif len(said) > 2 and said[0] == "1" and regex.fullmatch(phrases("how_many", ("zh",)), f"几{said[1]}"):
+    elif len(said) > 2 and said[0] == "1" and compiled(phrases("how_many", ("zh",))).fullmatch(f"几{said[1]}"):
         said = said[2:]
     return _spelled(said[:-1] if len(said) > 1 and said[-1].casefold() in ("one", "ones") else said, question)
 
@@ -118,7 +118,7 @@ def _subject(said: list[str], question: Question) -> bool:
 
 def _idle(word: str, question: Question) -> bool:
     folded = word.casefold()
-    if question.languages[0] == "ja" and regex.fullmatch(r"[にでがはを]?(?:います|あります|いる|ある|です|でした|だ)", word):
+    if question.languages[0] == "ja" and compiled(r"[にでがはを]?(?:います|あります|いる|ある|です|でした|だ)").fullmatch(word):
         return True
     if folded in words("light", question.languages) or folded in words("talk", question.languages):
         return True
@@ -130,13 +130,13 @@ def _ordinal(word: str) -> str:
     """`19th` in words, any other word as it is."""
     from num2words import num2words
 
-    found = regex.fullmatch(r"(\d{1,3})(?:st|nd|rd|th)", word)
+    found = compiled(r"(\d{1,3})(?:st|nd|rd|th)").fullmatch(word)
     return num2words(int(found[1]), to="ordinal").replace("-", " ") if found else word
 
 
 def _bald(word: str) -> str:
     """A Latin word without accents, which English may leave out: `café`, `López`."""
-    return regex.sub(r"(?<=\p{Latin})\p{Mn}+", "", unicodedata.normalize("NFD", word))
+    return compiled(r"(?<=\p{Latin})\p{Mn}+").sub("", unicodedata.normalize("NFD", word))
 
 
 def _spelled(said: list[str], question: Question) -> str:

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 import regex
 
 from ..data import load
-from ..languages import Languages, table, values
+from ..languages import Languages, compiled, table, values
 from .numbers import NUMERAL, parse, show
 
 _DATA = load("units")
@@ -64,7 +64,7 @@ def _units(languages: Languages) -> dict[str, str]:
             for length in ("long", "short", "narrow"):
                 for amount in (1, 2, 5):
                     shown = format_unit(amount, unit, length, locale=locale)
-                    known.setdefault(_folded(regex.sub(r"[\d٠-٩०-९]", "", shown)), name)
+                    known.setdefault(_folded(compiled(r"[\d٠-٩०-९]").sub("", shown)), name)
         for code in _DATA["cldr"]["currencies"].split():
             for amount in (1, 2, 5):
                 known.setdefault(_folded(get_currency_name(code, amount, locale=locale)), code)
@@ -75,7 +75,7 @@ def _units(languages: Languages) -> dict[str, str]:
 
 
 def _folded(text: str) -> str:
-    return regex.sub(r"\s+", " ", text.casefold()).strip(" .\u200f\u200e\u2068\u2069")
+    return compiled(r"\s+").sub(" ", text.casefold()).strip(" .\u200f\u200e\u2068\u2069")
 
 
 @lru_cache(64)
@@ -88,7 +88,7 @@ def _months(languages: Languages) -> dict[str, int]:
         for context in ("format", "stand-alone"):
             for width in ("wide", "abbreviated"):
                 known |= {_folded(name): number for number, name in names[context][width].items()}
-    return {name: number for name, number in known.items() if regex.search(r"\p{L}{3}", name)} | {"sept": 9}
+    return {name: number for name, number in known.items() if compiled(r"\p{L}{3}").search(name)} | {"sept": 9}
 
 
 @lru_cache(64)
@@ -172,7 +172,9 @@ def times(text: str) -> str | None:
 def times_in(text: str) -> frozenset[str]:
     """The times of day that stand in a text, its number words in digits already."""
     found = (*_CLOCK.finditer(text), *_SAID_CLOCK.finditer(text))
-    whole = [one[0] for one in found if not regex.search(r"[\d.:]$", text[: one.start()]) and not text[one.end() :][:1].isdigit()]
+    whole = [
+        one[0] for one in found if not compiled(r"[\d.:]$").search(text[: one.start()]) and not text[one.end() :][:1].isdigit()
+    ]
     return frozenset(time for one in whole if (time := times(one)))
 
 
@@ -218,8 +220,8 @@ def in_one_unit(number: str, wanted: Container[str]) -> str:
 
 
 def _single(text: str, languages: Languages) -> str | None:
-    sign = "-" if regex.match(r"\s*(?:-|minus\b)", text, regex.I) else ""
-    text = regex.sub(r"^\s*(?:[-+±]|minus\b|plus\b)\s*", "", text, flags=regex.I)
+    sign = "-" if compiled(r"(?i)\s*(?:-|minus\b)").match(text) else ""
+    text = compiled(r"(?i)^\s*(?:[-+±]|minus\b|plus\b)\s*").sub("", text)
     before, text = _leading_currency(text, languages)
     if before is not None:
         sign, text = sign or ("-" if text.startswith("-") else ""), text.removeprefix("-")
@@ -241,7 +243,7 @@ def _single(text: str, languages: Languages) -> str | None:
 
 
 def _leading_currency(text: str, languages: Languages) -> tuple[str | None, str]:
-    found = regex.match(r"(?:\p{Lu}{1,3}\s?)?\p{Sc}|\p{Lu}{3}(?=\s?\d)|rs\.?(?=\s?\d)", text, regex.I)
+    found = compiled(r"(?i)(?:\p{Lu}{1,3}\s?)?\p{Sc}|\p{Lu}{3}(?=\s?\d)|rs\.?(?=\s?\d)").match(text)
     code = unit_of(found[0], languages) if found else None
     return (f" {code}", text[found.end() :].strip()) if found and code else (None, text)
 
@@ -257,12 +259,12 @@ def _rest(text: str, languages: Languages) -> str | None:
     if not text:
         return ""
     if (
-        (found := regex.match(r"([^\d]+?)\s*(\d.*)", text))
+        (found := compiled(r"([^\d]+?)\s*(\d.*)").match(text))
         and unit_of(found[1], languages)
         and (more := _single(found[2], languages))
     ):
         return f" {unit_of(found[1], languages)} {more}"
-    text = regex.sub(r"(?<=\p{L}{3})/(?=\p{L}{3})", " per ", text)
+    text = compiled(r"(?<=\p{L}{3})/(?=\p{L}{3})").sub(" per ", text)
     if unit_of(text, languages) is None and (rate := _RATE.fullmatch(text)) and unit_of(rate[2], languages):
         head = _rest(rate[1], languages)
         return None if head is None else f"{head} per {unit_of(rate[2], languages)}"

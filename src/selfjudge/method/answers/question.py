@@ -8,7 +8,7 @@ from functools import lru_cache
 import regex
 
 from ..kinds import examined, is_count, is_yes_no, languages_of, options, short_form
-from ..languages import WORD_START, Languages, is_ending, phrases, stem, tokens, words
+from ..languages import WORD_START, Languages, compiled, is_ending, phrases, stem, tokens, words
 from .cleaning import clean
 from .numbers import in_digits
 from .quantities import unit_of
@@ -93,7 +93,7 @@ def asked(instruction: str) -> Question:
         yes_no=is_yes_no(question) and not alternatives,
         count=is_count(question),
         quantity=is_count(question) or bool(_wants_quantity(languages).search(question)) or bool(_NUMERIC.search(text)),
-        numbers=frozenset(regex.findall(r"\d+(?:\.\d+)?", in_digits(question, languages, ambiguous=False))),
+        numbers=frozenset(compiled(r"\d+(?:\.\d+)?").findall(in_digits(question, languages, ambiguous=False))),
         share=bool(_SHARE.search(question)),
         money=bool(_MONEY.search(question)),
         time=bool(_TIME.search(question)),
@@ -125,7 +125,8 @@ def _wants_quantity(languages: Languages) -> regex.Pattern[str]:
 
 def _units(question: str, languages: Languages) -> frozenset[str]:
     named = {
-        unit_of(word, languages) for word in regex.findall(r"\p{Sc}|°\w?|%|\p{L}{2,}(?: per \p{L}+)?|(?<=\()\s*\p{L}", question)
+        unit_of(word, languages)
+        for word in compiled(r"\p{Sc}|°\w?|%|\p{L}{2,}(?: per \p{L}+)?|(?<=\()\s*\p{L}").findall(question)
     }
     if _AGE.search(question):
         named.add("year")

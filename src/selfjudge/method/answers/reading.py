@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, language, phrases, words
+from ..languages import Languages, compiled, language, phrases, words
 from .cleaning import clean
 from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
@@ -32,7 +32,7 @@ def normalise(answer: str, instruction: str = "") -> str | None:
         question = _unasked("en" if text.isascii() and len(text) < 60 else language(text))
     text = _without_list(text, question)
     line = answer_line(text, question.languages)
-    said = line if line is not None and regex.search(r"\w", line) else text
+    said = line if line is not None and compiled(r"\w").search(line) else text
     parts = without_courtesies(sentences(said), question.languages)
     if not parts or is_label(said, question.languages):
         return None
@@ -67,7 +67,7 @@ def _read(said: str, parts: list[str], question: Question) -> str | None:
     if question.options:
         if (chosen := _option(said, parts, question)) is not None:
             return chosen
-    elif (found := _LONE_LETTER.fullmatch(said)) and not regex.search(r"[+#-]", said):
+    elif (found := _LONE_LETTER.fullmatch(said)) and not compiled(r"[+#-]").search(said):
         return next(group for group in found.groups() if group).upper()
     if question.time and not question.count and (time := _time(parts, question)) is not None:
         return time
@@ -133,7 +133,7 @@ def _measured(text: str, question: Question) -> str | None:
         return date
     digits = in_digits(text, question.languages, ambiguous=True).strip()
     if question.quantity:
-        digits = regex.sub(r"^an? (?=\p{L})", "1 ", digits)
+        digits = compiled(r"^an? (?=\p{L})").sub("1 ", digits)
     time, number = times(digits), quantity(digits, question.languages)
     if time is not None and (number is None or question.time):
         return time
@@ -147,7 +147,9 @@ def _implied(number: str, question: Question) -> str:
     """A quantity without the unit that the question names already; per cent as a fraction where a share was asked for."""
     for unit in question.units:
         number = number.removesuffix(f" per {unit}")
-    value, _, unit = in_one_unit(number, question.units).rpartition(" ") if regex.search(r"\d \S*$", number) else (number, "", "")
+    value, _, unit = (
+        in_one_unit(number, question.units).rpartition(" ") if compiled(r"\d \S*$").search(number) else (number, "", "")
+    )
     if unit == "%" and question.share and (parsed := parse(value)) is not None:
         return show(parsed / 100)
     if unit == "pound" and question.money:
@@ -207,7 +209,7 @@ def _none(sentence: str, question: Question) -> bool:
     """Whether a sentence denies that there is any."""
     if not _NONE.search(sentence):
         return False
-    return not regex.search(r"[1-9]", in_digits(sentence, question.languages, ambiguous=False))
+    return not compiled(r"[1-9]").search(in_digits(sentence, question.languages, ambiguous=False))
 
 
 _NUMBER_WITH_UNIT = regex.compile(
@@ -226,7 +228,7 @@ def _numbers(text: str, question: Question) -> list[str]:
 
 
 def _with_unit(text: str, question: Question) -> str | None:
-    for said in (text, regex.sub(r"\s*[\p{L}^/]+\d?$", "", text)):
+    for said in (text, compiled(r"\s*[\p{L}^/]+\d?$").sub("", text)):
         if (read := quantity(said, question.languages)) is not None:
             return _implied(read, question)
     return None

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, phrases, tokens, words
+from ..languages import Languages, compiled, phrases, tokens, words
 from .question import Question
 
 _END = regex.compile(r"\n+|[。！？।؟](?=.)|[.!?][\"')\]]*(?=\s)(?!\s*$)")
@@ -27,7 +27,7 @@ def sentences(text: str) -> list[str]:
             continue
         parts.append(text[start : found.end()])
         start = found.end()
-    said = [part.strip() for part in (*parts, text[start:]) if regex.search(r"\w", part)]
+    said = [part.strip() for part in (*parts, text[start:]) if compiled(r"\w").search(part)]
     return [_shortened(part) for part in (said if len(said) <= 2 * _MOST else said[:_MOST] + said[-_MOST:])]
 
 
@@ -71,7 +71,7 @@ def without_courtesies(parts: list[str], languages: Languages) -> list[str]:
     """Sentences without those that only announce the answer or take leave, and without such openings; all where none is left."""
     preamble = _preamble(languages)
     bare = [preamble.sub("", part, count=1) for part in parts]
-    return [part for part in bare if regex.search(r"\w", part)] or parts
+    return [part for part in bare if compiled(r"\w").search(part)] or parts
 
 
 @lru_cache(64)
@@ -96,12 +96,12 @@ def answer_line(text: str, languages: Languages) -> str | None:
         return answer_line(found[-1], languages) or str(found[-1].strip())
     told = without_courtesies(sentences(text), languages)
     said = [sentences(rest)[0] for part in told for rest in prose.findall(part) if sentences(rest)]
-    return said[-1] if said and not regex.match(r"(?:not|no longer|unlikely)\b", said[-1], regex.I) else None
+    return said[-1] if said and not compiled(r"(?i)(?:not|no longer|unlikely)\b").match(said[-1]) else None
 
 
 def is_label(text: str, languages: Languages) -> bool:
     """Whether a text is `Answer:` and no more."""
-    return regex.fullmatch(rf"\W*(?:{phrases('answer', languages)})\s*[:：=]\W*", text, regex.IGNORECASE) is not None
+    return compiled(rf"(?i)\W*(?:{phrases('answer', languages)})\s*[:：=]\W*").fullmatch(text) is not None
 
 
 def telling(parts: list[str], question: Question) -> str:
@@ -129,6 +129,6 @@ def _cut(languages: Languages) -> regex.Pattern[str]:
 def clause(sentence: str, languages: Languages) -> str:
     """A sentence without the reason or aside that follows its answer, and without what stands in brackets behind it."""
     head = _cut(languages).split(sentence, maxsplit=1)[0].strip(" ,，").rstrip("。. ")
-    head = head if regex.search(r"\w", head) else sentence
-    bare = regex.sub(r"(?<=\S)\s*[(（][^()（）]*[)）]\s*\.?$", "", head)
-    return bare if regex.search(r"\w", bare) else head
+    head = head if compiled(r"\w").search(head) else sentence
+    bare = compiled(r"(?<=\S)\s*[(（][^()（）]*[)）]\s*\.?$").sub("", head)
+    return bare if compiled(r"\w").search(bare) else head
