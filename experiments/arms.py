@@ -24,6 +24,8 @@ from string import Template
 
 from baselines import labels
 
+from selfjudge.shapes.wording import replace_templates
+
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "runs"
 
@@ -35,9 +37,12 @@ CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
 
 PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
 COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
+REPLACE = ["synthesis.open.mode=replace", f"synthesis.open.templates={json.dumps(replace_templates())}"]
 STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternative=typed"
 FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
+FURTHER = "model=$runs/further"
+"""The base after a second phase of its training, which taught it to name a phrase, as `replace` needs; `make further-base` makes it."""
 JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
 """An arm that starts where the demo of the same seed ended. Its iteration 0 is that judge unchanged."""
 
@@ -80,7 +85,13 @@ PHOTO_ARMS = {
     "judge to photo, right minority": [JUDGE, *on("photo"), "choose=right minority"],
     "judge to photo, 12 votes, as many": [JUDGE, *on("photo"), "choose=threshold 12"],
 }
-ARMS = LOOP_ARMS | PHOTO_ARMS
+PAIR_ARMS = {
+    "further rewrite": [FURTHER],
+    "further replace": [FURTHER, *REPLACE],
+    "further replace typed": [FURTHER, *REPLACE, TYPED],
+    "further replace threshold 12": [FURTHER, *REPLACE, STRICT_VOTE],
+}
+ARMS = LOOP_ARMS | PHOTO_ARMS | PAIR_ARMS
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
 no setting of a recipe, but what `chosen.py` does.
 """

@@ -19,10 +19,11 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
-from arms import KEPT, LOOP_ARMS, PHOTO_ARMS, ROOT, stem
+from arms import KEPT, LOOP_ARMS, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
 from lora import ARMS as TRAINED
 
 from selfjudge.method.seeds import Gain, gain, margin
+from selfjudge.report.tally import per_kept_pair
 
 PAGES = ("README.md", "docs/results.md", "docs/experiments.md", "docs/training.md")
 EQUAL = 0.02
@@ -222,6 +223,20 @@ def photo() -> str:
     return markdown(head, rows or [("no run is finished yet", *["–"] * 7)])
 
 
+def pairs() -> str:
+    """The arms on how pairs are made: right in both orders by iteration, pairs, right labels, and what a kept pair costs."""
+    rows = []
+    for arm in PAIR_ARMS:
+        if states := summaries(stem(arm)):
+            both = [cells(at(arm, number), overall("pair_accuracy"))[0] for number in iterations(arm)]
+            made = spread([fmean(entry["pairs"] for entry in state["iterations"][1:]) for state in states], ".0f")
+            right = spread([value(state, "made", -1) for state in states])
+            tokens = spread([found[1] for state in states if (found := per_kept_pair(state))], ".0f")
+            rows.append((arm, str(len(states)), *both, made, right, tokens))
+    numbers = (f"iteration {number}" for number in range(5))
+    return markdown(("arm", "seeds", *numbers, "pairs an iteration", "right labels", "written tokens per kept pair"), rows)
+
+
 Side = tuple[str, str, int]
 """An arm, what is measured, and after which iteration."""
 
@@ -264,6 +279,9 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("fresh prompts", 0.02, ("fresh", PLAIN, -1), ("demo", PLAIN, -1)),
     ("fresh prompts with replay", 0.02, ("fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
     ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("replace, less rewrite", 0.02, ("further replace", PLAIN, -1), ("further rewrite", PLAIN, -1)),
+    ("replace: typed, less any sample", 0.02, ("further replace typed", PLAIN, -1), ("further replace", PLAIN, -1)),
+    ("replace: threshold 12, less 5", 0.02, ("further replace threshold 12", PLAIN, -1), ("further replace", PLAIN, -1)),
     ("typed, beside threshold 12, on plain", 0.02, ("threshold 12, typed", PLAIN, -1), ("threshold 12", PLAIN, -1)),
 )
 """What is claimed, by how much at least, of what and against what (docs/experiments.md); negative where a loss is meant."""
@@ -304,7 +322,7 @@ def _shown(found: Gain, least: float) -> str:
     return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
 
 
-SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, claims)
+SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, claims)
 
 
 def filled(page: str) -> str:
