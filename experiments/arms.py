@@ -42,7 +42,7 @@ STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternat
 FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
 FURTHER = "model=$runs/further"
-"""The base after a second phase of its training, which taught it to name a phrase, as `replace` needs; `make further-base` makes it."""
+"""The base after a second phase of training that taught it to name a phrase, as `replace` needs: `make further-base`."""
 JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
 """An arm that starts where the demo of the same seed ended. Its iteration 0 is that judge unchanged."""
 
