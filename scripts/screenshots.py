@@ -1,6 +1,6 @@
-"""Write the pictures of docs/viewing.md: `python scripts/screenshots.py RUN`, with Debian's chromium and `selfjudge[view]`.
+"""Write the pictures of the docs: `python scripts/screenshots.py RUN`, with Debian's chromium and `selfjudge[view]`.
 
-A viewer of the run is started, and a page of it drawn as docs/figures/viewer.webp.
+The report of the run is drawn as docs/figures/report.webp, and a page of its viewer as docs/figures/viewer.webp.
 """
 
 from __future__ import annotations
@@ -26,19 +26,30 @@ def main() -> None:
             address = viewer.stdout.readline().split()[0]
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                draw(browser.new_page(viewport=SIZE), address)
+                draw_report(browser.new_page(viewport=SIZE), Path(sys.argv[1]))
+                draw_viewer(browser.new_page(viewport=SIZE), address)
                 browser.close()
         finally:
             viewer.terminate()
 
 
-def draw(page: Page, address: str) -> None:
+def draw_report(page: Page, run: Path) -> None:
+    """The beginning of the report."""
+    page.goto((run / "report.html").resolve().as_uri())
+    save(page, "report.webp")
+
+
+def draw_viewer(page: Page, address: str) -> None:
     """The page of the first kept pair."""
     page.goto(f"{address}pairs?fate=kept&kind=open", wait_until="networkidle")
     page.locator("[data-row] a").first.click()
     page.wait_for_load_state("networkidle")
+    save(page, "viewer.webp")
+
+
+def save(page: Page, name: str) -> None:
     image = Image.open(io.BytesIO(page.screenshot()))
-    image.convert("RGB").save(OUT / "viewer.webp", quality=80, method=6)
+    image.convert("RGB").save(OUT / name, quality=80, method=6)
 
 
 if __name__ == "__main__":
