@@ -116,7 +116,7 @@ def sharing(family: str, samples: int, tokens: int, rounds: int) -> dict[str, An
         def timed(shares: bool) -> float:
             engine._shares, started = shares, time.perf_counter()
             written = sum(completion.completion_tokens for completion in engine.generate(requests))
-            return written / (time.perf_counter() - started)
+            return float(written / (time.perf_counter() - started))
 
         timed(True)
         inputs = engine._inputs([request.messages for request in requests])

@@ -348,3 +348,47 @@ def test_a_phones_photograph_with_a_second_picture_stays_a_jpeg():
     data = encoded(colours(), "MPO", save_all=True, append_images=[colours(1)])
     ref, _ = admit(data, max_pixels=LIMIT)
     assert ref.media_type == "image/jpeg" and admit(encode(Image.open(io.BytesIO(data))), max_pixels=LIMIT)[0] == ref
+
+
+def photographed(kind: str) -> bytes:
+    picture = colours().resize((120, 80))
+    options = {"save_all": True, "append_images": [picture.resize((60, 40))]} if kind == "MPO" else {}
+    return heic(picture) if kind == "HEIF" else encoded(picture, kind, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [("JPEG", "image/jpeg"), ("MPO", "image/jpeg"), ("HEIF", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/png")],
+)
+def test_a_larger_image_is_scaled_down_always_to_the_same_bytes(kind: str, media_type: str):
+    data = photographed(kind)
+    ref, kept = admit(data, max_pixels=LIMIT, longest_edge=30)
+    assert (ref.media_type, ref.width, ref.height) == (media_type, 30, 20) == (media_type, *Image.open(io.BytesIO(kept)).size)
+    assert admit(data, max_pixels=LIMIT, longest_edge=30) == (ref, kept) == admit(kept, max_pixels=LIMIT, longest_edge=30)
+
+
+def test_a_path_bytes_and_an_opened_picture_are_scaled_to_one_reference(tmp_path: Path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photographed("JPEG"))
+    given = (path, path.read_bytes(), encode(Image.open(path)))
+    assert len({admit(image, max_pixels=LIMIT, longest_edge=30) for image in given}) == 1
+
+
+@pytest.mark.parametrize(("size", "kept"), [((90, 30), (30, 10)), ((30, 90), (10, 30)), ((30, 30), (30, 30)), ((99, 1), (30, 1))])
+def test_the_longer_edge_decides_and_what_fits_is_kept_byte_for_byte(size: tuple[int, int], kept: tuple[int, int]):
+    data = encoded(Image.new("RGB", size), "JPEG")
+    ref, stored = admit(data, max_pixels=LIMIT, longest_edge=30)
+    assert (ref.width, ref.height) == kept and (stored == data) == (size == kept)
+
+
+def test_a_picture_that_lies_on_its_side_is_turned_and_scaled():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    ref, _ = admit(encoded(Image.new("RGB", (90, 30)), "JPEG", exif=exif), max_pixels=LIMIT, longest_edge=30)
+    assert (ref.width, ref.height, ref.media_type) == (10, 30, "image/jpeg")
+
+
+def test_a_bomb_is_refused_however_small_it_would_be_kept():
+    with pytest.raises(BadImage) as refused:
+        admit(claimed(65_536, 65_536, zlib.compress(bytes(64))), max_pixels=LIMIT, longest_edge=30)
+    assert refused.value.reason == "too_many_pixels"

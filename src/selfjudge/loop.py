@@ -148,6 +148,7 @@ class _Run:
                 refused,
                 images=self._folder.images,
                 max_pixels=self._recipe.max_pixels,
+                longest_edge=self._recipe.images.longest_edge,
                 progress=self._progress,
                 excluded=contamination.index(self._world.excluded, self._progress) if self._recipe.exclude else None,
             )

@@ -131,7 +131,8 @@ def _sample(
     """The stages on some prompts of one kind."""
     kinds = (tables.PROMPTS, tables.REFUSED, tables.RESPONSES, tables.JUDGMENTS)
     stored, refused, responses, judgments = (Table(folder.root / str(kind), table, {}) for table in kinds)
-    ingest.ingest([rows], stored, refused, images=folder.images, max_pixels=recipe.max_pixels, progress=progress)
+    limits: dict[str, Any] = {"max_pixels": recipe.max_pixels, "longest_edge": recipe.images.longest_edge}
+    ingest.ingest([rows], stored, refused, images=folder.images, progress=progress, **limits)
     prompts = [tables.prompt_of(row) for row in stored.rows()]
     model = NamedEngine(name="base", engine=engine)
     options: dict[str, Any] = {"seed": recipe.seed, "progress": progress}

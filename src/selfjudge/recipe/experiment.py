@@ -199,6 +199,13 @@ class Evaluation(Section):
         return benchmarks
 
 
+class Images(Section):
+    """How the images of prompts are kept."""
+
+    longest_edge: int | None = Field(2_048, ge=16)
+    """CHOSEN: an image with a longer edge, in pixels, is scaled down to it; null keeps every image as it is."""
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -213,6 +220,7 @@ class Recipe(Section):
     path of the model folder, as `vllm serve FOLDER` has it."""
     prompts: tuple[Source, ...] = Field(min_length=1)
     """Where prompts come from; several sources are taken one after the other."""
+    images: Images = Images()
     max_pixels: int = Field(MAX_PIXELS, ge=1)
     """An image with more pixels is dropped before it is decoded."""
     exclude: tuple[Bench, ...] = ()

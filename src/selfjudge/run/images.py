@@ -4,7 +4,7 @@ A plain picture (8-bit RGB or grey, one frame, upright; JPEG, PNG or WebP) is ke
 shown is kept as what it shows: the first frame of an animation, turned upright, on white where it is transparent, CMYK as RGB,
 deeper pixels as 8 bits (see `_range`), colours of another profile as sRGB. HEIC photographs need pillow-heif. So no two engines
 can disagree about the pixels. Hostile and broken files are refused before they are decoded.
-`examine` also says how an admitted image looks, so that copies of it can be found.
+Where that is asked for, a larger picture is kept scaled down. `examine` also says how an admitted image looks, so that copies of it can be found.
 
 Memory: all threads together decode at most IN_FLIGHT pixels at a time, or one larger image, and an image takes at most
 BYTES_PER_PIXEL bytes a pixel beside its file of at most MAX_BYTES. Nothing of Pillow's that belongs to the whole process is set.
@@ -53,17 +53,22 @@ _TILE = 512
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 Made = TypeVar("Made")
+Limits = tuple[int, int | None]
+"""The pixels that an image may have, and the longest edge that it keeps."""
 
 
-def admit(image: Given, *, max_pixels: int) -> tuple[ImageRef, bytes]:
-    """The reference and the bytes under which an image enters a run. Raises BadImage."""
-    ref, kept, _ = _refusing(lambda: _admitted(image, max_pixels, lambda _sha256, _picture: None))
+def admit(image: Given, *, max_pixels: int, longest_edge: int | None = None) -> tuple[ImageRef, bytes]:
+    """The reference and the bytes under which an image enters a run. Raises BadImage.
+
+    A picture with a longer edge, in pixels, is scaled down to it.
+    """
+    ref, kept, _ = _refusing(lambda: _admitted(image, (max_pixels, longest_edge), lambda _sha256, _picture: None))
     return ref, kept
 
 
-def examine(image: Given, *, max_pixels: int) -> tuple[ImageRef, bytes, Appearance]:
+def examine(image: Given, *, max_pixels: int, longest_edge: int | None = None) -> tuple[ImageRef, bytes, Appearance]:
     """As `admit`, and how the image looks. Raises BadImage, and SelfjudgeError when ImageHash is not installed."""
-    return _refusing(lambda: _admitted(image, max_pixels, _look))
+    return _refusing(lambda: _admitted(image, (max_pixels, longest_edge), _look))
 
 
 def encode(image: Any) -> bytes:
@@ -147,17 +152,17 @@ class _Room:
 _room = _Room(IN_FLIGHT)
 
 
-def _admitted(source: Given, max_pixels: int, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+def _admitted(source: Given, limits: Limits, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
     """The reference and the bytes of an admitted image, and what `look` makes of it. Raises BadImage."""
     data = source.read() if isinstance(source, Remote) else read(source) if isinstance(source, Path) else source
     if len(data) > MAX_BYTES:
         raise BadImage("too_many_bytes", f"{len(data)} bytes; at most {MAX_BYTES}")
     try:
-        return _within(data, max_pixels, look)
+        return _within(data, limits, look)
     except ValueError:  # also for more text than a decoder takes
         if (picture := _without_text(data)) == data:
             raise
-        return _within(picture, max_pixels, look)
+        return _within(picture, limits, look)
 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -176,23 +181,26 @@ def _without_text(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _within(data: bytes, max_pixels: int, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+def _within(data: bytes, limits: Limits, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
     """As `_admitted`, of bytes that are not too many."""
     picture = _open(data)
+    max_pixels, edge = limits
     pixels = picture.width * picture.height
     if pixels > max_pixels:
         raise BadImage("too_many_pixels", f"{picture.width} x {picture.height} pixels; at most {max_pixels}")
     with _room.of(pixels), _short_of_memory(pixels):
-        return _kept(picture, data, look)
+        return _kept(picture, data, edge, look)
 
 
-def _kept(picture: Image.Image, data: bytes, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
+def _kept(
+    picture: Image.Image, data: bytes, edge: int | None, look: Callable[[str, Image.Image], Made]
+) -> tuple[ImageRef, bytes, Made]:
     """As `_admitted`, of a picture whose header was read. Its pixels are freed."""
     kept, media_type = data, _PLAIN.get(str(picture.format), "")
     with closing(picture):
         _load(picture)
-        if not _is_plain(picture):
-            kept, media_type = _shown(picture)
+        if not _is_plain(picture) or _scaled(picture.size, edge) != picture.size:
+            kept, media_type = _shown(picture, edge)
             picture.close()
             picture = _open(kept)
         digest = hashlib.sha256(kept).hexdigest()
@@ -309,17 +317,29 @@ def _profile(image: Image.Image) -> Any:
         return None
 
 
-def _shown(image: Image.Image) -> tuple[bytes, str]:
+def _scaled(size: tuple[int, int], edge: int | None) -> tuple[int, int]:
+    """The size that a picture is kept in."""
+    longer = max(size)
+    if edge is None or longer <= edge:
+        return size
+    return max(1, round(size[0] * edge / longer)), max(1, round(size[1] * edge / longer))
+
+
+def _shown(image: Image.Image, edge: int | None = None) -> tuple[bytes, str]:
     """What a picture shows, encoded anew, and the media type. A JPEG stays one where its pixels change; the rest becomes PNG."""
+    from PIL import Image as Pillow
     from PIL import ImageOps
 
-    name = "JPEG" if image.format in _PHOTOGRAPHS and not _is_plain(image) else "PNG"
+    changes = not _is_plain(image) or _scaled(image.size, edge) != image.size
+    name = "JPEG" if image.format in _PHOTOGRAPHS and changes else "PNG"
     if (profile := _profile(image)) is not None:
         image = _in_srgb(image, profile)
     if not _shows_itself(image):
         image = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
     if not _shows_itself(image):
         image = _to_rgb(image)
+    if (size := _scaled(image.size, edge)) != image.size:
+        image = image.resize(size, Pillow.Resampling.LANCZOS)
     out = io.BytesIO()
     options: dict[str, Any] = {"quality": _JPEG_QUALITY} if name == "JPEG" else {}
     image.save(out, name, icc_profile=None, **options)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from ..method.contamination import Appearance, Index, Query
 from ..method.kinds import route
@@ -38,6 +39,7 @@ def ingest(
     images: ImageStore,
     max_pixels: int,
     progress: Progress,
+    longest_edge: int | None = None,
     excluded: Index | None = None,
 ) -> None:
     """Fill and seal the tables of prompts and of refused rows. Resumes at the row where it was interrupted."""
@@ -46,7 +48,7 @@ def ingest(
 
     def examine(raw: RawPrompt) -> tuple[RawPrompt, Prompt | BadImage]:
         try:
-            found = admitted(raw, max_pixels=max_pixels, looking=excluded is not None)
+            found = admitted(raw, max_pixels=max_pixels, longest_edge=longest_edge, looking=excluded is not None)
             if excluded is not None:
                 _refuse_contaminated(found, excluded)
             for ref, data in found.images:
@@ -90,12 +92,11 @@ class Admitted:
         return Query(text=self.prompt.text, looks=self.looks)
 
 
-def admitted(raw: RawPrompt, *, max_pixels: int, looking: bool) -> Admitted:
+def admitted(raw: RawPrompt, *, max_pixels: int, longest_edge: int | None = None, looking: bool) -> Admitted:
     """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
     text = check_row(raw)
-    found = [
-        look_at(image, max_pixels=max_pixels) if looking else (*admit(image, max_pixels=max_pixels), None) for image in raw.images
-    ]
+    limits: dict[str, Any] = {"max_pixels": max_pixels, "longest_edge": longest_edge}
+    found = [look_at(image, **limits) if looking else (*admit(image, **limits), None) for image in raw.images]
     refs = tuple(ref for ref, _, _ in found)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
     prompt = Prompt(

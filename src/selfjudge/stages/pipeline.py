@@ -35,7 +35,7 @@ class Stage:
 INGEST = Stage(
     name="ingest",
     version=ingest.VERSION,
-    recipe=("prompts", "max_pixels", "exclude"),
+    recipe=("prompts", "images", "max_pixels", "exclude"),
     inputs=("contents",),
     writes=("recipe.json", "run.log", "prompts/{prompts,refused}.parquet", "prompts/{contents,sources}.json", "images/"),
 )
