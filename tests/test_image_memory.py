@@ -25,7 +25,7 @@ def peak():  # not ru_maxrss, which a child begins with its parent's of
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
 
 data, small = sys.stdin.buffer.read(), open(sys.argv[1], "rb").read()
-images._room = images._Room({pixels})
+images._room = images.Room({pixels})
 images.examine(small, max_pixels=10**9)
 before = peak()
 """

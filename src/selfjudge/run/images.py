@@ -4,7 +4,7 @@ A plain picture (8-bit RGB or grey, one frame, upright; JPEG, PNG or WebP) is ke
 shown is kept as what it shows: the first frame of an animation, turned upright, on white where it is transparent, CMYK as RGB,
 deeper pixels as 8 bits (see `_range`), colours of another profile as sRGB. HEIC photographs need pillow-heif. So no two engines
 can disagree about the pixels. Hostile and broken files are refused before they are decoded.
-Where that is asked for, a larger picture is kept scaled down. `examine` also says how an admitted image looks, so that copies of it can be found.
+Where that is asked for, a larger picture is kept scaled down. `examine` also says how an image looks, to find its copies.
 
 Memory: all threads together decode at most IN_FLIGHT pixels at a time, or one larger image, and an image takes at most
 BYTES_PER_PIXEL bytes a pixel beside its file of at most MAX_BYTES. Nothing of Pillow's that belongs to the whole process is set.
@@ -12,14 +12,12 @@ BYTES_PER_PIXEL bytes a pixel beside its file of at most MAX_BYTES. Nothing of P
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import io
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Condition
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SelfjudgeError, installing
@@ -29,6 +27,7 @@ from ..recipe.experiment import MAX_PIXELS
 from ..types import ImageRef
 from .image_files import MAX_BYTES, read
 from .image_files import BadImage as BadImage
+from .image_room import Room
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,10 +38,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 IN_FLIGHT = MAX_PIXELS
 BYTES_PER_PIXEL = 32
 """Measured for the worst format and mode by `tests/test_image_memory.py`."""
-
-_LARGE = 2_000_000
-"""Pixels. The memory of a larger image is given back to the system at once: glibc would keep it for the thread that freed it."""
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 _PLAIN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _PHOTOGRAPHS = ("JPEG", "MPO", "HEIF")
@@ -126,30 +121,7 @@ def thumbnail(data: bytes, edge: int) -> bytes:
     return _refusing(shrunk)
 
 
-class _Room:
-    """Pixels that threads may decode at the same time. An image larger than the room has it alone."""
-
-    def __init__(self, pixels: int) -> None:
-        self._size = self._free = pixels
-        self._changed = Condition()
-
-    @contextmanager
-    def of(self, pixels: int) -> Iterator[None]:
-        taken = min(pixels, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= taken)
-            self._free -= taken
-        try:
-            yield
-        finally:
-            if pixels > _LARGE and _trim is not None:
-                _trim(0)
-            with self._changed:
-                self._free += taken
-                self._changed.notify_all()
-
-
-_room = _Room(IN_FLIGHT)
+_room = Room(IN_FLIGHT)
 
 
 def _admitted(source: Given, limits: Limits, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
