@@ -65,3 +65,14 @@ def test_a_zipped_folder_of_images_is_read_from_its_archive(tmp_path: Path, fold
     raws = list(DatasetPrompts(DatasetSource(kind="dataset", path=str(data))))
     assert [raw.text for raw in raws] == ["what?", "who?"] and [raw.problem for raw in raws] == [None, None]
     assert all(image == PNG or Path(image).read_bytes() == PNG for raw in raws for image in raw.images)
+
+
+def test_a_share_of_the_rows_is_spread_over_the_data_set_and_always_the_same(tmp_path: Path):
+    data = datasets.Dataset.from_dict({"prompt": [f"what is {n}?" for n in range(400)]})
+    data.save_to_disk(tmp_path / "data")
+    source = DatasetSource(kind="dataset", path=str(tmp_path / "data"), share=0.25, allow_text_only=True)
+    taken = [raw.where for raw in DatasetPrompts(source)]
+    numbers = [int(where.rpartition(":")[2]) for where in taken]
+    assert 70 < len(numbers) < 130 and sum(number > 200 for number in numbers) > 30
+    assert taken == [raw.where for raw in DatasetPrompts(source)]
+    assert [raw.where for raw in DatasetPrompts(source.model_copy(update={"limit": 5}))] == taken[:5]

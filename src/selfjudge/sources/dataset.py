@@ -15,6 +15,7 @@ from ..recipe.inputs import DatasetSource
 from ..run.image_files import MAX_BYTES, BadImage, locate
 from ..run.saved import load_saved, reading, undecoded
 from .addresses import Fetcher
+from ..types import seed_of
 from .files import renamed
 from .rows import COLUMNS, PROMPTS, TURNS, Find, raw_prompt
 
@@ -39,7 +40,8 @@ class DatasetPrompts:
         )
         name = "/".join(part for part in parts if part)
         rows = (renamed(row, self._recipe.columns.named) for row in self._rows())
-        for number, row in enumerate(islice(rows, self._recipe.limit), start=1):
+        taken = (found for found in enumerate(rows, start=1) if seed_of("share", name, found[0]) < self._recipe.share * 2**63)
+        for number, row in islice(taken, self._recipe.limit):
             where, route = f"{name}:{number}", self._recipe.route
             raw = raw_prompt(row, where=where, route=route, find=self._find, columns=self._columns)
             yield replace(raw, text_only=self._recipe.allow_text_only)
