@@ -14,8 +14,8 @@ from ..ports import RawPrompt
 from ..recipe.inputs import DatasetSource
 from ..run.image_files import MAX_BYTES, BadImage, locate
 from ..run.saved import load_saved, reading, undecoded
-from .addresses import Fetcher
 from ..types import seed_of
+from .addresses import Fetcher
 from .files import renamed
 from .rows import COLUMNS, PROMPTS, TURNS, Find, raw_prompt
 
