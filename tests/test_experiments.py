@@ -39,6 +39,7 @@ TINY = {
     "ceiling.py": ["--traces", "16", "--patience", "1", "--pairs", "10"],
     "baselines.py": ["--pairs", "10"],
     "best_of.py": ["--judge", "shapes", "--prompts", "4"],
+    "grpo.py": ["--judge", "shapes", "--steps", "1", "--prompts", "4"],
 }
 
 
@@ -57,7 +58,7 @@ def test_each_experiment_has_a_tiny_form():
 def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_path: Path):
     start(experiment, *TINY[experiment], "--keep", tmp_path)
     (summary,) = tmp_path.glob("*.json")
-    assert re.search('"pair_accuracy"|"picked"', summary.read_text())
+    assert re.search('"pair_accuracy"|"picked"|"gain"', summary.read_text())
 
 
 @pytest.mark.parametrize(("arm", "share"), [("10 percent of the pairs", 0.1), ("50 percent of the pairs", 0.5)])

@@ -12,12 +12,14 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from trl.data_utils import is_conversational, prepare_multimodal_messages
 
 from runs import no_progress, scripted_recipe
 from selfjudge.errors import InputError
 from selfjudge.export.formats import FORMATS
 from selfjudge.export.writing import Exported, export
+from selfjudge.hub.models import embedded_model
 from selfjudge.loop import run
 from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import make_world
@@ -68,6 +70,19 @@ def test_trl_reads_its_rows_as_conversations_about_their_images(folder: Path, tm
         prompt = prepare_multimodal_messages(row["prompt"], row["images"])
         assert sum(block["type"] == "image" for block in prompt[0]["content"]) == len(row["images"])
         assert [row[part][0]["role"] for part in parts] == ["user", *["assistant"] * (len(parts) - 1)]
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize(
+    ("name", "config", "trainer"), [("trl-sft", SFTConfig, SFTTrainer), ("trl-preference", DPOConfig, DPOTrainer)]
+)
+def test_trl_trains_a_step_on_its_rows(folder: Path, tmp_path: Path, name: str, config: Any, trainer: Any):
+    made = exported(folder, name, tmp_path / "out")
+    rows = datasets.Dataset.from_parquet(str(made.file), cache_dir=str(tmp_path / "cache")).select(range(4))
+    options = {"max_steps": 1, "use_cpu": True, "bf16": False, "report_to": "none", "save_strategy": "no", "disable_tqdm": True}
+    arguments = config(output_dir=str(tmp_path), per_device_train_batch_size=2, max_length=None, **options)
+    trained = trainer(model=str(embedded_model()), args=arguments, train_dataset=rows).train()
+    assert 0 < trained.training_loss < 100
 
 
 def test_a_data_set_has_its_images_a_card_and_small_row_groups(folder: Path, tmp_path: Path):

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from engines.serving import serving
 from selfjudge import Case, Judge, Preference
-from selfjudge.chat import Completion, Request
+from selfjudge.chat import Completion, Message, Request
 from selfjudge.errors import EngineError, InputError, RecipeError
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.scenes import draw_scene
@@ -171,6 +172,32 @@ def test_preferences_come_in_the_order_of_the_cases_with_their_keys():
     said = list(Judge(Says("good"), template="A: {first}\nB: {second}").compare_all(cases(20)))
     assert [one.key for one in said] == [str(number) for number in range(20)]
     assert [one.preference for one in said] == ["a" if number % 2 else "b" for number in range(20)]
+
+
+class Wavers(Says):
+    """Names the good response; where it samples, in three of four traces."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            wrong = request.sampling.temperature > 0 and request.seed % 4 == 0
+            swapped = [str(block).replace("good", "x").replace("bad", "good").replace("x", "bad") for block in _texts(request)]
+            asked = replace(request, messages=(Message(role="user", content=tuple(swapped)),)) if wrong else request
+            yield from super().generate([asked])
+
+
+def _texts(request: Request) -> list[str]:
+    return [block for block in request.messages[0].content if isinstance(block, str)]
+
+
+def test_a_score_is_graded_by_sampled_traces_and_a_greedy_one_is_all_or_nothing():
+    judge = Judge(Wavers("good"), template="A: {first}\nB: {second}")
+    against = {"good": ["bad 1", "bad 2"], "bad": ["good 1", "good 2"]}
+    graded = {text: judge.score(PICTURE, "which?", text, against=others, samples=16) for text, others in against.items()}
+    assert 0.5 < graded["good"] < 1 and 0 < graded["bad"] < 0.5
+    assert [judge.score(PICTURE, "which?", text, against=others, samples=1) for text, others in against.items()] == [1.0, 0.0]
+    assert judge.score(PICTURE, "which?", "good", against=["bad"], samples=16) == pytest.approx(graded["good"], abs=0.2)
+    silent = Judge(Says("silent"), template="A: {first}\nB: {second}")
+    assert silent.score(PICTURE, "which?", "good", against=["bad"]) is None
 
 
 class Late(Says):
