@@ -67,6 +67,38 @@ def test_a_run_refuses_what_check_says(rows: Path, tmp_path: Path):
     assert pq.read_metadata(tmp_path / "run/prompts/prompts.parquet").num_rows == 60 - REASONS.total()
 
 
+@pytest.mark.parametrize("by_recipe", [False, True])
+def test_what_a_benchmark_shows_is_found_as_a_run_finds_it(tmp_path: Path, by_recipe: bool):
+    pair = {"prompt": "Which?", "image": messy.URL, "chosen": "a", "rejected": "b"}
+    (tmp_path / "bench.jsonl").write_text(json.dumps(pair) + "\n")
+    rows = [{"prompt": "Wie viele Hunde sind das?", "image": messy.URL}, {"prompt": "Where?", "image": "a.png"}]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "a.png").write_bytes(messy.picture(3))
+    exclude = [{"name": "pairs", "path": str(tmp_path / "bench.jsonl")}]
+    recipe = {"model": "shapes", "prompts": [{"kind": "files", "path": str(tmp_path / "rows.jsonl")}], "exclude": exclude}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    data = ["recipe.yaml"] if by_recipe else ["rows.jsonl", "--exclude", tmp_path / "bench.jsonl"]
+    found = json.loads(selfjudge("check", tmp_path / str(data[0]), *data[1:], "--format", "json").stdout)
+    assert [(entry["reason"], entry["count"]) for entry in found["refused"]] == [("contaminated", 1)]
+    assert found["used"] == 1 and found["languages"] == {"en": 1}
+
+
+def test_the_languages_of_prompts_are_counted(tmp_path: Path):
+    texts = [
+        "Wie viele Hunde sind auf dem Bild?",
+        "How many dogs are there?",
+        "\u56fe\u4e2d\u6709\u51e0\u53ea\u72d7\uff1f",
+        "What is it?",
+    ]
+    rows = [{"prompt": text, "image": messy.URL} for text in texts]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert json.loads(selfjudge("check", tmp_path / "rows.jsonl", "--format", "json").stdout)["languages"] == {
+        "en": 2,
+        "de": 1,
+        "zh": 1,
+    }
+
+
 def test_the_contact_sheet_shows_hostile_text_as_text(tmp_path: Path):
     row = {"prompt": "<script>alert(1)</script><img src=x onerror=alert(1)>", "image": messy.URL}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")

@@ -212,6 +212,12 @@ def find_prompts(name: str, *, allow_outside: bool = False) -> tuple[tuple[Promp
     return (make_source(_named_source(name, path, allow_outside)),), MAX_PIXELS
 
 
+def excluded_by(name: str) -> tuple[Benchmark, ...]:
+    """The benchmarks that a recipe excludes, where the name is that of one. Raises SelfjudgeError."""
+    recipe = load_recipe(Path(name)) if Path(name).suffix in (".yaml", ".yml") else None
+    return () if recipe is None else tuple(map(make_benchmark, recipe.exclude))
+
+
 def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
     files = path.suffix.lower() in SUFFIXES or path.is_file() or (path.is_dir() and bool(prompt_files(path)))
     if not path.exists() and (files or path.is_absolute() or name.startswith(".")):

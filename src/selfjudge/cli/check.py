@@ -25,23 +25,29 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if any row is at fault; one that another repeats is not.")
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Benchmark whose items no prompt may show, as `evaluate` names it.", show_default="the recipe's"),
+    ] = None,
     allow_outside: AllowOutside = False,
     form: OutputFormat = "table",
 ) -> None:
     """Read all prompts and open all images as a run would, and say what can be used; nothing is stored.
 
     Shows rows used and refused with reasons and examples, open and closed prompts with the rules that
-    decided, and the sizes of images. Exits with 1 if nothing can be used.
+    decided, their languages, and the sizes of images. Prompts that show what a benchmark shows are refused
+    where --exclude or the recipe names it. Exits with 1 if nothing can be used.
     """
     from dataclasses import asdict
 
     from ..forecast.check import check as read
     from ..forecast.check import write_sheet
     from ..run.reasons import HARMLESS
-    from ..wiring import find_prompts
+    from ..wiring import excluded_by, find_prompts, make_benchmark, named_benchmark
 
+    benchmarks = (*excluded_by(data), *(make_benchmark(named_benchmark(name)) for name in exclude or ()))
     sources, max_pixels = find_prompts(data, allow_outside=allow_outside)
-    found = read(sources, max_pixels=max_pixels, progress=progress)
+    found = read(sources, max_pixels=max_pixels, progress=progress, excluded=benchmarks)
     if sheet is not None:
         write_sheet(found, sheet, f"Images of {data}")
     if form == "json":
@@ -61,6 +67,7 @@ def _show(found: Checked) -> None:
     for kind, count in found.kinds.items():
         say(f"  {kind}: {count:,}")
     say("  decided by: " + ", ".join(f"{rule} {count:,}" for rule, count in found.rules.items()))
+    say("  languages: " + ", ".join(f"{name} {count:,}" for name, count in found.languages.items()))
     if found.sides is not None:
         shortest, middle, longest = found.sides
         say(f"{found.images:,} images; their longer side is {shortest} to {longest} pixels, {middle:g} in the middle")

@@ -13,10 +13,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from ..ports import Progress, PromptSource
+from ..method.languages import language
+from ..ports import Benchmark, Progress, PromptSource
 from ..run.disk import write_whole
 from ..run.images import decode
 from ..run.reasons import refusals
+from ..stages.contamination import index
 from ..stages.ingest import Admitted
 from ..types import storable
 from .reading import read, refusal
@@ -33,6 +35,7 @@ class Checked:
 
     refused   by reason, each with its count, meaning, what to change and three examples
     rules     prompts by the rule that decided whether they are open or closed
+    languages prompts by the language of their text (ISO 639-1), as the rules for their wording take it
     left_out  prompts by the turns of their conversation that are not used
     sides     the shortest, the middle and the longest longer side of an image, in pixels; None without images
     tiles     thumbnails of the first images as data URLs, with the first prompt about each
@@ -42,6 +45,7 @@ class Checked:
     used: int
     kinds: dict[str, int]
     rules: dict[str, int]
+    languages: dict[str, int]
     left_out: dict[str, int]
     images: int
     sides: tuple[int, float, int] | None
@@ -49,16 +53,18 @@ class Checked:
     tiles: Sequence[tuple[str, str]]
 
 
-def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress) -> Checked:
-    """Read all rows of the sources. Raises InputError where a source cannot be read."""
+def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress, excluded: Sequence[Benchmark] = ()) -> Checked:
+    """Read all rows of the sources. Raises SelfjudgeError where a source or a benchmark cannot be read."""
     refused: list[dict[str, Any]] = []
-    used, kinds, rules, left_out = 0, Counter[str](), Counter[str](), Counter[str]()
+    used, kinds, rules, left_out, languages = 0, Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     sides, tiles = dict[str, int](), list[tuple[str, str]]()
-    for raw, found in read(sources, max_pixels=max_pixels, progress=progress):
+    shown = index(excluded, progress) if excluded else None
+    for raw, found in read(sources, max_pixels=max_pixels, progress=progress, excluded=shown):
         if isinstance(found, Admitted):
             used += 1
             kinds[found.prompt.kind] += 1
             rules[found.prompt.kind_rule] += 1
+            languages[language(found.prompt.text)] += 1
             left_out.update([found.prompt.left_out] if found.prompt.left_out else ())
             for ref, data in found.images:
                 if ref.sha256 not in sides and len(tiles) < _TILES:
@@ -72,6 +78,7 @@ def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progres
         used=used,
         kinds=dict(sorted(kinds.items())),
         rules=dict(rules.most_common()),
+        languages=dict(languages.most_common()),
         left_out=dict(left_out.most_common()),
         images=len(sides),
         sides=(longer[0], median(longer), longer[-1]) if longer else None,

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from ..method.contamination import Index
 from ..ports import Progress, PromptSource, RawPrompt, Remote, all_rows, blocks
 from ..run.image_files import BadImage
 from ..run.reasons import SAME
 from ..run.tables import Row
-from ..stages.ingest import Admitted, admitted, check_row
+from ..stages.ingest import Admitted, admitted, check_row, refuse_contaminated
 from ..types import storable
 
 _THREADS, _AHEAD = 8, 256
 
 
 def read(
-    sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress, opened: int | None = None
+    sources: Sequence[PromptSource],
+    *,
+    max_pixels: int,
+    progress: Progress,
+    opened: int | None = None,
+    excluded: Index | None = None,
 ) -> Iterator[tuple[RawPrompt, Admitted | BadImage | None]]:
     """Every row with what it becomes; None for one that is good as far as it goes without opening its images.
 
@@ -29,7 +35,10 @@ def read(
         number, raw = numbered
         try:
             if opened is None or (number < opened and not any(isinstance(image, Remote) for image in raw.images)):
-                return raw, admitted(raw, max_pixels=max_pixels, looking=False)
+                found = admitted(raw, max_pixels=max_pixels, looking=excluded is not None)
+                if excluded is not None:
+                    refuse_contaminated(found, excluded)
+                return raw, found
             check_row(raw)
         except BadImage as bad:
             return raw, bad

@@ -76,6 +76,8 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
         assumed.append(
             f"{rows.unopened:,} prompts can be used: images of the first {OPENED:,} rows were opened, and none was fetched"
         )
+    if recipe.exclude:
+        assumed.append("no prompt shows what `exclude` names: it was not looked for, as `selfjudge check` does")
     if not rows.counts and not findings:
         findings.append(_finding(nothing_usable(refusals(rows.refused, partial(place_of, recipe.prompts)))))
     elif (fault := too_many_refused(recipe.prompts, rows.used, rows.refused, strict=False)) is not None:

@@ -50,7 +50,7 @@ def ingest(
         try:
             found = admitted(raw, max_pixels=max_pixels, longest_edge=longest_edge, looking=excluded is not None)
             if excluded is not None:
-                _refuse_contaminated(found, excluded)
+                refuse_contaminated(found, excluded)
             for ref, data in found.images:
                 images.put(ref, data)
             return raw, found.prompt
@@ -124,7 +124,8 @@ def check_row(raw: RawPrompt) -> str:
     return text
 
 
-def _refuse_contaminated(found: Admitted, excluded: Index) -> None:
+def refuse_contaminated(found: Admitted, excluded: Index) -> None:
+    """Raises BadImage for a prompt that shows what an excluded benchmark shows."""
     for hit in excluded.search([found.query])[0]:
         if hit.condemns:
             raise BadImage("contaminated", describe(excluded, hit))
