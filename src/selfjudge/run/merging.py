@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..ports import blocks
+from .disk import writing
 
 ROWS = 32_768
 """As many rows are sorted together, and more where parts overlap."""
@@ -111,7 +112,8 @@ def _runs(found: Sequence[Piece], key: str, folder: Path) -> Iterator[Path]:
     for number, neighbours in enumerate(blocks(found, together)):
         path = folder / f"{number:08d}.parquet"
         rows = _sorted([piece.read() for piece in neighbours], key)
-        pq.write_table(rows, path, compression="zstd", row_group_size=_OF_RUN)
+        with writing(path):
+            pq.write_table(rows, path, compression="zstd", row_group_size=_OF_RUN)
         yield path
 
 
