@@ -89,7 +89,7 @@ class DatasetSource(Section):
     limit: int | None = Field(None, ge=1)
     """Take this many rows, in the order of the data set."""
     share: float = Field(1.0, gt=0, le=1)
-    """Take this share of the rows, spread over the whole data set: a row by the hash of its number. `limit` counts those taken."""
+    """Take this share of the rows, spread over the whole data set: by the hash of a row's number. `limit` counts those taken."""
     max_refused: float = Field(1.0, ge=0, le=1)
     """Share of the rows that may be refused; with more, nothing is generated."""
     route: Literal["auto"] | Kind = "auto"
