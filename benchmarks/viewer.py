@@ -1,7 +1,8 @@
 """How fast the viewer of a large run is, and how much memory it takes: `python benchmarks/viewer.py [PAIRS]`.
 
 The run is that of `report_scale.py`: 100,000 pairs with two judgments each. A viewer is started in a process of its own. Measured
-are the time until its first page is there, 200 random pages, filters and searches, and its memory.
+are the time until its first page is there, 200 random pages, filters and searches, and its memory. Beside the time of each stands
+the processor's, which other work on the machine does not lengthen much.
 """
 
 from __future__ import annotations
@@ -59,10 +60,18 @@ def main() -> None:
         shutil.rmtree(run)
 
 
+def busy(process: psutil.Process) -> float:
+    """Seconds that the processor worked for a process."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 def measure(viewer: subprocess.Popen[bytes], first: float, count: int) -> None:
     """Print how fast a viewer answers, and end it."""
     try:
-        print(f"{count:,} pairs, {2 * count:,} judgments: the first page is there after {first:.2f} s")
+        process = psutil.Process(viewer.pid)
+        used = busy(process)
+        print(f"{count:,} pairs, {2 * count:,} judgments: the first page is there after {first:.2f} s (processor {used:.2f} s)")
         rng = random.Random(0)
         asked: dict[str, Callable[[], str]] = {
             "a page of the list": lambda: f"/pairs?page={rng.randrange(1, count // 50)}",
@@ -75,8 +84,12 @@ def measure(viewer: subprocess.Popen[bytes], first: float, count: int) -> None:
         }  # fmt: skip
         for name, path in asked.items():
             taken = [seconds(path()) for _ in range(ASKED)]
-            print(f"{name}: median {median(taken) * 1e3:.0f} ms, p95 {quantiles(taken, n=20)[-1] * 1e3:.0f} ms of {ASKED}")
-        print(f"memory of the viewer: {psutil.Process(viewer.pid).memory_info().rss / 1e6:.0f} MB")
+            used, before = busy(process), used
+            each = f"processor {(used - before) / ASKED * 1e3:.0f} ms each"
+            print(
+                f"{name}: median {median(taken) * 1e3:.0f} ms, p95 {quantiles(taken, n=20)[-1] * 1e3:.0f} ms of {ASKED}; {each}"
+            )
+        print(f"memory of the viewer: {process.memory_info().rss / 1e6:.0f} MB")
     finally:
         viewer.terminate()
         viewer.wait()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +21,7 @@ HOSTILE = (
     "javascript:alert(1)", "\x1b[31mred\x07", "abc\u202edcba\u2066", "null\x00byte", "' onmouseover='alert(1)", "x" * 1_000_000,
 )  # fmt: skip
 TEXTS = {"pairs": ("prompt", "chosen", "rejected", "source"), "judgments": ("trace",), "responses": ("text",)}
+TEXTS["items"] = ("prompt", "chosen", "rejected", "dimension", "source")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def run(scripted_run: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.Temp
     """A run with hostile texts in all its tables."""
     folder = tmp_path_factory.mktemp("hostile") / "run"
     shutil.copytree(scripted_run[0], folder)
-    for path in [*folder.glob("iteration-*/*.parquet"), folder / "prompts" / "prompts.parquet"]:
+    for path in folder.rglob("*.parquet"):
         table = pq.read_table(path)
         for name in TEXTS.get(path.stem, ("text", "source") if path.stem == "prompts" else ()):
             texts = [HOSTILE[row % len(HOSTILE)] for row in range(len(table))]
@@ -39,8 +42,12 @@ def test_hostile_text_is_text_on_every_page(run: Path):
     index = RunIndex(run)
     client = TestClient(create_app([index], "k"), base_url="http://127.0.0.1")
     prompts = {row["prompt_id"] for row in index.cases(Wanted(values={}), 0, 30).rows}
-    pages = [client.get(f"/k{page}") for page in ("/", "/pairs", "/annotate/0", *(f"/prompt/0/{one}" for one in prompts))]
+    items = {unquote(one) for one in re.findall(r"item_id=([\w%]+)", client.get("/k/bench?every=true&a=0.0&b=0.1").text)[:20]}
+    paths = ["/", "/pairs", "/annotate/0", "/bench", "/bench?every=true&a=0.0&b=0.1", *(f"/prompt/0/{one}" for one in prompts)]
+    paths += [f"/item?name=shapes-bench&item_id={one}" for one in items]
+    pages = [client.get(f"/k{page}") for page in paths]
 
+    assert len(items) >= 10
     for page in pages:
         assert page.status_code == 200 and len(page.text) < 2_000_000
         for mark in ("<script>alert", "<img src=x", "<svg onload", "\x1b", "\x07", "\u202e", "\x00", "' onmouseover='alert"):

@@ -52,8 +52,14 @@ VERDICTS = f"{_ORDER.format('chosen_first')} || ' / ' || {_ORDER.format('rejecte
 """SQL: what the replies to a pair say, with the better response first and second. `ok` is whether a reply is right."""
 OK = """(verdict = 'first') = ("order" = 'chosen_first')"""
 
-_SOURCE = r"regexp_replace(regexp_replace(p.source, ':\d+$', ''), '[\p{Cc}\p{Cf}]', '', 'g')"
-"""SQL: where a prompt is from, without the line, and without characters that act."""
+
+def offered(sql: str) -> str:
+    """SQL: a text of others that a filter offers: its beginning, without characters that act."""
+    return rf"regexp_replace(left({sql}, 200), '[\p{{Cc}}\p{{Cf}}]', '', 'g')"
+
+
+_SOURCE = offered(r"regexp_replace(p.source, ':\d+$', '')")
+"""SQL: where a prompt is from, without the line."""
 _CASES = """
     CREATE TABLE cases (iteration INTEGER, prompt_id VARCHAR, pair_id VARCHAR, kind VARCHAR, source VARCHAR, instruction VARCHAR,
                         margin INTEGER, fate VARCHAR, verdicts VARCHAR, share DOUBLE)
@@ -64,7 +70,7 @@ _OF_PAIRS = f"""
                   FROM (SELECT pair_id, "order", verdict, {OK} AS ok FROM judgments WHERE iteration = $number) GROUP BY pair_id),
          lost AS (SELECT pair_id, any_value(reason) AS reason FROM dropped WHERE iteration = $number AND pair_id IS NOT NULL
                   GROUP BY pair_id)
-    SELECT $number, p.prompt_id, p.id, p.kind, {_SOURCE}, p.alteration.instruction, p.vote.margin,
+    SELECT $number, p.prompt_id, p.id, p.kind, {_SOURCE}, {offered("p.alteration.instruction")}, p.vote.margin,
            coalesce(l.reason, $left), s.verdicts, s.share
     FROM pairs p LEFT JOIN said s ON s.pair_id = p.id LEFT JOIN lost l ON l.pair_id = p.id WHERE p.iteration = $number
 """  # noqa: S608  # constants of this module
@@ -201,18 +207,24 @@ class RunIndex:
 
     def cases(self, wanted: Wanted, start: int, count: int = PAGE) -> Found:
         """Cases from the one at `start` on, with their texts."""
+        found = self._listed(wanted, start, count, columns="*, count(*) OVER () AS total" if wanted.text else "*")
+        if found and wanted.text:  # texts are looked through once
+            return Found(rows=self._with_texts(found), total=found[0]["total"])
         where, values = self._where(wanted)
         total = self.rows(f"SELECT count(*) AS n FROM cases WHERE {where}", values)[0]["n"]  # noqa: S608
-        return Found(rows=self._with_texts(self._listed(wanted, start, count)), total=total)
+        return Found(rows=self._with_texts(found), total=total)
 
     def prompts_of(self, wanted: Wanted, start: int, count: int) -> list[str]:
         """The prompts of some cases."""
         return [row["prompt_id"] for row in self._listed(wanted, start, count)]
 
-    def _listed(self, wanted: Wanted, start: int, count: int) -> list[Row]:
+    def _listed(self, wanted: Wanted, start: int, count: int, columns: str = "*") -> list[Row]:
         where, values = self._where(wanted)
         order = f"{SORTS.get(wanted.sort, '')}iteration DESC, pair_id, prompt_id"
-        return self.rows(f"SELECT * FROM cases WHERE {where} ORDER BY {order} LIMIT {count:d} OFFSET {start:d}", values)  # noqa: S608
+        return self.rows(
+            f"SELECT {columns} FROM cases WHERE {where} ORDER BY {order} LIMIT {count:d} OFFSET {start:d}",  # noqa: S608
+            values,
+        )
 
     def _where(self, wanted: Wanted) -> tuple[str, list[Any]]:
         """SQL: whether a case is wanted, and the values in it."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..run.tables import Row
-from .index import OK, PAGE, VERDICTS, Found, RunIndex, file
+from .index import OK, PAGE, VERDICTS, Found, RunIndex, file, offered
+
+_DIMENSION = offered("dimension")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,10 @@ class Measured:
                 )
         return found
 
-    def dimensions(self, name: str) -> list[str]:
+    def dimensions(self, benchmark: str) -> list[str]:
         """The dimensions of a benchmark."""
-        return [row["dimension"] for row in self._ask(f"SELECT DISTINCT dimension FROM {self._items(name)} ORDER BY 1")]  # noqa: S608
+        query = f"SELECT DISTINCT {_DIMENSION} AS dimension FROM {self._items(benchmark)} ORDER BY 1"  # noqa: S608
+        return [row["dimension"] for row in self._ask(query)]
 
     def items(
         self, name: str, judges: tuple[MeasuredJudge, MeasuredJudge | None], *, dimension: str, every: bool, start: int
@@ -58,7 +61,7 @@ class Measured:
             SELECT i.id, i.prompt, i.images, i.chosen, i.rejected, i.dimension, s.verdicts AS one, t.verdicts AS two,
                    count(*) OVER () AS total
             FROM {self._items(name)} i LEFT JOIN s ON s.pair_id = i.id LEFT JOIN t ON t.pair_id = i.id
-            WHERE {differ} AND (? = '' OR i.dimension = ?) ORDER BY i.dimension, i.id LIMIT {PAGE} OFFSET {start:d}
+            WHERE {differ} AND (? = '' OR {_DIMENSION} = ?) ORDER BY i.dimension, i.id LIMIT {PAGE} OFFSET {start:d}
         """  # noqa: S608  # paths are quoted, numbers are numbers
         rows = self._ask(query, [dimension, dimension])
         return Found(rows=rows, total=rows[0]["total"] if rows else 0)
