@@ -226,10 +226,7 @@ class _Run:
         made, replies = map(tables.pair_of, pairs.rows()), map(tables.judgment_of, judgments.rows())
         of = self._identity(pipeline.SELECT, pairs=pairs.digest, judgments=judgments.digest)
         path = self._folder.iteration(number) / ".monitors.json"
-        found: dict[str, float | None] = kept(
-            path, of, lambda: watch(select.judged(made, replies), self._recipe.selection.rule())
-        )
-        return found
+        return kept(path, of, lambda: watch(select.judged(made, replies), self._recipe.selection.rule()))
 
     def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
         """What the judge of an iteration must pass before it is one."""

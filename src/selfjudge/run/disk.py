@@ -112,14 +112,15 @@ def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> An
     return value
 
 
-def kept(path: Path, of: Any, find: Callable[[], Any]) -> Any:
+def kept(path: Path, of: Any, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What was found `of` something, kept in a file: found again where it was of something else, or by another version."""
     key = json.loads(json.dumps([of, version("selfjudge")]))
     known = read_json(path) if path.exists() else {}
     if known.get("of") != key:
         known = {"of": key, "found": find()}
         write_json(path, known)
-    return known["found"]
+    found: dict[str, Any] = known["found"]
+    return found
 
 
 def sha256_of(path: Path) -> str:
