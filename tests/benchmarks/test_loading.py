@@ -269,7 +269,7 @@ def test_an_image_that_cannot_be_decoded_is_like_a_missing_one(tmp_path: Path):
         ("judgebench", {"x.jsonl": '{"label": "A"}\n'}, r"x\.jsonl:1: `label` is 'A'"),
         ("judgebench", {"x.jsonl": "\n"}, "holds no pair"),
         ("mmrb2", {"x.json": '{"other": 1}'}, "holds no list of rows"),
-        ("mmrb2", {"x.json": '[{"chosen": "A"}]'}, r"x\.json:1: `response_a` has no"),
+        ("mmrb2", {"x.json": '[{"id": "a", "chosen": "A", "prompt_content": []}]'}, r"x\.json:1: `response_a` has no"),
         ("multimodal-rewardbench", {"all_data.json": '[{"ID": "a_1", "Better": "both"}]'}, "neither Output1 nor Output2"),
         ("mllm-as-a-judge", {"x.jsonl": '{"human_answer": "D"}\n'}, "none of A, B and C"),
     ],

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,16 @@ _LONGEST_CELL = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFiles:
-    """Files that hold the rows. Relative image paths start at `folder`; `revision` is the hub's commit."""
+    """Files that hold the rows. Relative image paths start at `folder`; `revision` is the hub's commit.
+
+    `label` stands before the places of rows, where files of several folders have the same names.
+    """
 
     folder: Path
     files: tuple[Path, ...]
     source: str
     revision: str | None = None
+    label: str = ""
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -44,11 +48,19 @@ class DataFiles:
         """Every row with its place, `file:number`; numbers count from 1. Raises InputError."""
         for file in self.files:
             try:
-                yield from ((f"{file.name}:{number}", row) for number, row in _ROWS[file.suffix](regular(file)))
+                yield from ((f"{self.label}{file.name}:{number}", row) for number, row in _ROWS[file.suffix](regular(file)))
             except InputError:
                 raise
             except (OSError, ValueError, RecursionError, csv.Error) as error:
                 raise InputError(f"cannot read {file}: {error}", hint="Get the file again; it may be damaged.") from error
+
+
+def each(files: DataFiles) -> Iterator[DataFiles]:
+    """Each file by itself: the image paths of its rows start at its own folder."""
+    several = len({file.parent for file in files.files}) > 1
+    for file in files.files:
+        label = f"{file.parent.name}/" if several else ""
+        yield replace(files, folder=file.parent, files=(file,), label=label)
 
 
 def find_data(where: str, revision: str | None, patterns: tuple[str, ...]) -> DataFiles:
@@ -78,7 +90,8 @@ def _repository(name: str, revision: str | None) -> Repository:
 def _in_folder(folder: Path, patterns: tuple[str, ...], source: str, revision: str | None) -> DataFiles:
     for pattern in patterns:
         if files := tuple(sorted(file for file in folder.glob(pattern) if file.name != MANIFEST)):
-            return DataFiles(folder=files[0].parent, files=files, source=source, revision=revision)
+            shared = files[0].parent if len({file.parent for file in files}) == 1 else folder
+            return DataFiles(folder=shared, files=files, source=source, revision=revision)
     raise InputError(f"{folder} holds no data of this benchmark", hint=f"Looked for {', '.join(patterns)}.")
 
 

@@ -27,20 +27,26 @@ _LABELS = {"A": 0, "B": 1, "C": None}
 
 def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The pair comparisons; the dimension is the data set that the image is from."""
-    for where, row in files.rows():
-        label = row.get("human_answer", row.get("human"))
-        if label not in _LABELS:
-            raise InputError(f"{where}: `human_answer` is {label!r:.40}, none of A, B and C", hint="Give the pair comparisons.")
-        yield StoredPair(
-            where=where,
-            id=f"{row.get('id', '')}-{row.get('pair_id', '')}",
-            question=data_files.field(row, "instruction", where),
-            images=(embedded(row.get("image_path", row.get("image")), files.folder),),
-            responses=(_answer(row, "answer1", where), _answer(row, "answer2", where)),
-            better=_LABELS[label],
-            dimension=str(row.get("original_dataset") or "all"),
-            source=str(row.get("original_dataset") or "all"),
-        )
+    for part in data_files.each(files):
+        for where, row in part.rows():
+            yield _pair(row, where, part)
+
+
+def _pair(row: Row, where: str, files: DataFiles) -> StoredPair:
+    """One comparison."""
+    label = row.get("human_answer", row.get("human"))
+    if label not in _LABELS:
+        raise InputError(f"{where}: `human_answer` is {label!r:.40}, none of A, B and C", hint="Give the pair comparisons.")
+    return StoredPair(
+        where=where,
+        id=f"{row.get('id', '')}-{row.get('pair_id', '')}",
+        question=data_files.field(row, "instruction", where),
+        images=(embedded(row.get("image_path", row.get("image")), files.folder),),
+        responses=(_answer(row, "answer1", where), _answer(row, "answer2", where)),
+        better=_LABELS[label],
+        dimension=str(row.get("original_dataset") or "all"),
+        source=str(row.get("original_dataset") or "all"),
+    )
 
 
 def _answer(row: Row, name: str, where: str) -> str:
@@ -69,7 +75,7 @@ def figures(replies: Replies) -> dict[str, Any]:
 
 SPEC = Spec(
     name="mllm-as-a-judge",
-    files=("*pair*.jsonl", "**/*pair*.jsonl", "*.jsonl", "**/*.parquet"),
+    files=("*[Pp]air*.jsonl", "**/*[Pp]air*.jsonl", "*.jsonl", "**/*.parquet"),
     pairs=pairs,
     protocols={
         "strict": STRICT,

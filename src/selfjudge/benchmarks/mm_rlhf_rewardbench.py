@@ -22,14 +22,14 @@ from .public import Replies, Spec, StoredPair, embedded
 
 def pairs(files: DataFiles) -> Iterator[StoredPair]:
     """The rows, the chosen response stored first as the file has it; the category is the folder of the image or video."""
-    for where, row in files.rows():
+    for where, row, folder in ((*found, part.folder) for part in data_files.each(files) for found in part.rows()):
         image, video = row.get("image"), row.get("video")
         path = image if isinstance(image, str) else (image or {}).get("path") if isinstance(image, Mapping) else video
         yield StoredPair(
             where=where,
             id=str(row.get("id", "")),
             question=data_files.field(row, "prompt", where),
-            images=(embedded(image, files.folder),),
+            images=(embedded(image, folder),),
             responses=(data_files.field(row, "chosen", where, empty=True), data_files.field(row, "rejected", where, empty=True)),
             better=0,
             dimension=_category(row, path),

@@ -79,25 +79,27 @@ PROTOCOLS = {
 
 
 def pairs(files: DataFiles) -> Iterator[StoredPair]:
-    """The rows of the published Parquet file or of VLMEvalKit's TSV. Raises InputError that names a row."""
+    """The rows of the published Parquet or JSONL file, or of VLMEvalKit's TSV. Raises InputError that names a row."""
     pictures: dict[str, bytes] = {}
     for where, row in files.rows():
         yield (
             _from_tsv(row, where, pictures)
             if "human_ranking" not in row and "answer" in row
-            else _from_parquet(row, where, files.folder)
+            else _published(row, where, files.folder)
         )
 
 
-def _from_parquet(row: Row, where: str, folder: Path) -> StoredPair:
+def _published(row: Row, where: str, folder: Path) -> StoredPair:
+    """A row with both responses and their ranks, or with `chosen` and `rejected`."""
+    ranked = "chosen" not in row
     identity = data_files.field(row, "id", where)
     return StoredPair(
         where=where,
         id=identity,
         question=data_files.field(row, "query", where),
-        images=(embedded(row.get("image"), folder),),
-        responses=_two(row.get("response"), "response", where, str),
-        better=_two(row.get("human_ranking"), "human_ranking", where, int).index(0),
+        images=(embedded(row.get("image") or row.get("image_path"), folder),),
+        responses=_two(row.get("response") if ranked else [row["chosen"], row.get("rejected")], "response", where, str),
+        better=_two(row.get("human_ranking"), "human_ranking", where, int).index(0) if ranked else 0,
         dimension=dimension_of(identity),
         source=prefix_of(identity),
     )
@@ -343,7 +345,7 @@ def _counts(recorded: Samples, order: Sequence[int], k: int) -> list[Counter[str
 
 SPEC = Spec(
     name=NAME,
-    files=("data/test-*.parquet", "*.parquet", "*.tsv"),
+    files=("data/test-*.parquet", "*.parquet", "*.tsv", "data/*.jsonl", "*.jsonl"),
     pairs=pairs,
     protocols=PROTOCOLS,
     remarks=remarks,
