@@ -92,7 +92,7 @@ def test_a_prediction_that_belongs_to_no_pair_is_an_error(tmp_path: Path):
     labels_alone(tmp_path / "t2i_response_only.json", {"a": "A"})
     path = predictions(tmp_path / "p.json", {"a": ("A", "B"), "z": ("A", "B")})
 
-    with pytest.raises(InputError, match="1 ids are of no pair"):
+    with pytest.raises(InputError, match="1 ids of no pair"):
         score(path, protocol="official", k=None, data=str(tmp_path / "t2i_response_only.json"))
 
 

@@ -136,7 +136,7 @@ def score(path: Path, *, protocol: str, k: int | None, data: str | None = None) 
         tasks.setdefault(task, []).append(both)
     if predictions:
         names = ", ".join(list(predictions)[:3])
-        raise InputError(f"{path}: {len(predictions)} ids are of no pair of {data}, as {names}", hint="Give their pairs.")
+        raise InputError(f"{path}: {len(predictions)} ids of no pair of {data}, as {names}", hint="Give their pairs.")
     parts = {name: _counted(part, drop=protocol == "official") for name, part in sorted(tasks.items())}
     every = _counted([both for part in tasks.values() for both in part], drop=protocol == "official")
     return {"benchmark": NAME, "protocol": protocol, **every, "dimensions": parts, "malformed": []}
