@@ -119,8 +119,9 @@ def figures(replies: Replies) -> dict[str, Any]:
 def score(path: Path, *, protocol: str, k: int | None, data: str | None = None) -> dict[str, Any]:
     """The figures of recorded predictions, `{id: {"forward": [...], "reverse": [...]}}`, against the labels of `data`.
 
-    `official` counts as the authors' script: right forward and reverse over all judgements that are not empty, and only an exact
-    `A` or `B` can be right. `strict`: a missing one is wrong, and a verdict may be written as a judge writes it. Raises InputError.
+    `official` counts as the authors' script: right forward and reverse over all judgements that are not empty, and only an
+    exact `A` or `B` can be right. `strict`: a missing one is wrong, and a verdict may be written as a judge writes it.
+    Raises InputError.
     """
     if data is None:
         raise InputError("predictions of mmrb2 name pairs by id only", hint="Name the pairs too: --benchmark mmrb2=PAIRS.json")
