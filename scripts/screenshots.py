@@ -1,6 +1,7 @@
 """Write the pictures of the docs: `python scripts/screenshots.py RUN`, with Debian's chromium and `selfjudge[view]`.
 
-The report of the run is drawn as docs/figures/report.webp, and a page of its viewer as docs/figures/viewer.webp.
+The report of the run is drawn as docs/figures/report.webp, and two pages of its viewer as
+docs/figures/pairs.webp and viewer.webp.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def draw_report(page: Page, run: Path) -> None:
 
 
 def draw_viewer(page: Page, address: str) -> None:
-    """The page of the first kept pair."""
+    """The list of kept captions, and the page of the first one."""
     page.goto(f"{address}pairs?fate=kept&kind=open", wait_until="networkidle")
+    save(page, "pairs.webp")
     page.locator("[data-row] a").first.click()
     page.wait_for_load_state("networkidle")
     save(page, "viewer.webp")
