@@ -67,6 +67,8 @@ _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
     "mmrb2": "benchmarks.mmrb2:score",
+    "judgebench": "benchmarks.judgebench:score",
+    "rewardbench": "benchmarks.rewardbench:score",
 }
 
 BASELINES = dict.fromkeys(("first", "longer", "random"), "<first>{first}</first>\n<second>{second}</second>")

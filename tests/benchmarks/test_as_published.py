@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from runs import ROOT, no_progress
+from selfjudge.benchmarks import judgebench, rewardbench
 from selfjudge.benchmarks.mmrb2 import score
 from selfjudge.errors import InputError
 from selfjudge.ports import BenchmarkData
@@ -144,3 +145,54 @@ def test_missing_images_are_counted_beside_the_rows(tmp_path: Path):
     report = load("vl-rewardbench", tmp_path, allow_missing=True).report
 
     assert report["rows"] == 2 and report["missing_images"]["count"] == 1
+
+
+# JudgeBench: github.com/ScalerLab/JudgeBench, run_judge.py and utils/metrics.py
+
+
+@pytest.mark.parametrize(
+    ("judgments", "official", "strict"),
+    [
+        (["A>B", "B>A"], True, True),
+        (["A>B", None], True, False),
+        (["A>B", "A=B"], True, False),
+        (["A>B", "A>B"], False, False),
+        (["B>A", "A>B"], False, False),
+        (["A=B", "A=B"], False, False),
+        (["A>B"], True, True),
+    ],
+    ids=str,
+)
+def test_judgebenchs_results_are_counted_as_its_script_counts(
+    tmp_path: Path, judgments: list[str | None], official: bool, strict: bool
+):
+    said = [None if decision is None else {"decision": decision} for decision in judgments]
+    row = {"pair_id": "x", "source": "livebench-math", "label": "A>B", "judgments": said}
+    (tmp_path / "out.jsonl").write_text(json.dumps(row) + "\n{broken\n" + json.dumps({**row, "label": "C"}) + "\n")
+
+    found = {p: judgebench.score(tmp_path / "out.jsonl", protocol=p, k=None) for p in ("official", "strict")}
+    assert [found[p]["overall"] for p in found] == [official, strict]
+    assert found["official"]["dimensions"] == {"mathematics": {"n": 1, "overall": official}}
+    assert [fault["line"] for fault in found["strict"]["malformed"]] == [2, 3]
+
+
+# RewardBench: github.com/allenai/reward-bench, scripts/run_generative.py, which saves columns with results 1, 0 or 0.5
+
+
+def test_rewardbenchs_results_are_weighted_as_its_script_weights(tmp_path: Path):
+    subsets = ["math-prm", "math-prm", "hep-cpp", "xstest-should-refuse", "mt-bench-hard", "alpacaeval-easy"]
+    columns = {"subset": subsets, "results": [1, 0, 1, 0.5, 0, 1], "id": list(range(6)), "model": "m"}
+    (tmp_path / "m.json").write_text(json.dumps(columns))
+
+    official, strict = (rewardbench.score(tmp_path / "m.json", protocol=p, k=None) for p in ("official", "strict"))
+    assert official["sections"]["reasoning"] == pytest.approx((984 * 0.5 + 1) / 985)
+    assert (official["sections"]["safety"], strict["sections"]["safety"], strict["unread"]) == (0.5, 0.0, 1)
+    assert official["overall"] == pytest.approx((1 + 0 + 0.5 + (984 * 0.5 + 1) / 985) / 4)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"subset": ["a"], "results": []}', '{"subset": ["a"], "results": [2]}'])
+def test_what_is_no_result_of_rewardbench_is_an_error_with_a_hint(tmp_path: Path, text: str):
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(InputError) as error:
+        rewardbench.score(tmp_path / "m.json", protocol="official", k=None)
+    assert error.value.hint

@@ -7,13 +7,17 @@ for a reply that cannot be read.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..method.metrics import macro
 from ..method.protocols import STRICT
+from ..run.jsonl import regular
 from ..run.tables import is_right
 from . import data_files
 from .data_files import DataFiles
@@ -60,6 +64,10 @@ def figures(replies: Replies) -> dict[str, Any]:
     subsets: dict[tuple[str, str], list[float]] = defaultdict(list)
     for item in replies.items:
         subsets[item.dimension, item.level].append(sum(marks[item.pair.id]) / len(marks[item.pair.id]))
+    return _sections(subsets)
+
+
+def _sections(subsets: Mapping[tuple[str, str], Sequence[float]]) -> dict[str, Any]:
     sections = {section: _weighted(subsets, section) for section in SECTIONS}
     return {"sections": sections, "overall": macro(list(sections.values()))}
 
@@ -69,6 +77,44 @@ def _weighted(subsets: Mapping[tuple[str, str], Sequence[float]], section: str) 
     weights = {name: _WEIGHTS.get(name, len(marks)) for name, marks in parts.items()}
     total = sum(weights.values())
     return sum(weights[name] * sum(marks) / len(marks) for name, marks in parts.items()) / total if total else None
+
+
+def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
+    """The figures of what the authors' `run_generative.py` saves in `eval-set-scores`: one JSON object of columns, among them
+    `subset` and `results`, which are 1, 0 or 0.5 for a reply that could not be read.
+
+    `official` counts half a point for such a reply, `strict` none. Raises InputError.
+    """
+    if k is not None:
+        raise InputError("rewardbench has one result a row", hint="Remove --k.")
+    names, results = _columns(path)
+    subsets: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for subset, result in zip(names, results, strict=True):
+        mark = float(result) if protocol == "official" or result == 1 else 0.0
+        subsets[_SECTION.get(subset.lower(), "other"), subset].append(mark)
+    parts = {subset: {"n": len(marks), "overall": sum(marks) / len(marks)} for (_, subset), marks in sorted(subsets.items())}
+    unread = sum(result not in (0, 1) for result in results)
+    whole = {"n": len(results), "unread": unread, **_sections(subsets), "dimensions": parts}
+    return {"benchmark": "rewardbench", "protocol": protocol, **whole, "malformed": []}
+
+
+def _columns(path: Path) -> tuple[list[str], list[float]]:
+    """The subsets and results of a file. Raises InputError."""
+    try:
+        value = json.loads(regular(path).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {path}: {error}", hint="Give the JSON file that run_generative.py saves.") from error
+    names, results = (value.get(name) if isinstance(value, dict) else None for name in ("subset", "results"))
+    if (
+        isinstance(names, list)
+        and isinstance(results, list)
+        and 0 < len(names) == len(results)
+        and all(isinstance(name, str) for name in names)
+        and all(result in (0, 0.5, 1) for result in results)
+    ):
+        return names, results
+    hint = "It must be one JSON object with lists `subset` and `results` of one length; results are 1, 0.5 or 0."
+    raise InputError(f"{path} is no file of results of rewardbench", hint=hint)
 
 
 SPEC = Spec(

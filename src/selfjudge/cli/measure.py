@@ -185,7 +185,7 @@ def score(
     benchmark: Annotated[
         str,
         typer.Option(
-            help="vl-rewardbench, multimodal-rewardbench, mmrb2=PAIRS.json, or the benchmark that was evaluated.",
+            help="vl-rewardbench, multimodal-rewardbench, judgebench, rewardbench, mmrb2=PAIRS.json, or what was evaluated.",
             show_default=False,
         ),
     ],
