@@ -14,7 +14,7 @@ from runs import no_progress, training
 from selfjudge.recipe.experiment import Judging
 from selfjudge.run.folder import JudgeFolder
 from selfjudge.run.store import Table
-from selfjudge.run.tables import DROPPED, Row
+from selfjudge.run.tables import DROPPED, SELECTED, Row
 from selfjudge.stages.train import train
 from selfjudge.trainers.sft import SftTrainer
 from selfjudge.types import ImageRef
@@ -26,7 +26,8 @@ QUESTION, CAT, DOG = "what is it?", "a small cat", "a dog"
 def row(key: str, images: tuple[ImageRef, ...], first: str, second: str, trace: str) -> Row:
     """A kept trace, as a table of them has it."""
     shown = [{name: getattr(ref, name) for name in ref.__dataclass_fields__} for ref in images]
-    return {"key": key, "prompt": QUESTION, "first": first, "second": second, "images": shown, "trace": trace}
+    place = {"pair_id": key, "prompt_id": key, "order": "chosen_first", "sample": 0}
+    return {"key": key, **place, "prompt": QUESTION, "first": first, "second": second, "images": shown, "trace": trace}
 
 
 ROWS = [
@@ -62,8 +63,10 @@ def trained_judge(model: Path, into: Path, rows: list[Row], **changes: Any) -> T
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SFTTrainer, "compute_loss", watched)
         trainer = SftTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
+        selected = Table(into, SELECTED, {})
+        selected.seal(rows)
         train(
-            rows,
+            [selected],
             judge,
             Table(into, DROPPED, {}),
             trainer=trainer,
