@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from runs import run_recipe, scripted_recipe
+from selfjudge.cli import app
 from selfjudge.method.monitors import warnings
 from selfjudge.report.findings import concerns, headline, health
 from selfjudge.report.page import write_report
@@ -171,3 +173,4 @@ def test_a_run_of_a_broken_judge_says_so(tmp_path: Path, replies: list[str], sen
     said = concerns(state)
     assert [one for one in said if sentence in one], said
     assert sentence in html.unescape(write_report(tmp_path / "run", state).read_text())
+    assert sentence in CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout

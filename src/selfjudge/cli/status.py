@@ -22,7 +22,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every five seconds until the run ends.")] = False,
 ) -> None:
     """Show how far a run is: running, interrupted or finished, its stage, and the figures so far. Changes nothing."""
+    from ..report.findings import concerns
     from ..report.status import status as read
+    from ..run.disk import read_json
 
     with interruptible():
         while True:
@@ -33,6 +35,9 @@ def status(
             time.sleep(_EVERY_SECONDS)
     for entry in now.done:
         say(_figures(entry))
+    if now.done:
+        for sentence in concerns(read_json(run / "summary.json")):
+            say(f"  warning: {sentence}")
 
 
 def _line(now: Status) -> str:

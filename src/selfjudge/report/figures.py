@@ -71,7 +71,7 @@ def about(data: Figures) -> Iterator[str]:
     yield from (f"! {what}: {count}" for what, count in counted.items() if count)
     first = data["better_first"]
     if first is not None and abs(first - 0.5) > _LEAK and data["items"] >= _ENOUGH:
-        yield f"! the better response is stored first in {first:.1%} of the rows: only swapped orders are worth anything"
+        yield f"the better response is stored first in {first:.1%} of the rows: asked in that order alone, a judge shows nothing"
 
 
 _LEAK, _ENOUGH = 0.1, 50
