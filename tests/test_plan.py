@@ -70,7 +70,7 @@ def test_the_files_and_requests_are_at_least_those_of_a_run(changes: tuple[str, 
     names = set(files(planned)) - {"report.html"}
     assert not [name for name in names if not (tmp_path / name).exists()]
     written = {p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file()}
-    written = {p for p in written if not p.name.endswith((".manifest.json", ".lock", ".hashes.json"))}
+    written = {p for p in written if not p.name.endswith((".manifest.json", ".lock", ".hashes.json", ".monitors.json"))}
     folders = {Path(name) for name in names if (tmp_path / name).is_dir()}
     assert not [path for path in written if str(path) not in names and not folders & set(path.parents)]
     asked = sum(map(rows, (*tmp_path.rglob("responses.parquet"), *tmp_path.rglob("judgments.parquet"))))
