@@ -58,16 +58,20 @@ def ingest(
             return raw, bad
 
     with progress("prompts", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for batch in blocks((raw for raw in all_rows(sources) if raw.where not in done), _AHEAD):
-            for raw, found in pool.map(examine, batch):
-                advance(1)
-                if isinstance(found, BadImage):
-                    refused.append(_refusal(raw.where, found.reason, str(found) or None))
-                elif found.id in seen:
-                    refused.append(_refusal(raw.where, "duplicate", f"{SAME}{seen[found.id]}"))
-                else:
-                    seen[found.id] = found.source
-                    _keep(found, prompts, refused)
+        try:
+            for batch in blocks((raw for raw in all_rows(sources) if raw.where not in done), _AHEAD):
+                for raw, found in pool.map(examine, batch):
+                    advance(1)
+                    if isinstance(found, BadImage):
+                        refused.append(_refusal(raw.where, found.reason, str(found) or None))
+                    elif found.id in seen:
+                        refused.append(_refusal(raw.where, "duplicate", f"{SAME}{seen[found.id]}"))
+                    else:
+                        seen[found.id] = found.source
+                        _keep(found, prompts, refused)
+        finally:
+            refused.flush()
+            prompts.flush()
     refused.seal()
     prompts.seal()
 
