@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from PIL import Image
 
 from hub_standin import COMMIT, serving
 from lookalikes import GROUPS, as_image, drawn, make_sources, one_of_each, put_on_hub, released, saved, write_release
-from selfjudge.benchmarks.mmrb.built import Built, BuiltRows
-from selfjudge.benchmarks.mmrb.library import Library, Opened
+from selfjudge.benchmarks.mmrb.library import Library
 from selfjudge.benchmarks.mmrb.prepare import Assembly, prepare
-from selfjudge.benchmarks.mmrb.sources import ORIGINS, PAIRS_REPOSITORY, REQUESTS
+from selfjudge.benchmarks.mmrb.sources import PAIRS_REPOSITORY, REQUESTS
 from selfjudge.errors import InputError, RunError
 
 
@@ -391,48 +389,6 @@ def test_sources_are_streamed_from_the_hub_at_a_commit_that_is_kept(tmp_path: Pa
     }
     revisions = json.loads((tmp_path / "streamed/prepared.json").read_text())["revision"]
     assert revisions == {source: ["local" if source == "pairs" else COMMIT] for source in sorted(GROUPS)}
-
-
-def test_a_hub_that_cannot_be_reached_is_an_error_that_names_the_source(tmp_path: Path, sources: Path):
-    release = write_release(tmp_path, [released("visitbench", 0), released("RealworldQA", 0)])
-    copies = tmp_path / "copies"
-    shutil.copytree(sources / "mlfoundations__VisIT-Bench", copies / "mlfoundations__VisIT-Bench")
-    command = [sys.executable, "-m", "selfjudge", "benchmarks", "prepare", "multimodal-rewardbench", "--release", str(release)]
-    command += ["--sources", str(copies), "--to", str(tmp_path / "made")]
-    own = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
-    shown = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
-    assert shown.returncode == 2 and "Traceback" not in shown.stderr
-    assert "for the data set xai-org/RealworldQA" in shown.stderr and "hint: " in shown.stderr
-    assert len((tmp_path / "made/rows.jsonl").read_text().splitlines()) == 1  # what is done stays
-
-
-def test_a_source_that_breaks_off_is_an_error_that_names_it():
-    class Breaking:
-        column_names = ("image", "instruction")
-
-        def __iter__(self) -> Iterator[dict[str, Any]]:
-            yield {"image": None, "instruction": "x"}
-            raise ConnectionResetError("peer")
-
-    source = next(source for source in ORIGINS if source.name == "visitbench")
-    found = Opened(origin=source, parts=(Breaking(),), revision="x").find([0, 1])
-    assert next(found)[0] == 0
-    with pytest.raises(InputError, match="cannot read the source mlfoundations/VisIT-Bench: ConnectionResetError: peer"):
-        next(found)
-
-
-def test_the_rows_of_a_source_are_all_of_the_commit_that_the_first_ones_were_read_at(tmp_path: Path):
-    images = {"0": "images/RealworldQA/0.jpg", "1": "images/visitbench/1.jpg"}
-    for name in images.values():
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(b"x")
-    row = Built(text="x", sha256=hashlib.sha256(b"x").hexdigest(), source="RealworldQA", revision=COMMIT, by="position")
-    with BuiltRows.open(tmp_path, images) as ledger:
-        ledger.add("0", row)
-        ledger.add("1", replace(row, source="visitbench", revision="local"))
-    with BuiltRows.open(tmp_path, images) as ledger:
-        assert ledger.commits() == {"xai-org/RealworldQA": COMMIT}
-        assert Library(copies=None, commits=ledger.commits()).commit("xai-org/RealworldQA") == COMMIT
 
 
 def test_a_picture_is_shown_as_its_name_says_when_it_is_not_plain(tmp_path: Path):

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub_standin import COMMIT
+from lookalikes import make_sources, released, write_release
+from selfjudge.benchmarks.mmrb.built import Built, BuiltRows
+from selfjudge.benchmarks.mmrb.library import Library, Opened
 from selfjudge.benchmarks.mmrb.sources import (
     KNOWN_GROUPS,
     KNOWN_PARTS,
@@ -16,6 +28,7 @@ from selfjudge.benchmarks.mmrb.sources import (
     only_image,
     source_name,
 )
+from selfjudge.errors import InputError
 
 BY_NAME = {source.name: source for source in ORIGINS}
 R = {name: f"<{name}>" for name in REQUESTS} | {"emma-find": "snippet below", "emma-replace": "snippet"}
@@ -158,3 +171,46 @@ def test_the_known_counts_add_up():
     assert sum(KNOWN_GROUPS.values()) == KNOWN_ROWS == 4_711
     for group in ("open_generation/correctness_task", "open_generation/preference_task", "knowledge"):
         assert sum(count for name, count in KNOWN_PARTS.items() if name.startswith(f"{group} of")) == KNOWN_GROUPS[group]
+
+
+def test_a_hub_that_cannot_be_reached_is_an_error_that_names_the_source(tmp_path: Path):
+    release = write_release(tmp_path, [released("visitbench", 0), released("RealworldQA", 0)])
+    copies = tmp_path / "copies"
+    sources = make_sources(tmp_path / "sources")
+    shutil.copytree(sources / "mlfoundations__VisIT-Bench", copies / "mlfoundations__VisIT-Bench")
+    command = [sys.executable, "-m", "selfjudge", "benchmarks", "prepare", "multimodal-rewardbench", "--release", str(release)]
+    command += ["--sources", str(copies), "--to", str(tmp_path / "made")]
+    own = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
+    shown = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **own})
+    assert shown.returncode == 2 and "Traceback" not in shown.stderr
+    assert "for the data set xai-org/RealworldQA" in shown.stderr and "hint: " in shown.stderr
+    assert len((tmp_path / "made/rows.jsonl").read_text().splitlines()) == 1  # what is done stays
+
+
+def test_a_source_that_breaks_off_is_an_error_that_names_it():
+    class Breaking:
+        column_names = ("image", "instruction")
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            yield {"image": None, "instruction": "x"}
+            raise ConnectionResetError("peer")
+
+    source = next(source for source in ORIGINS if source.name == "visitbench")
+    found = Opened(origin=source, parts=(Breaking(),), revision="x").find([0, 1])
+    assert next(found)[0] == 0
+    with pytest.raises(InputError, match="cannot read the source mlfoundations/VisIT-Bench: ConnectionResetError: peer"):
+        next(found)
+
+
+def test_the_rows_of_a_source_are_all_of_the_commit_that_the_first_ones_were_read_at(tmp_path: Path):
+    images = {"0": "images/RealworldQA/0.jpg", "1": "images/visitbench/1.jpg"}
+    for name in images.values():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    row = Built(text="x", sha256=hashlib.sha256(b"x").hexdigest(), source="RealworldQA", revision=COMMIT, by="position")
+    with BuiltRows.open(tmp_path, images) as ledger:
+        ledger.add("0", row)
+        ledger.add("1", replace(row, source="visitbench", revision="local"))
+    with BuiltRows.open(tmp_path, images) as ledger:
+        assert ledger.commits() == {"xai-org/RealworldQA": COMMIT}
+        assert Library(copies=None, commits=ledger.commits()).commit("xai-org/RealworldQA") == COMMIT

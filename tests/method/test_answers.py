@@ -1,12 +1,9 @@
 """What a careful person calls the same answer has one form, in any wording, language, script and markup."""
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfjudge.method.kinds import options, route
 from selfjudge.method.voting import normalise
 
 SAME = [
@@ -396,54 +393,3 @@ def test_a_form_does_not_depend_on_case(asked: tuple[str, str, str], recased):
 def test_every_text_equals_itself_and_has_a_form_or_none(text: str, question: str):
     form = normalise(text, question)
     assert form == normalise(text, question) and (form is None or form.strip())
-
-
-LONG = {
-    "prose": "the answer is that the boat is green and ",
-    "spaces": " ",
-    "digits": "1",
-    "commas": "1,",
-    "dashes": "-",
-    "lines": "\n",
-    "brackets": "(",
-    "boxed": "\\boxed{",
-    "dollars": "$ ",
-    "quotes": '"',
-    "ideographs": "图中有一只狗",
-    "kana": "あ",
-    "numbers": "twenty one ",
-    "stars": "*",
-    "thoughts": "<think>",
-    "letters": "A. ",
-    "options": "(A) x ",
-    "dots": ".",
-    "initials": "J. K. ",
-    "Hindi": "नहीं ",
-    "denials": "cannot ",
-    "bounds": "more than ",
-    "sums": "= ",
-    "pleas": "can you please ",
-    "labels": "Response A: ",
-    "empty": "answer is ",
-}
-MUCH_WORK = 0.05
-"""Seconds of processor time for a text of 100 kB."""
-
-
-@pytest.mark.parametrize("name", LONG)
-def test_a_long_text_takes_no_longer_than_a_short_one(name: str):
-    text = (LONG[name] * 100_000)[:100_000]
-    for work in (
-        lambda: normalise(text, SAME[6][0]),
-        lambda: normalise(text),
-        lambda: route(text + "?"),
-        lambda: options(text + "B. x"),
-    ):
-        fastest = min(_seconds(work) for _ in range(3))
-        assert fastest < MUCH_WORK, (name, fastest)
-
-
-def _seconds(work) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started

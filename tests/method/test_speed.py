@@ -87,6 +87,24 @@ UNITS = (
         "because ",
         "答案1更好",
     ),
+    *(
+        "the answer is that the boat is green and ",
+        "\\boxed{",
+        "$ ",
+        "图中有一只狗",
+        "あ",
+        "twenty one ",
+        "A. ",
+        "(A) x ",
+        "J. K. ",
+        "नहीं ",
+        "cannot ",
+        "more than ",
+        "= ",
+        "can you please ",
+        "Response A: ",
+        "answer is ",
+    ),
 )
 
 

@@ -108,17 +108,17 @@ def evaluate(
         contestant = find_contestant(judge, run_folder, engine_changes(base_url, changes))
         contestant = replace(contestant, name=name or contestant.name)
         results = measure(contestant, named, run_folder, asking=asking, progress=watch(quiet, json_log))
-    if form == "json":
-        shown = [result.as_json() for result in results]
-        say_json(shown if len(shown) > 1 else shown[0])
-    else:
-        _show_results(results, root)
+    _show_results(results, root, form)
     end({f"evaluate {result.benchmark}": result.failures for result in results}, failed=RETRY, cut_off=BRIEFER)
 
 
-def _show_results(results: Sequence[Result], root: Path) -> None:
+def _show_results(results: Sequence[Result], root: Path, form: str) -> None:
     from ..report.measurement import show_measured
 
+    if form == "json":
+        shown = [result.as_json() for result in results]
+        say_json(shown if len(shown) > 1 else shown[0])
+        return
     for result in results:
         show_measured(result, console())
     say(f"items, replies and results: {root}")
