@@ -156,20 +156,35 @@ def test_a_run_that_kept_nothing_has_no_cost_for_each_kept_pair(demo: State):
     assert per_kept_pair(demo) is None
 
 
-REPLIES = "execution.engine.rules.0.replies"
+def _judge(*replies: str, when: str | None = None) -> list[str]:
+    """Changes of the scripted recipe: what its judge replies, and to which pairs."""
+    rule = "execution.engine.rules.0"
+    return [f"{rule}.replies={json.dumps(replies)}", *([] if when is None else [f"{rule}.when={json.dumps(when)}"])]
+
+
+def _for(words: str) -> list[str]:
+    """A judge that names the response in which it finds such words, wherever it is shown."""
+    found = rf"Response (?P<letter>[AB]) begins.\n[^\n]*{words}[^\n]*\n.Response (?P=letter) ends"
+    return _judge("I see it, so that is right. [[\\g<letter>]]", when=found)
 
 
 @pytest.mark.parametrize(
-    ("replies", "sentence"),
+    ("changes", "sentence"),
     [
-        (["The image agrees with \\g<a>. [[A]]"], "names the response shown first in 100%"),
-        (["I cannot tell which of them is right."], "hold a verdict"),
-        (["I cannot tell which of them is right."], "kept none of its"),
-        (["[[A]]", "[[B]]"], "words a reply: hardly a reason is left"),
+        pytest.param(_judge("The image agrees with \\g<a>. [[A]]"), "names the response shown first in 100%", id="position bias"),
+        pytest.param(_judge("[[A]]", "[[B]]"), "words a reply: hardly a reason is left", id="collapse"),
+        pytest.param(_judge("I cannot tell which of them is right."), "0% hold a verdict", id="parse rate"),
+        pytest.param(_for("[^\n]{4,}"), "more often than labels do: it goes by the length", id="length bias"),
+        pytest.param(_judge("I cannot tell which of them is right."), "kept none of its", id="all dropped"),
+        pytest.param(["judging.sampling.max_tokens=1"], "100 requests, 100 were cut off at their longest", id="all cut off"),
+        pytest.param(
+            _for("(?:three|red|star|No)"), "of the labels in both orders: that many may be wrong", id="contradictory data"
+        ),
+        pytest.param([], "No clear progress on shapes-bench", id="no progress"),
     ],
 )
-def test_a_run_of_a_broken_judge_says_so(tmp_path: Path, replies: list[str], sentence: str):
-    state = run_recipe(scripted_recipe("loop.iterations=1", f"{REPLIES}={json.dumps(replies)}"), tmp_path / "run")
+def test_a_run_of_a_broken_judge_says_so(tmp_path: Path, changes: list[str], sentence: str):
+    state = run_recipe(scripted_recipe("loop.iterations=1", *changes), tmp_path / "run")
     said = concerns(state)
     assert [one for one in said if sentence in one], said
     assert sentence in html.unescape(write_report(tmp_path / "run", state).read_text())

@@ -13,7 +13,10 @@ from ..types import Finish
 
 
 class ScriptedEngine:
-    """The first rule whose `when` is found in the last message's text answers; a request that none fits fails."""
+    """The first rule whose `when` is found in the last message's text answers; a request that none fits fails.
+
+    Its tokens are words.
+    """
 
     block = 1
 
@@ -37,11 +40,12 @@ class ScriptedEngine:
             if (found := pattern.search(asked)) is not None:
                 reply = random.Random(request.seed).choice(replies)
                 text = found.expand(reply) if "\\" in reply else reply
+                words, most = text.split(), request.sampling.max_tokens
                 return Completion(
                     key=request.key,
-                    text=text,
-                    finish=Finish.STOP,
+                    text=text if len(words) <= most else " ".join(words[:most]),
+                    finish=Finish.STOP if len(words) <= most else Finish.LENGTH,
                     prompt_tokens=size,
-                    completion_tokens=len(text.split()),
+                    completion_tokens=min(len(words), most),
                 )
         return Completion.failed(request.key, "no rule of the script fits", prompt_tokens=size)
