@@ -1,8 +1,9 @@
 # make demo            install and watch the embedded judge improve itself
-# make test            install what the tests need and run them
+# make test            install what the tests need and run nineteen of twenty
+# make test-slow       run those of whole commands, of trainings and of kills at random moments, and Ray's
 # make test-vllm       install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
 # make test-families   try every family of models (docs/families.md), in vLLM too where `make test-vllm` has installed it
-# make check           format, lint, types, import contracts, docs and tests
+# make check           format, lint, types, import contracts, docs and all these tests
 # make gpu-check       what a GPU has to show, in eight minutes; DEVICE=cpu tries the same steps on tiny models (docs/gpu.md)
 # make docs            build the docs as a site, in build/site
 # make base-model      train the embedded base model again from nothing (about an hour on two cores)
@@ -19,16 +20,19 @@ export VLLM_CPU_KVCACHE_SPACE ?= 1
 # two files of tests side by side, four where there are the cores
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# What `make test` leaves out: Ray gets a process of its own, and most families a target of their own
-QUICK := not ray and not families
+# Ray gets a process of its own, and most families a target of their own
+HERE := not ray and not families
 
-.PHONY: demo test test-vllm test-families gpu-check check docs format base-model further-base clean
+.PHONY: demo test test-slow test-vllm test-families gpu-check check docs format base-model further-base clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
 
 test: $(VENV)/dev.stamp
-	$(PYTEST) -m "$(QUICK)"
+	$(PYTEST) -m "$(HERE) and not slow"
+
+test-slow: $(VENV)/dev.stamp
+	$(PYTEST) -m "slow and $(HERE)"
 	scripts/test_ray.sh $(BIN)/pytest
 
 test-vllm: $(VENV)/dev.stamp
@@ -48,7 +52,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/python scripts/recipe_docs.py --check
 	$(BIN)/python scripts/reason_docs.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	$(PYTEST) -m "$(QUICK)"
+	$(PYTEST) -m "$(HERE)"
 	scripts/test_ray.sh $(BIN)/pytest
 
 DEVICE ?= cuda

@@ -90,6 +90,7 @@ def recipe(folder: Path, values: dict[str, Any]) -> Path:
     return folder / "recipe.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_is_said_of_an_input_is_what_a_run_makes_of_it(tmp_path: Path, name: str):

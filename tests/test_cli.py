@@ -36,6 +36,7 @@ def test_help_teaches_and_answers_in_half_a_second_without_torch():
     assert subprocess.check_output([sys.executable, "-c", probe], text=True).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_table_and_says_where_everything_is(tmp_path: Path):
     shown = selfjudge("run", RECIPE, "--dir", tmp_path, *SMALL)
     assert shown.returncode == 0, shown.stderr
@@ -46,6 +47,7 @@ def test_a_run_shows_its_table_and_says_where_everything_is(tmp_path: Path):
     assert report.returncode == 0 and (tmp_path / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_run_in_which_too_much_failed_says_so_and_ends_with_3(tmp_path: Path):
     judged, answered = (
         '{when: "Response A begins", replies: ["[[A]]", "[[B]]"]}',
@@ -79,6 +81,7 @@ def test_a_mistake_is_an_error_with_a_hint_and_no_traceback(arguments: tuple[str
     assert second.startswith("hint: ") and hint in second
 
 
+@pytest.mark.slow
 def test_judges_are_compared_as_a_table_or_for_programs(tmp_path: Path):
     (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "p?", "image": "x.png", "chosen": "longer", "rejected": "no"}))
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
@@ -96,6 +99,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path):
     assert shown.returncode == 2 and "error: cannot write" in shown.stderr and "Traceback" not in shown.stderr
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_is_reported_as_no_space_and_the_run_goes_on_later(tmp_path: Path):
     import resource
 
@@ -131,6 +135,7 @@ def test_ctrl_c_ends_with_130_and_a_way_to_go_on(tmp_path: Path):
     assert "interrupted" in errors and "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path):
     slow = ("--set", "execution.engine.seconds_per_request=0.01")
     command = [sys.executable, "-m", "selfjudge", "run", RECIPE, "--dir", str(tmp_path), *SMALL, *slow]
@@ -142,6 +147,7 @@ def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path):
     assert second.returncode == 2 and "in use by another process" in second.stderr
 
 
+@pytest.mark.slow
 def test_killed_ten_times_at_random_moments_a_run_is_as_if_undisturbed(tmp_path: Path):
     large = (
         "--set",

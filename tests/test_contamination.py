@@ -138,6 +138,7 @@ def test_the_table_is_for_people(folder: Path):
     assert "generic text (does not count)" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_file_a_folder_a_parquet_table_a_data_set_and_a_recipe_say_the_same(folder: Path, tmp_path: Path):
     rows = [{"prompt": text, "image": {"bytes": data, "path": None}} for text, data in PROMPTS.values()]
     (tmp_path / "tables").mkdir()
@@ -156,6 +157,7 @@ def save_data_set(rows: list[dict[str, Any]], path: Path) -> None:
     datasets.Dataset.from_list(rows, features=features).save_to_disk(path)
 
 
+@pytest.mark.slow
 def test_a_run_is_checked_by_its_prompts_and_images(scripted_run: tuple[Path, dict[str, Any]], tmp_path: Path):
     run, state = scripted_run
     [row] = pq.read_table(run / "prompts/prompts.parquet").slice(7, 1).to_pylist()
@@ -168,6 +170,7 @@ def test_a_run_is_checked_by_its_prompts_and_images(scripted_run: tuple[Path, di
     assert found["benchmarks"]["shapes-bench"]["contaminated"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompts", "benchmark", "error", "hint"),
     [
@@ -200,6 +203,7 @@ def test_more_rows_than_are_shown_are_counted_and_kept_in_the_file(tmp_path: Pat
     assert "... and 110 more" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_recipe_that_excludes_a_benchmark_trains_on_none_of_it(folder: Path, tmp_path: Path):
     text = (ROOT / "recipes/scripted.yaml").read_text()
     (tmp_path / "r.yaml").write_text(text)

@@ -49,6 +49,7 @@ def test_every_imported_package_is_declared():
     assert missing == {}
 
 
+@pytest.mark.slow
 def test_every_base_dependency_is_imported_and_constrained():
     names = {canonicalize_name(d) for name in imports_of_the_package() for d in packages_distributions().get(name, [name])}
     assert declared() <= names

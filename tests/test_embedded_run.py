@@ -16,6 +16,8 @@ from selfjudge.measure.judges import find_contestant
 from selfjudge.run.folder import RunFolder
 from selfjudge.wiring import named_benchmark
 
+pytestmark = pytest.mark.slow
+
 COMMAND = (sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"))
 SMALL = ("prompts.0.limit=160", "evaluation.benchmarks.0.pairs=60", "loop.iterations=2", "execution.engine.batch_size=64")
 

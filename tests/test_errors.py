@@ -61,6 +61,7 @@ def torchvision_for_cuda(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_torchvision_for_cuda_beside_a_torch_for_cpus_is_told_with_a_cure_by_runs_and_by_the_doctor(torchvision_for_cuda: Path):
     pytest.importorskip("torch")
     begin = f"import sys; sys.path.insert(0, {str(torchvision_for_cuda)!r}); from selfjudge.cli import main; "

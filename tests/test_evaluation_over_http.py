@@ -70,6 +70,7 @@ def answered(log: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
+@pytest.mark.slow
 def test_all_items_are_asked_once_each_though_the_run_is_stopped_twice(server: tuple[str, Path], tmp_path: Path):
     url, log = server
     prompt = tmp_path / "prompt.txt"
@@ -89,6 +90,7 @@ def test_all_items_are_asked_once_each_though_the_run_is_stopped_twice(server: t
         assert abs(found["accuracy"] - wanted["accuracy"]) < 0.01  # the same judge, the same prompts, greedy
 
 
+@pytest.mark.slow
 def test_what_was_stored_is_not_asked_again_after_a_kill(server: tuple[str, Path], tmp_path: Path):
     url, log = server
     prompt = tmp_path / "prompt.txt"
@@ -101,6 +103,7 @@ def test_what_was_stored_is_not_asked_again_after_a_kill(server: tuple[str, Path
     assert len(answered(log)) - 2 * 400 <= 2 * UNDER_WAY
 
 
+@pytest.mark.slow
 def test_a_measurement_says_which_parameters_the_server_refused_also_when_it_is_repeated(tmp_path: Path):
     words = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
 

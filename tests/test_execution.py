@@ -71,6 +71,7 @@ def session(folder: Path, engine: tuple[str, ...], *others: str, answered: Count
     return run_recipe(load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml", (*SMALL, execution)), folder, mortal)
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_its_first_iteration_ends_in_the_same_folder_with_ten_other_settings(tmp_path: Path):
     answered: Counter[int] = Counter()
     with pytest.raises(PowerCut):

@@ -54,6 +54,7 @@ def test_each_experiment_has_a_tiny_form():
     assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, "chosen.py", "figures.py", "report.py"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", TINY)
 def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_path: Path):
     start(experiment, *TINY[experiment], "--keep", tmp_path)
@@ -61,6 +62,7 @@ def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_
     assert re.search('"pair_accuracy"|"picked"|"gain"', summary.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arm", "share"), [("10 percent of the pairs", 0.1), ("50 percent of the pairs", 0.5)])
 def test_an_arm_may_take_a_share_of_the_pairs(arm: str, share: float, tmp_path: Path):
     for name in ("constant rate", arm):
@@ -69,6 +71,7 @@ def test_an_arm_may_take_a_share_of_the_pairs(arm: str, share: float, tmp_path: 
     assert part == round(whole * share)
 
 
+@pytest.mark.slow
 def test_an_arm_on_photographs_is_measured_there_and_on_plain_scenes_and_its_labels_are_counted(tmp_path: Path):
     start(
         "arms.py",

@@ -102,6 +102,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return digests(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [some, some_verdicts])
 def test_what_failed_is_asked_again_and_all_that_depends_on_it_is_made_anew(
     tmp_path: Path, sound: dict[str, str], fails: Fails, caplog: pytest.LogCaptureFixture
@@ -122,6 +123,7 @@ def test_nothing_that_did_not_fail_is_asked_again_before_it_depends_on_what_did(
     assert failed and not any(".sample." in key or ".response" in key for key in again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lifetime", [0, 1, 30, 60, 90, 150])
 def test_a_retry_that_is_killed_is_finished_by_the_plain_command(tmp_path: Path, sound: dict[str, str], lifetime: int):
     ran(tmp_path, some)
@@ -236,6 +238,7 @@ MANNERS: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANNERS)
 def test_whatever_a_server_does_to_thirty_neighbours_the_measurement_ends_with_3_and_says_why(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from runs import ROOT
 
 
@@ -15,6 +17,7 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_shortage_of_memory_halves_the_batch_and_every_request_is_answered(tmp_path: Path):
     done = check("--device", "cpu", "--steps", "memory", "--out", str(tmp_path / "gpu.json"))
     figures = json.loads((tmp_path / "gpu.json").read_text())["memory"]

@@ -56,6 +56,7 @@ def test_what_is_missing_is_an_error_with_a_hint(tmp_path: Path, arguments: tupl
     assert done.returncode == 2 and words in done.stderr and hint in done.stderr
 
 
+@pytest.mark.slow
 def test_forty_photographs_in_a_folder_become_a_run_without_a_file(tmp_path: Path):
     photographs(tmp_path / "photos", 40)
     made(tmp_path, "--model", "shapes", "--data", "photos", "--iterations", "1", "--all-weights")

@@ -24,6 +24,7 @@ def test_each_line_has_its_number_and_its_value_or_what_is_wrong_with_it(tmp_pat
     assert [value for _, value in found if not isinstance(value, ValueError)] == [{"a": 1}, [2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pipe.jsonl", "pipe.parquet", "/dev/zero"])
 @pytest.mark.parametrize(
     "command",

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from runs import ROOT
 
 SHORT = ("synthesis.open.response", "synthesis.open.alteration", "synthesis.closed.sampling", "judging.sampling")
 
 
+@pytest.mark.slow
 def test_the_whole_loop_runs_on_photographs_with_another_architecture(tmp_path: Path):
     for script, out in (("tiny_model.py", "model"), ("sample_photographs.py", "photographs")):
         subprocess.run([sys.executable, ROOT / "scripts" / script, tmp_path / out], check=True, capture_output=True)

@@ -122,6 +122,7 @@ finally:
     assert "per billion parameters: the model is not here" in shown and "mine can run here" in shown
 
 
+@pytest.mark.slow
 def test_a_recipe_that_cannot_run_here_ends_with_1_and_says_why(tmp_path: Path):
     for command in (("run", "--dry-run"), ("plan",), ("plan", "--measure")):
         done = selfjudge(*command, ROOT / "recipes/own-images.yaml", cwd=tmp_path)
@@ -216,6 +217,7 @@ def test_a_measurement_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == [] and planned.disk.total > 0
 
 
+@pytest.mark.slow
 def test_the_command_shows_one_report_and_json(tmp_path: Path):
     shown = selfjudge("plan", SCRIPTED, "--measure", "--prompts", "5", cwd=tmp_path).stdout
     assert "WHOLE RUN" in shown and "measured" in shown and "assumed:" in shown and "scripted can run here" in shown

@@ -19,6 +19,8 @@ from selfjudge.hub.models import embedded_model
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.scenes import draw_scene
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/using.md").read_text()
 JOBS = re.findall(r"## \d\. ([^\n]*)\n+```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 SERVICE = "A service for others"

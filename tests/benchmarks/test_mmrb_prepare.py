@@ -240,6 +240,7 @@ def test_a_lost_or_changed_picture_is_made_again(tmp_path: Path, sources: Path):
     }
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_makes_the_same_bytes(tmp_path: Path):
     sources = make_sources(tmp_path / "sources", rows=400)
     rows = [released("visitbench", number) for number in range(400)] + [released("RealworldQA", number) for number in range(400)]
@@ -369,6 +370,7 @@ def test_pairs_is_cloned_where_there_is_no_copy(tmp_path: Path, monkeypatch: pyt
     assert "--sources" in str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_sources_are_streamed_from_the_hub_at_a_commit_that_is_kept(tmp_path: Path, sources: Path):
     put_on_hub(sources, tmp_path / "hub")
     copies = tmp_path / "copies"

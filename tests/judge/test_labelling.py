@@ -124,6 +124,7 @@ def test_an_output_that_exists_is_not_overwritten(tmp_path: Path):
     assert done.returncode == 2 and "exists already" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_command_that_was_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one():
     call = [sys.executable, str(ROOT / "scripts/label_kills.py"), "--rows", "600", "--kills", "4"]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
@@ -131,6 +132,7 @@ def test_a_command_that_was_killed_again_and_again_gives_the_bytes_of_an_undistu
     assert "killed 4 times" in done.stdout and "the same" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "named"), [("input", "input"), ("--max-tokens", "max_tokens")])
 def test_a_command_that_goes_on_with_something_else_is_an_error_that_names_it(tmp_path: Path, change: str, named: str):
     source, to = write(tmp_path / "in.jsonl", rows(2)), tmp_path / "out.jsonl"
@@ -178,6 +180,7 @@ def test_parquet_keeps_its_columns_and_types(tmp_path: Path):
     assert made.schema.field("probability").type == pa.float64()
 
 
+@pytest.mark.slow
 def test_the_embedded_judge_labels_as_it_is_measured(tmp_path: Path):
     """200 pairs, through `label` and through `evaluate`: the same traces and verdicts, pair by pair."""
     from selfjudge.recipe.inputs import ShapesBench

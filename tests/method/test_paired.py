@@ -101,6 +101,7 @@ def test_without_items_there_is_no_difference_and_one_group_says_nothing_about_o
     assert (alone.difference, alone.ci95, alone.p, alone.detectable, alone.equal_within) == (1, None, None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "rare"), [(20, 0.02), (100, 0.02), (400, 0.005)])
 def test_judges_that_agree_wherever_they_were_asked_may_still_differ_elsewhere(n: int, rare: float):
     """One item in so many tells them apart, so most samples hold none; the interval covers the truth all the same."""
@@ -118,6 +119,7 @@ def test_where_all_items_say_the_same_p_and_interval_say_the_same(n: int, gain: 
         assert (found.p < 0.05) == (found.ci95[0] > 0 or found.ci95[1] < 0)
 
 
+@pytest.mark.slow
 def test_judges_are_called_equal_in_one_of_twenty_cases_where_they_differ_by_just_the_margin():
     rng, groups = np.random.default_rng(6), [str(i) for i in range(200)]
     draws = (rng.choice([-1.0, 0.0, 1.0], 200, p=[0.05, 0.75, 0.2]) for _ in range(400))

@@ -150,6 +150,7 @@ def test_a_browser_shows_the_curve_the_funnel_and_the_differences(
     assert not complaints
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["scripted_run", "hostile_run"])
 @pytest.mark.parametrize(("theme", "width"), [("light", 375), ("dark", 1440), ("dark", 375), ("light", 1440)])
 def test_nothing_is_inaccessible_or_asks_the_network(

@@ -31,6 +31,7 @@ def test_a_finished_run_says_so_and_has_its_figures(tmp_path: Path):
     assert [entry["iteration"] for entry in found.done] == [0, 1] and files(place.root) == before
 
 
+@pytest.mark.slow
 def test_a_run_is_running_then_interrupted_with_its_stage_and_rows(tmp_path: Path):
     folder = tmp_path / "run"
     slow = ["--set", "execution.engine.seconds_per_request=0.02", "--set", "prompts.0.limit=200"]

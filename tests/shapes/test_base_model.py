@@ -26,6 +26,8 @@ from selfjudge.shapes.wording import JUDGE_TEMPLATE, alter_templates
 from selfjudge.types import Finish
 from selfjudge.wiring import open_engine
 
+pytestmark = pytest.mark.slow
+
 MODEL = embedded_model()
 PROMISED = {"caption_exact": 0.8, "closed": 0.92, "digit": 0.8, "existence": 0.75, "read_difference_captions": 0.8}
 

@@ -53,6 +53,7 @@ def read(path: Path) -> dict | list:
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_the_commit_is_resolved_once_recorded_and_used_when_the_run_goes_on(tmp_path: Path, run: tuple):
     running, asked = run
     shown = running()
@@ -83,6 +84,7 @@ def test_what_the_hub_does_not_have_is_one_sentence_with_a_way_out(run: tuple, m
     assert error in shown.stderr and hint in shown.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [False, True])
 def test_images_that_the_hub_has_as_files_are_read_at_the_same_commit(tmp_path: Path, zipped: bool):
     folder = tmp_path / "hub/org/pictures"

@@ -63,6 +63,7 @@ def asked(folder: Path, engine: Recorder, count: int = 100, progress: list[int] 
     return table
 
 
+@pytest.mark.slow
 @given(sessions=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4)), min_size=1, max_size=6))
 def test_with_other_batch_sizes_after_each_kill_nothing_is_asked_twice_or_lost(sessions: list[tuple[int, int]]):
     """A batch is stored whole here, so none is cut by the kill."""

@@ -16,6 +16,8 @@ from selfjudge.trainers.sft import SftTrainer
 from trainers.children import EVERY_STEP, started, train, train_without_room
 from trainers.fitting import IMAGES, MODEL, digest, example
 
+pytestmark = pytest.mark.slow
+
 
 def train_and_die(into: Path, die_at: int, changes: dict[str, object]) -> None:
     process = started(train, into, die_at=die_at, **changes)

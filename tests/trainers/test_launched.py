@@ -18,6 +18,8 @@ from selfjudge.trainers import checkpoints
 from trainers.children import started
 from trainers.children import train_launched as train
 
+pytestmark = pytest.mark.slow
+
 LOSS_TOLERANCE = 2e-3
 """Of each step's loss, between one process and two: sums are made in another order, and training carries the difference on."""
 

@@ -60,6 +60,7 @@ def test_weights_and_optimiser_states_have_the_same_type(tmp_path: Path, autocas
     assert {moment.dtype for moment in moments} == {tensor.dtype for tensor in weights(tmp_path / "judge").values()} == {kept}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"lora": {}}], ids=["all weights", "LoRA"])
 @pytest.mark.parametrize("declared", ["in the configuration", "in its text part", "nowhere"])
 def test_a_judge_is_saved_in_float32_and_loaded_to_generate_in_the_type_of_its_base(

@@ -38,6 +38,7 @@ def test_a_frozen_vision_tower_stays_as_it_was(tmp_path: Path):
     assert changed and not any("vision_model" in name for name in changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"schedule": "cosine"}, {"schedule": "linear"}, {"epoch_decay": 0.1}])
 def test_each_schedule_trains_other_weights(tmp_path: Path, changes: dict[str, object]):
     fit(tmp_path / "default")
@@ -90,6 +91,7 @@ def test_where_everything_is_too_long_nothing_is_saved(tmp_path: Path):
     assert (fitted.steps, fitted.loss, len(fitted.dropped)) == (0, None, 4) and not (tmp_path / "judge").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"cache_gib": 0}, {"workers": 0}, {"cache_gib": 20_000 / 2**30, "workers": 1}])
 def test_neither_cache_nor_threads_change_what_is_learned(tmp_path: Path, changes: dict[str, object]):
     fit(tmp_path / "default", long=5)

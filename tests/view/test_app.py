@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import uvicorn
@@ -175,6 +176,7 @@ def test_the_page_of_two_judges_shows_the_items_about_which_they_differ(run: Pat
     assert "about which they say something else" in page and "0 items about which" in same
 
 
+@pytest.mark.slow
 def test_labels_of_a_person_become_a_benchmark_and_are_compared_with_the_judge(run: Path, tmp_path: Path):
     mine = tmp_path / "mine"
     shutil.copytree(run, mine)
@@ -269,6 +271,7 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     assert not complaints
 
 
+@pytest.mark.slow
 def test_a_browser_filters_searches_and_moves_by_keys(page: Any, address: str, run: Path):
     page.goto(f"{address}/pairs")
     page.select_option("select[name=fate]", "kept")
@@ -278,9 +281,11 @@ def test_a_browser_filters_searches_and_moves_by_keys(page: Any, address: str, r
     page.locator("h1").click()
     page.keyboard.press("/")
     page.keyboard.type(first["chosen"])
-    page.wait_for_url("**q=*")
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get("q") == [first["chosen"]])
+    page.wait_for_load_state("networkidle")  # the rows of the whole text are there
     page.locator("h1").click()
     page.keyboard.press("j")
+    page.wait_for_selector("tr.here")
     page.keyboard.press("Enter")
     page.wait_for_url("**/prompt/**")
     assert page.locator("mark").count() and page.locator(".turn p.kept").count()
@@ -301,6 +306,7 @@ def test_a_browser_labels_pairs_by_keys(page: Any, address: str, run: Path):
     assert "2 of" in page.locator("main").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1440])
 def test_axe_finds_nothing_at_aa(browser: Any, address: str, run: Path, width: int, theme: str):
