@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 
 from runs import ROOT
 from selfjudge.cli import app
-from selfjudge.cli.progress import ReplyCounts, Watch
+from selfjudge.cli.progress import ReplyCounts, StageProgress, Watch
 from selfjudge.ports import StageLabel
 
 SMALL = ["--set", "prompts.0.limit=60", "--set", "evaluation.benchmarks.0.pairs=20", "--set", "loop.iterations=2"]
@@ -69,3 +71,11 @@ def test_the_end_of_a_run_is_expected_after_its_first_whole_iteration(
 
     assert "iteration 1 of 3, stage 4 of 6: training: 5 of 10" in first and "run ends about" not in first
     assert "run ends about" in second
+
+
+def test_a_run_is_not_expected_to_end_before_the_stage_that_is_under_way():
+    late = StageProgress("training", 1000, time.time() - 600)
+    late.advance(1)
+    late.started -= 7
+    assert late.left == pytest.approx(7000, rel=0.01)
+    assert late.run_ends.startswith(f", run ends about {datetime.fromtimestamp(time.time() + late.left):%H:%M}")

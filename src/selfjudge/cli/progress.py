@@ -65,12 +65,12 @@ class StageProgress:
     """One stage: how much of it is done, since when, and what its replies say."""
 
     def __init__(self, label: str, total: int | None, run_ends: float | None) -> None:
+        """`run_ends` is when the run is expected to end, in seconds since the epoch."""
         self.label = label
         self.total = total
         self.done = 0
         self.replies = ReplyCounts()
-        self.run_ends = run_ends
-        """When the run is expected to end, in seconds since the epoch; None where that is not known."""
+        self._run_ends = run_ends
         self.started = time.monotonic()
 
     def advance(self, count: int, row: Mapping[str, Any] | None = None) -> None:
@@ -91,6 +91,13 @@ class StageProgress:
         if not self.total or not self.done:
             return None
         return self.seconds * max(self.total - self.done, 0) / self.done
+
+    @property
+    def run_ends(self) -> str:
+        """About when the run ends, which is not before this stage does; nothing where that is not known."""
+        if self._run_ends is None:
+            return ""
+        return f", run ends about {_clock(max(self._run_ends, time.time() + (self.left or 0)))}"
 
     def speed(self) -> str:
         tokens = f", {self.per_second(self.replies.tokens):,.0f} tokens/s" if self.replies.tokens else ""
@@ -137,7 +144,7 @@ class Watch:
             lines.end()
 
     def _run_ends(self, label: str) -> float | None:
-        """After the iterations that are left, each as long as those that were seen from end to end."""
+        """After the iterations that are left, each as long as the last that was seen from end to end."""
         if not isinstance(label, StageLabel):
             return None
         now, number = time.time(), label.iteration
@@ -145,7 +152,7 @@ class Watch:
         whole = [self._began[k + 1] - self._began[k] for k in self._began if k and k + 1 in self._began]
         if not whole:
             return None
-        return self._began[number] + sum(whole) / len(whole) * (label.iterations - number + 1)
+        return self._began[number] + whole[-1] * (label.iterations - number + 1)
 
 
 progress = Watch()
@@ -174,8 +181,7 @@ def _bar(stage: StageProgress) -> Iterator[Advance]:
 
         def advance(count: int, row: Mapping[str, Any] | None = None) -> None:
             stage.advance(count, row)
-            ends = "" if stage.run_ends is None else f", run ends about {_clock(stage.run_ends)}"
-            bar.update(task, advance=count, speed=stage.speed(), said=f"{stage.said()}{ends}".removeprefix(", "))
+            bar.update(task, advance=count, speed=stage.speed(), said=f"{stage.said()}{stage.run_ends}".removeprefix(", "))
 
         yield advance
 
@@ -210,8 +216,7 @@ class _Lines:
     def _left(self) -> str:
         if (left := self._stage.left) is None:
             return "under way"
-        ends = "" if self._stage.run_ends is None else f", run ends about {_clock(self._stage.run_ends)}"
-        return f"about {span(left)} left{ends}"
+        return f"about {span(left)} left{self._stage.run_ends}"
 
 
 def _clock(moment: float) -> str:
