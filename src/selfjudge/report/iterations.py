@@ -56,7 +56,7 @@ def show_refused(head: dict[str, Any], console: Console) -> None:
 
 
 def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
-    """For each stage the shares of its requests that failed and were cut off, where any did."""
+    """For each stage how many of its requests failed and were cut off, where any did."""
     from rich.table import Table
 
     failures = {entry["iteration"]: entry.get("failures", {}) for entry in entries}
@@ -67,10 +67,15 @@ def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
     for column in ("iteration", *stages):
         table.add_column(column, justify="right")
     for number, of_entry in failures.items():
-        found = (of_entry.get(stage) for stage in stages)
-        shares = ["–" if one is None else f"{one['failed']:.1%} / {one['cut_off']:.1%}" for one in found]
-        table.add_row(str(number), *shares)
+        table.add_row(str(number), *(_failed(of_entry.get(stage)) for stage in stages))
     console.print(table)
+
+
+def _failed(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "–"
+    failed, cut_off = (round(found[share] * found["requests"]) for share in ("failed", "cut_off"))
+    return f"{failed:,} / {cut_off:,} of {found['requests']:,}"
 
 
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
