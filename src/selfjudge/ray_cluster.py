@@ -80,7 +80,8 @@ def _connect(address: str | None) -> None:
         reason = str(error).partition("\n")[0]
         raise EngineError(
             f"there is no Ray cluster at {address}: {reason}" if address else f"Ray cannot be started here: {reason}",
-            hint="Start one with `ray start --head`, and set execution.engine.address to it.",
+            hint="Start one with `ray start --head`, and set execution.engine.address to it. If it said that token authentication"
+            " is enabled, run `export RAY_AUTH_MODE=token` first, here too.",
         ) from error
 
 
