@@ -51,12 +51,13 @@ def test_the_judge_of_each_iteration_can_be_asked_about_other_peoples_benchmarks
     benches = [named_benchmark(place, allow_missing=True) for place in places]
     for number in (1, 2):
         place = RunFolder(tmp_path / str(number))
-        judge = str(undisturbed / f"iteration-{number}/judge")
+        judge = str(undisturbed if number == 2 else undisturbed / "iteration-1/judge")  # a run means its last judge
         measured = evaluate(find_contestant(judge, place), benches, place, asking=Asking(), progress=no_progress)
         results = [result.as_json() for result in measured]
         assert [result["n"] for result in results] == [18, 15]
         assert all(result["replies"] == 2 * result["n"] for result in results)
         assert all("judge: {question}" in result["prompt"] for result in results)
+        assert {result["judge"] for result in results} == {f"{undisturbed.name}/iteration-{number}"}
 
 
 def test_the_same_recipe_and_seed_twice_give_the_same_tables_and_judges(undisturbed: Path, tmp_path: Path):

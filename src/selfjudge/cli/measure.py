@@ -35,7 +35,7 @@ _FAULTS_SHOWN = 20
 Judge = Annotated[
     str,
     typer.Option(
-        help="Model folder, hub name, openai:MODEL at --base-url, `shapes`, or a baseline: first, longer, random.",
+        help="Run or model folder, hub name, openai:MODEL at --base-url, `shapes`, or a baseline: first, longer, random.",
         show_default=False,
     ),
 ]

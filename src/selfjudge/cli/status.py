@@ -49,9 +49,7 @@ def _line(now: Status) -> str:
 
 def _figures(entry: Mapping[str, Any]) -> str:
     """One line about a finished iteration."""
-    parts = [f"iteration {entry['iteration']}:"]
-    if entry["pairs"] is not None:
-        parts.append(f"{entry['pairs']} pairs, {entry['kept']} kept;")
+    parts = [] if entry["pairs"] is None else [f"{entry['pairs']:,} pairs, {entry['kept']:,} kept"]
     for name, found in entry["benchmarks"].items():
         parts.append(f"{name} {found['accuracy']:.3f} ({found['pair_accuracy']:.3f} in both orders)")
-    return "  " + " ".join(parts)
+    return f"  iteration {entry['iteration']}: {'; '.join(parts) or 'not measured'}"

@@ -83,7 +83,7 @@ def _show_stages(plan: RunPlan, console: Console) -> None:
 def _cells(stage: PlannedStage) -> tuple[str, ...]:
     cost = stage.cost
     counts = [_short(count) for count in (cost.requests, cost.prompt_tokens, cost.completion_tokens)]
-    return (stage.stage, stage.model, *([*counts, f"{cost.hours:.3g}"] if cost.requests else [""] * 4), stage.basis)
+    return (stage.stage, stage.model, *([*counts, _hours(cost.hours)] if cost.requests else [""] * 4), stage.basis)
 
 
 def _short(count: float) -> str:
@@ -93,6 +93,10 @@ def _short(count: float) -> str:
             return f"{count:.3g}{unit}"
         count /= 1000
     return f"{count:.3g}G"
+
+
+def _hours(hours: float, most: str = "") -> str:
+    return f"{most}{hours:.3g}" if hours >= 0.001 else "under 0.001"
 
 
 def _totals(plan: RunPlan) -> Iterator[str]:
@@ -105,8 +109,8 @@ def _totals(plan: RunPlan) -> Iterator[str]:
     model = (
         f"{plan.parameters / 1e9:,.3g} billion parameters" if plan.parameters else "per billion parameters: the model is not here"
     )
-    generation = "unknown" if plan.generation_gpu_hours is None else f"{most}{plan.generation_gpu_hours:.3g}"
-    yield f"GPU hours ({model}): generation {generation}, training {most}{training.gpu_hours:.3g}"
+    generation = "unknown" if plan.generation_gpu_hours is None else _hours(plan.generation_gpu_hours, most)
+    yield f"GPU hours ({model}): generation {generation}, training {_hours(training.gpu_hours, most)}"
     yield "assumed: " + "; ".join(plan.assumptions)
 
 

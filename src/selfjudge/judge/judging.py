@@ -21,8 +21,7 @@ from ..method.verdicts import probability
 from ..ports import Engine
 from ..recipe.experiment import Judging
 from ..recipe.file import engine_settings
-from ..run.cards import judging_of
-from ..run.disk import read_json
+from ..run.cards import judge_of, judging_of
 from ..run.fingerprint import fingerprint
 from ..run.folder import RunFolder
 from ..run.image_files import BadImage
@@ -294,16 +293,6 @@ class Judge:
             comparison_request(key, pair.comparison(order), protocol, seed=seed_of(0, f"{identity}.{order}.{sample}"))
             for key, order in zip(one.keys, Order, strict=True)
         ]
-
-
-def judge_of(path: Path) -> Path:
-    """The folder of the judge that a path means: a run folder means its best judge, or else its last. Raises InputError."""
-    if not (path / "summary.json").exists():
-        return path
-    final = read_json(path / "summary.json", "final_judge")["final_judge"]
-    if final is None:
-        raise InputError(f"{path} has no judge yet", hint="Run its recipe until the first iteration is done.")
-    return path / str(final)
 
 
 def _preference(one: _Waiting, protocol: Protocol) -> Preference:

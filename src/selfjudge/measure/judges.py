@@ -14,7 +14,7 @@ from ..hub.models import find_model
 from ..ports import Engine
 from ..recipe.engines import SERVERS, OpenAISettings
 from ..recipe.file import engine_settings
-from ..run.cards import judging_of
+from ..run.cards import judge_of, judging_of
 from ..run.executions import Execution, execution_of
 from ..run.folder import RunFolder
 from ..wiring import BASELINES, open_baseline, open_engine
@@ -43,7 +43,7 @@ class Contestant:
 
 
 def find_contestant(name: str, place: RunFolder, engine: Mapping[str, Any] | None = None) -> Contestant:
-    """A judge by name: a model folder, a name on the hub, `shapes`, `openai:MODEL` behind a server, or a baseline.
+    """A judge by name: a run or model folder, a name on the hub, `shapes`, `openai:MODEL` behind a server, or a baseline.
 
     `engine` has values of `execution.engine`. Raises InputError, RecipeError.
     """
@@ -66,7 +66,7 @@ def find_contestant(name: str, place: RunFolder, engine: Mapping[str, Any] | Non
     settings = engine_settings(engine or {})
     if isinstance(settings, OpenAISettings):
         raise InputError(f"{name} is no model of a server", hint=f"Name it {SERVED}MODEL, as the server calls it.")
-    model = find_model(name).path
+    model = find_model(str(judge_of(Path(name)))).path
     judging = judging_of(model)
     return Contestant(
         name=judge_name(model) if Path(name).is_dir() else name,

@@ -72,7 +72,7 @@ def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
 
 
 def _failed(found: dict[str, Any] | None) -> str:
-    if found is None:
+    if found is None or not found["requests"]:
         return "–"
     failed, cut_off = (round(found[share] * found["requests"]) for share in ("failed", "cut_off"))
     return f"{failed:,} / {cut_off:,} of {found['requests']:,}"

@@ -73,6 +73,16 @@ def _card(judge: Path) -> dict[str, Any] | None:
     return card
 
 
+def judge_of(path: Path) -> Path:
+    """The folder of the judge that a path means: a run folder means its best judge, or else its last. Raises InputError."""
+    if not (path / "summary.json").exists():
+        return path
+    final = read_json(path / "summary.json", "final_judge")["final_judge"]
+    if final is None:
+        raise InputError(f"{path} has no judge yet", hint="Run its recipe until the first iteration is done.")
+    return path / str(final)
+
+
 def judging_of(model: Path) -> Judging | None:
     """How a judge was trained to be asked; None for a model that is none. Raises InputError where its card is damaged."""
     if not (model / CARD).exists():
