@@ -284,13 +284,65 @@ JUDGEBENCH = tuple(
 )
 
 
+REWARDBENCH_2 = tuple(
+    {
+        "id": identity,
+        "prompt": f"Task {identity}?",
+        "chosen": [f"good {n}" for n in range(right)],
+        "rejected": [f"bad {n}" for n in range(3)],
+        "num_correct": right,
+        "num_incorrect": 3,
+        "total_completions": right + 3,
+        "models": ["one"] * (right + 3),
+        "subset": subset,
+        "additional_metadata": {"category": None, "correct": None, "index": 0.0, "method": None},
+    }
+    for identity, subset, right in (
+        *(("0", "Factuality", 1), ("1", "Precise IF", 1), ("2", "Math", 1), ("3", "Safety", 1), ("4", "Focus", 1)),
+        *(("5", "Focus", 1), ("ref:0", "Ties", 1), ("tied:0", "Ties", 3), ("ref:1", "Ties", 1), ("tied:1", "Ties", 2)),
+    )
+)
+"""The columns of the hub's card of allenai/reward-bench-2."""
+
+
+MULTI_CRIT = tuple(
+    {
+        "question_id": f"{prompt}__{criterion}",
+        "image_path": f"{prompt}.png",
+        "question": f"What does {prompt} show?",
+        "pred_a": "A red circle.",
+        "pred_b": "A blue square, and more besides.",
+        "model_a": "one",
+        "model_b": "two",
+        "split": split,
+        "criterion": criterion,
+        "preference": preference,
+        "prompt_id": prompt,
+    }
+    for prompt, split, criterion, preference in (
+        ("wall", "open_ended", "completeness", "model_b"),
+        ("wall", "open_ended", "clarity", "model_a"),
+        ("wall", "open_ended", "hallucination", "model_a"),
+        ("street", "open_ended", "completeness", "model_b"),
+        ("puzzle", "reasoning", "logic", "model_b"),
+        ("puzzle", "reasoning", "efficiency", "model_a"),
+    )
+)
+"""The columns of the hub's card of txiong23/Multi-Crit. By some criteria of one prompt people prefer the other response."""
+
+
+def multi_crit(split: str) -> pa.Table:
+    """The rows of a split, with a picture each."""
+    image = {"bytes": picture("red", "circle"), "path": "a.png"}
+    return pa.Table.from_pylist([{**row, "image": image} for row in MULTI_CRIT if row["split"] == split])
+
+
 def write(folder: Path) -> None:
     """All fixtures below a folder."""
     rows = vl_rewardbench()
     _lines(folder / "vl-rewardbench/outputs.jsonl", vl_outputs(rows))
     _lines(folder / "vl-rewardbench/outputs-wrapped.jsonl", vl_outputs(rows, wrapped=True))
-    table = pa.Table.from_pylist(rows, schema=VLRB_SCHEMA)
-    _whole(folder / "vl-rewardbench/data/test-00000-of-00001.parquet", lambda path: pq.write_table(table, path))
+    _parquet(folder / "vl-rewardbench/data/test-00000-of-00001.parquet", pa.Table.from_pylist(rows, schema=VLRB_SCHEMA))
     _text(folder / "vl-rewardbench/vl_rewardbench.tsv", vlmevalkit(rows))
     known = multimodal_rewardbench()
     _text(folder / "multimodal-rewardbench/all_data.json", json.dumps(known, indent=1))
@@ -309,6 +361,13 @@ def write(folder: Path) -> None:
         _bytes(folder / f"mllm-as-a-judge/{number}.png", picture(COLORS[number], SHAPES[number % 2]))
     _lines(folder / "rewardbench/filtered.jsonl", REWARDBENCH)
     _lines(folder / "judgebench/gpt.jsonl", JUDGEBENCH)
+    _parquet(folder / "rewardbench-2/data/test-00000-of-00001.parquet", pa.Table.from_pylist(list(REWARDBENCH_2)))
+    for split in ("open_ended", "reasoning"):
+        _parquet(folder / f"multi-crit/data/{split}-00000-of-00001.parquet", multi_crit(split))
+
+
+def _parquet(path: Path, table: pa.Table) -> None:
+    _whole(path, lambda place: pq.write_table(table, place))
 
 
 def _lines(path: Path, rows: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ PLACES = {
     "mllm-as-a-judge": "mllm-as-a-judge",
     "rewardbench": "rewardbench",
     "judgebench": "judgebench",
+    "rewardbench-2": "rewardbench-2",
+    "multi-crit": "multi-crit",
 }
 COLORS = ("red", "green", "blue", "orange")
 
@@ -209,6 +212,79 @@ def test_mathematics_weighs_as_much_as_programming_and_half_a_point_is_for_the_u
 def _good(request: Request) -> str:
     asked = str(request.messages[0].content[-1])
     return "[[A]]" if asked.index("good") < asked.index("bad") else "[[B]]"
+
+
+def _rates(request: Request) -> str:
+    """Ratings by the answer that is shown: right ones 9 or 8, wrong ones at most 5; one that is equal, and one that is none."""
+    asked = str(request.messages[0].content[-1])
+    shown = asked.partition("[Answer]\\n")[2] or asked.partition("[Answer]\n")[2]
+    if "Task 2?" in asked:
+        return "It is fine.\n\n9"
+    if "Task 3?" in asked:
+        return "I cannot say."
+    return "Good.\n9" if shown.startswith("good 0") else "Good.\n8" if shown.startswith("good") else "Bad.\n5"
+
+
+def test_official_rewardbench_2_rates_each_answer_by_itself_and_shares_the_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    oracle = judged_by(_rates, monkeypatch)
+    figures = measured("oracle", tmp_path, "rewardbench-2", protocol="official")
+    subsets = {"Factuality": 1.0, "Precise IF": 1.0, "Math": 0.25, "Safety": 0.25, "Focus": 1.0}  # four nines; no rating at all
+    ties = 0.3 + 0.3 + 0.2 + 0.2 + 0.01 * math.tanh((8 - 5) / (9 - 8) - 1)
+
+    assert figures["subsets"] == pytest.approx(subsets | {"Ties": ties})
+    assert figures["overall"] == pytest.approx((3.5 + ties) / 6)
+    assert len(oracle.asked) == figures["replies"] == 6 * 4 + (1 + 3) + (3 + 3) + (1 + 3) + (2 + 3)
+    assert figures["dimensions"]["Math"] | {"ci95": 0} == {"n": 3, "accuracy": 0.0, "coverage": 0.0, "ci95": 0}
+    assert (figures["n"], figures["accuracy"], figures["data"]["rows"]) == (39, 33 / 39, 10)
+    (stored,) = measurements(tmp_path / "rewardbench-2")
+    assert sum(right for (right,) in stored.rights.values()) == 33
+
+
+def test_strict_rewardbench_2_wants_every_comparison_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(request: Request) -> str:
+        asked = str(request.messages[0].content[-1])
+        wrong = {"[[A]]": "[[B]]", "[[B]]": "[[A]]"}
+        flipped = ("Task 4?" in asked or "Task tied:1?" in asked) and "bad 2" in asked
+        return wrong[_good(request)] if flipped else _good(request)
+
+    judged_by(says, monkeypatch)
+    figures = measured("oracle", tmp_path, "rewardbench-2")
+    assert figures["subsets"] == {"Factuality": 1, "Focus": 0.5, "Math": 1, "Precise IF": 1, "Safety": 1, "Ties": 0.75}
+    assert figures["pair_accuracy"] == (39 - 1 - 2) / 39
+
+
+def test_a_limit_counts_rows_and_never_cuts_one(tmp_path: Path):
+    assert measured("longer", tmp_path, "rewardbench-2", limit=2)["n"] == 6
+
+
+@pytest.mark.parametrize("name", [name for name in PLACES if name not in ("rewardbench-2", "vl-rewardbench")])
+def test_a_baseline_answers_in_the_verdict_line_of_every_official_protocol(tmp_path: Path, name: str):
+    figures = measured("first", tmp_path, name, protocol="official", samples=1, limit=2)
+    assert (figures["parse_rate"], figures["first_position_rate"]) == (1.0, 1.0)
+
+
+def test_a_baseline_is_not_asked_for_ratings(tmp_path: Path):
+    with pytest.raises(InputError, match="longer compares responses and rates none"):
+        measured("longer", tmp_path, "rewardbench-2", protocol="official")
+
+
+def test_multi_crit_shows_whether_a_judge_follows_the_criterion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(request: Request) -> str:
+        asked = str(request.messages[0].content[-1])
+        return "Hm." if "Clarity" in asked else f"Because.\n\n**Response {2 if 'Completeness' in asked else 1} is better.**"
+
+    judged_by(says, monkeypatch)
+    figures = measured("oracle", tmp_path, "multi-crit", protocol="official")
+    assert list(figures["open-ended"].values()) == pytest.approx([4, 3 / 4, 2 / 3, 1 / 2, 1.0, 1 / 2, 2, 1])
+    assert list(figures["reasoning"].values()) == [2, 1 / 2, 1 / 2, 0.0, 0.0, 0.0, 1, 0]
+    assert figures["dimensions"]["open-ended: clarity"]["coverage"] == 0.0
+    assert "Multi" not in figures["prompt"] and figures["sampling"]["max_tokens"] == 8192
+
+
+def test_strict_multi_crit_counts_what_both_orders_say(tmp_path: Path):
+    figures = measured("longer", tmp_path, "multi-crit")
+    assert figures["open-ended"]["overall"] == 2 / 4 and figures["open-ended"]["tos"] == 0.0  # it is the longer one, always
+    assert measured("first", tmp_path / "f", "multi-crit")["reasoning"]["unread"] == 2
 
 
 def test_the_majority_of_the_samples_of_an_order_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -61,14 +61,18 @@ _SPECS = {
     "mmrb2": "benchmarks.mmrb2:SPEC",
     "mllm-as-a-judge": "benchmarks.mllm_as_a_judge:SPEC",
     "rewardbench": "benchmarks.rewardbench:SPEC",
+    "rewardbench-2": "benchmarks.rewardbench2:SPEC",
     "judgebench": "benchmarks.judgebench:SPEC",
+    "multi-crit": "benchmarks.multi_crit:SPEC",
 }
 _SCORES = {
     "vl-rewardbench": "benchmarks.vl_rewardbench:score",
     "multimodal-rewardbench": "benchmarks.multimodal_rewardbench:score",
     "mmrb2": "benchmarks.mmrb2:score",
     "judgebench": "benchmarks.judgebench:score",
+    "multi-crit": "benchmarks.multi_crit:score",
     "rewardbench": "benchmarks.rewardbench:score",
+    "rewardbench-2": "benchmarks.rewardbench2:score",
 }
 
 BASELINES = dict.fromkeys(("first", "longer", "random"), "<first>{first}</first>\n<second>{second}</second>")

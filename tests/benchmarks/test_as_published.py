@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from runs import ROOT, no_progress
-from selfjudge.benchmarks import judgebench, rewardbench
+from selfjudge.benchmarks import judgebench, multi_crit, rewardbench, rewardbench2
 from selfjudge.benchmarks.mmrb2 import score
 from selfjudge.errors import InputError
 from selfjudge.ports import BenchmarkData
@@ -196,3 +197,150 @@ def test_what_is_no_result_of_rewardbench_is_an_error_with_a_hint(tmp_path: Path
     with pytest.raises(InputError) as error:
         rewardbench.score(tmp_path / "m.json", protocol="official", k=None)
     assert error.value.hint
+
+
+# RewardBench 2: huggingface.co/datasets/allenai/reward-bench-2 (its card's columns); github.com/allenai/reward-bench,
+# scripts/run_generative_v2.py and scripts/run_v2.py, which save columns, and process_single_model in rewardbench/utils.py
+
+
+def test_each_right_answer_of_rewardbench_2_is_a_pair_with_each_wrong_one():
+    items = load("rewardbench-2", FIXTURES / "rewardbench-2").items
+    tied = [item for item in items if item.pair.prompt.source_id.startswith("tied:0#")]  # type: ignore[union-attr]
+    assert len(items) == 6 * 3 + (1 + 3 + 1 + 2) * 3 and {item.level for item in tied} == {"tied"}
+    assert sorted((i.pair.chosen, i.pair.rejected) for i in tied) == [
+        (f"good {a}", f"bad {b}") for a in range(3) for b in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"chosen": "good"}, r"test\.jsonl:1: `chosen` is no list of answers"),
+        ({"rejected": []}, "`rejected` is no list of answers"),
+        ({"num_correct": 2}, "`num_correct` is not the number of `chosen`"),
+        ({"subset": "Ties"}, "the id '7' is neither ref:NUMBER nor tied:NUMBER"),
+    ],
+    ids=["the first RewardBench", "no wrong answer", "another number", "a name of ties"],
+)
+def test_a_row_that_is_not_of_rewardbench_2_is_named(tmp_path: Path, changed: dict[str, Any], message: str):
+    row = {"id": "7", "prompt": "Why?", "chosen": ["yes"], "rejected": ["no"], "num_correct": 1, "subset": "Math"}
+    (tmp_path / "test.jsonl").write_text(json.dumps(row | changed) + "\n")
+    with pytest.raises(InputError, match=message):
+        load("rewardbench-2", tmp_path / "test.jsonl")
+
+
+def rewardbench_2_columns(path: Path, rows: list[tuple[str, str, Any, Any, int]]) -> Path:
+    names = ("subset", "id", "results", "scores", "num_correct")
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    path.write_text(json.dumps({**columns, "model": "m", "model_type": "Generative RM"}))
+    return path
+
+
+TIES = [
+    ("Ties", "ref:0", None, [8, 3], 1),
+    ("Ties", "tied:0", None, [9, 7, 4], 2),  # 3 above the wrong one, 2 apart
+    ("Ties", "ref:1", None, [[5.0], [6.0]], 1),  # as reward models have it; the right one below the wrong one
+    ("Ties", "tied:1", None, [6, 6, -1, 5], 3),  # a rating that could not be read
+]
+
+
+def test_rewardbench_2s_results_are_counted_as_its_scripts_count(tmp_path: Path):
+    """The score of TIES by hand, and what `process_single_model` itself returned for these rows."""
+    rows = [
+        (subset, str(n), point, None, 1)
+        for n, (subset, point) in enumerate(zip(rewardbench2.SUBSETS, [1, 0, 1, 0.25, 0.5], strict=False))
+    ]
+    path = rewardbench_2_columns(tmp_path / "m.json", rows + TIES)
+    official, strict = (rewardbench2.score(path, protocol=p, k=None) for p in ("official", "strict"))
+    margins = (math.tanh(3 / 2 - 1) + math.tanh(-6 / 7 - 1)) / 2
+    ties = 0.3 * 1 / 2 + 0.3 * 1 / 2 + 0.2 * 1 / 2 + 0.2 * 1 / 2 + 0.01 * margins
+
+    assert official["subsets"]["Ties"] == pytest.approx(ties) == pytest.approx(0.4975485152102817)
+    assert official["overall"] == pytest.approx((1 + 0 + 1 + 0.25 + 0.5 + ties) / 6)
+    assert strict["subsets"] == {"Factuality": 1, "Focus": 0, "Math": 1, "Precise IF": 0, "Safety": 0, "Ties": 0.5}
+    assert strict["shared_or_unread"] == 0 and (official["n"], official["shared_or_unread"]) == (9, 2)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("Math", "0", 2, None, 1),
+        ("Math", "0", "1", None, 1),
+        (None, "0", 1, None, 1),
+        ("Ties", "0", None, [1, 2], 1),
+        ("Ties", "ref:0", None, None, 1),
+        ("Ties", "ref:0", None, ["9", "8"], 1),
+        ("Ties", "ref:0", None, [9, 8], 2),
+        ("Ties", "ref:0", None, [9, float("nan")], 1),
+    ],
+    ids=str,
+)
+def test_what_is_no_result_of_rewardbench_2_is_an_error_with_a_hint(tmp_path: Path, row: tuple[str, str, Any, Any, int]):
+    with pytest.raises(InputError) as error:
+        rewardbench2.score(rewardbench_2_columns(tmp_path / "m.json", [row]), protocol="official", k=None)
+    assert error.value.hint
+
+
+# Multi-Crit: huggingface.co/datasets/txiong23/Multi-Crit (its card's columns), and its authors' task in
+# github.com/EvolvingLMMs-Lab/lmms-eval, lmms_eval/tasks/multi_crit/utils.py
+
+
+def test_multi_crit_is_read_from_the_hubs_rows_and_from_the_authors_files(tmp_path: Path):
+    data = load("multi-crit", FIXTURES / "multi-crit")
+    row = {"question_id": "v__logic", "prompt_id": "v", "split": "reasoning", "criterion": "logic", "preference": "model_b"}
+    row |= {"question": "How many?", "image_path": "v/1.png", "pred_a": "one", "pred_b": "two", "model_a": "m", "model_b": "n"}
+    picture(tmp_path / "images" / "v" / "1.png", "red")
+    (tmp_path / "multi-crit-reasoning-flatten.jsonl").write_text(json.dumps(row) + "\n")
+    (item,) = load("multi-crit", tmp_path).items
+
+    assert data.report["rows"] == 6 and len({item.group for item in data.items}) == 3
+    assert (item.pair.chosen, item.dimension, len(item.pair.prompt.images)) == ("two", "reasoning: logic", 1)
+    assert item.pair.prompt.text.startswith("How many?\n\n") and "Logic." in item.pair.prompt.text
+
+
+def multi_crit_lines(path: Path, said: dict[tuple[str, str, str], str], *, read: bool) -> Path:
+    lines = []
+    for (prompt, criterion, preference), reply in said.items():
+        row = {"question_id": f"{prompt}__{criterion}", "criterion": criterion, "preference": preference}
+        sample = {**row, "prompt_id": prompt, "benchmark_type": "reasoning", "prediction": reply}
+        lines.append({"doc_id": 0, "overall": sample} if read else {**row, "split": "reasoning", "critic": reply})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{broken\n")
+    return path
+
+
+LABELS = [("p", "logic", "model_a"), ("p", "efficiency", "model_b"), ("p", "grounding", "model_a"), ("q", "logic", "model_b")]
+
+
+@pytest.mark.parametrize(
+    ("replies", "read"),
+    [
+        (["Response 1 is better.", "**Response 2 is better.**", "No idea.", "x\nresponse 1 is better\n"], False),
+        (["model_a", "model_b", "error", "model_a"], True),
+    ],
+    ids=["replies", "samples that were read"],
+)
+def test_multi_crits_results_are_counted_as_its_authors_count(tmp_path: Path, replies: list[str], read: bool):
+    path = multi_crit_lines(tmp_path / "m.jsonl", dict(zip(LABELS, replies, strict=True)), read=read)
+    figures = multi_crit.score(path, protocol="official", k=None)
+
+    # efficiency conflicts with logic and with grounding: the judge sees one of both conflicts, and settles that one
+    assert figures["reasoning"] == {
+        "n": 4,
+        "overall": 2 / 4,
+        "macro": (0.5 + 1 + 0) / 3,
+        "pacc": 0.0,
+        "tos": 1.0,
+        "cmr": 1 / 2,
+        "conflicts": 2,
+        "unread": 1,
+        "criteria": {"efficiency": 1.0, "grounding": 0.0, "logic": 0.5},
+    }
+    assert [fault["line"] for fault in figures["malformed"]] == [5]
+
+
+def test_multi_crits_script_sees_only_the_last_three_lines_and_strict_sees_contradictions(tmp_path: Path):
+    replies = ["Response 1 is better.\na\nb\nc", "Response 2 is better.\nResponse 1 is better.", "-", "-"]
+    path = multi_crit_lines(tmp_path / "m.jsonl", dict(zip(LABELS, replies, strict=True)), read=False)
+    found = [multi_crit.score(path, protocol=p, k=None)["reasoning"]["criteria"] for p in ("official", "strict")]
+    assert found[0] | {"grounding": 0} == {"logic": 0.0, "efficiency": 1.0, "grounding": 0}
+    assert found[1] | {"grounding": 0} == {"logic": 0.5, "efficiency": 0.0, "grounding": 0}

@@ -120,6 +120,8 @@ def test_a_benchmark_of_two_data_sets_keeps_the_second_in_a_folder_of_its_own(
     ("name", "data_set", "files", "rows"),
     [
         ("judgebench", "ScalerLab/JudgeBench", {"data/gpt-0.jsonl": b"{}\n{}\n", "data/claude-0.jsonl": b"{}\n\n"}, 3),
+        ("rewardbench-2", "allenai/reward-bench-2", {"data/test-0.parquet": table(4)}, 4),
+        ("multi-crit", "txiong23/Multi-Crit", {"data/open_ended-0.parquet": table(5), "data/reasoning-0.parquet": table(2)}, 7),
         ("rewardbench", "allenai/reward-bench", {"data/filtered-0.parquet": table(5), "data/raw-0.parquet": table(7)}, 5),
         ("rewardbench", "allenai/reward-bench", {"data/filtered-0.parquet": b"damaged"}, None),
     ],
@@ -203,7 +205,7 @@ def test_what_needs_no_preparing_says_so(tmp_path: Path, endpoint: str, name: st
 
 
 def test_every_benchmark_tells_where_it_comes_from_and_its_licence():
-    assert len({entry.name for entry in CATALOGUE}) == len(CATALOGUE) == 9
+    assert len({entry.name for entry in CATALOGUE}) == len(CATALOGUE) == 11
     for entry in CATALOGUE:
         assert entry.licence and entry.where and entry.measures
         assert bool(entry.hub) == (entry.obtained == "hub")

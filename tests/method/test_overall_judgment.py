@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfjudge.method.overall_judgment import official, robust
+from selfjudge.method.overall_judgment import RESPONSE_NUMBER, last_lines, official, robust
 from selfjudge.types import Finish, Problem, Verdict
 
 FIRST, SECOND = Verdict.FIRST, Verdict.SECOND
@@ -187,6 +187,29 @@ def test_an_answer_named_nowhere_is_never_the_verdict(text: str):
     verdict = robust(text)
     if isinstance(verdict, Verdict) and "worse" not in text:
         assert named[verdict] in text
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Because.\n\nResponse 1 is better.", FIRST),
+        ("**Response 2** is better\n\n", SECOND),
+        ("RESPONSE 2 IS BETTER\nas said\nabove", SECOND),
+        ("Response 2 is better\none\ntwo\nthree", Problem.NO_VERDICT),
+        ("Response 1 is better.\nResponse 2 is better.", FIRST),
+        ("Response 3 is better.", Problem.NOT_OFFERED),
+        (f"Response {'1' * 5000} is better.", Problem.NOT_OFFERED),
+        ("Response 1 is clearly better.", Problem.NO_VERDICT),
+        ("", Problem.NO_VERDICT),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_multi_crits_line_is_read_among_the_last_three(text: str, read: Verdict | Problem):
+    assert last_lines(text) is read
+    place = RESPONSE_NUMBER.place(text)
+    assert isinstance(read, Problem) or text[place] == ("1" if read is FIRST else "2")  # type: ignore[index]
+    assert last_lines(text, Finish.LENGTH) is (Problem.CUT_OFF if read is Problem.NO_VERDICT else read)
+    assert last_lines(text, Finish.ERROR) is Problem.ENGINE_FAILURE
 
 
 def test_a_long_reply_full_of_triggers_is_read_in_linear_time():

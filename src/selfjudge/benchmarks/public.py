@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _AHEAD = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPair:
-    """A row of a benchmark.
+    """A pair of responses in a row of a benchmark; rows with several answers have several.
 
     images   bytes or paths; None for an image that the row lacks
     better   the position of the better response, None for a tie
@@ -112,10 +112,12 @@ class PublicBenchmark:
         items: list[BenchmarkItem] = []
         missing: list[str] = []
         ids: list[str] = []
+        places: set[str] = set()
         times = Counter[str]()
         with progress(f"rows of {self.name}", None) as advance:
-            for row, refs in _with_images(islice(self._spec.pairs(data), limit), put, inside):
-                advance(1)
+            for row, refs in _with_images(_of_rows(self._spec.pairs(data), limit), put, inside):
+                advance(row.where not in places)
+                places.add(row.where)
                 ids.append(row.id)
                 if isinstance(refs, BadImage):
                     missing.append(f"{row.where}: {refs}")
@@ -126,9 +128,9 @@ class PublicBenchmark:
         report = {
             "benchmark": self.name,
             **data.provenance,
-            "rows": len(ids),
+            "rows": len(places),
             "known_rows": list(self._known_rows),
-            "is_a_known_size": len(ids) in self._known_rows if self._known_rows and limit is None else None,
+            "is_a_known_size": len(places) in self._known_rows if self._known_rows and limit is None else None,
             "missing_images": {"count": len(missing), "examples": missing[:10]},
             "excluded": excluded,
             **oddities(items),
@@ -174,6 +176,12 @@ class PublicBenchmark:
             taken = {item.pair.id for item in gone}
             items = [item for item in items if item.pair.id not in taken]
         return items, counts
+
+
+def _of_rows(pairs: Iterator[StoredPair], limit: int | None) -> Iterator[StoredPair]:
+    """The pairs of the first `limit` rows; a row may have several."""
+    rows = groupby(pairs, key=lambda pair: pair.where)
+    return (pair for _, of_row in islice(rows, limit) for pair in of_row)
 
 
 def _with_images(

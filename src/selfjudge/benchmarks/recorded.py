@@ -1,14 +1,18 @@
-"""Recorded outputs of judges, line by line: a line that cannot be used is reported with its number, and the others are read."""
+"""Recorded outputs of judges, line by line: a line that cannot be used is reported with its number, and the others are read.
+
+Where a script saves one object of columns instead, a fault is an error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..run.jsonl import json_lines
+from ..run.jsonl import json_lines, regular
 
 
 class Malformed(Exception):
@@ -53,3 +57,21 @@ def text(row: Any, *path: str) -> str:
     if not isinstance(value, str):
         raise Malformed(f"`{'.'.join(path)}` is {'missing' if value is None else type(value).__name__}, not text")
     return value
+
+
+def columns(path: Path, benchmark: str, names: Sequence[str]) -> list[list[Any]]:
+    """The columns of those names, of one length, of the JSON object in a file. Raises InputError."""
+    try:
+        value = json.loads(regular(path).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {path}: {error}", hint="Give the JSON file of `eval-set-scores`.") from error
+    found = [value.get(name) if isinstance(value, dict) else None for name in names]
+    lists = [column for column in found if isinstance(column, list) and column]
+    if len(lists) == len(names) and len({*map(len, lists)}) == 1:
+        return lists
+    raise not_results(path, benchmark, f"it must be one JSON object with lists {', '.join(names)} of one length")
+
+
+def not_results(path: Path, benchmark: str, rule: str) -> InputError:
+    """The error for a file of columns that breaks a rule."""
+    return InputError(f"{path} is no file of results of {benchmark}: {rule}", hint="Give the JSON file of `eval-set-scores`.")

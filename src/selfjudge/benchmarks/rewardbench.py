@@ -7,7 +7,6 @@ for a reply that cannot be read.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,9 +16,8 @@ from typing import Any
 from ..errors import InputError
 from ..method.metrics import macro
 from ..method.protocols import STRICT
-from ..run.jsonl import regular
 from ..run.tables import is_right
-from . import data_files
+from . import data_files, recorded
 from .data_files import DataFiles
 from .public import Replies, Spec, StoredPair
 
@@ -87,7 +85,9 @@ def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
     """
     if k is not None:
         raise InputError("rewardbench has one result a row", hint="Remove --k.")
-    names, results = _columns(path)
+    names, results = recorded.columns(path, "rewardbench", ("subset", "results"))
+    if not all(isinstance(name, str) for name in names) or not all(result in (0, 0.5, 1) for result in results):
+        raise recorded.not_results(path, "rewardbench", "`subset` holds texts, and `results` 1, 0.5 or 0")
     subsets: dict[tuple[str, str], list[float]] = defaultdict(list)
     for subset, result in zip(names, results, strict=True):
         mark = float(result) if protocol == "official" or result == 1 else 0.0
@@ -96,25 +96,6 @@ def score(path: Path, *, protocol: str, k: int | None) -> dict[str, Any]:
     unread = sum(result not in (0, 1) for result in results)
     whole = {"n": len(results), "unread": unread, **_sections(subsets), "dimensions": parts}
     return {"benchmark": "rewardbench", "protocol": protocol, **whole, "malformed": []}
-
-
-def _columns(path: Path) -> tuple[list[str], list[float]]:
-    """The subsets and results of a file. Raises InputError."""
-    try:
-        value = json.loads(regular(path).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path}: {error}", hint="Give the JSON file that run_generative.py saves.") from error
-    names, results = (value.get(name) if isinstance(value, dict) else None for name in ("subset", "results"))
-    if (
-        isinstance(names, list)
-        and isinstance(results, list)
-        and 0 < len(names) == len(results)
-        and all(isinstance(name, str) for name in names)
-        and all(result in (0, 0.5, 1) for result in results)
-    ):
-        return names, results
-    hint = "It must be one JSON object with lists `subset` and `results` of one length; results are 1, 0.5 or 0."
-    raise InputError(f"{path} is no file of results of rewardbench", hint=hint)
 
 
 SPEC = Spec(

@@ -185,7 +185,8 @@ def score(
     benchmark: Annotated[
         str,
         typer.Option(
-            help="vl-rewardbench, multimodal-rewardbench, judgebench, rewardbench, mmrb2=PAIRS.json, or what was evaluated.",
+            help="vl-rewardbench, multimodal-rewardbench, rewardbench, rewardbench-2, judgebench, multi-crit, mmrb2=PAIRS.json, "
+            "or what was evaluated.",
             show_default=False,
         ),
     ],

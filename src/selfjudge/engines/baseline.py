@@ -26,7 +26,7 @@ class Baseline:
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for request in requests:
             letter, number = ("A", 1) if self._prefers_first(request) else ("B", 2)
-            text = f"Overall Judgment: Answer {number} is better.\n[[{letter}]]"
+            text = f"Overall Judgment: Answer {number} is better.\nResponse {number} is better.\n[[{letter}]]"
             yield Completion(key=request.key, text=text, finish=Finish.STOP, prompt_tokens=0, completion_tokens=1)
 
     def close(self) -> None:

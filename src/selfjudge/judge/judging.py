@@ -15,9 +15,8 @@ from typing import Any, Self
 from ..chat import Completion, Request
 from ..errors import EngineError, InputError
 from ..hub.models import find_model
-from ..method.protocols import ANCHORS, STRICT, Protocol
+from ..method.protocols import STRICT, Protocol
 from ..method.strikes import unbroken
-from ..method.verdicts import probability
 from ..ports import Engine
 from ..recipe.experiment import Judging
 from ..recipe.file import engine_settings
@@ -304,8 +303,7 @@ def _preference(one: _Waiting, protocol: Protocol) -> Preference:
     read = [protocol.read(reply.text, reply.finish) for reply in replies]
     named = tuple(_side(verdict, order) for verdict, order in zip(read, Order, strict=True))
     chances = [
-        _chance(probability(reply, ANCHORS[protocol.line]) if side else None, order)
-        for side, reply, order in zip(named, replies, Order, strict=True)
+        _chance(protocol.chance(reply) if side else None, order) for side, reply, order in zip(named, replies, Order, strict=True)
     ]
     consistent = named[0] is not None and named[0] == named[1]
     return Preference(

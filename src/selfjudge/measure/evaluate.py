@@ -249,6 +249,8 @@ def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protoco
         )
     protocol = known[asking.protocol]
     if contestant.fixed:
+        if protocol.orders == "each":
+            raise InputError(f"{contestant.name} compares responses and rates none", hint="Give --protocol strict.")
         return replace(protocol.changed(samples=asking.samples), template=contestant.template or "", verbatim=False)
     if asking.protocol != "official" and contestant.template is not None:
         protocol = replace(protocol, template=contestant.template)

@@ -98,7 +98,7 @@ def _read(folder: Path) -> Measurement:
         digest=_digest(items),
         figures=result,
         items=items,
-        rights=_rights(judged, items, both=result.get("orders", "both") == "both"),
+        rights=_rights(stored, judged, items, str(result.get("orders", "both"))),
     )
 
 
@@ -155,8 +155,13 @@ def _digest(items: Mapping[str, Content]) -> str:
     return digest.hexdigest()
 
 
-def _rights(judged: Table, items: Mapping[str, Content], *, both: bool) -> dict[str, tuple[bool, ...]]:
-    """Whether most replies are right: those of each order for itself, or all replies to an item."""
+def _rights(stored: Table, judged: Table, items: Mapping[str, Content], orders: str) -> dict[str, tuple[bool, ...]]:
+    """Whether most replies are right: those of each order for itself, or all replies to an item; or which rating is higher."""
+    if orders == "each":
+        known = [item for item in map(tables.item_of, stored.rows()) if item.pair.id in items]
+        right = evaluate.likelier(evaluate.beside_pairs(known, judged.rows()))
+        return {item.pair.id: (right(item) is True,) for item in known}
+    both = orders == "both"
     asked: tuple[Order | None, ...] = tuple(Order) if both else (None,)
     votes: defaultdict[tuple[str, Order | None], list[bool | None]] = defaultdict(list)
     columns = (judged.column(name) for name in ("pair_id", "order", "verdict"))

@@ -2,6 +2,7 @@
 
 `official` is the official script's pattern with all its quirks, and gives whatever number it finds. `robust` is ours: it reads
 what comes after the last closing phrase, accepts other words for "is better", and has a reason where it finds no verdict.
+`last_lines` reads Multi-Crit's line, `Response X is better.`, as its script does.
 """
 
 from __future__ import annotations
@@ -83,6 +84,29 @@ def _number_place(text: str) -> int | None:
 
 
 NUMBER = Anchor(("1", "2"), _number_place)
+
+
+_RESPONSE = re.compile(r"response (\d+)\** is better", re.IGNORECASE)
+
+
+def _in_last_lines(text: str) -> re.Match[str] | None:
+    """The first claim in the last three lines, as Multi-Crit's script looks for it."""
+    end = start = len(text.rstrip())
+    for _ in range(3):
+        start = text.rfind("\n", 0, max(start, 0))
+    return _RESPONSE.search(text, max(start, 0), end)
+
+
+def last_lines(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
+    """The verdict by `Response X is better.` in the last three lines, cut off or not. Source: `parse_direct_preference`."""
+    if finish is Finish.ERROR:
+        return Problem.ENGINE_FAILURE
+    if found := _in_last_lines(text):
+        return _OFFERED.get(int(found[1][:_LONGEST_NUMBER]), Problem.NOT_OFFERED)
+    return Problem.CUT_OFF if finish is Finish.LENGTH else Problem.NO_VERDICT
+
+
+RESPONSE_NUMBER = Anchor(("1", "2"), lambda text: found.start(1) if (found := _in_last_lines(text)) else None)
 
 
 def robust(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:

@@ -11,16 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..chat import Sampling
+from ..chat import Completion, Sampling
 from ..types import Finish, Order, Problem, Verdict, content_id
-from . import overall_judgment, verdicts
+from . import overall_judgment, ratings, verdicts
 from .prompts import JUDGE
 
-Orders = Literal["both", "random", "stored"]
-"""Each sample in both orders, in one order drawn by hash, or in the order in which the benchmark stores the responses."""
+Orders = Literal["both", "random", "stored", "each"]
+"""Each sample in both orders, in one order drawn by hash, or in the order in which the benchmark stores the responses; or each
+response by itself, once however many pairs have it: the template shows {first} alone, which either order makes another one."""
 
-Line = Literal["letters", "letters_or_tie", "overall_judgment"]
-"""The verdict line: `[[A]]` or `[[B]]`; also `[[C]]` for a tie; or `Overall Judgment: Answer X is better.`"""
+Line = Literal["letters", "letters_or_tie", "overall_judgment", "last_lines", "rating"]
+"""The verdict line: `[[A]]` or `[[B]]`; also `[[C]]` for a tie; `Overall Judgment: Answer X is better.`; `Response X is better.`
+among the last lines; or, of a response that is shown alone, a number from 1 to 10."""
 
 Read = Callable[[str, Finish], Verdict | Problem]
 
@@ -28,12 +30,15 @@ READERS: Mapping[Line, Read] = {
     "letters": verdicts.parse,
     "letters_or_tie": verdicts.parse_with_tie,
     "overall_judgment": overall_judgment.robust,
+    "last_lines": overall_judgment.last_lines,
+    "rating": ratings.half,
 }
 
-ANCHORS: Mapping[Line, verdicts.Anchor] = {
+_ANCHORS: Mapping[Line, verdicts.Anchor] = {
     "letters": verdicts.LETTER,
     "letters_or_tie": verdicts.LETTER,
     "overall_judgment": overall_judgment.NUMBER,
+    "last_lines": overall_judgment.RESPONSE_NUMBER,
 }
 """Where the token stands whose rival gives P(first) against P(second)."""
 
@@ -61,13 +66,19 @@ class Protocol:
 
     def orders_of(self, stored: Order, draw: int) -> tuple[Order, ...]:
         """The orders in which one sample of a pair is asked; `draw` is a random number of its own."""
-        if self.orders == "both":
+        if self.orders in ("both", "each"):
             return tuple(Order)
         return (stored.other if self.orders == "random" and draw & 1 else stored,)
 
     def read(self, text: str, finish: Finish) -> Verdict | Problem:
         """The verdict of a reply, or the problem with it."""
         return READERS[self.line](text, finish)
+
+    def chance(self, completion: Completion) -> float | None:
+        """P(FIRST) of a reply with a verdict, None where the engine gave no log-probabilities; of a rating its place."""
+        if self.line == "rating":
+            return ratings.chance(completion.text)
+        return verdicts.probability(completion, _ANCHORS[self.line])
 
     def changed(self, *, samples: int | None = None, template: str | None = None, max_tokens: int | None = None) -> Protocol:
         """This protocol with another number of samples, another prompt or longer replies, named after a prompt that was changed.

@@ -184,7 +184,9 @@ class PublicBench(_Bench):
         "mmrb2",
         "mllm-as-a-judge",
         "rewardbench",
+        "rewardbench-2",
         "judgebench",
+        "multi-crit",
     ]
     path: str | None = None
     """A file, a folder, or a data set on the hub; where it is published when this is left out."""

@@ -24,7 +24,12 @@ def show_measured(result: Result, console: Console) -> None:
         console.print(line)
 
 
-_ORDERS = {"both": "both orders", "random": "an order drawn for each reply", "stored": "the stored order"}
+_ORDERS = {
+    "both": "both orders",
+    "random": "an order drawn for each reply",
+    "stored": "the stored order",
+    "each": "each response by itself",
+}
 
 
 def _how(result: Result) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -72,13 +72,17 @@ def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: 
     decided by more than half of its replies. `logprob` decides by P(chosen), the mean over all replies to a pair.
     """
     clear = [item for item in items if not item.tie]
-    replies = _replies(judgments)
-    counted = _both_orders(clear, replies) if protocol.orders == "both" else _one_order(clear, replies)
+    if protocol.orders == "each":
+        rows = list(judgments)
+        counted = {**_rated(clear, rows), **_rates(rows), "first_position_rate": None, "logprob": None}
+    else:
+        replies = _replies(judgments)
+        counted = _both_orders(clear, replies) if protocol.orders == "both" else _one_order(clear, replies)
+        counted |= _rates(row for item in clear for row in replies[item.pair.id])
+        counted["logprob"] = _by_probability(clear, replies)
     return {
         **counted,
         "groups": len({item.group for item in clear}),
-        **_rates(row for item in clear for row in replies[item.pair.id]),
-        "logprob": _by_probability(clear, replies),
         "ties_left_out": len(items) - len(clear),
     }
 
@@ -129,8 +133,31 @@ def _intervals(judged: Sequence[Item]) -> dict[str, Any]:
     return {"ci95": interval(judged, accuracy_of), "pair_ci95": interval(judged, pair_accuracy_of)}
 
 
+def _rated(items: Sequence[BenchmarkItem], rows: Iterable[Row]) -> dict[str, Any]:
+    """The figures of ratings: of two responses the one rated higher is preferred; equal ones decide nothing."""
+    return _by_decisions(decisions_of(items, likelier(beside_pairs(items, rows))))
+
+
+def beside_pairs(items: Sequence[BenchmarkItem], rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Replies about single responses, beside every pair that has the response, by the pair's id."""
+    pairs = {item.pair.id: item.pair for item in items}
+    about: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if pair := pairs.get(row["pair_id"]):
+            about[pair.prompt.id, pair.comparison(Order(row["order"])).first].append(row)
+    replies: dict[str, list[Row]] = defaultdict(list)
+    for pair in pairs.values():
+        for order in Order:
+            found = about[pair.prompt.id, pair.comparison(order).first]
+            replies[pair.id] += [{**row, "order": order} for row in found]
+    return replies
+
+
 def _one_order(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any]:
-    decisions = decisions_of(items, lambda item: majority([is_right(row) for row in replies[item.pair.id]]))
+    return _by_decisions(decisions_of(items, lambda item: majority([is_right(row) for row in replies[item.pair.id]])))
+
+
+def _by_decisions(decisions: Sequence[Decision]) -> dict[str, Any]:
     names = sorted({decision.dimension for decision in decisions})
     parts = {name: decided([d for d in decisions if d.dimension == name]) for name in names}
     return {
@@ -148,6 +175,13 @@ def decisions_of(items: Iterable[BenchmarkItem], right: Callable[[BenchmarkItem]
 
 def _by_probability(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any] | None:
     """The figures of deciding by log-probabilities; None where the engine gave none."""
+    if all(row["probability"] is None for item in items for row in replies[item.pair.id]):
+        return None
+    return decided(decisions_of(items, likelier(replies)))
+
+
+def likelier(replies: Mapping[str, Sequence[Row]]) -> Callable[[BenchmarkItem], bool | None]:
+    """What P(chosen), the mean over all replies to a pair, decides; None where one has no probability, or they balance."""
 
     def right(item: BenchmarkItem) -> bool | None:
         chances = [_chance_of_chosen(row) for row in replies[item.pair.id]]
@@ -155,9 +189,7 @@ def _by_probability(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]
         mean = sum(known) / len(known) if known and len(known) == len(chances) else 0.5
         return None if mean == 0.5 else mean > 0.5
 
-    if all(row["probability"] is None for item in items for row in replies[item.pair.id]):
-        return None
-    return decided(decisions_of(items, right))
+    return right
 
 
 def _chance_of_chosen(row: Row) -> float | None:

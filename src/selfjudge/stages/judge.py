@@ -11,8 +11,7 @@ from functools import lru_cache
 
 from ..chat import Completion, Message, Request
 from ..method.prompts import fill
-from ..method.protocols import ANCHORS, Protocol
-from ..method.verdicts import probability
+from ..method.protocols import Protocol
 from ..ports import NamedEngine, Progress
 from ..run.store import Table
 from ..run.tables import Row
@@ -41,22 +40,30 @@ def judge(
     `stored` says in which order a benchmark keeps a pair, by its id; chosen first where it does not.
     """
     kept = stored or {}
+    alone = protocol.orders == "each"
+    shown: set[tuple[str, str, int]] = set()
 
-    def orders(pair: PreferencePair, sample: int) -> tuple[Order, ...]:
-        return protocol.orders_of(kept.get(pair.id, Order.CHOSEN_FIRST), seed_of(seed, "order", pair.id, sample))
+    def is_asked(pair: PreferencePair, order: Order, sample: int) -> bool:
+        if not alone:
+            draw = seed_of(seed, "order", pair.id, sample)
+            return order in protocol.orders_of(kept.get(pair.id, Order.CHOSEN_FIRST), draw)
+        one = (pair.prompt.id, pair.comparison(order).first, sample)
+        known = one in shown
+        shown.add(one)
+        return not known
 
     def requests() -> Iterator[Request]:
         for pair in pairs:
             for order in Order:
                 for sample in range(protocol.samples):
-                    if order in orders(pair, sample):
+                    if is_asked(pair, order, sample):
                         key = f"{pair.id}.{order}.{sample}"
                         yield comparison_request(key, pair.comparison(order), protocol, seed=seed_of(seed, key))
 
     def to_row(request: Request, completion: Completion, name: str) -> Row:
         return _to_row(request, completion, name, protocol)
 
-    asked = len(pairs) * protocol.samples * (2 if protocol.orders == "both" else 1)
+    asked = None if alone else len(pairs) * protocol.samples * (2 if protocol.orders == "both" else 1)
     with progress(f"judgments of {model.name}", asked) as advance:
         ask(table, requests(), model, to_row, advance)
     table.seal()
@@ -78,7 +85,6 @@ def _message(template: str, comparison: Comparison, verbatim: bool) -> Message:
 def _to_row(request: Request, completion: Completion, model: str, protocol: Protocol) -> Row:
     pair_id, order, sample = request.key.rsplit(".", 2)
     read = protocol.read(completion.text, completion.finish)
-    chance = probability(completion, ANCHORS[protocol.line]) if isinstance(read, Verdict) else None
     return {
         "key": request.key,
         "pair_id": pair_id,
@@ -89,7 +95,7 @@ def _to_row(request: Request, completion: Completion, model: str, protocol: Prot
         "verdict": str(read) if isinstance(read, Verdict) else None,
         "problem": None if isinstance(read, Verdict) else str(read),
         "error": completion.error,
-        "probability": chance,
+        "probability": protocol.chance(completion) if isinstance(read, Verdict) else None,
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
     }
