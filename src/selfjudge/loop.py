@@ -226,7 +226,9 @@ class _Run:
         made, replies = map(tables.pair_of, pairs.rows()), map(tables.judgment_of, judgments.rows())
         of = self._identity(pipeline.SELECT, pairs=pairs.digest, judgments=judgments.digest)
         path = self._folder.iteration(number) / ".monitors.json"
-        return kept(path, of, lambda: watch(select.judged(made, replies), self._recipe.selection.rule()))
+        as_elected = self._recipe.synthesis.labels == "synthetic" and self._world.choose is None
+        rule = self._recipe.selection.rule()
+        return kept(path, of, lambda: watch(select.judged(made, replies), rule, as_elected=as_elected))
 
     def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
         """What the judge of an iteration must pass before it is one."""

@@ -161,3 +161,9 @@ def test_replies_without_a_verdict_are_counted_from_the_first_iteration_on():
     ]
     assert watch(half, Rule())["read"] == 0.5 and watch(half, Rule())["consistent"] is None
     assert "read" in fired(half, iteration=1)
+
+
+@pytest.mark.parametrize("says", [coin, mostly_right])
+def test_pairs_that_are_as_they_were_elected_need_no_second_reading_and_have_the_same_figures(says: Says):
+    judged = table(says)
+    assert watch(judged, Rule(), as_elected=True) == watch(judged, Rule())

@@ -98,6 +98,7 @@ def is_yes_no(instruction: str) -> bool:
     return any(_kind_of(request, languages) == "yes_no" for request in asked[-2:])
 
 
+@lru_cache(4096)
 def short_form(text: str, languages: Languages) -> bool:
     """Whether a sentence asks for a short form of answer."""
     return bool(_pattern("short_form", languages, r"(?:PHRASES)").search(text))

@@ -86,6 +86,8 @@ def _stemmer(code: str) -> Any:
 def stem(word: str, code: str) -> str:
     """A word of a language without case and inflection, as far as its stemmer (Snowball) knows them."""
     word = word.casefold()
+    if word.isascii() and word.isdigit():
+        return word
     if code == "en":
         word = values("irregular", ("en",)).get(word) or one_spelling(word)
     if code == "ko":

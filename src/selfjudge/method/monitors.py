@@ -28,7 +28,16 @@ def own_answers(pair: PreferencePair, judgments: Sequence[Judgment], _: Rule) ->
     """
     if not isinstance(pair.evidence, Vote):
         return 0, 0
-    chosen = normalise(pair.chosen, pair.prompt.text) == pair.evidence.majority
+    return _agreeing(judgments, normalise(pair.chosen, pair.prompt.text) == pair.evidence.majority)
+
+
+def elected(pair: PreferencePair, judgments: Sequence[Judgment], _: Rule) -> Share:
+    """As `own_answers` of pairs whose chosen response is known to be the elected one: nothing has to be read again."""
+    return _agreeing(judgments, True) if isinstance(pair.evidence, Vote) else (0, 0)
+
+
+def _agreeing(judgments: Sequence[Judgment], chosen: bool) -> Share:
+    """Verdicts for the chosen response, or for the other one."""
     read = [judgment for judgment in judgments if judgment.verdict is not None]
     return sum(judgment.right == chosen for judgment in read), len(read)
 
@@ -113,13 +122,21 @@ MONITORS = {
 """CHOSEN: far from what the runs in `docs/runs` have, and near what their controls have."""
 
 
-def watch(pairs: Iterable[tuple[PreferencePair, Sequence[Judgment]]], rule: Rule) -> dict[str, float | None]:
-    """The figure of each monitor over the judged pairs of an iteration; None where there is too little to say."""
+def watch(
+    pairs: Iterable[tuple[PreferencePair, Sequence[Judgment]]], rule: Rule, *, as_elected: bool = False
+) -> dict[str, float | None]:
+    """The figure of each monitor over the judged pairs of an iteration; None where there is too little to say.
+
+    `as_elected` says that the chosen response of a closed pair is the elected one, which nothing has changed since.
+    """
+    measures = {name: monitor.measure for name, monitor in MONITORS.items()}
+    if as_elected:
+        measures["own_answers"] = elected
     sums = {name: [0.0, 0.0] for name in MONITORS}
     seen: set[int] = set()
     for pair, judgments in pairs:
-        for name, monitor in MONITORS.items():
-            for side, part in enumerate(monitor.measure(pair, judgments, rule) if monitor.measure else (0, 0)):
+        for name, measure in measures.items():
+            for side, part in enumerate(measure(pair, judgments, rule) if measure else (0, 0)):
                 sums[name][side] += part
         first = [judgment for judgment in judgments if judgment.sample == 0]
         seen.update(hash(judgment.trace) for judgment in first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from .data import load
 from .thinking import spoken
@@ -39,6 +40,7 @@ _REFUSES = re.compile(
 _IDLE = re.compile("|".join([_ENGLISH["idle"], _ENGLISH["apology"], *(f"{other['idle']}|{other['sorry']}" for other in _OTHERS)]))
 
 
+@lru_cache(4096)
 def refuses(text: str) -> bool:
     """Whether the text declines, or says that there is no image, and gives nothing that answers. Thinking does not count."""
     said = _MARKUP.sub("", spoken(text).lower().replace("’", "'"))

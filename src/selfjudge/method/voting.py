@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ..types import Vote
@@ -108,6 +109,7 @@ def _alternative(majority: str, others: Sequence[str], rule: Alternative, rng: r
 _NUMBER = re.compile(r"[<>≤≥]?\s?-?\d")
 
 
+@lru_cache(1024)
 def type_of(answer: str) -> str:
     """What an answer is, by its form: `letter`, `yes_no`, `number`, `cannot_tell` or `phrase`."""
     if re.fullmatch("[A-J]", answer):

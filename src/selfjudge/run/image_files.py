@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def locate(name: str, folder: Path, *, allow_outside: bool = False) -> Path:
         path = (folder / name).resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null byte, half of a surrogate pair, links in a circle
         raise BadImage("image_missing", f"{name[:80]!r} is no path: {error}") from error
-    home = _home(folder.resolve())
+    home = _home(folder.absolute())
     if not allow_outside and not path.is_relative_to(home):
         raise BadImage(
             "outside_folder",
@@ -107,8 +108,10 @@ def is_base64(name: str) -> bool:
     return long and _BASE64.fullmatch(name) is not None
 
 
+@lru_cache(64)
 def _home(folder: Path) -> Path:
-    """The folder in which the images of a resolved folder lie: the hub's cache links each snapshot to files beside it."""
+    """The folder in which the images of a folder lie, links followed: the hub's cache links each snapshot to files beside it."""
+    folder = folder.resolve()
     for parent in folder.parents:
         if parent.name == "snapshots" and (parent.parent / "blobs").is_dir():
             return parent.parent

@@ -34,7 +34,7 @@ _UNFIT = (ValueError, TypeError, OverflowError, pa.ArrowException)
 
 
 _PLAIN: Mapping[pa.DataType, Callable[[Any], bool]] = {
-    pa.string(): lambda value: type(value) is str,
+    pa.string(): lambda value: isinstance(value, str),
     pa.int32(): lambda value: type(value) is int and -(2**31) <= value < 2**31,
     pa.int64(): lambda value: type(value) is int and -(2**63) <= value < 2**63,
     pa.float64(): lambda value: type(value) is float,
@@ -87,8 +87,10 @@ class Growing:
             self._hand_over()
 
     def add(self, row: Row) -> None:
-        """Add a row that can be made again: what is in no part yet is lost with this process. Raises BadRow."""
-        self._line(row)
+        """Add a row that can be made again: what is in no part yet is lost with this process.
+
+        It is looked at with the others of its part: BadRow is raised by a later call.
+        """
         if not self._pending:
             self._begin()
         self._pending.append(row)
@@ -140,9 +142,10 @@ class Growing:
         try:
             for name, type_, plain, nullable in self._columns:
                 value = row.get(name)
-                if value is None and not nullable:
-                    raise ValueError(f"`{name}` is missing")
-                if not (value is None or plain(value)):
+                if value is None:
+                    if not nullable:
+                        raise ValueError(f"`{name}` is missing")
+                elif not plain(value):
                     pa.array([value], type_)
             return _as_json(row).encode() + b"\n"
         except _UNFIT as error:
@@ -186,8 +189,20 @@ class Growing:
         self._since = time.monotonic()
 
     def _write(self, part: Path, rows: Sequence[Row], seconds: float, under: str) -> None:
-        self._store(part, pa.Table.from_pylist(rows, schema=self._kind.schema), seconds, under)
+        self._store(part, self._table(rows), seconds, under)
         part.with_suffix(".jsonl").unlink(missing_ok=True)
+
+    def _table(self, rows: Sequence[Row]) -> pa.Table:
+        """Raises BadRow for the first row that the table cannot hold."""
+        try:
+            table = pa.Table.from_pylist(rows, schema=self._kind.schema)
+            if any(table[name].null_count for name, _, _, nullable in self._columns if not nullable):
+                raise ValueError("a value is missing")
+        except _UNFIT:
+            for row in rows:
+                self._line(row)
+            raise
+        return table
 
     def _store(self, part: Path, rows: pa.Table, seconds: float, under: str) -> None:
         table = rows.replace_schema_metadata({b"seconds": repr(seconds).encode(), b"execution": under.encode()})

@@ -148,7 +148,7 @@ class Table:
         self._growing.append(row)
 
     def add(self, row: Row) -> None:
-        """Add a row that can be made again if this process ends. Raises BadRow."""
+        """Add a row that can be made again if this process ends. BadRow is raised by a later call, `seal` at the latest."""
         self._growing.add(row)
 
     def clear(self) -> None:

@@ -6,6 +6,7 @@ give the same bytes anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -217,8 +218,17 @@ def images_of(row: Row) -> tuple[ImageRef, ...]:
     return tuple(ImageRef(**image) for image in row["images"])
 
 
+def images_to_row(images: Sequence[ImageRef]) -> list[Row]:
+    return [_fields(image) for image in images]
+
+
+def _fields(one: Prompt | ImageRef) -> Row:
+    """The fields of a flat dataclass; `asdict` copies them too, and takes ten times as long."""
+    return {name: getattr(one, name) for name in one.__slots__}
+
+
 def prompt_to_row(prompt: Prompt) -> Row:
-    return asdict(prompt)
+    return {**_fields(prompt), "images": images_to_row(prompt.images)}
 
 
 def prompt_of(row: Row) -> Prompt:
@@ -235,7 +245,7 @@ def prompt_of(row: Row) -> Prompt:
 
 
 def pair_to_row(pair: PreferencePair) -> Row:
-    prompt = {name: value for name, value in asdict(pair.prompt).items() if name != "left_out"}
+    prompt = {name: value for name, value in prompt_to_row(pair.prompt).items() if name != "left_out"}
     evidence = pair.evidence
     return {
         "id": pair.id,

@@ -9,7 +9,7 @@ from ..method.selection import Rule
 from ..method.selection import select as decide
 from ..run.merging import joined
 from ..run.store import Table
-from ..run.tables import Row
+from ..run.tables import Row, images_to_row
 from ..types import Judgment, PreferencePair
 from .synthesize import Lost, drop, lost_row
 
@@ -55,9 +55,7 @@ def _to_row(pair: PreferencePair, judgment: Judgment) -> Row:
         "sample": judgment.sample,
         "prompt_id": pair.prompt.id,
         "prompt": pair.prompt.text,
-        "images": [
-            {"sha256": i.sha256, "media_type": i.media_type, "width": i.width, "height": i.height} for i in pair.prompt.images
-        ],
+        "images": images_to_row(pair.prompt.images),
         "first": comparison.first,
         "second": comparison.second,
         "trace": judgment.trace,

@@ -121,6 +121,7 @@ def _han(numeral: str) -> int | None:
     return total + group + digit
 
 
+@lru_cache(16_384)
 def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
     """A text with its number words and scales as digits: `twenty-one`, `1.2 million` and `二十` become 21, 1200000 and 20.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import regex
@@ -61,7 +62,7 @@ def undecided(sentence: str, languages: Languages) -> bool:
     return _doubt(languages).search(sentence) is not None and abstains(sentence, languages)
 
 
-def polarity(sentences: list[str], question: Question) -> str | None:
+def polarity(sentences: Sequence[str], question: Question) -> str | None:
     """Whether an answer in sentences affirms or denies what was asked; None when it speaks of something else."""
     sentences = [sentence for sentence in sentences if not sentence.endswith(("?", "？"))]
     for sentence in sentences:

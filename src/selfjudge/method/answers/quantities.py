@@ -113,6 +113,7 @@ def _date(languages: Languages) -> regex.Pattern[str]:
     )
 
 
+@lru_cache(16_384)
 def unit_of(word: str, languages: Languages) -> str | None:
     """The name of a unit or currency by any of its spellings; the empty text for a word that only counts."""
     return _units(languages).get(_folded(word))
@@ -185,6 +186,7 @@ def with_bounds(text: str) -> str:
     return text
 
 
+@lru_cache(4096)
 def quantity(text: str, languages: Languages) -> str | None:
     """The form of a text that is one quantity and nothing else, its number words in digits already."""
     text = _BETWEEN.sub(r"\1-", text.strip(" ,;").rstrip("."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import regex
@@ -19,7 +20,11 @@ from .sentences import answer_line, clause, is_label, sentences, telling, withou
 _LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\).*|([A-J])\s*\([^()]*\)")
 
 
-@lru_cache(16_384)
+_REMEMBERED = 16_384
+"""Texts whose reading is remembered: samples of a prompt are often equal, and their answer lines more often."""
+
+
+@lru_cache(_REMEMBERED)
 def normalise(answer: str, instruction: str = "") -> str | None:
     """One form for all wordings of an answer, or None when nothing is left to compare.
 
@@ -30,13 +35,16 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     text = clean(answer)
     if not instruction:
         question = _unasked("en" if text.isascii() and len(text) < 60 else language(text))
-    text = _without_list(text, question)
-    line = answer_line(text, question.languages)
+    parts = _sentences(_without_list(text, question), question.languages)
+    return _read(parts, question) if parts else None
+
+
+@lru_cache(_REMEMBERED)
+def _sentences(text: str, languages: Languages) -> tuple[str, ...]:
+    """The sentences that may hold the answer, those of the answer line where there is one; none where nothing is said."""
+    line = answer_line(text, languages)
     said = line if line is not None and compiled(r"\w").search(line) else text
-    parts = without_courtesies(sentences(said), question.languages)
-    if not parts or is_label(said, question.languages):
-        return None
-    return _read(" ".join(parts), parts, question)
+    return () if is_label(said, languages) else tuple(without_courtesies(sentences(said), languages))
 
 
 _OPTION_LINE = regex.compile(r"^[ \t*-]*\(?[A-Ja-j][.):][ \t]*+([^\n]*)$", regex.MULTILINE)
@@ -63,7 +71,9 @@ def _unasked(code: str) -> Question:
     )
 
 
-def _read(said: str, parts: list[str], question: Question) -> str | None:
+@lru_cache(_REMEMBERED)
+def _read(parts: Sequence[str], question: Question) -> str | None:
+    said = " ".join(parts)
     if question.options:
         if (chosen := _option(said, parts, question)) is not None:
             return chosen
@@ -81,13 +91,13 @@ def _read(said: str, parts: list[str], question: Question) -> str | None:
 _POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incorrect": "no", "wrong": "no"}
 
 
-def _time(parts: list[str], question: Question) -> str | None:
+def _time(parts: Sequence[str], question: Question) -> str | None:
     """The one time of day that an answer to a question for it names."""
     named = {time for part in parts for time in times_in(in_digits(part, question.languages, ambiguous=True))}
     return named.pop() if len(named) == 1 else None
 
 
-def _option(said: str, parts: list[str], question: Question) -> str | None:
+def _option(said: str, parts: Sequence[str], question: Question) -> str | None:
     plain = ((one, option.casefold().strip(" .")) for one, option in question.options)
     whole = {_POLES.get(option, option): one for one, option in plain}
     if any(undecided(part, question.languages) for part in parts) and not names_letter(said, dict(question.options)):
@@ -102,7 +112,7 @@ def _option(said: str, parts: list[str], question: Question) -> str | None:
     return chosen or letter(parts[0], question, parts[0], lambda text: _phrase(text, question))
 
 
-def _decided(parts: list[str], question: Question) -> str | None:
+def _decided(parts: Sequence[str], question: Question) -> str | None:
     """Yes, no or cannot tell, where that is what the answer says."""
     if question.yes_no and (answer := polarity(parts, question)) is not None:
         return answer
@@ -157,7 +167,7 @@ def _implied(number: str, question: Question) -> str:
     return value if not unit or unit in question.units else f"{value} {unit}"
 
 
-def _number(parts: list[str], question: Question) -> str | None:
+def _number(parts: Sequence[str], question: Question) -> str | None:
     """The number that answers a question for one, out of sentences and calculations; None when several could be meant."""
     if len(parts) == 1 and (read := _measured(stripped(clause(parts[0], question.languages), question), question)) is not None:
         return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import regex
@@ -16,7 +17,8 @@ _BEFORE_OPTION = ("option", "choice", "answer", "is", "letter")
 _BULLET = regex.compile(r"^[ \t]*(?:[-•·–]|\d{1,2}[.)])[ \t]+(?=\S)(.*)$", regex.MULTILINE)
 
 
-def sentences(text: str) -> list[str]:
+@lru_cache(1024)
+def sentences(text: str) -> tuple[str, ...]:
     """A text in sentences. Initials and abbreviations end none; a list in bullets is one, its items joined by semicolons."""
     parts, start = [], 0
     text = _joined_list(text)
@@ -28,7 +30,7 @@ def sentences(text: str) -> list[str]:
         parts.append(text[start : found.end()])
         start = found.end()
     said = [part.strip() for part in (*parts, text[start:]) if compiled(r"\w").search(part)]
-    return [_shortened(part) for part in (said if len(said) <= 2 * _MOST else said[:_MOST] + said[-_MOST:])]
+    return tuple(_shortened(part) for part in (said if len(said) <= 2 * _MOST else said[:_MOST] + said[-_MOST:]))
 
 
 def _shortened(sentence: str) -> str:
@@ -67,7 +69,7 @@ def _preamble(languages: Languages) -> regex.Pattern[str]:
     )
 
 
-def without_courtesies(parts: list[str], languages: Languages) -> list[str]:
+def without_courtesies(parts: Sequence[str], languages: Languages) -> Sequence[str]:
     """Sentences without those that only announce the answer or take leave, and without such openings; all where none is left."""
     preamble = _preamble(languages)
     bare = [preamble.sub("", part, count=1) for part in parts]
@@ -104,7 +106,7 @@ def is_label(text: str, languages: Languages) -> bool:
     return compiled(rf"(?i)\W*(?:{phrases('answer', languages)})\s*[:：=]\W*").fullmatch(text) is not None
 
 
-def telling(parts: list[str], question: Question) -> str:
+def telling(parts: Sequence[str], question: Question) -> str:
     """The sentence that holds the answer: a short first one, otherwise the first that says most of what was asked about."""
     if question.time:
         parts = [part for part in parts if _CLOCK.search(part)] or parts
