@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from shutil import rmtree
@@ -17,7 +17,7 @@ from .errors import InputError
 from .hub.models import record_base
 from .hub.publishing import Publisher
 from .method.monitors import watch
-from .method.protocols import Protocol
+from .method.protocols import STRICT, Protocol
 from .ports import Benchmark, NamedEngine, Progress, StageLabel
 from .recipe.experiment import Recipe
 from .run import summary, tables
@@ -67,6 +67,7 @@ class _Run:
         self._retry = Retry(wanted=folder.retry_failed)
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(folder.fingerprint)
+        self._protocols = recipe.evaluation.asked(recipe.judging)
         self._taught: list[Table] = []
         """What the newest judge learns: the traces of its iteration, with `replay` of all before it too."""
         self._publisher = (
@@ -297,14 +298,17 @@ class _Run:
         """The figures of a judge on each benchmark, and the judgments behind them."""
         figures, measured = {}, []
         for benchmark in self._world.benchmarks:
-            place = self._folder.iteration(number) / "benchmarks" / benchmark.name
             stored = self._items(benchmark)
             items = [tables.item_of(row) for row in stored.rows()]
-            pairs = [item.pair for item in items]
-            purpose = f"evaluate {benchmark.name}"
-            table = self._judged(place, number, pairs, stored.digest, protocol=self._measuring, purpose=purpose)
-            figures[benchmark.name] = evaluate.figures(items, table.rows(), self._measuring)
-            measured.append(table)
+            counted = {}
+            for name, protocol in self._protocols.items():
+                own = (benchmark.name,) if name == STRICT.name else (benchmark.name, name)
+                place = self._folder.iteration(number).joinpath("benchmarks", *own)
+                pairs, purpose = [item.pair for item in items], " ".join(("evaluate", *own))
+                table = self._judged(place, number, pairs, stored.digest, protocol=protocol, purpose=purpose)
+                counted[name] = evaluate.figures(items, table.rows(), protocol)
+                measured.append(table)
+            figures[benchmark.name] = {**counted.pop(STRICT.name), **({"protocols": counted} if counted else {})}
         return figures, measured
 
     def _items(self, benchmark: Benchmark) -> Table:
@@ -321,23 +325,17 @@ class _Run:
         stored, _ = self._pairs(0, prompts, responses)
         pairs = [tables.pair_of(row) for row in stored.rows()]
         place = self._folder.iteration(number) / "held-out"
-        table = self._judged(place, number, pairs, stored.digest, protocol=self._measuring, purpose="evaluate held-out")
+        table = self._judged(
+            place, number, pairs, stored.digest, protocol=self._protocols[STRICT.name], purpose="evaluate held-out"
+        )
         return evaluate.agreement(pairs, table.rows()), [table] if number else [responses, table]
-
-    @property
-    def _measuring(self) -> Protocol:
-        """How a judge is asked when it is measured: `strict`, in its own words, sampled as `evaluation` says."""
-        return replace(self._recipe.judging.protocol, sampling=self._recipe.evaluation.sampling.sampling(), samples=1)
 
     def _judged(
         self, place: Path, judge: int, pairs: Collection[PreferencePair], source: str, *, protocol: Protocol, purpose: str
     ) -> Table:
         """What judge number `judge` says to pairs from the table with the digest `source`."""
         identity = self._identity(
-            pipeline.JUDGE,
-            protocol=asdict(protocol),
-            pairs=source,
-            model=self._fingerprint(self._model(judge)),
+            pipeline.JUDGE, protocol=asdict(protocol), pairs=source, model=self._fingerprint(self._model(judge))
         )
         table = self._table(place, tables.JUDGMENTS, identity)
         if not self._retry.complete(table):

@@ -51,5 +51,6 @@ def _figures(entry: Mapping[str, Any]) -> str:
     """One line about a finished iteration."""
     parts = [] if entry["pairs"] is None else [f"{entry['pairs']:,} pairs, {entry['kept']:,} kept"]
     for name, found in entry["benchmarks"].items():
-        parts.append(f"{name} {found['accuracy']:.3f} ({found['pair_accuracy']:.3f} in both orders)")
+        others = "".join(f"; {other} {counted['accuracy']:.3f}" for other, counted in found.get("protocols", {}).items())
+        parts.append(f"{name} {found['accuracy']:.3f} ({found['pair_accuracy']:.3f} in both orders{others})")
     return f"  iteration {entry['iteration']}: {'; '.join(parts) or 'not measured'}"

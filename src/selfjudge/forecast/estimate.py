@@ -9,6 +9,7 @@ from functools import cached_property
 from math import ceil
 from typing import Any, Literal
 
+from ..method.protocols import STRICT
 from ..recipe.engines import ScriptedSettings, VLLMSettings
 from ..recipe.experiment import Recipe
 from ..recipe.inputs import Bench, PairsBench, ShapesBench
@@ -213,12 +214,21 @@ class Estimate:
                 yield name, judge, 2 * min(GATE_PAIRS, prompts.total()), reply
             case "benchmark" | "evaluate":
                 for bench in recipe.evaluation.benchmarks:
-                    requests, model = (2 * items_of(bench), judge) if name == "evaluate" else (0, "")
-                    yield f"{name} {bench.title}", model, requests, recipe.evaluation.sampling.max_tokens
+                    yield from self._measuring(name, bench, judge)
             case "held-out":
                 yield name, judge, 2 * watched, recipe.evaluation.sampling.max_tokens
             case _:
                 yield name, judge if name in ("train", "probe") else "", 0, 0
+
+    def _measuring(self, stage: str, bench: Bench, judge: str) -> Iterator[tuple[str, str, int, int]]:
+        """The rows of a benchmark: one to read it, or one for each protocol under which it is asked."""
+        if stage == "benchmark":
+            yield f"{stage} {bench.title}", "", 0, 0
+            return
+        for name, protocol in self.recipe.evaluation.asked(self.recipe.judging).items():
+            title = bench.title if name == STRICT.name else f"{bench.title}/{name}"
+            orders = 2 if protocol.orders == "both" else 1
+            yield f"{stage} {title}", judge, orders * items_of(bench), protocol.sampling.max_tokens
 
     def _synthesis(self, prompts: Counter[Kind], judge: str) -> Iterator[tuple[str, str, int, int]]:
         opened, closed = self.recipe.synthesis.open, self.recipe.synthesis.closed

@@ -18,7 +18,7 @@ from ..chat import Sampling
 from ..method.alteration import Mode, default_templates
 from ..method.equivalence import MOST_PAIRS, Equivalence
 from ..method.prompts import JUDGE, placeholders
-from ..method.protocols import STRICT, Protocol
+from ..method.protocols import PAPER, STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule
 from ..method.voting import ANSWER, Alternative, Election
 from ..types import content_id
@@ -187,6 +187,9 @@ class Evaluation(Section):
 
     benchmarks: tuple[Bench, ...] = ()
     """The benchmarks that every judge is measured on; without any, no judge is measured."""
+    protocols: tuple[Literal["strict", "paper"], ...] = ("strict",)
+    """How each benchmark is asked: always `strict` (both orders, `sampling` below), whose figures decide what a report says; with
+    `paper` also once in an order drawn by hash, sampled as in Stage II, as the paper may have measured."""
     sampling: SamplingRecipe = SamplingRecipe(temperature=0.0, top_p=1.0, top_k=0)
     """CHOSEN: greedy."""
 
@@ -197,6 +200,19 @@ class Evaluation(Section):
         if twice := [title for title in titles if titles.count(title) > 1]:
             raise ValueError(f"two benchmarks are called `{twice[0]}`; files of pairs need different file names")
         return benchmarks
+
+    @field_validator("protocols")
+    @classmethod
+    def _strict_first(cls, protocols: tuple[str, ...]) -> tuple[str, ...]:
+        if protocols not in (("strict",), ("strict", "paper")):
+            raise ValueError("write [strict] or [strict, paper]: `strict` is always measured, and each protocol once")
+        return protocols
+
+    def asked(self, judging: Judging) -> dict[str, Protocol]:
+        """The protocols by name, with the judge's own prompt."""
+        strict = replace(judging.protocol, sampling=self.sampling.sampling(), samples=1)
+        paper = replace(PAPER, template=judging.template, sampling=judging.sampling.sampling())
+        return {name: {"strict": strict, "paper": paper}[name] for name in self.protocols}
 
 
 class Images(Section):

@@ -15,13 +15,13 @@ def show_iterations(state: dict[str, Any], console: Console) -> None:
     """The table of iterations so far."""
     from rich.table import Table
 
-    names = list(state["iterations"][0]["benchmarks"])
+    measured = state["iterations"][0]["benchmarks"]
     done = len(state["iterations"]) - 1
     table = Table(title=f"{state['name']} after {done} iteration{'s' * (done != 1)}", title_justify="left")
-    for column in ("iteration", "pairs", "kept", "yield", *_columns(names), "seconds"):
+    for column in ("iteration", "pairs", "kept", "yield", *_columns(measured), "seconds"):
         table.add_column(column, justify="right")
     for entry in state["iterations"]:
-        scores = [score for name in names for score in _scores(entry["benchmarks"][name])]
+        scores = [score for name in measured for score in _scores(entry["benchmarks"][name])]
         cells = [
             entry["iteration"],
             entry["pairs"],
@@ -81,10 +81,14 @@ def _failed(found: dict[str, Any] | None) -> str:
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
 
 
-def _columns(names: list[str]) -> list[str]:
+def _columns(measured: dict[str, Any]) -> list[str]:
     heads = ("accuracy", "both orders", "says first", "read")
-    return [head if len(names) == 1 else f"{name} {head}" for name in names for head in heads]
+    return [
+        head if len(measured) == 1 else f"{name} {head}"
+        for name, figures in measured.items()
+        for head in (*heads, *figures.get("protocols", ()))
+    ]
 
 
 def _scores(figures: dict[str, Any]) -> list[float | None]:
-    return [figures[name] for name in _SCORES]
+    return [*(figures[name] for name in _SCORES), *(found["accuracy"] for found in figures.get("protocols", {}).values())]

@@ -81,6 +81,7 @@ def _benchmark(run: Path, state: dict[str, Any], name: str) -> dict[str, Any]:
         "dimensions": {one: dimension_curve(entries, name, one) for one in known[:_DIMENSIONS]},
         "more_dimensions": len(known[_DIMENSIONS:]),
         "longer": baseline,
+        "protocols": list(entries[0]["benchmarks"][name].get("protocols", ())),
         "published": [(group, _leaders(group)) for group in context(name, ["strict"]) if group.rows],
     }
 

@@ -80,7 +80,7 @@ def _under_way(run: Path, number: int) -> tuple[str, int | None]:
             return stage, _rows(folder / f".{table}.parts")
     if number and not (folder / "judge.manifest.json").exists():
         return "train", None
-    parts = sorted(folder.glob("benchmarks/*/.judgments.parts"))
+    parts = sorted(folder.glob("benchmarks/**/.judgments.parts"))
     return "evaluate", _rows(parts[-1]) if parts else None
 
 

@@ -59,6 +59,8 @@ class Growing:
         self._columns = [
             (field.name, field.type, _PLAIN.get(field.type, lambda _: False), field.nullable) for field in kind.schema
         ]
+        self._flat = [(name, plain, nullable) for name, type_, plain, nullable in self._columns if type_ in _PLAIN]
+        """Columns without lists."""
         self.execution = ""
         """How the rows to come are produced, as text."""
         self._note = folder / "execution"
@@ -89,8 +91,11 @@ class Growing:
     def add(self, row: Row) -> None:
         """Add a row that can be made again: what is in no part yet is lost with this process.
 
-        It is looked at with the others of its part: BadRow is raised by a later call.
+        Raises BadRow, or a later call does: what only writing it shows is found with the others of its part.
         """
+        for name, plain, nullable in self._flat:
+            if not (plain(value := row.get(name)) or (nullable and value is None)):
+                self._line(row)
         if not self._pending:
             self._begin()
         self._pending.append(row)

@@ -192,8 +192,10 @@ def executions(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _stage(table: Table) -> str:
     if table.kind is RESPONSES:
         return "synthesize"
-    place = table.path.parent.name
-    return "judge" if place.startswith("iteration-") else f"evaluate {place}"
+    *_, before, place = table.path.parent.parts
+    if place.startswith("iteration-"):
+        return "judge"
+    return f"evaluate {place}" if before == "benchmarks" or before.startswith("iteration-") else f"evaluate {before} {place}"
 
 
 def _seconds(tables: Sequence[Table]) -> float:
