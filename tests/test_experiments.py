@@ -39,6 +39,7 @@ TINY = {
     "ceiling.py": ["--traces", "16", "--patience", "1", "--pairs", "10"],
     "baselines.py": ["--pairs", "10"],
     "best_of.py": ["--judge", "shapes", "--prompts", "4"],
+    "letters.py": ["--judge", "shapes", "--pairs", "5"],
     "grpo.py": ["--judge", "shapes", "--steps", "1", "--prompts", "4"],
 }
 

@@ -57,6 +57,7 @@ def test_a_judgment_survives_its_table_with_and_without_a_verdict(verdict: str |
         "trace": "so",
         "verdict": verdict,
         "problem": None if verdict else "cut_off",
+        "forced": None,
         "error": None,
         "probability": None,
         "prompt_tokens": 1,

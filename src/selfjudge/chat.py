@@ -13,6 +13,9 @@ from .types import Finish, ImageRef
 
 Block = str | ImageRef
 
+ASSISTANT = "assistant"
+"""The role of the model."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -51,6 +54,11 @@ class Request:
     sampling: Sampling
     seed: int
 
+    @property
+    def continues(self) -> bool:
+        """Whether the last message is the model's own, to be continued where it ends. `ports.continues` says which engine can."""
+        return self.messages[-1].role == ASSISTANT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
@@ -65,6 +73,7 @@ class Completion:
     """The answer to one request. A request that failed has `finish` ERROR and the reason in `error`: it is data.
 
     `refused` says that the request itself is at fault (blocked, too large, no picture), which is nothing against the engine.
+    `letter` is the answer to a further request, for the verdict that the text lacks (`stages.forcing`); the text has none of it.
     """
 
     key: str
@@ -75,6 +84,7 @@ class Completion:
     error: str | None = None
     tokens: tuple[Token, ...] | None = None
     refused: bool = False
+    letter: Completion | None = None
 
     @classmethod
     def failed(cls, key: str, error: str, *, refused: bool = False, prompt_tokens: int = 0) -> Completion:

@@ -65,6 +65,15 @@ class Engine(Protocol):
         ...
 
 
+CONTINUES = "transformers, vllm, ray with replicas of transformers, and openai with a server of vLLM or SGLang"
+"""The kinds of engines that can continue a reply."""
+
+
+def continues(engine: Engine) -> bool:
+    """Whether an engine can continue a reply (`Request.continues`), as it says by an attribute of this name."""
+    return bool(getattr(engine, "continues", False))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedEngine:
     """An engine and what its model is called in tables: `base`, or `judge-2` for the judge of the second iteration."""

@@ -201,7 +201,8 @@ class PreferencePair:
 class Judgment:
     """One reply of a judge to one comparison. Exactly one of `verdict` and `problem` is set.
 
-    `probability` is that of FIRST against SECOND at the verdict, in [0, 1], where the engine gave log-probabilities.
+    `probability` is that of FIRST against SECOND at the verdict, in [0, 1], where the engine gave log-probabilities. A `forced`
+    verdict was asked for by a further request: the judge did not write it.
     """
 
     pair_id: str
@@ -213,6 +214,7 @@ class Judgment:
     problem: Problem | None
     probability: float | None
     tokens: int
+    forced: bool = False
 
     @property
     def right(self) -> bool:

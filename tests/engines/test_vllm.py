@@ -21,14 +21,15 @@ from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.hub.models import embedded_model
 from selfjudge.method.agreement import distance
-from selfjudge.ports import Engine
+from selfjudge.method.letters import letter_request, read_letter
+from selfjudge.ports import Engine, continues
 from selfjudge.recipe.engines import TransformersSettings, VLLMSettings
 from selfjudge.run.folder import RunFolder
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene, draw_scene
-from selfjudge.types import Finish, ImageRef
+from selfjudge.types import Finish, ImageRef, Verdict
 from selfjudge.wiring import open_engine
 
 pytestmark = vllm_is_there
@@ -108,6 +109,21 @@ def test_log_probabilities_are_those_of_transformers(engine: VLLMEngine, referen
     assert found.words < 1e-4 and found.verdicts is not None and found.verdicts < 1e-4
     others = [request(number, text, ref, logprobs=20) for number, ref in enumerate(scenes(place, 31)[1:])]
     assert distance(answers(engine, asked), answers(reference, others)).words > 0.2  # it would be seen
+
+
+def test_a_reply_is_continued_as_in_transformers(engine: VLLMEngine, reference: Engine, place: RunFolder):
+    text = "judge: describe the image\nA: top small red circle\nB: top small blue circle"
+    begun = "top small red (A) or blue (B)? I see {}."
+    asked = [
+        letter_request(request(f"{number} {seen}", text, ref, logprobs=20), begun.format(seen), "")
+        for number, ref in enumerate(scenes(place, 6))
+        for seen in ("red (A)", "blue (B)")
+    ]
+    served, expected = ({one.key: one for one in each.generate(asked)} for each in (engine, reference))
+    assert continues(engine) and distance(served, expected).words < 1e-4
+    read = {key: read_letter(one) for key, one in served.items()}
+    assert read == {key: (read_letter(one)[0], pytest.approx(read_letter(one)[1], abs=1e-4)) for key, one in expected.items()}
+    assert all(isinstance(verdict, Verdict) for verdict, _ in read.values())
 
 
 def test_what_requests_have_in_common_is_computed_once(engine: VLLMEngine, place: RunFolder):

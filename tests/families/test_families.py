@@ -18,9 +18,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from families.tiny import IMAGES, OTHER, REQUESTS, TALL, TOWERS, WIDE, answers, families, folder, opened, request, script
 from families.training import CAT, DOG, QUESTION, ROWS, Trained, row, trained_judge
 from runs import ROOT
-from selfjudge.chat import Block, Completion, Request, Sampling
+from selfjudge.chat import ASSISTANT, Block, Completion, Message, Request, Sampling
 from selfjudge.judge import Judge
 from selfjudge.method.agreement import distance
+from selfjudge.method.letters import letter_request
+from selfjudge.method.prompts import JUDGE
 from selfjudge.ports import Engine
 from selfjudge.run.tables import Row
 from selfjudge.types import Finish, ImageRef
@@ -177,3 +179,20 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 def test_the_script_makes_every_family_that_the_docs_list():
     table = (ROOT / "docs/families.md").read_text()
     assert all(f"| `{name}` |" in table for name in script.FAMILIES)
+
+
+def test_a_reply_is_continued_where_the_model_would_go_on_and_not_in_a_new_turn(engine: Engine):
+    question = request("q", WIDE, "which is right?")
+    begun = replace(question, messages=(*question.messages, Message(role=ASSISTANT, content=("I see two. Verdict: [[",))))
+    fresh, continued = engine._texts([question.messages, begun.messages])  # type: ignore[attr-defined]
+    assert continued.startswith(fresh.rstrip()) and continued.endswith("I see two. Verdict: [[")
+    assert continued[len(fresh.rstrip()) :].strip() == "I see two. Verdict: [["
+
+
+def test_the_letter_behind_a_reply_is_the_same_alone_and_in_a_batch(engine: Engine):
+    asked = [letter_request(replace(one, key=f"{one.key} letter"), "They differ. I see two.", JUDGE) for one in REQUESTS[:4]]
+    together = answers(engine, asked)
+    for one in asked:
+        found = distance(answers(engine, [one]), {one.key: together[one.key]})
+        assert found.same == 1 and found.words < 1e-4, one.key
+    assert all(one.completion_tokens == 1 and one.tokens is not None for one in together.values())

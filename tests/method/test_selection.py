@@ -15,7 +15,7 @@ PAIR = PreferencePair(id="pair", prompt=PROMPT, chosen="a red ball", rejected="a
 NAMED = "A says red, B says blue."
 
 
-def judgment(order: Order, right: bool | None, *, sample: int = 0, trace: str = NAMED) -> Judgment:
+def judgment(order: Order, right: bool | None, *, sample: int = 0, trace: str = NAMED, forced: bool = False) -> Judgment:
     verdict = None if right is None else (order.chosen if right else order.chosen.other)
     return Judgment(
         pair_id="pair",
@@ -27,6 +27,7 @@ def judgment(order: Order, right: bool | None, *, sample: int = 0, trace: str = 
         problem=Problem.NO_VERDICT if right is None else None,
         probability=None,
         tokens=1,
+        forced=forced,
     )
 
 
@@ -48,6 +49,20 @@ def judged(first: bool | None, second: bool | None, trace: str = NAMED) -> list[
 def test_only_a_pair_that_is_right_in_both_orders_is_kept(first: bool | None, second: bool | None, outcome: str):
     traces = select(PAIR, judged(first, second), Rule())
     assert (traces if isinstance(traces, str) else "kept") == outcome
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"), [(True, "forced_verdict"), (False, "wrong_in_one_order"), (None, "unread_verdict")]
+)
+def test_a_verdict_that_was_asked_for_decides_about_a_pair_but_its_trace_is_not_kept(right: bool | None, outcome: str):
+    forced = judgment(Order.REJECTED_FIRST, right, forced=right is not None)
+    assert select(PAIR, [judgment(Order.CHOSEN_FIRST, True), forced], Rule()) == outcome
+
+
+def test_beside_a_forced_trace_a_whole_one_is_kept():
+    forced = judgment(Order.REJECTED_FIRST, True, forced=True)
+    whole = [judgment(Order.CHOSEN_FIRST, True), judgment(Order.REJECTED_FIRST, True, sample=1)]
+    assert select(PAIR, [forced, *whole], Rule(keep="all")) == tuple(whole)
 
 
 def test_a_pair_that_nobody_judged_is_dropped():

@@ -31,7 +31,7 @@ class ReplyCounts:
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._judged = self._read = self._first = self._pairs = self._right = 0
+        self._judged = self._read = self._forced = self._first = self._pairs = self._right = 0
         self._waiting: dict[str, bool] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -40,7 +40,9 @@ class ReplyCounts:
             return
         verdict, order = row["verdict"], row["order"]
         self._judged += 1
-        self._read += verdict is not None
+        forced = row.get("forced") is not None
+        self._forced += forced
+        self._read += verdict is not None and not forced
         self._first += verdict == "first"
         if row["sample"] == 0:
             right = (verdict == "first") == (order == "chosen_first") and verdict is not None
@@ -55,7 +57,8 @@ class ReplyCounts:
         """Shares by name; those of which nothing is known yet are left out."""
         of = {
             "read": (self._read, self._judged),
-            "says first": (self._first, self._read),
+            **({"forced": (self._forced, self._judged)} if self._forced else {}),
+            "says first": (self._first, self._read + self._forced),
             "both orders": (self._right, self._pairs),
         }
         return {name: count / total for name, (count, total) in of.items() if total}

@@ -92,7 +92,7 @@ def _show_pair(pair: Row) -> None:
 def _show_judgments(turn: Turn) -> None:
     from rich.table import Table
 
-    from ..run.tables import is_right
+    from ..run.tables import is_forced, is_right
 
     if not turn.judgments:
         return
@@ -100,5 +100,6 @@ def _show_judgments(turn: Turn) -> None:
     words = {True: "right", False: "wrong"}
     for row in sorted(turn.judgments, key=lambda row: (row["order"], row["sample"])):
         right = is_right(row)
-        table.add_row(row["order"].replace("_", " "), row["problem"] if right is None else words[right], row["trace"])
+        said = row["problem"] if right is None else f"{words[right]}, forced" if is_forced(row) else words[right]
+        table.add_row(row["order"].replace("_", " "), said, row["trace"])
     console().print(table)

@@ -53,4 +53,6 @@ def _figures(entry: Mapping[str, Any]) -> str:
     for name, found in entry["benchmarks"].items():
         others = "".join(f"; {other} {counted['accuracy']:.3f}" for other, counted in found.get("protocols", {}).items())
         parts.append(f"{name} {found['accuracy']:.3f} ({found['pair_accuracy']:.3f} in both orders{others})")
+    forced = sum(round(found.get("forced", 0) * found["requests"]) for found in entry.get("failures", {}).values())
+    parts += [f"{forced:,} verdicts forced"] if forced else []
     return f"  iteration {entry['iteration']}: {'; '.join(parts) or 'not measured'}"

@@ -37,6 +37,7 @@ def parameters(request: Request, refused: frozenset[str]) -> dict[str, Any]:
     if sampling.logprobs and "logprobs" not in refused:
         most = _FEWER_LOGPROBS if MANY_LOGPROBS in refused else _MOST_LOGPROBS
         sent |= {"logprobs": True, "top_logprobs": min(sampling.logprobs, most)}
+    sent |= {"continue_final_message": True, "add_generation_prompt": False} if request.continues else {}
     return {name: value for name, value in sent.items() if name not in refused}
 
 

@@ -41,6 +41,7 @@ _SHOWN, _LISTED = 300, 10
 _AFTER = {403: Again.NO, 408: Again.LATER, 409: Again.LATER, 425: Again.LATER, 451: Again.REFUSED}
 _AFTER |= dict.fromkeys((429, 503, 529), Again.BUSY)
 _UNKNOWN = (404, 405)
+_CONTINUING = {"vllm", "sglang"}
 
 
 Reply = tuple[int, Mapping[str, str], bytes]  # status, headers and whole body
@@ -96,12 +97,20 @@ class Endpoint:
 
     async def models(self) -> list[str]:
         """The names of models that the server lists, at most ten and then `…`. Raises Trouble."""
+        names = await self._listed("id")
+        return names if len(names) <= _LISTED else [*names[:_LISTED], "…"]
+
+    async def continues(self) -> bool:
+        """Whether the server can continue a reply: those that can call themselves the owner of their models. Raises Trouble."""
+        owners = await self._listed("owned_by")
+        return bool(owners) and set(owners) <= _CONTINUING
+
+    async def _listed(self, field: str) -> list[str]:
         _, _, reply = await self.exchange("GET", "/models", _LIST_SECONDS)
         try:
-            names = [self.shown(str(model["id"]))[:100] for model in from_json(reply)["data"]]
-        except (ValueError, LookupError, TypeError):
+            return [self.shown(str(model.get(field)))[:100] for model in from_json(reply)["data"]]
+        except (ValueError, LookupError, TypeError, AttributeError):
             raise Trouble("it does not list its models", Again.NO) from None
-        return names if len(names) <= _LISTED else [*names[:_LISTED], "…"]
 
     def shown(self, text: str) -> str:
         """A text of the server for display: without the key and control characters, on one line, at most 300 characters."""

@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationC
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.utils.logging import disable_progress_bar
 
-from ..chat import Completion, Message, Request, Sampling, Token
+from ..chat import ASSISTANT, Completion, Message, Request, Sampling, Token
 from ..errors import TORCHVISION_CURE, EngineError, root_cause
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
@@ -48,6 +48,8 @@ _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer: the st
 class TransformersEngine:
     """One model in this process. `block` requests are generated together; a batch that fails is halved until it fits."""
 
+    continues = True
+
     def __init__(self, model: str, settings: TransformersSettings, *, read_image: ReadImage) -> None:
         disable_progress_bar()
         self.block = settings.batch_size
@@ -68,6 +70,7 @@ class TransformersEngine:
             )
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
+        self._word = lru_cache(maxsize=None)(partial(_word, self._tokenizer))
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
@@ -154,8 +157,14 @@ class TransformersEngine:
         return rows, [len(tokens[prompt]) for prompt in found.prompt_of]
 
     def _texts(self, prompts: Sequence[tuple[Message, ...]]) -> list[str]:
-        turns = [[plain(message, self._marks).as_blocks() for message in prompt] for prompt in prompts]
-        return [self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) for turn in turns]
+        return [self._text([plain(message, self._marks).as_blocks() for message in prompt]) for prompt in prompts]
+
+    def _text(self, turns: list[dict[str, Any]]) -> str:
+        """A conversation as the chat template writes it, up to where the model goes on."""
+        continued = turns[-1]["role"] == ASSISTANT
+        write = self._processor.apply_chat_template
+        text: str = write(turns, add_generation_prompt=not continued, continue_final_message=continued, tokenize=False)
+        return text
 
     def _inputs(self, prompts: Sequence[tuple[Message, ...]]) -> Any:
         pictures = [[self._image(ref) for message in prompt for ref in message.images] for prompt in prompts]
@@ -180,12 +189,11 @@ class TransformersEngine:
         )
 
     def _tokens(self, reply: list[int], row: int, top: TopTokens) -> tuple[Token, ...]:
-        decode_one = self._tokenizer.decode
-        tokens = []
+        word, tokens = self._word, []
         for step, token in enumerate(reply):
             values, indices = top.steps[step]
             seen = zip(indices[row].tolist(), values[row].tolist(), strict=True)
-            tokens.append(Token(text=decode_one([token]), logprobs=tuple((decode_one([i]), value) for i, value in seen)))
+            tokens.append(Token(text=word(token), logprobs=tuple((word(i), value) for i, value in seen)))
         return tuple(tokens)
 
 
@@ -271,6 +279,11 @@ def _alike(block: Sequence[Request]) -> list[list[Request]]:
         pictured = any(message.images for message in request.messages)
         parts.setdefault((request.sampling, pictured), []).append(request)
     return list(parts.values())
+
+
+def _word(tokenizer: Any, token: int) -> str:
+    text: str = tokenizer.decode([token])
+    return text
 
 
 def _end_tokens(*ids: int | list[int] | None) -> set[int]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
 
 from ..chat import Completion, Request
@@ -152,6 +152,17 @@ class OpenAIEngine:
     def refused_parameters(self) -> str:
         """How requests are changed because the server refuses or ignores parameters; empty if they are not."""
         return described(self.refused)
+
+    @cached_property
+    def continues(self) -> bool:
+        """See `ports.continues`. Asks the server what it is. Raises EngineError if it does not say."""
+        try:
+            return asyncio.run_coroutine_threadsafe(self._servers[0].continues(), self._loop).result()
+        except Trouble as trouble:
+            message = (
+                f"{self._servers[0].url} does not say whether it can continue a reply: {self._servers[0].shown(str(trouble))}"
+            )
+            raise EngineError(message, hint=f"Check base_url and whether the server is running; then {_RESUME}") from None
 
     def stop_retrying(self) -> None:
         """Until all calls are over, wait only for replies of the server; drop the other requests. Safe in a signal handler."""

@@ -20,7 +20,7 @@ from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage, blocks
 from ..ray_cluster import Cluster, quietly
-from ..recipe.engines import RaySettings
+from ..recipe.engines import OpenAISettings, RaySettings
 from ..types import ImageRef
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class RayEngine:
         share: int,
     ) -> None:
         self.block, self._share = block, share
+        self.continues = not isinstance(settings.replica, OpenAISettings)  # servers are asked by `openai` itself
         self._askings: dict[int, _Asking] = {}
         self._count = 0
         self._broken: EngineError | None = None

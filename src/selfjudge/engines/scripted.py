@@ -20,6 +20,8 @@ class ScriptedEngine:
     """
 
     block = 1
+    continues = True
+    """A rule is then searched in the reply so far."""
 
     def __init__(self, recipe: ScriptedSettings) -> None:
         self._rules = [(re.compile(rule.when, re.DOTALL), rule.replies) for rule in recipe.rules]

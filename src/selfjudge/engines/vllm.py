@@ -36,6 +36,7 @@ class VLLMEngine:
     """A model on vLLM servers, served as `name`, which no other model may have. Images and logs are in the run folder."""
 
     block = 1
+    continues = True
 
     def __init__(self, model: Path, settings: VLLMSettings, *, name: str, place: RunFolder) -> None:
         self.servers: list[VLLMServer] = []
@@ -78,7 +79,8 @@ class VLLMEngine:
                     yield completion
                 return
             except EngineError as error:
-                self._recover(error, len(asked))
+                if client is self._client:  # or else another call has started the server again
+                    self._recover(error, len(asked))
 
     def stop_retrying(self) -> None:
         """See `OpenAIEngine`."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-from ..errors import InputError, installing
+from ..errors import EngineError, InputError, installing
 from ..hub.models import embedded_model, hub_repository
-from ..recipe.engines import RaySettings, VLLMSettings
+from ..ports import continues
+from ..recipe.engines import OpenAISettings, RaySettings, VLLMSettings
 from ..recipe.experiment import EMBEDDED_MODEL, Recipe
 from ..recipe.inputs import DatasetSource
+from ..stages.forcing import ABLE
+from ..types import ImageRef
+from ..wiring import open_server
 from .conflicts import conflicts
 from .doctor import about_installation
 from .engines import Placement, address, placement, support
@@ -39,6 +44,7 @@ def examine(recipe: Recipe, machine: Machine) -> tuple[Footprint | None, list[Fi
         about_model,
         *_engine(recipe, here, servers),
         *_connection(recipe, machine),
+        *(_continuing(recipe) if recipe.judging.force_verdict else ()),
         *_packages(recipe, here),
         *_push(recipe),
     ]
@@ -109,6 +115,30 @@ def _connection(recipe: Recipe, machine: Machine) -> Iterator[Finding]:
         what = f"each replica needs {engine.gpus_per_replica:g} GPUs, and this machine has none"
         do = "Set execution.engine.gpus_per_replica to 0, unless other nodes of the cluster have GPUs."
         yield Finding(Level.WARNING, "engine", what, do)
+
+
+def _continuing(recipe: Recipe) -> Iterator[Finding]:
+    """Whether the engine can continue a reply. A server is asked what it is."""
+    engine = recipe.execution.engine
+    served = engine.replica if isinstance(engine, RaySettings) else engine
+    if not isinstance(served, OpenAISettings):
+        return
+    what = "replicas of openai cannot continue a reply, as judging.force_verdict asks"
+    if served is engine:
+        try:
+            with closing(open_server("", served, _no_image)) as opened:
+                if continues(opened):
+                    return
+            what = (
+                f"the server at {served.address} cannot continue a reply, as judging.force_verdict asks: it is no vLLM or SGLang"
+            )
+        except EngineError as error:
+            what = str(error)
+    yield Finding(Level.ERROR, "engine", what, ABLE)
+
+
+def _no_image(ref: ImageRef) -> bytes:
+    raise KeyError(ref)  # nothing is asked
 
 
 def _unreachable(host: str, port: int) -> str | None:

@@ -61,6 +61,7 @@ def examine(settings: OpenAISettings, model: str | None) -> Examination:
         *_about_sampling(done),
         *_about_probabilities(done["plain"]),
         *_about_parameters(refused),
+        asyncio.run(_continuing(settings)),
     )
     return Examination(
         address=settings.address,
@@ -135,6 +136,18 @@ async def _choice(settings: OpenAISettings, model: str, refused: frozenset[str])
         except (Trouble, ValueError, LookupError, TypeError):
             return {}
     return choice if isinstance(choice, dict) else {}
+
+
+async def _continuing(settings: OpenAISettings) -> Finding:
+    """Whether a reply can be continued, by what the server says it is."""
+    async with Endpoint(settings.address, "", seconds=_SECONDS) as endpoint:
+        try:
+            able = await endpoint.continues()
+        except Trouble:
+            able = False
+    what = "can be continued" if able else "cannot be continued: it is no vLLM or SGLang, by the owner of its models"
+    do = "" if able else "judging.force_verdict, and scores without a trace, need another server."
+    return Finding(Level.FINE, "unfinished replies", what, do)
 
 
 def _about_ends(choice: Mapping[str, Any], cut: Completion) -> Iterator[Finding]:

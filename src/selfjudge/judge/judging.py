@@ -15,9 +15,10 @@ from typing import Any, Self
 from ..chat import Completion, Request
 from ..errors import EngineError, InputError
 from ..hub.models import find_model
+from ..method.letters import opening
 from ..method.protocols import STRICT, Protocol
 from ..method.strikes import unbroken
-from ..ports import Engine
+from ..ports import CONTINUES, Engine, continues
 from ..recipe.experiment import Judging
 from ..recipe.file import engine_settings
 from ..run.cards import judge_of, judging_of
@@ -147,16 +148,17 @@ class Judge:
         return self._engine.block
 
     def compare_all(
-        self, cases: Iterable[Case | Preference], *, max_tokens: int = 1024, folder: Path | None = None
+        self, cases: Iterable[Case | Preference], *, max_tokens: int = 1024, folder: Path | None = None, trace: bool = True
     ) -> Iterator[Preference]:
         """A preference for each case, in their order, while cases are still read; batched as the engine takes them.
 
         What is a preference already, such as the failure of a row that could not be read, is passed on in its place.
 
         A case that cannot be judged is a preference that has `failed`, with the reason. Image paths start at `folder` and stay in
-        it; without one, a case may name any file. Raises EngineError when the engine is broken.
+        it; without one, a case may name any file. Without `trace` the judge writes the letter and no reason, which may make it
+        another judge (docs/using.md). Raises EngineError when the engine is broken, or cannot begin a reply.
         """
-        return self._compared(cases, self._protocol(max_tokens), 0, folder)
+        return self._compared(cases, self._protocol(max_tokens, trace=trace), 0, folder)
 
     def rank(
         self,
@@ -188,16 +190,19 @@ class Judge:
         against: Sequence[str],
         samples: int = 4,
         max_tokens: int = 1024,
+        trace: bool = True,
     ) -> float | None:
         """P(response is better than those of `against`), in [0, 1]: the mean over them, both orders and `samples` traces.
 
-        Traces are sampled as in Stage II, since one greedy trace mostly ends in 0 or 1; `samples` 1 is the greedy one. None
-        when no verdict could be read. Raises InputError, and EngineError.
+        Traces are sampled as in Stage II, since one greedy trace mostly ends in 0 or 1; `samples` 1 is the greedy one. Without
+        `trace`, P is that of the letter alone, one token an order, and `samples` has no meaning. None when no verdict could be
+        read. Raises InputError, and EngineError.
         """
         if not against:
             raise InputError("there is nothing to score against", hint="Give other responses to the same prompt as `against`.")
         cases = [Case(images=image, prompt=prompt, response_a=response, response_b=other) for other in against]
-        protocol = self._protocol(max_tokens).changed(samples=samples)
+        samples = samples if trace else 1
+        protocol = self._protocol(max_tokens, trace=trace).changed(samples=samples)
         chances = [
             said.leaning for sample in range(samples) for said in map(_judged, self._compared(cases, protocol, sample, None))
         ]
@@ -215,8 +220,14 @@ class Judge:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _protocol(self, max_tokens: int) -> Protocol:
-        return replace(STRICT, template=self._template, sampling=replace(STRICT.sampling, max_tokens=max_tokens))
+    def _protocol(self, max_tokens: int, *, trace: bool = True) -> Protocol:
+        sampling = replace(STRICT.sampling, max_tokens=max_tokens)
+        if trace:
+            return replace(STRICT, template=self._template, sampling=sampling)
+        if opening(self._template) and not continues(self._engine):
+            hint = f"Engines that can: {CONTINUES}. Others need a trace."
+            raise EngineError("this engine cannot begin a reply, as a verdict without a trace asks", hint=hint)
+        return replace(STRICT, template=self._template, sampling=sampling, verdict="alone")
 
     def _matches(
         self,
@@ -300,19 +311,17 @@ def _preference(one: _Waiting, protocol: Protocol) -> Preference:
     replies = sorted(one.replies, key=lambda reply: one.keys.index(reply.key))
     if error := next((reply.error for reply in replies if reply.finish is Finish.ERROR), None):
         return Preference.failure(f"failed: {error}", one.key)
-    read = [protocol.read(reply.text, reply.finish) for reply in replies]
-    named = tuple(_side(verdict, order) for verdict, order in zip(read, Order, strict=True))
-    chances = [
-        _chance(protocol.chance(reply) if side else None, order) for side, reply, order in zip(named, replies, Order, strict=True)
-    ]
+    read = [protocol.reading(reply) for reply in replies]
+    named = tuple(_side(said.verdict, order) for said, order in zip(read, Order, strict=True))
+    chances = [_chance(said.probability, order) for said, order in zip(read, Order, strict=True)]
     consistent = named[0] is not None and named[0] == named[1]
     return Preference(
         preference=named[0] if consistent else None,
         probability=None if None in chances else sum(c for c in chances if c is not None) / len(chances),
-        traces=(replies[0].text, replies[1].text),
+        traces=("", "") if protocol.verdict == "alone" else (replies[0].text, replies[1].text),
         consistent=consistent,
         named=(named[0], named[1]),
-        problem=next((str(verdict) for verdict in read if not isinstance(verdict, Verdict)), None),
+        problem=next((str(said.problem) for said in read if said.problem), None),
         key=one.key,
     )
 
@@ -324,8 +333,8 @@ def _judged(said: Preference) -> Preference:
     return said
 
 
-def _side(verdict: object, order: Order) -> Side | None:
-    if not isinstance(verdict, Verdict):
+def _side(verdict: Verdict | None, order: Order) -> Side | None:
+    if verdict is None:
         return None
     return "a" if verdict is order.chosen else "b"
 

@@ -31,12 +31,13 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One benchmark pair after judging: the verdicts in both orders, None where unread."""
+    """One benchmark pair after judging: the verdicts in both orders, None where unread. `forced` ones the judge did not write."""
 
     dimension: str
     group: str
     chosen_first: Verdict | None
     rejected_first: Verdict | None
+    forced: int = 0
 
     @property
     def right(self) -> tuple[bool, bool]:
@@ -54,7 +55,7 @@ class Score:
     pair_accuracy         right in both orders / all items
     consistency           the same response named in both orders / all items
     first_position_rate   verdicts for the response shown first / read verdicts
-    parse_rate            read verdicts / all comparisons
+    parse_rate            verdicts that the judge wrote / all comparisons
     n                     items
     """
 
@@ -78,7 +79,7 @@ def score(items: Sequence[Item]) -> Score:
         pair_accuracy=share(sum(all(item.right) for item in items), len(items)),
         consistency=share(same, len(items)),
         first_position_rate=share(sum(v is Verdict.FIRST for v in read), len(read)),
-        parse_rate=share(len(read), 2 * len(items)),
+        parse_rate=share(len(read) - sum(item.forced for item in items), 2 * len(items)),
         n=len(items),
     )
 

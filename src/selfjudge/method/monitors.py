@@ -69,8 +69,8 @@ def says_first(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Sh
 
 
 def reads(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Share:
-    """Replies that hold a verdict."""
-    return sum(judgment.verdict is not None for judgment in judgments), len(judgments)
+    """Replies that hold a verdict; not those that were asked for one."""
+    return sum(judgment.verdict is not None and not judgment.forced for judgment in judgments), len(judgments)
 
 
 def consistent(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Share:

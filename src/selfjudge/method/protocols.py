@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..chat import Completion, Sampling
+from ..chat import Completion, Request, Sampling
 from ..types import Finish, Order, Problem, Verdict, content_id
 from . import overall_judgment, ratings, verdicts
+from .letters import letter_request, read_letter
 from .prompts import JUDGE
 
 Orders = Literal["both", "random", "stored", "each"]
@@ -23,6 +24,12 @@ response by itself, once however many pairs have it: the template shows {first} 
 Line = Literal["letters", "letters_or_tie", "overall_judgment", "last_lines", "rating"]
 """The verdict line: `[[A]]` or `[[B]]`; also `[[C]]` for a tie; `Overall Judgment: Answer X is better.`; `Response X is better.`
 among the last lines; or, of a response that is shown alone, a number from 1 to 10."""
+
+Asked = Literal["written", "forced", "alone"]
+"""Where a verdict comes from: what the judge wrote; also one token more where it wrote none (`forced`); one token alone."""
+
+UNWRITTEN = (Problem.NO_VERDICT, Problem.CUT_OFF)
+"""Replies that ended without a verdict, which can be asked for. Others say something, though no verdict."""
 
 Read = Callable[[str, Finish], Verdict | Problem]
 
@@ -44,6 +51,19 @@ _ANCHORS: Mapping[Line, verdicts.Anchor] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a reply says: exactly one of `verdict` and `problem`, and P(FIRST) at the verdict where it is known.
+
+    `forced` is the problem of a reply whose verdict was asked for, and which the judge did not write.
+    """
+
+    verdict: Verdict | None
+    problem: Problem | None
+    probability: float | None
+    forced: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
     """One way to ask and to read, with placeholders {images} {question} {first} {second} in its template.
 
@@ -58,6 +78,7 @@ class Protocol:
     line: Line
     template: str = JUDGE
     verbatim: bool = False
+    verdict: Asked = "written"
 
     @property
     def base(self) -> str:
@@ -80,6 +101,21 @@ class Protocol:
             return ratings.chance(completion.text)
         return verdicts.probability(completion, _ANCHORS[self.line])
 
+    def reading(self, completion: Completion) -> Reading:
+        """What a completion says by this protocol."""
+        if self.verdict == "alone":
+            return _reading(*read_letter(completion))
+        read = self.read(completion.text, completion.finish)
+        if isinstance(read, Verdict):
+            return _reading(read, self.chance(completion))
+        found, chance = read_letter(completion.letter) if completion.letter is not None else (read, None)
+        return _reading(found, chance, forced=read) if isinstance(found, Verdict) else _reading(read)
+
+    def further(self, request: Request, completion: Completion) -> Request | None:
+        """The request for the verdict that a reply lacks; None where there is nothing to ask, or this protocol does not."""
+        lacks = self.verdict == "forced" and self.read(completion.text, completion.finish) in UNWRITTEN
+        return letter_request(request, completion.text, self.template) if lacks else None
+
     def changed(self, *, samples: int | None = None, template: str | None = None, max_tokens: int | None = None) -> Protocol:
         """This protocol with another number of samples, another prompt or longer replies, named after a prompt that was changed.
 
@@ -95,6 +131,12 @@ class Protocol:
         if max_tokens is not None:
             protocol = replace(protocol, sampling=replace(protocol.sampling, max_tokens=max_tokens))
         return protocol
+
+
+def _reading(read: Verdict | Problem, probability: float | None = None, *, forced: Problem | None = None) -> Reading:
+    if isinstance(read, Verdict):
+        return Reading(verdict=read, problem=None, probability=probability, forced=forced)
+    return Reading(verdict=None, problem=read, probability=None)
 
 
 def base_of(name: str) -> str:

@@ -34,12 +34,16 @@ class Rule:
 def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> tuple[Judgment, ...] | str:
     """The traces of a pair that are kept, or the reason why it is dropped.
 
-    Reasons: `unread_verdict` (an order without any verdict), `wrong_in_both_orders`, `wrong_in_one_order`,
-    `evidence_not_named`. Within an order, traces are taken by sample number.
+    Reasons: `unread_verdict` (an order without any verdict), `wrong_in_both_orders`, `wrong_in_one_order`, `forced_verdict`
+    (right only with verdicts that were asked for: such a trace is not whole), `evidence_not_named`. Within an order, traces are
+    taken by sample number.
     """
     right = {order: [j for j in _of(judgments, order) if j.right] for order in Order}
     if reason := _failure(judgments, right, rule):
         return reason
+    right = {order: [j for j in found if not j.forced] for order, found in right.items()}
+    if _failure(judgments, right, rule):
+        return "forced_verdict"
     if rule.evidence and pair.evidence is not None:
         accepts = rule.accepts()
         right = {order: [j for j in kept if accepts(j.trace, pair)] for order, kept in right.items()}

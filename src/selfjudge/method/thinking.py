@@ -22,6 +22,19 @@ def spoken(text: str) -> str:
     return text[start:end].strip()
 
 
+def end_of_thinking(text: str) -> str:
+    """What closes a block of thinking that is still open at the end of the text; empty where none is."""
+    opened = _OPENED.search(text, spoken_span(text)[0])
+    if opened is None:
+        return ""
+    mark = opened[0]
+    if "channel" in mark:  # it is closed by the beginning of another message
+        return ""
+    if "|" in mark:
+        return "\n" + re.sub("BEGIN|START", "END", re.sub("begin|start", "end", mark))
+    return f"\n{mark[0]}/{mark[1:]}"
+
+
 def spoken_span(text: str) -> tuple[int, int]:
     """Where in the text that is."""
     start = 0

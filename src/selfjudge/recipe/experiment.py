@@ -132,6 +132,10 @@ class Judging(Section):
     """CHOSEN: as in Stage I."""
     samples: int = Field(1, ge=1)
     """CHOSEN: replies per order."""
+    force_verdict: bool = False
+    """Ours, off: a reply that ended without a verdict is continued by one token, the letter. Such a verdict counts where judges
+    are measured, and is counted apart; a trace is learned only with its own verdict. Not every engine can
+    ([pairs.md](pairs.md#forced-verdicts))."""
 
     @field_validator("template")
     @classmethod
@@ -142,7 +146,8 @@ class Judging(Section):
     @property
     def protocol(self) -> Protocol:
         """Stage II as a protocol."""
-        return replace(STRICT, template=self.template, sampling=self.sampling.sampling(), samples=self.samples)
+        protocol = replace(STRICT, template=self.template, sampling=self.sampling.sampling(), samples=self.samples)
+        return replace(protocol, name=f"{protocol.name}+forced", verdict="forced") if self.force_verdict else protocol
 
 
 class Selection(Section):

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..run.folder import ImageStore
-from ..run.tables import Row, images_of, is_right
+from ..run.tables import Row, images_of, is_forced, is_right
 from ..types import Order
 from .differences import LONGEST, Piece, marked, visible
 from .pictures import Picture, small
@@ -125,11 +125,15 @@ def _said(replies: Sequence[Row], taught: Set[str]) -> Iterator[Said]:
             right = [is_right(row) for row in rows]
             yield Said(
                 order=order.replace("_", " "),
-                verdict=rows[0]["verdict"] or visible(str(rows[0]["problem"]).replace("_", " "), 100),
+                verdict=_verdict(rows[0]) or visible(str(rows[0]["problem"]).replace("_", " "), 100),
                 right=right[0],
                 trace=visible(rows[0]["trace"]),
                 counts=f"{right.count(True)} of {len(rows)} replies right" if len(rows) > 1 else "",
             )
+
+
+def _verdict(row: Row) -> str | None:
+    return f"{row['verdict']} (forced)" if is_forced(row) else row["verdict"]
 
 
 def margins(run: Path, number: int) -> Mapping[str, float] | None:

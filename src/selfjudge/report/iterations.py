@@ -56,11 +56,11 @@ def show_refused(head: dict[str, Any], console: Console) -> None:
 
 
 def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
-    """For each stage how many of its requests failed and were cut off, where any did."""
+    """For each stage how many of its requests failed, were cut off and had a forced verdict, where any did."""
     from rich.table import Table
 
     failures = {entry["iteration"]: entry.get("failures", {}) for entry in entries}
-    if not any(found["failed"] or found["cut_off"] for of_entry in failures.values() for found in of_entry.values()):
+    if not any(found["failed"] or found["cut_off"] or "forced" in found for of in failures.values() for found in of.values()):
         return
     stages = list(dict.fromkeys(stage for of_entry in failures.values() for stage in of_entry))
     table = Table(title="requests that failed / were cut off", title_justify="left")
@@ -74,8 +74,8 @@ def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
 def _failed(found: dict[str, Any] | None) -> str:
     if found is None or not found["requests"]:
         return "–"
-    failed, cut_off = (round(found[share] * found["requests"]) for share in ("failed", "cut_off"))
-    return f"{failed:,} / {cut_off:,} of {found['requests']:,}"
+    failed, cut_off, forced = (round(found.get(share, 0) * found["requests"]) for share in ("failed", "cut_off", "forced"))
+    return f"{failed:,} / {cut_off:,} of {found['requests']:,}" + (f", {forced:,} forced" if forced else "")
 
 
 _SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")

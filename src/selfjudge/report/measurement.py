@@ -82,6 +82,7 @@ def _below(result: Result) -> Iterator[str]:
     yield (
         f"{figures['replies']} replies, read {cell(figures['parse_rate'])}, says first {cell(figures['first_position_rate'])}"
         + (f"; not read: {problems}" if problems else "")
+        + (f"; {figures['forced']} verdicts were asked for and not written" if "forced" in figures else "")
     )
     if (chance := figures["logprob"]) is not None:
         yield (

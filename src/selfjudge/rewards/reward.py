@@ -27,14 +27,16 @@ class JudgeReward:
     """The share of its group that a response beats, in [0, 1]: `reward_funcs` of TRL's `GRPOTrainer` and `OnlineDPOTrainer`.
 
     Each sample of a prompt is compared with the others: all, or as many pairs of each group as `comparisons` says, at least one
-    less than there are samples. A response that could not be judged at all, or that is alone, has None, which GRPO leaves out and
+    less than there are samples. Without `trace` the judge writes the letter alone (`Judge.compare_all`).
+    A response that could not be judged at all, or that is alone, has None, which GRPO leaves out and
     online DPO takes for 0. The judge sees the last turn of a conversation. Where no response at all has a reward, that is logged.
     """
 
     __name__ = "judge"
 
-    def __init__(self, judge: Judge, *, comparisons: int | None = None, max_tokens: int = 1024) -> None:
+    def __init__(self, judge: Judge, *, comparisons: int | None = None, max_tokens: int = 1024, trace: bool = True) -> None:
         self._judge = judge
+        self._trace = trace
         self._comparisons = comparisons
         self._max_tokens = max_tokens
 
@@ -56,7 +58,7 @@ class JudgeReward:
             for first, second in ((group[i], group[j]) for i, j in pairings(len(group), self._enough(len(group))))
         ]
         cases = (Case(prompt=texts[i], response_a=answers[i], response_b=answers[j], images=shown[i]) for i, j in pairs)
-        said = self._judge.compare_all(cases, max_tokens=self._max_tokens)
+        said = self._judge.compare_all(cases, max_tokens=self._max_tokens, trace=self._trace)
         rewards = _shares(len(texts), pairs, said)
         if rewards and all(one is None for one in rewards):
             log.warning("the judge gave no reward to any of %d responses: are there several to each prompt?", len(rewards))

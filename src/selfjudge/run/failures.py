@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from .store import Table
-from .tables import endings
+from .tables import JUDGMENTS, endings
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +27,24 @@ Failures = Mapping[str, Any]
 
 
 def failures(table: Table) -> Failures:
-    """Of a sealed table of replies: its `requests`, the shares that `failed` and were `cut_off`, and the commonest `reasons`."""
+    """Of a sealed table of replies: its `requests`, the shares that `failed` and were `cut_off`, and the commonest `reasons`.
+
+    Where any verdict was `forced`, the share of these too.
+    """
     column, failed, cut_off = endings(table.kind)
-    requests, reasons, cut = 0, Counter[str](), 0
-    for (end, error), count in table.counts(column, "error").items():
+    more = ("forced",) if table.kind is JUDGMENTS else ()
+    requests, reasons, cut, forced = 0, Counter[str](), 0, 0
+    for (end, error, *lacked), count in table.counts(column, "error", *more).items():
         requests += count
-        cut += count * (end == cut_off)
+        cut += count * (cut_off in (end, *lacked))
+        forced += count * any(lacked)
         if end == failed or error is not None:
             reasons[_reason(error)] += count
     return {
         "requests": requests,
         "failed": reasons.total() / requests if requests else 0.0,
         "cut_off": cut / requests if requests else 0.0,
+        **({"forced": forced / requests} if forced else {}),
         "reasons": dict(reasons.most_common(_REASONS)),
     }
 

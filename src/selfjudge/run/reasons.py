@@ -128,6 +128,10 @@ DROPPED = {
         "In one order no reply of the judge holds a verdict.",
         "Look at `judgments.parquet`; raise `judging.sampling.max_tokens` if they were cut off.",
     ),
+    "forced_verdict": (
+        "The judge is right, but wrote no verdict of its own in one order: the letter was asked for (`judging.force_verdict`).",
+        "Nothing: only whole replies are learned. Raise `judging.sampling.max_tokens` if they were cut off.",
+    ),
     "wrong_in_both_orders": ("The judge preferred the rejected answer in both orders.", "Nothing: such pairs cannot teach."),
     "wrong_in_one_order": (
         "The judge preferred the rejected answer in one order.",
@@ -140,7 +144,7 @@ DROPPED = {
     "too_long": ("The training example has more tokens than allowed.", "Raise `training.max_length` if the model can."),
 }
 """Of prompts that make no pair, and of pairs that are not kept."""
-OF_PAIRS = ("unread_verdict", "wrong_in_both_orders", "wrong_in_one_order", "evidence_not_named")
+OF_PAIRS = ("unread_verdict", "forced_verdict", "wrong_in_both_orders", "wrong_in_one_order", "evidence_not_named")
 """The reasons for which a pair is not kept."""
 
 

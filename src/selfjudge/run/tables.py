@@ -153,6 +153,7 @@ JUDGMENTS = TableKind(
             _required("trace", pa.string()),
             pa.field("verdict", pa.string()),
             pa.field("problem", pa.string()),
+            pa.field("forced", pa.string()),
             pa.field("error", pa.string()),
             pa.field("probability", pa.float64()),
             _required("prompt_tokens", pa.int32()),
@@ -307,7 +308,13 @@ def judgment_of(row: Row) -> Judgment:
         problem=None if row["problem"] is None else Problem(row["problem"]),
         probability=row["probability"],
         tokens=row["completion_tokens"],
+        forced=is_forced(row),
     )
+
+
+def is_forced(row: Row) -> bool:
+    """Whether the verdict of a judgment was asked for; tables of earlier versions do not say."""
+    return row.get("forced") is not None
 
 
 def is_right(row: Row) -> bool | None:

@@ -30,7 +30,7 @@ from ..ports import BenchmarkData, NamedEngine, Progress
 from ..run.disk import write_json
 from ..run.replaced import Replaced
 from ..run.store import Table
-from ..run.tables import ITEMS, Row, is_right, item_to_row
+from ..run.tables import ITEMS, Row, is_forced, is_right, item_to_row
 from ..types import BenchmarkItem, Order, PreferencePair, Problem, Verdict
 from .judge import judge
 
@@ -90,7 +90,10 @@ def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: 
 def agreement(pairs: Iterable[PreferencePair], judgments: Iterable[Row]) -> dict[str, Any]:
     """How a judge's verdicts agree with the synthetic labels of pairs that were not trained on."""
     items = [BenchmarkItem(pair=pair, dimension=str(pair.prompt.kind), level="", group=pair.prompt.id) for pair in pairs]
-    return asdict(score(both_orders(items, _replies(judgments))))
+    replies = _replies(judgments)
+    judged = both_orders(items, replies)
+    forced = sum(item.forced for item in judged)
+    return asdict(score(judged)) | ({"forced": forced} if forced else {})
 
 
 def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], by: str = "dimension") -> list[Item]:
@@ -106,6 +109,7 @@ def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], b
             group=item.group,
             chosen_first=verdict(item, Order.CHOSEN_FIRST),
             rejected_first=verdict(item, Order.REJECTED_FIRST),
+            forced=sum(map(is_forced, replies[item.pair.id])),
         )
         for item in items
     ]
@@ -198,14 +202,19 @@ def _chance_of_chosen(row: Row) -> float | None:
 
 
 def _rates(rows: Iterable[Row]) -> dict[str, Any]:
-    """Rates of the replies: read, cut off, failed, and for the first position."""
+    """Rates of the replies: read, cut off, failed, and for the first position.
+
+    A verdict that was asked for is one, but its reply is not read, and has the problem that it had; they are counted as `forced`.
+    """
     seen = list(rows)
-    read = [row for row in seen if row["verdict"] is not None]
-    problems = [row["problem"] for row in seen if row["problem"] is not None]
+    verdicts = [row["verdict"] for row in seen if row["verdict"] is not None]
+    problems = [problem for row in seen if (problem := row["problem"] or row.get("forced"))]
+    forced = sum(map(is_forced, seen))
     return {
         "replies": len(seen),
-        "parse_rate": share(len(read), len(seen)),
-        "first_position_rate": share(sum(row["verdict"] == Verdict.FIRST for row in read), len(read)),
+        "parse_rate": share(len(verdicts) - forced, len(seen)),
+        **({"forced": forced} if forced else {}),
+        "first_position_rate": share(verdicts.count(Verdict.FIRST), len(verdicts)),
         "problems": {name: problems.count(name) for name in map(str, Problem) if name in problems},
     }
 

@@ -26,7 +26,7 @@ from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
 from ..run.disk import read_json, write_json
 from ..run.store import Table
-from ..run.tables import Row, pair_of
+from ..run.tables import Row, is_forced, pair_of
 from ..run.weights import same_weights
 from ..types import Finish, Order, PreferencePair, Verdict, content_id, seed_of
 from .judge import comparison_request
@@ -149,8 +149,8 @@ class Gate:
 
 def read_share(judgments: Iterable[Row], pairs: set[str]) -> float:
     """The share of the replies to some pairs that hold a verdict; 0 without replies."""
-    verdicts = [row["verdict"] for row in judgments if row["pair_id"] in pairs]
-    return sum(verdict is not None for verdict in verdicts) / len(verdicts) if verdicts else 0.0
+    written = [row["verdict"] is not None and not is_forced(row) for row in judgments if row["pair_id"] in pairs]
+    return sum(written) / len(written) if written else 0.0
 
 
 def has_collapsed(read: int, expected: float) -> bool:

@@ -10,13 +10,15 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..chat import Completion, Message, Request
+from ..method.letters import letter_request
 from ..method.prompts import fill
 from ..method.protocols import Protocol
 from ..ports import NamedEngine, Progress
 from ..run.store import Table
 from ..run.tables import Row
-from ..types import Comparison, Order, PreferencePair, Verdict, seed_of
+from ..types import Comparison, Order, PreferencePair, seed_of
 from .asking import ask
+from .forcing import Forcing
 
 VERSION = 2
 
@@ -42,6 +44,8 @@ def judge(
     kept = stored or {}
     alone = protocol.orders == "each"
     shown: set[tuple[str, str, int]] = set()
+    if protocol.verdict == "forced":
+        model = replace(model, engine=Forcing(model.engine, protocol))
 
     def is_asked(pair: PreferencePair, order: Order, sample: int) -> bool:
         if not alone:
@@ -72,7 +76,8 @@ def judge(
 def comparison_request(key: str, comparison: Comparison, protocol: Protocol, *, seed: int, logprobs: int = _RIVALS) -> Request:
     """What a judge is asked about two responses, with so many log-probabilities at each token of its reply."""
     message = _message(protocol.template, comparison, protocol.verbatim)
-    return Request(key=key, messages=(message,), sampling=replace(protocol.sampling, logprobs=logprobs), seed=seed)
+    request = Request(key=key, messages=(message,), sampling=replace(protocol.sampling, logprobs=logprobs), seed=seed)
+    return letter_request(request, "", protocol.template) if protocol.verdict == "alone" else request
 
 
 @lru_cache
@@ -84,7 +89,7 @@ def _message(template: str, comparison: Comparison, verbatim: bool) -> Message:
 
 def _to_row(request: Request, completion: Completion, model: str, protocol: Protocol) -> Row:
     pair_id, order, sample = request.key.rsplit(".", 2)
-    read = protocol.read(completion.text, completion.finish)
+    said, letter = protocol.reading(completion), completion.letter
     return {
         "key": request.key,
         "pair_id": pair_id,
@@ -92,10 +97,11 @@ def _to_row(request: Request, completion: Completion, model: str, protocol: Prot
         "sample": int(sample),
         "judge": model,
         "trace": completion.text,
-        "verdict": str(read) if isinstance(read, Verdict) else None,
-        "problem": None if isinstance(read, Verdict) else str(read),
-        "error": completion.error,
-        "probability": protocol.chance(completion) if isinstance(read, Verdict) else None,
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": completion.completion_tokens,
+        "verdict": said.verdict,
+        "problem": said.problem,
+        "forced": said.forced,
+        "error": completion.error or (letter.error if letter else None),
+        "probability": said.probability,
+        "prompt_tokens": completion.prompt_tokens + (letter.prompt_tokens if letter else 0),
+        "completion_tokens": completion.completion_tokens + (letter.completion_tokens if letter else 0),
     }
