@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfjudge.method.overall_judgment import RESPONSE_NUMBER, last_lines, official, robust
+from selfjudge.method.overall_judgment import _WORDS, RESPONSE_NUMBER, last_lines, official, robust
 from selfjudge.types import Finish, Problem, Verdict
 
 FIRST, SECOND = Verdict.FIRST, Verdict.SECOND
@@ -216,3 +218,12 @@ def test_a_long_reply_full_of_triggers_is_read_in_linear_time():
     text = "Therefore Answer 1 is " * 50_000
     assert official(text) is None
     assert robust(text) is Problem.NO_VERDICT
+
+
+@pytest.mark.parametrize(("cues", "pattern"), [words[:2] for words in _WORDS if words[0]])
+@given(st.data())
+def test_what_a_pattern_of_words_matches_holds_one_of_its_cues(
+    cues: tuple[str, ...], pattern: re.Pattern[str], data: st.DataObject
+):
+    said = data.draw(st.from_regex(pattern))
+    assert any(cue in said for cue in cues)

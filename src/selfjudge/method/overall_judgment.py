@@ -58,8 +58,20 @@ _CLOSING = re.compile(
 )
 
 _DATA = load("judgments")
+_NOT_SAID = re.compile(r"\(\?<?[!=][^()]*\)|\\.|[^()\]][?*]|[|()\[\]{}]")
+"""In a pattern: what looks around, what may be left out, and what stands between alternatives."""
+_SAID = re.compile(r"[^\W\d_](?:[^\W_]|[ '](?=\w))*")
+
+
+def _cues(pattern: str) -> tuple[str, ...]:
+    """Texts of which every match of a pattern of alternatives holds at least one: to look for them is faster than to match."""
+    runs = (max(_SAID.findall(piece), key=len, default="") for piece in _NOT_SAID.split(pattern))
+    return tuple({run for run in runs if len(run) > 1 or not run.isascii()})
+
+
 _WORDS = tuple(
-    (re.compile(pattern), word if word.startswith("answer") else f" {word} ") for word, pattern in _DATA["simple"].items()
+    (_cues(pattern), re.compile(pattern), word if word.startswith("answer") else f" {word} ")
+    for word, pattern in _DATA["simple"].items()
 )
 _CLAIMS = tuple(map(re.compile, _DATA["claims"].values()))
 _REASON, _TURN, _CONDITIONAL, _CONCEDED, _NEGATION, _NO_NEGATION, _TIE, _TOGETHER = map(re.compile, _DATA["speech"].values())
@@ -128,8 +140,9 @@ def robust(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
 def _simple(text: str) -> str:
     """The text in lower case, with the answers called `answer 1` and `answer 2`, and other languages' comparisons in English."""
     text = text.lower().replace("’", "'").replace("*", "")
-    for pattern, word in _WORDS:
-        text = pattern.sub(word, text)
+    for cues, pattern, word in _WORDS:
+        if not cues or any(cue in text for cue in cues):
+            text = pattern.sub(word, text)
     return text
 
 
