@@ -2,7 +2,7 @@
 
 Writes result files of VL-RewardBench with a tenth, a half and all of the lines (ten samples an item, replies of about 900
 characters, a quarter of them without a verdict), scores each officially and strictly in a process of its own, and prints a table
-and JSON: seconds by the clock, and of the CPU, which others on the machine change less. Linear means that CPU a line stays the same.
+and JSON: seconds by the clock, and of the CPU, which others on the machine change less. Linear means that CPU a line stays equal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from selfjudge.benchmarks.vl_rewardbench import score
 started, before = time.perf_counter(), time.process_time()
 figures = score(Path(sys.argv[1]), protocol=sys.argv[2], k=None)
 seconds = time.perf_counter() - started
-print(json.dumps({"seconds": seconds, "cpu": time.process_time() - before, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "n": figures["n"]}))
+cpu, peak = time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak, "n": figures["n"]}))
 """
 FILLER = "The first answer names the colour that the image shows, and the second one does not. " * 10
 VERDICTS = ("Answer 1 is better.", "Answer 2 is better.", "Answer 2 is clearly better.", "both are good.")
@@ -64,8 +65,8 @@ def main() -> None:
                 result = {"lines": count, "protocol": protocol, **found, "microseconds_per_line": found["cpu"] / count * 1e6}
                 results.append(result)
                 print(
-                    "{lines:>9} lines  {protocol:<8}  {seconds:6.1f} s  {cpu:6.1f} s CPU  {microseconds_per_line:5.1f} us a line  "
-                    "{peak_mb:6.0f} MB".format(**result)
+                    "{lines:>9} lines  {protocol:<8}  {seconds:6.1f} s  {cpu:6.1f} s CPU  "
+                    "{microseconds_per_line:5.1f} us a line  {peak_mb:6.0f} MB".format(**result)
                 )
     print(json.dumps(results))
 
