@@ -17,7 +17,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from report import MEASURES, PHOTO, Measure, baselines, overall, summaries, within
+from report import EARLIER, MEASURES, PHOTO, Measure, baselines, overall, summaries, within
 from selfjudge.method.seeds import margin
 from selfjudge.types import Kind
 
@@ -77,7 +77,7 @@ def levels(axes: Axes, heights: dict[str, float]) -> None:
 def figure2(figure: Figure) -> None:
     """By iteration: every arm of the loop."""
     for axes, (name, title) in zip(figure.subplots(1, 2), list(MEASURES.items())[:2], strict=True):
-        for arm in filter(run_of, LOOP_ARMS):
+        for arm in filter(run_of, (EARLIER, *LOOP_ARMS)):
             if "percent" not in arm:
                 line(axes, arm, measured(arm, overall(name)))
         ceiling = fmean(state["benchmark"][name] for state in summaries("ceiling"))
