@@ -40,7 +40,7 @@ _REFUSES = re.compile(
 _IDLE = re.compile("|".join([_ENGLISH["idle"], _ENGLISH["apology"], *(f"{other['idle']}|{other['sorry']}" for other in _OTHERS)]))
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def refuses(text: str) -> bool:
     """Whether the text declines, or says that there is no image, and gives nothing that answers. Thinking does not count."""
     said = _MARKUP.sub("", spoken(text).lower().replace("’", "'"))

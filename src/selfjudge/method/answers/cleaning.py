@@ -47,7 +47,7 @@ def examined(text: str) -> str:
     return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def clean(text: str) -> str:
     """The answer as plain text, up to where a model that does not stop asks itself the next question."""
     text = examined(_RUNAWAY.split(spoken(text), maxsplit=1)[0])

@@ -21,7 +21,7 @@ _LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)
 
 
 _REMEMBERED = 16_384
-"""Texts whose reading is remembered: samples of a prompt are often equal, and their answer lines more often."""
+"""Answers whose reading is remembered: samples of a prompt are often equal, and their answer lines more often."""
 
 
 @lru_cache(_REMEMBERED)
@@ -39,7 +39,7 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     return _read(parts, question) if parts else None
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(1024)
 def _sentences(text: str, languages: Languages) -> tuple[str, ...]:
     """The sentences that may hold the answer, those of the answer line where there is one; none where nothing is said."""
     line = answer_line(text, languages)
