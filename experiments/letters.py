@@ -19,12 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from selfjudge.hub.models import find_model
-from selfjudge.judge.judging import judge_of
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.ports import BenchmarkData, NamedEngine
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.inputs import ShapesBench
-from selfjudge.run.cards import judging_of
+from selfjudge.run.cards import judge_of, judging_of
 from selfjudge.run.store import Table
 from selfjudge.run.tables import JUDGMENTS
 from selfjudge.shapes.benchmark import ShapesBenchmark
