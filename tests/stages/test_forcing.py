@@ -115,7 +115,8 @@ def test_forced_verdicts_are_counted_apart_wherever_a_run_is_looked_at(forced: t
     show_iterations(state, console)
     assert f"{forced_ones} forced" in console.export_text()
     assert "forced" in write_report(folder, state).read_text()
-    assert "verdicts forced" in CliRunner().invoke(app, ["status", str(folder)]).stdout
+    said = CliRunner().invoke(app, ["status", str(folder)]).stdout
+    assert "verdicts forced" in said and f"{figures['forced']} of the others got a forced one" in said
 
 
 def test_without_it_the_same_replies_are_unread_and_nothing_is_counted(tmp_path: Path, forced: tuple[Path, Any]):

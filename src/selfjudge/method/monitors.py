@@ -112,7 +112,7 @@ MONITORS = {
     ),
     "words": Monitor(words, 4, float("inf"), 1, "it writes {:.1f} words a reply: hardly a reason is left"),
     "distinct": Monitor(None, 0.05, 1, 1, "of its replies {:.0%} are different ones: it says the same whatever it is shown"),
-    "read": Monitor(reads, 0.9, 1, 1, "of its replies {:.0%} hold a verdict: the others are lost, right or wrong"),
+    "read": Monitor(reads, 0.9, 1, 1, "of its replies {:.0%} hold a verdict: the others teach nothing, right or wrong"),
     "consistent": Monitor(consistent, 0, 1, 1, ""),
     "says_first": Monitor(says_first, 0.3, 0.7, 3, "it names the response shown first in {:.0%}: it goes by the place"),
     "prefers_longer": Monitor(

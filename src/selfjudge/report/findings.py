@@ -134,7 +134,9 @@ def _shortcuts(name: str, figures: Mapping[str, Any]) -> Iterator[str]:
     if first is not None and not limits.low <= first <= limits.high:
         yield f"On {name} the final judge names the response shown first in {first:.0%}: it goes by the place."
     if read is not None and read < MONITORS["read"].low:
-        yield f"On {name} {read:.0%} of the final judge's replies hold a verdict: the others count as wrong."
+        forced = figures.get("forced", 0)
+        others = f"{forced:,} of the others got a forced one, the rest count as wrong" if forced else "the others count as wrong"
+        yield f"On {name} {read:.0%} of the final judge's replies hold a verdict: {others}."
 
 
 Row = tuple[str, str, str, Sequence[float | None], Sequence[bool]]
