@@ -146,7 +146,7 @@ async def _continuing(settings: OpenAISettings) -> Finding:
         except Trouble:
             able = False
     what = "can be continued" if able else "cannot be continued: it is no vLLM or SGLang, by the owner of its models"
-    do = "" if able else "judging.force_verdict, and scores without a trace, need another server."
+    do = "" if able else "Forced verdicts, and scores without a trace, need another server."
     return Finding(Level.FINE, "unfinished replies", what, do)
 
 
