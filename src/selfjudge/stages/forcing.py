@@ -57,7 +57,10 @@ class Forcing:
                     yield replace(completion, letter=letter)
 
 
-ABLE = f"Engines that can: {CONTINUES}. Use one of them (execution.engine.kind), or leave force_verdict off, in another folder (--dir)."
+ABLE = (
+    f"Engines that can: {CONTINUES}. Use one of them (execution.engine.kind), or leave force_verdict off, in another folder "
+    "(--dir)."
+)
 
 
 def _noted(requests: Iterable[Request], asked: dict[str, Request]) -> Iterator[Request]:
