@@ -59,6 +59,10 @@ class Request:
         """Whether the last message is the model's own, to be continued where it ends. `ports.continues` says which engine can."""
         return self.messages[-1].role == ASSISTANT
 
+    @property
+    def images(self) -> list[ImageRef]:
+        return [image for message in self.messages for image in message.images]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import statistics
 
@@ -56,3 +57,40 @@ def test_a_few_refusals_at_any_load_do_not_end_at_one_request():
             pace.answered()
         limits.append(pace.limit)
     assert statistics.median(limits) == 256
+
+
+async def most_at_once(pace: Pace, requests: int) -> int:
+    """The most requests that were in flight together."""
+    now = most = 0
+
+    async def send() -> None:
+        nonlocal now, most
+        async with pace:
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0)
+            now -= 1
+
+    await asyncio.gather(*(send() for _ in range(requests)))
+    return most
+
+
+def test_no_more_are_in_flight_than_the_limit_whether_it_was_lowered_or_grew_again():
+    async def seen() -> list[int]:
+        pace, most = Pace(16), []
+        for change in (lambda: None, lambda: pace.busy(0), lambda: pace.busy(1), lambda: rounds(pace, 2)):
+            change()
+            most.append(await most_at_once(pace, 50))
+        return most
+
+    assert asyncio.run(seen()) == [16, 8, 4, 6]
+
+
+def test_a_limit_that_is_lowered_while_requests_are_in_flight_holds_once_those_have_ended():
+    async def lowered() -> int:
+        pace = Pace(8)
+        async with pace, pace, pace, pace, pace, pace:
+            pace.busy(0)
+        return await most_at_once(pace, 50)
+
+    assert asyncio.run(lowered()) == 4

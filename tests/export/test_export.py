@@ -141,10 +141,11 @@ def test_what_cannot_be_exported_is_an_error_with_a_hint(
 
 
 def test_the_command_says_what_it_wrote_and_overwrites_nothing(folder: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "selfjudge", "export", str(folder), "--format", "jsonl", "--to", str(tmp_path / "out")]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    command = [sys.executable, "-m", "selfjudge", "export", str(folder), "--format", "jsonl", "--to"]
+    out, file = tmp_path / "out", tmp_path / "out/train.jsonl"
+    first, *others = (subprocess.run([*command, str(to)], capture_output=True, text=True, check=False) for to in (out, out, file))
     assert first.returncode == 0 and "records and" in first.stdout
-    assert second.returncode == 2 and "is not empty" in second.stderr
+    assert all(other.returncode == 2 and "is not an empty folder" in other.stderr for other in others)
 
 
 @pytest.mark.parametrize("name", ["llamafactory", "ms-swift", "verl"])

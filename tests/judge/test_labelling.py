@@ -56,7 +56,7 @@ def test_each_row_keeps_its_columns_and_gets_what_the_judge_said(tmp_path: Path)
     assert {row["preference"] for row in made} == {"a", "b", None}
     assert all(row["consistent"] == (row["preference"] is not None) and len(row["traces"]) == 2 for row in made)
     decided = sum(row["preference"] is not None for row in made)
-    assert f"30 rows: {decided} decided, 0 not judged; 30 written" in done.stdout
+    assert f"30 rows: {decided} decided, {30 - decided} undecided, 0 not judged; 30 written" in done.stdout
 
 
 BAD = [

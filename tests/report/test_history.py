@@ -56,7 +56,7 @@ def test_an_id_that_fits_none_or_several_is_an_error_with_a_hint(folder: Path, n
 
 
 def test_a_reason_that_nothing_has_is_an_error_that_names_those_there_are(folder: Path):
-    with pytest.raises(InputError, match="has the end nonsense") as error:
+    with pytest.raises(InputError, match="ended as nonsense") as error:
         fates(folder, "nonsense")
     assert "kept" in str(error.value.hint)
 

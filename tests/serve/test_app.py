@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -17,10 +18,12 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from PIL import Image
+from typer.testing import CliRunner
 
 from selfjudge import Judge
 from selfjudge.chat import Completion, Request
-from selfjudge.errors import EngineError
+from selfjudge.cli import app
+from selfjudge.errors import EngineError, InputError
 from selfjudge.serve.app import Limits, create_app
 from selfjudge.types import Finish
 
@@ -288,6 +291,15 @@ def test_metrics_count_what_was_asked(engine: Good):
     assert 'selfjudge_requests_total{path="/v1/compare",status="200"} 1.0' in shown
     assert 'selfjudge_requests_total{path="/v1/compare",status="422"} 1.0' in shown
     assert "selfjudge_comparisons_total 1.0" in shown
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.9", "no.such.host.invalid"])
+def test_an_address_where_it_cannot_listen_is_an_error_before_a_judge_is_loaded(host: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = ["serve", "--judge", "nowhere", "--host", host, "--port", str(taken.getsockname()[1])]
+        with pytest.raises(InputError, match="cannot listen at") as error:
+            CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "--port" in str(error.value.hint)
 
 
 schemathesis.openapi.format("image", st.sampled_from([png(), png(3, 5).partition(",")[2]]))

@@ -144,7 +144,9 @@ def _label(judge: tuple[str, str | None, list[str] | None], progress: Watch, **t
 
 
 def _show_labels(labels: Labels, to: Path) -> None:
-    say(f"{labels.rows} rows: {labels.decided} decided, {labels.failed} not judged; {labels.written} written to {to}")
+    counts = {"decided": labels.decided, "undecided": labels.rows - labels.decided - labels.failed, "not judged": labels.failed}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    say(f"{labels.rows} rows: {told}; {labels.written} written to {to}")
     for problem, count in labels.problems.items():
         say(f"  {problem}: {count}")
     if labels.failed > _FAILED_SHARE * labels.rows:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from .judging import JudgeName, MaxTokens, open_judge
 from .options import BaseURL, EngineChanges
 from .terminal import say
@@ -45,6 +47,7 @@ def serve(
     With SELFJUDGE_TOKEN set, clients must send it as a bearer token.
     """
     _check_installed()
+    _check_free(host, port)
     import uvicorn
 
     from ..serve.app import TOKEN, Limits, create_app
@@ -77,6 +80,15 @@ def _check_installed() -> None:
 
         message, hint = failed_import(error, "`selfjudge serve`", extra="serve")
         raise SelfjudgeError(message, hint=hint) from error
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raises InputError where nothing can listen: a large judge takes minutes to load before anyone tries."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise InputError(f"cannot listen at {host}:{port}: {reason}", hint="Choose another --port or --host.") from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,7 +1,6 @@
 """An OpenAI-compatible server: its address, its API key, the exchange of a request and a reply, and the meaning of its errors.
 
-aiohttp sends; no redirect is followed and no cookie is kept. The API key is removed from every text of the server before anyone
-reads it.
+aiohttp sends; no redirect is followed and no cookie is kept. The key is removed from all that a server says before it is read.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -27,7 +26,8 @@ from jiter import from_json
 
 from ..chat import Completion, Request
 from ..errors import EngineError
-from .replies import Again, Trouble, about_content, completion, error_text
+from .chat_completions import Again, Trouble, about_content, completion, error_text
+from .pace import Pace
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _NAMES = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
@@ -42,20 +42,17 @@ _AFTER = {403: Again.NO, 408: Again.LATER, 409: Again.LATER, 425: Again.LATER, 4
 _AFTER |= dict.fromkeys((429, 503, 529), Again.BUSY)
 _UNKNOWN = (404, 405)
 _CONTINUING = {"vllm", "sglang"}
-
-
+UNKNOWN_MODEL = "Check base_url (usually ending in /v1) and the model."  # hint, until the models of the server are known
 Reply = tuple[int, Mapping[str, str], bytes]  # status, headers and whole body
 
 
-class UnknownModelError(EngineError):
-    """The server does not have the model."""
-
-
 class Endpoint:
-    """A model on a server. `seconds` limits a whole exchange; `key` replaces the environment's for a server started here."""
+    """A model on a server, and how it is doing. `seconds` limits an exchange; `key` replaces the environment's."""
 
-    def __init__(self, base_url: str, model: str, *, seconds: float, key: str | None = None) -> None:
+    def __init__(self, base_url: str, model: str, *, seconds: float, key: str | None = None, concurrency: int = 1) -> None:
         self.url, self.model, self._seconds = base_url, model, seconds
+        self.pace, self.waiting, self.trouble = Pace(concurrency), 0, "no reply yet"  # `waiting` requests have no answer
+        self.send_from, self.asked = 0.0, 0.0  # not before (loop's time); since when it has had requests (monotonic)
         self.heard = self.answered = -math.inf  # monotonic times of the last reply and of the last success
         key = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
         host = urlsplit(self.url).hostname or ""
@@ -70,16 +67,13 @@ class Endpoint:
         self._proxy = _proxy(self.url)
         self._certificates = _certificates() if self.url.startswith("https:") else True
 
-    async def __aenter__(self) -> Self:
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS, ssl=self._certificates),
-            headers=self._headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.session.close()
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """A session, in which exchanges are possible."""
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS, ssl=self._certificates)
+        session = aiohttp.ClientSession(connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar())
+        async with session as self.session:
+            yield self
 
     async def completion(self, request: Request, body: bytes) -> Completion:
         """The answer to a request. Raises Trouble, or EngineError if no request can succeed."""
@@ -146,31 +140,23 @@ class Endpoint:
         reason = f"{status}: {message}" if message else f"status {status}"
         if status == 403 and about_content(details):
             return Trouble(reason, Again.REFUSED)
-        for applies, problem, hint in self._problems(status, details.lower(), wait or 0.0, headers.get("Location", "")):
+        first = self.answered == -math.inf  # Google rejects a key with 400, others with 403
+        key = status == 401 or (first and (status == 403 or (status == 400 and "api key" in details.lower())))
+        quota = status == 402 or (status == 429 and re.search("insufficient.quota", details.lower()) is not None)
+        later, place = "Run the same command again {}; it resumes where it stopped.", self.shown(headers.get("Location", ""))
+        problems = (  # of all requests: whether this is one, what the server does, and a hint
+            (key, "rejected the API key", f"Set {KEY_VARIABLE} to a valid key."),
+            (quota, "reports a billing or quota problem", later.format("when that is settled")),
+            (status in _UNKNOWN, f"does not have the model `{self.model}`", UNKNOWN_MODEL),
+            (300 <= status < 400, "redirects", f"If you trust it, use this address as base_url: {place}"),
+            ((wait or 0) > _LONGEST_WAIT, "asks to come back later", later.format(f"after {wait or 0:.0f} seconds")),
+        )
+        for applies, problem, hint in problems:
             if applies:
-                kind = UnknownModelError if status in _UNKNOWN else EngineError
-                return kind(f"{self.url} {problem}: {self.shown(reason)}", hint=hint)
+                return EngineError(f"{self.url} {problem}: {self.shown(reason)}", hint=hint)
         on_load = Again.BUSY if wait is not None else Again.LATER
         again = _AFTER.get(status, on_load if status >= 500 else Again.REFUSED)
         return Trouble(reason, again, wait=wait, details=details if again is Again.REFUSED else "")
-
-    def _problems(self, status: int, details: str, wait: float, location: str) -> tuple[tuple[bool, str, str], ...]:
-        """Problems of all requests: whether this is one, what the server does, and a hint."""
-        first = self.answered == -math.inf  # Google rejects a key with 400, others with 403
-        key = status == 401 or (first and (status == 403 or (status == 400 and "api key" in details)))
-        quota = status == 402 or (status == 429 and re.search("insufficient.quota", details) is not None)
-        again = "Run the same command again {}; it resumes where it stopped."
-        return (
-            (key, "rejected the API key", f"Set {KEY_VARIABLE} to a valid key."),
-            (quota, "reports a billing or quota problem", again.format("when that is settled")),
-            (
-                status in _UNKNOWN,
-                f"does not have the model `{self.model}`",
-                "Check base_url (usually ending in /v1) and the model.",
-            ),
-            (300 <= status < 400, "redirects", f"If you trust it, use this address as base_url: {self.shown(location)}"),
-            (wait > _LONGEST_WAIT, "asks to come back later", again.format(f"after {wait:.0f} seconds")),
-        )
 
 
 def _header(variable: str, value: str) -> str:
@@ -189,9 +175,8 @@ def _spellings(key: str) -> re.Pattern[str]:
 
 def _wait(headers: Mapping[str, str]) -> float | None:
     """Seconds in Retry-After, a number or a date; None without a valid one."""
-    value = headers.get("Retry-After", "")
-    with suppress(ValueError, OverflowError):
-        date = email.utils.parsedate_tz(value)
+    with suppress(LookupError, ValueError, OverflowError):
+        date = email.utils.parsedate_tz(value := headers["Retry-After"])
         return max(0.0, email.utils.mktime_tz(date) - time.time() if date else float(value))
     return None
 
@@ -202,9 +187,8 @@ def _is_local(host: str, *, private: bool) -> bool:
     try:
         address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))  # inet_aton also reads 127.1
     except OSError:
-        if host == "localhost" or host.endswith(".localhost"):
-            return True
-        return private and ("." not in host or host.endswith((".local", ".internal")))
+        names = (".localhost", ".local", ".internal") if private else (".localhost",)
+        return f".{host}".endswith(names) or (private and "." not in host)
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_private if private else address.is_loopback or address.is_unspecified
 

@@ -1,9 +1,9 @@
 """Generation by servers with OpenAI's chat completions API: OpenAI itself, vLLM, SGLang, and compatible ones.
 
 Requests are pulled in the caller's thread, at most twice as many as may be in flight, and handed over in bursts: servers batch
-what arrives together. An event loop in a thread of its own sends them as the pace allows and returns completions in bursts, for
+what arrives together. An event loop in a thread of its own sends them as the pace allows and returns completions in bursts, as
 two busy threads compete for the interpreter's lock. A request that is refused, or failed too often, is a completion with an
-error; if no request can succeed (nothing at the address, a rejected key), the engine raises EngineError.
+error; if none can succeed (nothing at the address, a rejected key), the engine raises EngineError.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from queue import SimpleQueue
+from typing import Any
 
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..ports import ReadImage
 from ..recipe.engines import OpenAISettings
-from ..types import ImageRef
-from .chat_completions import ImagePath, Writer, described, refused_parameter
-from .endpoint import Endpoint, UnknownModelError
-from .pace import Pace
-from .replies import Again, Trouble
+from .chat_completions import Again, ImagePath, Trouble, Writer, described, refused_parameter
+from .endpoint import UNKNOWN_MODEL, Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +36,12 @@ _BURST_SECONDS = 0.005  # time between a completion and its hand-over, in which 
 _LONGEST_PAUSE = 30.0
 _BUSY_SECONDS = 600.0  # how long a request is sent again to a busy server, and the engine waits for any answer
 _WARN_SECONDS = 30.0  # between two warnings that a server does not answer
+_SILENT = "%s has not answered for %.0f seconds (%s); %d requests are waiting"
 _FIRST_TRIES = 3  # to connect to a server that never answered: its address may be wrong
 _RESUME = "run the same command again: it resumes where it stopped."
-
-_CLOSED = partial(EngineError, "the engine was closed while it had requests", hint="Open another engine.")
-
 Outcome = Completion | BaseException | None  # of a request: None if it was dropped
+Servers = Sequence[tuple[str, str | None]]  # addresses and keys
+_CLOSED = partial(EngineError, "the engine was closed while it had requests", hint="Open another engine.")
 
 
 @dataclass(slots=True, eq=False)
@@ -64,55 +62,30 @@ class _Job:
 
     call: _Call
     request: Request
-    server: _Server
+    server: Endpoint
     sent: bool = False
     tries: int = 0
     busy: int = 0
     since: float = math.inf
 
 
-class _Server(Endpoint):
-    """A server and its unanswered requests."""
-
-    def __init__(self, settings: OpenAISettings, model: str, url: str, key: str | None) -> None:
-        super().__init__(url, model, seconds=settings.timeout_seconds, key=key)
-        self.pace = Pace(settings.concurrency)
-        self.jobs: dict[_Job, asyncio.Task[Completion | None]] = {}
-        self.send_from = self.asked = 0.0  # not before (loop's time); since when it has had requests (monotonic)
-        self.trouble = "no reply yet"
-
-    def warn_if_silent(self) -> None:
-        """Warn of a server that has had requests for some time and answered none."""
-        seconds = time.monotonic() - max(self.answered, self.asked)
-        if self.jobs and seconds >= _WARN_SECONDS:
-            text = "%s has not answered for %.0f seconds (%s); %d requests are waiting"
-            log.warning(text, self.url, seconds, self.trouble, len(self.jobs))
-
-
 class OpenAIEngine:
-    """A served model. With `image_path`, servers read images from local files.
-
-    `servers` are addresses and keys of servers started here; they replace the address of the settings and the environment's key.
-    """
+    """A served model. With `image_path`, servers read images from local files. `servers` were started here; they replace the
+    address of the settings and the environment's key."""
 
     block = 1
     first_pause = 1.0  # longest pause before the second try (s); it doubles with each further try
 
     def __init__(
-        self,
-        model: str,
-        settings: OpenAISettings,
-        *,
-        read_image: ReadImage,
-        image_path: ImagePath | None = None,
-        servers: Sequence[tuple[str, str | None]] = (),
+        self, model: str, settings: OpenAISettings, *, read_image: ReadImage, image_path: ImagePath = None, servers: Servers = ()
     ) -> None:
-        self._servers = [_Server(settings, model, *server) for server in servers or [(settings.address, None)]]
+        options: Any = {"seconds": settings.timeout_seconds, "concurrency": settings.concurrency}
+        self._servers = [Endpoint(url, model, key=key, **options) for url, key in servers or [(settings.address, None)]]
         self._writer, self._retries = Writer(model, read_image, image_path), settings.retries
         self.refused = frozenset[str]()  # parameters that are not sent
         self._refuse(settings.ignored)
-        self._closed, self._lock, self._retrying = False, threading.Lock(), True
-        self._calls: set[_Call] = set()
+        self._lock, self._retrying = threading.Lock(), True
+        self._calls, self._jobs = set[_Call](), dict[_Job, asyncio.Task[Completion | None]]()
         self._last: _Job | None = None
         opened: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main(opened)), name="selfjudge-http", daemon=True)
@@ -136,7 +109,7 @@ class OpenAIEngine:
                 wait = not room and unanswered > 0
                 for outcome in call.bursts.get() if wait or not call.bursts.empty() else ():
                     unanswered -= 1
-                    if isinstance(outcome, UnknownModelError):
+                    if isinstance(outcome, EngineError) and outcome.hint == UNKNOWN_MODEL:
                         with suppress(Trouble, CancelledError):
                             names = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
                             outcome.hint = f"The server has {', '.join(names) or 'no models'}"
@@ -156,91 +129,83 @@ class OpenAIEngine:
     @cached_property
     def continues(self) -> bool:
         """See `ports.continues`. Asks the server what it is. Raises EngineError if it does not say."""
+        server = self._servers[0]
         try:
-            return asyncio.run_coroutine_threadsafe(self._servers[0].continues(), self._loop).result()
+            return asyncio.run_coroutine_threadsafe(server.continues(), self._loop).result()
         except Trouble as trouble:
-            message = (
-                f"{self._servers[0].url} does not say whether it can continue a reply: {self._servers[0].shown(str(trouble))}"
-            )
+            message = f"{server.url} does not say whether it can continue a reply: {server.shown(str(trouble))}"
             raise EngineError(message, hint=f"Check base_url and whether the server is running; then {_RESUME}") from None
 
     def stop_retrying(self) -> None:
         """Until all calls are over, wait only for replies of the server; drop the other requests. Safe in a signal handler."""
         self._retrying = False
         with suppress(RuntimeError):  # closed
-            self._loop.call_soon_threadsafe(partial(self._drop_jobs, self._calls, waiting=True))
+            self._loop.call_soon_threadsafe(partial(self._drop, self._calls, waiting=True))
 
     def close(self) -> None:
         """See `ports.Engine`. A thread that waits for a completion gets an EngineError."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._loop.call_soon_threadsafe(self._closing.set)
-                self._thread.join()
+        with self._lock, suppress(RuntimeError):  # closed
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join()
 
     def _in_loop(self, work: Callable[..., None], *arguments: object) -> None:
         with self._lock:
-            if self._closed:
+            if not self._thread.is_alive():
                 raise _CLOSED()
             self._loop.call_soon_threadsafe(work, *arguments)
 
     def _refuse(self, names: frozenset[str]) -> None:
         if not names <= self.refused:
             self.refused |= names
-            text = "%s does not support all parameters; requests are sent %s"
-            log.warning(text, self._servers[0].url, described(self.refused))
+            log.warning("%s does not support all parameters; requests are sent %s", self._servers[0].url, described(self.refused))
 
     # Everything below runs in the loop's thread.
 
     async def _main(self, opened: SimpleQueue[None]) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        for server in self._servers:
-            await server.__aenter__()
-        opened.put(None)
-        while not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), _WARN_SECONDS)
+        async with AsyncExitStack() as stack:
             for server in self._servers:
-                server.warn_if_silent()
-        for call in self._calls:
-            call.bursts.put([_CLOSED()])
-        self._drop(self._calls)
-        for server in self._servers:
-            await server.__aexit__()
+                await stack.enter_async_context(server.open())
+            opened.put(None)
+            while not self._closing.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), _WARN_SECONDS)
+                for server in self._servers:
+                    seconds = time.monotonic() - max(server.answered, server.asked)
+                    if server.waiting and seconds >= _WARN_SECONDS:
+                        log.warning(_SILENT, server.url, seconds, server.trouble, server.waiting)
+            for call in self._calls:
+                call.bursts.put([_CLOSED()])
+            self._drop(self._calls)
 
     def _enqueue(self, call: _Call, requests: list[Request]) -> None:
         self._retrying = self._retrying or not self._calls
         self._calls.add(call)
         for request in requests:
             server = self._server_for(request)
-            if not server.jobs:
-                server.asked = time.monotonic()
+            server.asked = server.asked if server.waiting else time.monotonic()
+            server.waiting += 1
             job = self._last = _Job(call, request, server)
-            server.jobs[job] = self._loop.create_task(self._run(job))
-            server.jobs[job].add_done_callback(partial(self._done, job))
+            self._jobs[job] = self._loop.create_task(self._run(job))
+            self._jobs[job].add_done_callback(partial(self._done, job))
 
-    def _server_for(self, request: Request) -> _Server:
+    def _server_for(self, request: Request) -> Endpoint:
         """The server of the last request if the images are the same: their prefix is computed once. Else the least busy one."""
-        images, last = _images(request), self._last
-        alike = last is not None and images and images == _images(last.request)
-        if last is None or not alike or len(last.server.jobs) >= 3 * last.server.pace.limit:
-            return min(self._servers, key=lambda server: len(server.jobs))
-        return last.server
+        last, images = self._last, request.images
+        if last and images and images == last.request.images and last.server.waiting < 3 * last.server.pace.limit:
+            return last.server
+        return min(self._servers, key=lambda server: server.waiting)
 
-    def _drop(self, calls: set[_Call]) -> None:
-        """Forget calls: nobody waits for their completions any more."""
-        self._drop_jobs(calls)
-        self._calls -= calls
-
-    def _drop_jobs(self, calls: set[_Call], *, waiting: bool = False) -> None:
-        """End requests of calls; with `waiting`, only those that no server has."""
-        for server in self._servers:
-            for job, task in server.jobs.items():
-                if job.call in calls and not (waiting and job.sent):
-                    task.cancel()
+    def _drop(self, calls: set[_Call], *, waiting: bool = False) -> None:
+        """End the requests of calls for which nobody waits any more; with `waiting`, only those that no server has."""
+        for job, task in self._jobs.items():
+            if job.call in calls and not (waiting and job.sent):
+                task.cancel()
+        self._calls -= set() if waiting else calls
 
     def _done(self, job: _Job, task: asyncio.Task[Completion | None]) -> None:
-        del job.server.jobs[job]
+        del self._jobs[job]
+        job.server.waiting -= 1
         if not job.call.burst:
             self._loop.call_later(_BURST_SECONDS, job.call.flush)
         job.call.burst.append(None if task.cancelled() else task.exception() or task.result())
@@ -266,21 +231,21 @@ class OpenAIEngine:
                 return failed
             await asyncio.sleep(self._pause(job, trouble))
 
-    async def _answer(self, server: _Server, request: Request) -> Completion:
+    async def _answer(self, server: Endpoint, request: Request) -> Completion:
         """One try; a parameter that the server refuses is removed at once. Raises Trouble, EngineError."""
         learned = frozenset[str]()
         while True:
             refused = self.refused | learned
             try:
                 completion = await server.completion(request, self._writer.body(request, refused))
-                break
             except Trouble as trouble:
                 if (name := refused_parameter(trouble.details, request, refused)) is None:
                     raise
                 learned |= {name}
-        server.pace.answered()
-        self._refuse(learned)
-        return completion
+            else:
+                server.pace.answered()
+                self._refuse(learned)
+                return completion
 
     def _given_up(self, job: _Job, trouble: Trouble) -> Completion | None:
         """The failed completion of a request that is not sent again. Raises EngineError if no other would fare better."""
@@ -305,7 +270,3 @@ class OpenAIEngine:
         if trouble.again is Again.BUSY and (trouble.wait or job.server.pace.limit == 1):
             job.server.send_from = max(job.server.send_from, self._loop.time() + (trouble.wait or pause))
         return trouble.wait * random.uniform(1.0, 1.1) if trouble.wait else pause
-
-
-def _images(request: Request) -> list[ImageRef]:
-    return [image for message in request.messages for image in message.images]

@@ -183,7 +183,7 @@ class ImageCache:
 
     def of(self, block: Iterable[Request]) -> dict[str, tuple[Any, ...]]:
         """References to all images of a block, by SHA-256; an image stays in the store as long as a reference does."""
-        refs = {ref.sha256: ref for request in block for message in request.messages for ref in message.images}
+        refs = {ref.sha256: ref for request in block for ref in request.images}
         return {sha256: (self._stored(ref),) for sha256, ref in refs.items()}
 
     def _stored(self, ref: ImageRef) -> Any:

@@ -71,8 +71,8 @@ def export(run: Path, name: str, to: Path, *, everything: bool, iterations: Sequ
     chosen = _iterations(run, iterations)
     if everything and form.of == "traces":
         raise InputError(f"{name} holds traces, and only kept ones are any", hint="Leave --all out.")
-    if to.exists() and any(to.iterdir()):
-        raise InputError(f"{to} is not empty", hint="Name a new folder with --to.")
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise InputError(f"{to} is not an empty folder", hint="Name a new folder with --to.")
     store, written = ImageStore(run / "images"), set[str]()
     file = to / (f"data/train.{form.file}" if name == "hf" else f"train.{form.file}")
     with writing(to):

@@ -14,10 +14,9 @@ from jiter import from_json
 from PIL import Image
 
 from ..chat import Block, Completion, Message, Request, Sampling
-from ..engines.chat_completions import Writer, described
+from ..engines.chat_completions import FINISHES, Again, Trouble, Writer, described, letters
 from ..engines.endpoint import Endpoint
 from ..engines.openai import OpenAIEngine
-from ..engines.replies import FINISHES, Again, Trouble, letters
 from ..errors import EngineError
 from ..recipe.engines import OpenAISettings
 from ..types import Finish, ImageRef
@@ -112,7 +111,7 @@ def _picture(colour: str) -> bytes:
 
 
 async def _only_model(settings: OpenAISettings) -> str:
-    async with Endpoint(settings.address, "", seconds=_SECONDS) as endpoint:
+    async with Endpoint(settings.address, "", seconds=_SECONDS).open() as endpoint:
         hint, names = "Name one with --model.", []
         try:
             names = await endpoint.models()
@@ -128,7 +127,7 @@ async def _only_model(settings: OpenAISettings) -> str:
 
 async def _choice(settings: OpenAISettings, model: str, refused: frozenset[str]) -> dict[str, Any]:
     """The choice of a reply as the server sent it; empty if it has none."""
-    async with Endpoint(settings.address, model, seconds=_SECONDS) as endpoint:
+    async with Endpoint(settings.address, model, seconds=_SECONDS).open() as endpoint:
         body = Writer(model, _read, None).body(_request("raw", "Is 7 a prime number?"), refused)
         try:
             _, _, reply = await endpoint.exchange("POST", "/chat/completions", _SECONDS, io.BytesIO(body))
@@ -140,7 +139,7 @@ async def _choice(settings: OpenAISettings, model: str, refused: frozenset[str])
 
 async def _continuing(settings: OpenAISettings) -> Finding:
     """Whether a reply can be continued, by what the server says it is."""
-    async with Endpoint(settings.address, "", seconds=_SECONDS) as endpoint:
+    async with Endpoint(settings.address, "", seconds=_SECONDS).open() as endpoint:
         try:
             able = await endpoint.continues()
         except Trouble:

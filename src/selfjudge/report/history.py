@@ -67,9 +67,7 @@ def fates(run: Path, reason: str | None, limit: int = _LISTED) -> list[Fate]:
                 found.append(Fate(iteration=_number(folder), reason=end, count=count, examples=examples))
     if reason is not None and not found:
         known = ", ".join(sorted({fate.reason for fate in fates(run, None)}))
-        raise InputError(
-            f"no prompt of {run} has the end {reason}", hint=f"There are {known}." if known else "Nothing is done yet."
-        )
+        raise InputError(f"no prompt of {run} ended as {reason}", hint=f"There are {known}." if known else "Nothing is done yet.")
     return found
 
 
@@ -80,7 +78,9 @@ def _made(folder: Path) -> set[str]:
 def _prompts(run: Path) -> Path:
     path = run / "prompts" / "prompts.parquet"
     if not path.exists():
-        raise InputError(f"{run} is no run folder, or has read no prompts yet", hint="Name the folder of a run (--dir).")
+        raise InputError(
+            f"{run} is no run folder, or has read no prompts yet", hint="Name the folder of a run (--dir of `selfjudge run`)."
+        )
     return path
 
 

@@ -38,7 +38,7 @@ class Status:
 def status(run: Path) -> Status:
     """How far a run is. Raises InputError for a folder that is none."""
     if not (run / "recipe.json").exists():
-        raise InputError(f"{run} is no run folder", hint="Name the folder of a run (--dir).")
+        raise InputError(f"{run} is no run folder", hint="Name the folder of a run (--dir of `selfjudge run`).")
     iterations = read_json(run / "recipe.json", "loop")["loop"]["iterations"]
     summary = read_json(run / "summary.json") if (run / "summary.json").exists() else {"iterations": [], "stopped": None}
     done = summary["iterations"]
