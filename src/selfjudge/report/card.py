@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import yaml
@@ -45,12 +46,17 @@ def pairs_card(facts: Facts, judges: str, images: bool, files: Sequence[Mapping[
     return _render("pairs.md", head, facts=facts, judges=judges, images=images, files=files)
 
 
-def _render(template: str, head: Mapping[str, Any], **values: Any) -> str:
-    known = {name: value for name, value in head.items() if value}
+@cache
+def _environment() -> Environment:
     environment = Environment(  # noqa: S701  # Markdown, and nobody else's words but names
         loader=PackageLoader("selfjudge.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["cell"] = cell
     environment.filters["interval"] = lambda ends: "" if ends is None else f" ({cell(ends[0])} to {cell(ends[1])})"
-    text = environment.get_template(template).render(**values)
+    return environment
+
+
+def _render(template: str, head: Mapping[str, Any], **values: Any) -> str:
+    known = {name: value for name, value in head.items() if value}
+    text = _environment().get_template(template).render(**values)
     return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n\n{text.strip()}\n"

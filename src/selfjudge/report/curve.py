@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -66,6 +67,11 @@ Measured = Sequence[tuple[int, Mapping[str, Any]]]
 """Iterations with the figures of each."""
 
 
+@cache
+def _environment() -> Environment:
+    return Environment(loader=PackageLoader("selfjudge.report"), autoescape=True)
+
+
 def _drawn(
     plot: _Plot,
     title: str,
@@ -78,7 +84,7 @@ def _drawn(
     columns = [round(plot.left + _MARGIN + step * number, 1) for number in range(len(measured))]
     ticks = [{"x": x, "iteration": iteration} for x, (iteration, _) in zip(columns, measured, strict=True)]
     return (
-        Environment(loader=PackageLoader("selfjudge.report"), autoescape=True)
+        _environment()
         .get_template("curve.svg")
         .render(
             plot=plot,

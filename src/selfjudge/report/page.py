@@ -6,6 +6,7 @@ What it shows was written by models and strangers: it is text everywhere, and a 
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,10 @@ def write_report(run: Path, state: dict[str, Any]) -> Path:
 
 def page(run: Path, state: dict[str, Any]) -> str:
     """The report of a run, as HTML."""
-    environment = Environment(
-        loader=PackageLoader("selfjudge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"share": _share, "span": span, "whole": _whole, "words": _words, "visible": visible, "coded": _coded}
     recipe = read_json(run / "recipe.json") if (run / "recipe.json").exists() else {}
     last = state["iterations"][-1]["iteration"]
-    return environment.get_template("page.html").render(
+    template = _environment().get_template("page.html")
+    return template.render(
         state=state,
         version=version("selfjudge"),
         headline=headline(state),
@@ -67,6 +65,15 @@ def page(run: Path, state: dict[str, Any]) -> str:
         examples=examples(run, last),
         last=last,
     )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("selfjudge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"share": _share, "span": span, "whole": _whole, "words": _words, "visible": visible, "coded": _coded}
+    return environment
 
 
 def _benchmark(run: Path, state: dict[str, Any], name: str) -> dict[str, Any]:
