@@ -27,6 +27,7 @@ from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.measure.judges import find_contestant
 from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.recipe.inputs import ShapesBench
+from selfjudge.run.disk import read_json, write_checked
 from selfjudge.run.failures import told, too_many
 from selfjudge.run.folder import RunFolder
 from selfjudge.trainers.scripted import ScriptedTrainer
@@ -167,9 +168,9 @@ def test_where_nothing_failed_nothing_is_asked_and_that_is_said(tmp_path: Path, 
 def test_a_base_that_was_changed_is_still_an_error(tmp_path: Path):
     ran(tmp_path, some)
     manifest = tmp_path / "iteration-1/responses.manifest.json"
-    told = json.loads(manifest.read_text())
+    told = read_json(manifest)
     told["identity"]["inputs"]["open_model"] = "another"
-    manifest.write_text(json.dumps(told))
+    write_checked(manifest, told)
     with pytest.raises(RunError, match=r"inputs\.open_model"):
         ran(tmp_path, never, retry=True)
 

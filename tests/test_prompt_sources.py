@@ -107,7 +107,7 @@ def test_sources_of_one_name_lose_no_row_after_a_kill(tmp_path: Path, begun: Cal
     state = run_recipe(begun(make, bad), tmp_path / "run")
     assert state["prompts"]["total"] == 2 * ROWS
     assert sum(state["prompts"]["refused"].values()) == 2 * bad
-    sources = json.loads((tmp_path / "run/prompts/sources.json").read_text())
+    sources = json.loads((tmp_path / "run/prompts/sources.json").read_text())["sources"]
     assert [source["prompts"] for source in sources] == [ROWS, ROWS]
     refused = Table(tmp_path / "run/prompts", REFUSED, {}).column("source")
     assert len({place.split("/")[0] for place in refused}) == len(refused)

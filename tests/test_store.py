@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfjudge.errors import RunError
-from selfjudge.run.disk import differences, is_disk_full, write_whole
+from selfjudge.run.disk import differences, is_disk_full, read_json, temporary, write_checked, write_whole
 from selfjudge.run.folder import ImageStore, JudgeFolder, RunFolder
 from selfjudge.run.journal import BadRow, Growing
 from selfjudge.run.store import Table
@@ -121,6 +122,7 @@ def test_a_count_is_a_number_that_its_column_can_hold(tmp_path: Path):
         (lambda lines: [lines[0], b"[1]", b"7", b'{"key": "b"}', b"\xff\xfe", lines[2]], 4),
         (lambda lines: [lines[0], b'{"key": "b", "source": "\\ud83d", "reason": "r"}', lines[2], lines[2]], 1),
         (lambda lines: [b"[" * 100_000, b"\0"], 2),
+        (lambda lines: [lines[0], lines[1].replace(b"test", b"tesd"), lines[2]], 1),
     ],
 )
 def test_damaged_lines_of_a_journal_are_left_out_and_counted(tmp_path: Path, caplog, damage: Callable, lost: int):
@@ -297,6 +299,65 @@ def test_a_folder_belongs_to_one_recipe(tmp_path: Path):
 def test_a_folder_is_used_by_one_process_at_a_time(tmp_path: Path):
     with claim(tmp_path), pytest.raises(RunError, match="in use"), claim(tmp_path):
         pass
+
+
+def test_whoever_deletes_the_lock_lets_nobody_in(tmp_path: Path):
+    with claim(tmp_path):
+        (tmp_path / ".lock").unlink()
+        with pytest.raises(RunError, match="in use"), claim(tmp_path):
+            pass
+
+
+def test_what_killed_processes_left_unfinished_goes_when_the_folder_is_opened(tmp_path: Path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = [tmp_path / f"images/ab/.abcd.png.{gone.pid}.0", tmp_path / f".summary.json.{os.getpid()}.7"]
+    theirs = [tmp_path / f".report.html.{os.getppid()}.0", tmp_path / "images/ab/.hidden", tmp_path / "a.1.2"]
+    for path in [*left, *theirs, tmp_path / f"p/.merging.{gone.pid}.1/0.parquet"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    sealed = table(tmp_path / "p")
+    sealed.append(row("a"))
+    sealed.flush()
+    parts = {path.name: path.read_bytes() for path in (tmp_path / "p/.refused.parts").iterdir()}
+    sealed.seal()
+    (tmp_path / "p/.refused.parts").mkdir()
+    for name, data in parts.items():
+        (tmp_path / "p/.refused.parts" / name).write_bytes(data)
+    with claim(tmp_path):
+        assert not any(path.exists() for path in left) and all(path.exists() for path in theirs)
+        assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["refused.manifest.json", "refused.parquet"]
+
+
+def test_parts_of_a_table_that_is_made_anew_stay(tmp_path: Path):
+    table(tmp_path / "p").seal([row("a")])
+    again = table(tmp_path / "p", inputs={"other": 1})
+    again.append(row("b"))
+    again.flush()
+    with claim(tmp_path):
+        assert keys(again) == {"b"}
+
+
+def test_temporary_folders_of_killed_processes_go_and_those_in_use_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, new = tmp_path / "selfjudge-tmp-left", tmp_path / "selfjudge-tmp-new"
+    left.mkdir()
+    new.mkdir()
+    os.utime(left, (0, 0))
+    with temporary() as used:
+        os.utime(used, (0, 0))
+        with temporary():
+            assert used.exists() and new.exists() and not left.exists()
+    assert list(tmp_path.iterdir()) == [new]
+
+
+@pytest.mark.parametrize("damage", [lambda text: text.replace("7", "8"), lambda text: text.replace('"a"', '"A"')])
+def test_a_value_that_was_changed_in_a_file_of_the_run_is_noticed(tmp_path: Path, damage: Callable):
+    write_checked(tmp_path / "x.json", {"a": [7, None, "ü"], "half": "\ud83d"})
+    assert read_json(tmp_path / "x.json") == {"a": [7, None, "ü"], "half": "\ud83d"}
+    (tmp_path / "x.json").write_text(damage((tmp_path / "x.json").read_text()))
+    with pytest.raises(RunError, match="x.json: its checksum is wrong"):
+        read_json(tmp_path / "x.json")
 
 
 def test_a_folder_with_a_run_of_unknown_origin_is_not_touched(tmp_path: Path):

@@ -22,7 +22,7 @@ from .ports import Benchmark, NamedEngine, Progress, StageLabel
 from .recipe.experiment import Recipe
 from .run import summary, tables
 from .run.cards import write_cards
-from .run.disk import kept, read_json, write_json
+from .run.disk import kept, read_json, write_checked, write_json
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
 from .run.lineage import at_commits, contents, lineage
@@ -116,8 +116,7 @@ class _Run:
         selected, dropped = self._select(number, pairs, judgments, made)
         judge = self._judge(number, selected)
         probe = self._probe(number, pairs, judge)
-        if not judge.sealed:
-            self._train(number, judge, self._gate(number, pairs, judgments))
+        self._train(number, judge, self._gate(number, pairs, judgments))
         probed = self._probed(number, probe, judge)
         benchmarks, measured = self._measure(number)
         held_out_score, watched = self._held_out_score(number, held_out)
@@ -154,7 +153,7 @@ class _Run:
                 excluded=contamination.index(self._world.excluded, self._progress) if self._recipe.exclude else None,
             )
         if not (known := prompts.path.with_name("sources.json")).exists():
-            write_json(known, lineage(at_commits(self._recipe.prompts, known.parent), prompts.values("source")))
+            write_checked(known, {"sources": lineage(at_commits(self._recipe.prompts, known.parent), prompts.values("source"))})
         return prompts, refused
 
     def _share(self, prompts: Prompts, number: int) -> Prompts:
@@ -258,11 +257,15 @@ class _Run:
         return self._model(0 if self._recipe.training.start == "restart" else number - 1)
 
     def _train(self, number: int, judge: JudgeFolder, gate: Gate) -> None:
+        dropped = self._table(self._folder.iteration(number) / "training", tables.DROPPED, judge.identity)
+        if judge.sealed:
+            train.check(judge, dropped)
+            return
         self._engines.close()
         train.train(
             self._taught,
             judge,
-            self._table(self._folder.iteration(number) / "training", tables.DROPPED, judge.identity),
+            dropped,
             trainer=self._world.trainer,
             start=self._start(number),
             recipe=self._recipe.training,
@@ -389,7 +392,7 @@ class _Run:
             "iterations": entries,
         }
         if len(entries) > 1:
-            sources = read_json(self._folder.root / "prompts" / "sources.json", of=list)
+            sources = read_json(self._folder.root / "prompts" / "sources.json", "sources")["sources"]
             write_cards(self._model(len(entries) - 1), self._recipe, base=self._world.base, entries=entries, sources=sources)
         write_json(self._folder.root / "summary.json", state)
         iteration_done(state)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from runs import ROOT, no_progress
+from runs import no_progress
 
 RULE = json.dumps([{"when": r"question (\d+)", "replies": [r"I see \1. [[A]]", r"It is \1. [[B]]", "hm"]}])
 PREFERS_MORE = json.dumps(
@@ -124,12 +124,9 @@ def test_an_output_that_exists_is_not_overwritten(tmp_path: Path):
     assert done.returncode == 2 and "exists already" in done.stderr
 
 
-@pytest.mark.slow
-def test_a_command_that_was_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one():
-    call = [sys.executable, str(ROOT / "scripts/label_kills.py"), "--rows", "600", "--kills", "4"]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "killed 4 times" in done.stdout and "the same" in done.stdout
+def test_no_name_of_the_output_is_that_of_the_journal(tmp_path: Path):
+    done = ran("label", write(tmp_path / "in.jsonl", rows(3)), tmp_path / "labels.jsonl")
+    assert done.returncode == 0 and len(read(tmp_path / "labels.jsonl")) == 3, done.stderr
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from PIL import Image
 
 from hub_standin import serving
+from selfjudge.run.disk import read_json
 
 OLD, NEW = "a" * 40, "b" * 40
 RECIPE = """model: shapes
@@ -49,8 +49,8 @@ def run(tmp_path: Path) -> Iterator[tuple[Callable[..., subprocess.CompletedProc
         yield running, asked
 
 
-def read(path: Path) -> dict | list:
-    return json.loads(path.read_text())
+def read(path: Path) -> dict:
+    return read_json(path)
 
 
 @pytest.mark.slow
@@ -60,14 +60,14 @@ def test_the_commit_is_resolved_once_recorded_and_used_when_the_run_goes_on(tmp_
     prompts = tmp_path / "run/prompts"
     assert (prompts / "contents.json").exists(), shown.stderr
     assert read(prompts / "contents.json") == {"prompts.0": {"commit": OLD}}
-    [source] = read(prompts / "sources.json")
+    [source] = read(prompts / "sources.json")["sources"]
     assert (source["revision"], source["licence"], source["prompts"]) == (OLD, "odbl", 4)
     assert asked.count("/api/datasets/org/prompts") == 1 and not any(NEW in path for path in asked)
     for name in ("prompts.parquet", "prompts.manifest.json", "sources.json"):
         (prompts / name).unlink()
     asked.clear()
     running()
-    assert read(prompts / "sources.json") == [source] and read(prompts / "contents.json")["prompts.0"]["commit"] == OLD
+    assert read(prompts / "sources.json")["sources"] == [source] and read(prompts / "contents.json")["prompts.0"]["commit"] == OLD
     assert "/api/datasets/org/prompts" not in asked and not any(NEW in path for path in asked)
 
 

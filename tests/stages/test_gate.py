@@ -17,6 +17,7 @@ from selfjudge.chat import Completion, Request
 from selfjudge.errors import EngineError, TrainerError
 from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Advance, Engine, Fit
+from selfjudge.run.disk import read_json
 from selfjudge.run.weights import same_weights
 from selfjudge.stages.gate import has_collapsed
 from selfjudge.trainers.scripted import ScriptedTrainer
@@ -79,7 +80,7 @@ def gated(folder: Path, *, say: Say = str, trainer: Trains | None = None, iterat
 
 
 def report(folder: Path, number: int = 1) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / f"iteration-{number}/gate.json").read_text())
+    found: dict[str, Any] = read_json(folder / f"iteration-{number}/gate.json")
     return found
 
 

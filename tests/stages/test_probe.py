@@ -16,7 +16,7 @@ from runs import run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request, Token
 from selfjudge.errors import EngineError
 from selfjudge.ports import Advance, Engine, Fit
-from selfjudge.run.disk import write_json
+from selfjudge.run.disk import read_json, write_json
 from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.types import Finish
 from selfjudge.wiring import World
@@ -88,9 +88,9 @@ def test_the_probe_of_each_iteration_stands_in_the_folder_and_in_the_summary(tmp
     entries = probed(tmp_path)["iterations"]
     assert entries[0]["probe"] is None
     for number in (1, 2):
-        stored = json.loads((tmp_path / f"iteration-{number}/probe.json").read_text())
+        stored = read_json(tmp_path / f"iteration-{number}/probe.json")
         assert stored == entries[number]["probe"] and stored["requests"] == 16
-        assert stored["judge"] == json.loads((tmp_path / f"iteration-{number}/judge.manifest.json").read_text())["sha256"]
+        assert stored["judge"] == read_json(tmp_path / f"iteration-{number}/judge.manifest.json")["sha256"]
         assert stored["agreement"]["words"] == 0 and stored["change"]["words"] == pytest.approx(0.2)
 
 

@@ -43,11 +43,22 @@ def explain(error: Exception) -> tuple[str, str]:
     from ..run.disk import is_disk_full
 
     if is_disk_full(error):
-        return "no space left on the disk", "Free some space and run the same command again: finished work is kept."
+        return (
+            f"no space left on the disk{_where(error)}",
+            "Free some space and run the same command again: finished work is kept.",
+        )
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{error.strerror}{_where(error)}", "Check the permissions and the disk, then run the same command again."
     return (
         f"unexpected {type(error).__name__}: {error}",
         "Set SELFJUDGE_TRACEBACK=1 to see the traceback, and please report it.",
     )
+
+
+def _where(error: Exception) -> str:
+    """The file that an error is about, where it says so."""
+    name = getattr(error, "filename", None)
+    return "" if name is None else f": {name}"
 
 
 def fail(message: str, hint: str | None) -> None:

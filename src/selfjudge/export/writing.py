@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -127,11 +126,12 @@ def _image(ref: ImageRef, store: ImageStore, to: Path, form: Format, written: se
         return {"bytes": store.get(ref), "path": name}
     place = to / "images" / name
     if ref.sha256 not in written:
+        data = store.get(ref)  # checked, for a link is not
         place.parent.mkdir(exist_ok=True)
         try:
             os.link(store.path(ref), place)
         except OSError:  # another file system
-            shutil.copyfile(store.path(ref), place)
+            place.write_bytes(data)
         written.add(ref.sha256)
     return f"images/{name}"
 

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..errors import InputError
@@ -16,6 +15,7 @@ from ..method.selection import select
 from ..ports import Engine, NamedEngine, Progress, RawPrompt
 from ..recipe.experiment import Recipe
 from ..run import tables
+from ..run.disk import temporary
 from ..run.folder import RunFolder
 from ..run.lineage import place_of
 from ..run.reasons import nothing_usable, refusals
@@ -93,8 +93,8 @@ class Extrapolation:
 
 def measure(recipe: Recipe, prompts: int, progress: Progress) -> Extrapolation:
     """Send `prompts` prompts of each kind through synthesis, judging and selection. Raises SelfjudgeError."""
-    with TemporaryDirectory(prefix="selfjudge-plan-") as root:
-        folder = RunFolder(Path(root))
+    with temporary() as root:
+        folder = RunFolder(root)
         world = make_world(recipe, folder)
         rows = survey(world.sources, prompts, recipe.max_pixels, progress)
         with closing(world.open_engine(world.base)) as engine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..engines.endpoint import Endpoint
 from ..engines.openai import OpenAIEngine
 from ..errors import EngineError
 from ..recipe.engines import OpenAISettings
+from ..run.disk import temporary
 from ..types import Finish, ImageRef
 from .findings import Finding, Level
 
@@ -47,9 +47,9 @@ def examine(settings: OpenAISettings, model: str | None) -> Examination:
     model = model or asyncio.run(_only_model(settings))
     settings = settings.model_copy(update={"concurrency": 4, "retries": 1, "timeout_seconds": _SECONDS})
     done, refused = _asked(settings, model, [*map(_about_picture, _COLOURS), *_questions()])
-    with tempfile.TemporaryDirectory(prefix="selfjudge-") as folder:
-        (Path(folder) / "red.png").write_bytes(_picture("red"))
-        by_path, _ = _asked(settings, model, [_about_picture("red")], Path(folder))
+    with temporary() as folder:
+        (folder / "red.png").write_bytes(_picture("red"))
+        by_path, _ = _asked(settings, model, [_about_picture("red")], folder)
     if done["plain"].finish is Finish.ERROR:
         raise EngineError(f"{settings.address} does not answer: {done['plain'].error}", hint="Try it with curl; see its log.")
     choice = asyncio.run(_choice(settings, model, refused))

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..recipe.experiment import EMBEDDED_MODEL
 from ..recipe.section import HUB_NAME
-from ..run.disk import read_json, write_json
+from ..run.disk import read_json, write_checked
 from .client import Repository, download
 
 _UNUSED = (
@@ -75,7 +75,7 @@ def find_base(name: str, run: Path) -> ModelFolder:
 def record_base(name: str, commit: str | None, run: Path) -> None:
     """Record the commit of a run's base model, if it comes from the hub."""
     if commit is not None and not (run / _BASE).exists():
-        write_json(run / _BASE, {"model": name, "commit": commit})
+        write_checked(run / _BASE, {"model": name, "commit": commit})
 
 
 def _downloaded(repo: Repository) -> ModelFolder:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from ..errors import PublishError
 from ..ports import Hub, blocks
 from ..recipe.execution import Push
 from ..report.card import pairs_card
-from ..run.disk import read_json, sha256_of, write_json
+from ..run.disk import read_json, sha256_of, unfinished_folder, write_json
 from ..run.fingerprint import CARD, README
 from ..run.folder import ImageStore, RunFolder
 from ..run.tables import PAIRS, SELECTED, Row, images_of
@@ -100,8 +99,7 @@ class Publisher:
         )
         if _recorded(record, "pairs") == digest:
             return
-        with TemporaryDirectory(prefix=".pairs-", dir=iteration) as temporary:
-            folder = Path(temporary)
+        with unfinished_folder(iteration / "pairs") as folder:
             write_pairs(iteration, self._folder.images if self._push.images else None, folder / _name(number))
             card = pairs_card(read_json(iteration / "judge" / CARD), self._push.to, self._push.images, list(self._files(number)))
             (folder / README).write_text(card, encoding="utf-8")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from ..chat import Completion, Request
@@ -22,6 +21,7 @@ from ..ports import CONTINUES, Engine, continues
 from ..recipe.experiment import Judging
 from ..recipe.file import engine_settings
 from ..run.cards import judge_of, judging_of
+from ..run.disk import temporary
 from ..run.fingerprint import fingerprint
 from ..run.folder import RunFolder
 from ..run.image_files import BadImage
@@ -83,7 +83,7 @@ class Judge:
         folder = find_model(f"{path}@{revision}" if revision else str(judge_of(Path(path)))).path
         given = engine_settings({**({"kind": engine} if isinstance(engine, str) else engine), **settings})
         with ExitStack() as opened:
-            place = RunFolder(Path(opened.enter_context(TemporaryDirectory(prefix="selfjudge-"))))
+            place = RunFolder(opened.enter_context(temporary()))
             shelf = Shelf(place.images if given.kind == "vllm" else None)
             loaded = open_engine(given, folder, shelf.get, place=place)
             judge = cls(loaded, template=(judging_of(folder) or Judging()).template, images=shelf, model=folder)

@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,6 +27,7 @@ from ..method.ranking import pairings
 from ..ports import Progress, blocks
 from ..run.disk import locked, write_whole, writing
 from ..run.image_files import locate
+from ..run.journal import checked, unchecked
 from ..sources.readers import Row, digest_of, rows_of, schema_of
 from ..sources.rows import raw_prompt, read_row
 from ..types import storable
@@ -109,10 +110,10 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
     with locked(_work(task), "--to"):
         journal = _work(task) / "labels.jsonl"
         done = _begun(journal, task, judge)
-        with journal.open("ab") as file, progress(f"rows of {task.source.name}", None) as advance:
+        with writing(journal), journal.open("ab") as file, progress(f"rows of {task.source.name}", None) as advance:
             advance(done)
             for made in _labelled(judge, task, islice(rows_of(task.source), done, None)):
-                file.write("".join(f"{json.dumps(one)}\n" for one in made).encode())
+                file.write(b"".join(checked(json.dumps(one)) for one in made))
                 file.flush()
                 advance(len(made))
             os.fsync(file.fileno())
@@ -124,25 +125,33 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
 def _begun(journal: Path, task: Task, judge: Judge) -> int:
     """How many rows a killed command has labelled, in whole batches; the journal is cut to them. Raises RunError."""
     asked = {"judge": judge.identity, "rank": task.rank, "max_tokens": task.max_tokens, "comparisons": task.comparisons}
-    head = f"{json.dumps({**asked, 'input': digest_of(task.source)})}\n".encode()
+    head = checked(json.dumps({**asked, "input": digest_of(task.source)}))
     if not journal.exists() or not journal.read_bytes():
         write_whole(journal, head)
         return 0
     with journal.open("rb+") as file:
         if (theirs := file.readline()) != head:
-            differs = _different(theirs, json.loads(head))
+            differs = _different(theirs, unchecked(head))
             raise RunError(
                 f"{task.to} was begun with another `{differs}`", hint=f"Use the same, or delete {journal.parent} to start again."
             )
-        whole = [len(line) for line in file if line.endswith(b"\n")]
+        whole = [len(line) for line in takewhile(_is_whole, file)]  # what follows a damaged line is made again
         rows = len(whole) - len(whole) % _rows_in_batch(judge.block)
         file.truncate(len(head) + sum(whole[:rows]))
     return rows
 
 
+def _is_whole(line: bytes) -> bool:
+    try:
+        unchecked(line)
+    except (ValueError, RecursionError):
+        return False
+    return line.endswith(b"\n")
+
+
 def _different(theirs: bytes, identity: Mapping[str, Any]) -> str:
     try:
-        known = json.loads(theirs)
+        known = unchecked(theirs)
         return next(name for name in identity if known[name] != identity[name])
     except (ValueError, LookupError, TypeError):
         return "judge"
@@ -250,7 +259,7 @@ def _written(journal: Path, task: Task) -> Labels:
         with journal.open("rb") as labels:
             next(labels)
             for (_, row), line in zip(rows_of(task.source), labels, strict=True):
-                label = json.loads(line)
+                label = unchecked(line)
                 decided = label.get("preference") is not None or label.get("ranking") is not None
                 counts.update(rows=1, failed=label["failed"], decided=decided)
                 if label["problem"] is not None:
@@ -259,7 +268,7 @@ def _written(journal: Path, task: Task) -> Labels:
                     counts["written"] += 1
                     yield made
 
-    new = journal.with_name(task.to.name)
+    new = journal.with_name("output")
     with writing(task.to):
         _write(new, rows(), task)
         new.replace(task.to)

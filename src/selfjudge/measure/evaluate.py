@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..benchmarks.public import Replies
@@ -24,7 +23,7 @@ from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.inputs import Bench, PairsBench
 from ..run import tables
-from ..run.disk import read_json, write_json, write_whole
+from ..run.disk import read_json, temporary, write_checked, write_json, write_whole
 from ..run.executions import Execution
 from ..run.failures import Failures, Retry, failures
 from ..run.folder import RunFolder
@@ -155,12 +154,12 @@ def _claim(root: Path, bench: Bench, contestant: Contestant, protocol: Protocol,
             if all(theirs[name] == ours[name] for name in same):
                 if theirs["content"] != content:
                     (folder / "result.json").unlink(missing_ok=True)
-                    write_json(folder / "asked.json", ours)
+                    write_checked(folder / "asked.json", ours)
                 return folder
     folder = root / bench.title
     if folder in known:
         folder = root / f"{bench.title}-{content_id(ours)[:8]}"
-    write_json(folder / "asked.json", ours)
+    write_checked(folder / "asked.json", ours)
     return folder
 
 
@@ -279,8 +278,8 @@ def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict
         )
     items, replies = _stored(folder)
     if by_script:
-        with TemporaryDirectory() as temporary:
-            lines = Path(temporary) / "outputs.jsonl"
+        with temporary() as folder:
+            lines = folder / "outputs.jsonl"
             _write_lines(lines, benchmark, items, replies)
             return find_score(benchmark)(lines, protocol=protocol, k=k)
     as_asked = replace(known[protocol], orders=asked["orders"], samples=asked["samples"])

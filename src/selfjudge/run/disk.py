@@ -7,17 +7,22 @@ import fcntl
 import hashlib
 import json
 import os
-import threading
+import re
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, BinaryIO
 
 from ..errors import RunError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL_TEXTS = (
     *("No space left on device", "os error 28", "Disk quota exceeded", "File too large"),
     *("PytorchStreamWriter failed writing file", "inline_container.cc"),
@@ -38,18 +43,109 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def locked(folder: Path, option: str) -> Iterator[None]:
-    """Make a folder and hold it for this process; `option` chooses another one. Raises RunError if another process holds it."""
-    with writing(folder):
+    """Make a folder and hold it for this process; `option` chooses another one. Raises RunError if another process holds it.
+
+    What killed processes left unfinished in it is removed.
+    """
+    with writing(folder), ExitStack() as held:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(
-                f"{folder} is in use by another process", hint=f"Wait for it, or use another folder ({option})."
-            ) from error
+        lock = held.enter_context((folder / ".lock").open("a"))
+        itself = held.enter_context(_descriptor(folder))  # for a `.lock` may be deleted
+        free = _lock(lock.fileno(), needed=True) and _lock(itself, needed=False)
+        kept = held.pop_all()
+    with kept:
+        if not free:
+            raise RunError(f"{folder} is in use by another process", hint=f"Wait for it, or use another folder ({option}).")
+        _sweep(folder)
         yield
+
+
+@contextmanager
+def _descriptor(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, *, needed: bool) -> bool:
+    """Lock what is open, until it is closed; whether nobody else has. Not every file system can lock a folder."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        if needed:
+            raise
+    return True
+
+
+def unfinished(path: Path) -> Path:
+    """Where to make what gets the name `path` once it is whole: nobody else has it, and `locked` knows it when we are killed."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBERS)}")
+
+
+_NUMBERS = count()
+
+
+@contextmanager
+def unfinished_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` that is removed in the end."""
+    folder = unfinished(path)
+    with writing(folder):
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_UNFINISHED = re.compile(r"\..+\.(\d+)\.\d+")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that are gone left unfinished."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if (found := _UNFINISHED.fullmatch(name)) and not _is_another(int(found[1])):
+                _remove(Path(place, name))
+
+
+def _is_another(process: int) -> bool:
+    """Whether there is a process of this number, and it is not this one."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return process != os.getpid()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+_NOT_YET_LOCKED_SECONDS = 10
+"""A folder that is younger may belong to a process that is about to lock it."""
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A folder where the system has temporary ones. What killed processes left of theirs is removed first."""
+    for folder in Path(gettempdir()).glob("selfjudge-tmp-*/"):
+        with suppress(OSError), _descriptor(folder) as itself:
+            is_new = time.time() - folder.stat().st_mtime < _NOT_YET_LOCKED_SECONDS
+            if not is_new and _lock(itself, needed=True):
+                shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix="selfjudge-tmp-") as made, _descriptor(Path(made)) as itself:
+        _lock(itself, needed=False)
+        yield Path(made)
 
 
 @contextmanager
@@ -64,7 +160,12 @@ def writing(path: Path) -> Iterator[None]:
                 hint="Free some space and run the same command again: what is finished stays, and the run goes on from there.",
             ) from error
         if isinstance(error, OSError):
-            raise RunError(f"cannot write {path}: {error.strerror or error}", hint="Check the folder's permissions.") from error
+            hint = (
+                "Check the folder's permissions, and the disk."
+                if error.errno in _REFUSED
+                else "Check what lies there, and the disk."
+            )
+            raise RunError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error
         raise
 
 
@@ -73,16 +174,16 @@ def whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, whose name only ever stands for the whole of it. `durable` also survives a loss of power."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # a writer's own
+        made = unfinished(path)
         try:
-            with unfinished.open("wb") as file:
+            with made.open("wb") as file:
                 yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            unfinished.replace(path)
+            made.replace(path)
         finally:
-            unfinished.unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -96,6 +197,19 @@ def write_json(path: Path, value: Any) -> None:
     write_whole(path, text.encode("utf-8", "backslashreplace"))  # half an emoji is an escape of JSON, too
 
 
+_CHECKSUM = "checksum"
+
+
+def write_checked(path: Path, value: Mapping[str, Any]) -> None:
+    """Write what is read back by `read_json` alone, with a checksum."""
+    write_json(path, {**value, _CHECKSUM: _checksum(value)})
+
+
+def _checksum(value: Any) -> str:
+    text = json.dumps(json.loads(json.dumps(value)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 _ANEW = "Delete the file and run again; it is made anew."
 
 
@@ -105,6 +219,8 @@ def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> An
         value: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, of):
             raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
+        if of is dict and (checksum := value.pop(_CHECKSUM, None)) is not None and checksum != _checksum(value):
+            raise ValueError("its checksum is wrong")
         if missing := [key for key in needed if key not in value]:
             raise ValueError(f"`{missing[0]}` is missing")
     except (OSError, ValueError, RecursionError) as error:
@@ -118,7 +234,7 @@ def kept(path: Path, of: Any, find: Callable[[], dict[str, Any]]) -> dict[str, A
     known = read_json(path) if path.exists() else {}
     if known.get("of") != key:
         known = {"of": key, "found": find()}
-        write_json(path, known)
+        write_checked(path, known)
     found: dict[str, Any] = known["found"]
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
-from .disk import read_json, write_json
+from .disk import read_json, write_checked
 
 CARD, README = "selfjudge.json", "README.md"
 """In a model folder: how a judge is asked and where it came from, for programs and for people. They may be written later."""
@@ -42,7 +42,7 @@ class Hashes:
 
     def remember(self) -> None:
         if self._memory is not None and self._fresh:
-            write_json(self._memory, {**self._known, **self._fresh})
+            write_checked(self._memory, {**self._known, **self._fresh})
 
 
 def remembered(path: Path, memory: Path) -> str:

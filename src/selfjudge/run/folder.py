@@ -16,10 +16,10 @@ from typing import Any
 from ..errors import RunError
 from ..recipe.experiment import experiment_of
 from ..types import ImageRef
-from .disk import differences, locked, read_json, write_json, write_whole, writing
+from .disk import differences, locked, read_json, write_checked, write_whole, writing
 from .fingerprint import HASHES, fingerprint
 from .replaced import Replaced
-from .store import Identity, is_outdated, note_replaced
+from .store import Identity, is_outdated, note_replaced, remove_parts_of_sealed
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +43,14 @@ class ImageStore:
         """The bytes of an image. Raises RunError when they are gone or damaged."""
         try:
             data = self.path(ref).read_bytes()
-        except OSError as error:
-            raise RunError(f"an image of the run is gone: {self.path(ref)}", hint="Use a new folder (--dir).") from error
+        except OSError:
+            data = b""
         if hashlib.sha256(data).hexdigest() != ref.sha256:
+            what = "damaged" if self.path(ref).exists() else "gone"
+            manifest = self.folder.parent / "prompts/prompts.manifest.json"
             raise RunError(
-                f"an image of the run is damaged: {self.path(ref)}",
-                hint="Delete it together with `prompts/` and run again.",
+                f"an image of the run is {what}: {self.path(ref)}",
+                hint=f"Delete it, {manifest} and the `items.manifest.json` of each benchmark, and run again: it is read anew.",
             )
         return data
 
@@ -115,7 +117,7 @@ class JudgeFolder:
         note = self._work / "identity.json"
         if not note.exists() or read_json(note) != self.identity:
             shutil.rmtree(self._work, ignore_errors=True)
-            write_json(note, self.identity)
+            write_checked(note, self.identity)
         return self._work
 
     def checkpoints(self) -> Path:
@@ -126,7 +128,7 @@ class JudgeFolder:
             log.warning("%s: training starts again: one of %s changed", self.path, ", ".join(_OF_CHECKPOINTS))
             self.abandon()
             self.workplace()
-        write_json(note, settings)
+        write_checked(note, settings)
         return work
 
     def abandon(self) -> None:
@@ -145,8 +147,8 @@ class JudgeFolder:
             "execution": self._execution,
             "selfjudge": version("selfjudge"),
         }
-        note_replaced(self.manifest_path, self._replaced)
-        write_json(self.manifest_path, manifest)
+        note_replaced(self.manifest_path, self._replaced, by=manifest["sha256"])
+        write_checked(self.manifest_path, manifest)
         shutil.rmtree(self._work, ignore_errors=True)
 
 
@@ -187,7 +189,8 @@ class RunFolder:
         """
         with locked(self.root, "--dir"):
             self.check(recipe)
-            write_json(self.root / "recipe.json", recipe)
+            remove_parts_of_sealed(self.root)
+            write_checked(self.root / "recipe.json", recipe)
             yield
 
     def check(self, recipe: Mapping[str, Any]) -> None:

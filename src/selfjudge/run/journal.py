@@ -17,13 +17,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
-from .disk import whole, write_whole, writing
+from .disk import read_json, whole, write_checked, writing
 from .tables import Row, TableKind
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Growing:
         """Columns without lists."""
         self.execution = ""
         """How the rows to come are produced, as text."""
-        self._note = folder / "execution"
+        self._note = folder / "execution.json"
         self._pending: list[Row] = []
         self._number = -1
         """Of the last part that was begun; -1 until the folder was looked at."""
@@ -152,7 +153,7 @@ class Growing:
                         raise ValueError(f"`{name}` is missing")
                 elif not plain(value):
                     pa.array([value], type_)
-            return _as_json(row).encode() + b"\n"
+            return checked(_as_json(row))
         except _UNFIT as error:
             hint = "What was stored before it is safe. Please report this."
             raise BadRow(f"a row cannot be stored in {self._kind.name}: {self._fault(row) or error}", hint=hint) from error
@@ -173,11 +174,14 @@ class Growing:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         if self._noted() != self.execution:
-            write_whole(self._note, self.execution.encode())
+            write_checked(self._note, {"execution": self.execution})
 
-    def _noted(self) -> str:
-        """The execution of the rows in journals."""
-        return self._note.read_text(encoding="utf-8") if self._note.exists() else ""
+    def _noted(self) -> str | None:
+        """The execution of the rows in journals; None where that is gone or damaged."""
+        try:
+            return str(read_json(self._note, "execution")["execution"])
+        except RunError:
+            return None
 
     def _hand_over(self) -> None:
         """Write the rows added since the last time as one part, in a thread: a disk may take long, and replies are waiting."""
@@ -243,7 +247,10 @@ class Growing:
         for journal in self._found("jsonl"):
             part = journal.with_suffix(".parquet")
             if not part.exists() and (rows := self._salvaged(journal)):
-                self._write(part, rows, 0.0, self._noted())
+                if (under := self._noted()) is None:
+                    log.warning("%s: nobody knows how its rows were produced any more, so they are made again", journal)
+                else:
+                    self._write(part, rows, 0.0, under)
             journal.unlink(missing_ok=True)
         self._number = max([self._number, *(int(path.stem) for path in self._found("parquet"))])
 
@@ -263,7 +270,7 @@ class Growing:
         lost = 0
         for line in lines:
             try:
-                row = json.loads(line)
+                row = unchecked(line)
                 self._line(row)
                 rows[row[self._kind.key]] = row
             except (*_UNFIT, AttributeError, RecursionError, BadRow):
@@ -277,6 +284,19 @@ class Growing:
 
     def _found(self, suffix: str) -> list[Path]:
         return sorted(path for path in self.folder.glob(f"*.{suffix}") if _NAME.fullmatch(path.name))
+
+
+def checked(line: str) -> bytes:
+    """A line of a journal, of JSON, with its checksum."""
+    return f"{line}\t{crc32(line.encode()):08x}\n".encode()
+
+
+def unchecked(line: bytes) -> Any:
+    """What `checked` was given, parsed. Raises ValueError or RecursionError where it is damaged."""
+    text, _, checksum = line.rstrip(b"\n").rpartition(b"\t")
+    if f"{crc32(text):08x}".encode() != checksum:
+        raise ValueError("its checksum is wrong")
+    return json.loads(text)
 
 
 def execution(part: pa.Schema) -> str:

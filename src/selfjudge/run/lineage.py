@@ -18,7 +18,7 @@ from ..errors import InputError, RunError, SelfjudgeError
 from ..hub.client import Repository, cached_card, commit_of
 from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, Source
 from ..types import content_id
-from .disk import differences, read_json, write_json
+from .disk import differences, read_json, write_checked
 from .fingerprint import HASHES, Hashes
 from .jsonl import regular
 
@@ -96,7 +96,7 @@ def contents(sources: Sequence[Source], folder: Path) -> dict[str, Any]:
             f"the prompts have changed since the run in {folder.parent} read them: {changed}",
             hint="Restore the files, or use another folder (--dir).",
         )
-    write_json(folder / _CONTENTS, now)
+    write_checked(folder / _CONTENTS, now)
     return now
 
 

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import accumulate, groupby
 from operator import attrgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pyarrow as pa
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..ports import blocks
-from .disk import writing
+from .disk import unfinished_folder, writing
 
 ROWS = 32_768
 """As many rows are sorted together, and more where parts overlap."""
@@ -70,8 +69,8 @@ def in_order(found: Iterable[Piece], key: str, scratch: Path) -> Iterator[pa.Tab
     if _widest(waiting) <= _OVERLAPPING:
         yield from _merged(waiting, key)
         return
-    with TemporaryDirectory(dir=scratch, prefix=".merging-") as folder:
-        runs = [piece for path in _runs(waiting, key, Path(folder)) for piece in pieces(path, key, _group)]
+    with unfinished_folder(scratch / "merging") as folder:
+        runs = [piece for path in _runs(waiting, key, folder) for piece in pieces(path, key, _group)]
         yield from _merged(sorted(runs, key=attrgetter("first")), key)
 
 

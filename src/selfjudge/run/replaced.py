@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .disk import read_json, write_json
+from .disk import read_json, write_checked
 
 
 class Replaced:
@@ -15,14 +15,14 @@ class Replaced:
         self._path = path
 
     def add(self, digest: str) -> None:
-        write_json(self._path, sorted(self._known() | {digest}))
+        write_checked(self._path, {"sha256": sorted(self._known() | {digest})})
 
     def explains(self, ours: Any, theirs: Any) -> bool:
         """Whether two identities are the same but for digests of what was replaced."""
         return _same(ours, theirs, self._known())
 
     def _known(self) -> set[str]:
-        return set(read_json(self._path, of=list)) if self._path.exists() else set()
+        return set(read_json(self._path, "sha256")["sha256"]) if self._path.exists() else set()
 
 
 def _same(ours: Any, theirs: Any, replaced: set[str]) -> bool:

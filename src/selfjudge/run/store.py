@@ -8,8 +8,11 @@ made of (`identity`); a folder whose identity differs is an error that names the
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -23,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
-from .disk import differences, read_json, sha256_of, whole, write_json
+from .disk import differences, read_json, sha256_of, whole, write_checked
 from .executions import Execution
 from .fingerprint import HASHES, remembered
 from .journal import Growing, Keys
@@ -33,6 +36,9 @@ from .replaced import Replaced
 from .tables import Row, TableKind
 
 Identity = Mapping[str, Any]
+
+_NOTE = "identity.json"
+"""Beside parts: what they are made of."""
 
 _EXECUTION = "execution"
 """A column of sealed tables whose rows were produced by more than one execution."""
@@ -99,12 +105,12 @@ class Table:
     def _growing(self) -> Growing:
         """The rows so far, made of the same as this table will be. Raises RunError."""
         folder = self.path.with_name(f".{self.kind.name}.parts")
-        growing, note = Growing(folder, self.kind), folder / "identity.json"
+        growing, note = Growing(folder, self.kind), folder / _NOTE
         theirs = read_json(note) if note.exists() else None
         if theirs is not None and is_outdated(self.path, self._identity, theirs, self._replaced):
             growing.clear()
         if theirs != self._identity:
-            write_json(note, self._identity)
+            write_checked(note, self._identity)
         return growing
 
     def forget(self, which: pc.Expression) -> int:
@@ -200,8 +206,8 @@ class Table:
             "executions": [{**json.loads(text), "rows": rows_of[text]} for text in sorted(+rows_of) if text],
             "selfjudge": version("selfjudge"),
         }
-        note_replaced(self.manifest_path, self._replaced)
-        write_json(self.manifest_path, manifest)
+        note_replaced(self.manifest_path, self._replaced, by=manifest["sha256"])
+        write_checked(self.manifest_path, manifest)
         self._growing.remove()
 
     def _write(self, parts: Sequence[Path], executions: Sequence[str]) -> None:
@@ -285,7 +291,20 @@ def _remedy(field: str) -> str:
     return f"Change `{field.removeprefix('recipe.')}` back, or use another folder (--dir)."
 
 
-def note_replaced(manifest: Path, replaced: Replaced | None) -> None:
-    """What the manifest stands for goes: what was made of it is to be made anew."""
-    if replaced is not None and manifest.exists():
-        replaced.add(read_json(manifest)["sha256"])
+def remove_parts_of_sealed(run: Path) -> None:
+    """Remove the parts of tables that are sealed: a process was killed right after it had sealed them."""
+    for place, folders, _ in os.walk(run):
+        if Path(place) == run and "images" in folders:
+            folders.remove("images")  # which are many
+        for parts in (Path(place, name) for name in folders if name.endswith(".parts")):
+            manifest = parts.with_name(f"{parts.stem[1:]}.manifest.json")
+            with suppress(RunError):
+                sealed = Manifest.read(manifest).identity
+                if not (parts / _NOTE).exists() or read_json(parts / _NOTE) == sealed:
+                    shutil.rmtree(parts, ignore_errors=True)
+
+
+def note_replaced(manifest: Path, replaced: Replaced | None, *, by: str | None = None) -> None:
+    """What the manifest stands for goes, unless it comes back as it was (`by`): what was made of it is to be made anew."""
+    if replaced is not None and manifest.exists() and (digest := read_json(manifest, "sha256")["sha256"]) != by:
+        replaced.add(digest)

@@ -7,9 +7,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from ..errors import InputError
+from ..run.disk import temporary
 from ..run.image_files import MAX_BYTES, BadImage, check_address
 from ..run.lineage import SUFFIXES
 
@@ -39,7 +39,7 @@ def data_files(path: Path) -> list[str]:
 @contextmanager
 def extracted(archive: zipfile.ZipFile, member: str) -> Iterator[Path]:
     """A member as a file that is removed afterwards."""
-    with TemporaryDirectory(prefix="selfjudge-zip-") as folder:
+    with temporary() as folder:
         yield Path(archive.extract(member, folder))
 
 

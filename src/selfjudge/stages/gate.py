@@ -24,7 +24,7 @@ from ..chat import Completion, Request
 from ..errors import EngineError, InputError, SelfjudgeError, TrainerError
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
-from ..run.disk import read_json, write_json
+from ..run.disk import read_json, write_checked
 from ..run.store import Table
 from ..run.tables import Row, is_forced, pair_of
 from ..run.weights import same_weights
@@ -64,13 +64,15 @@ class Gate:
 
     @property
     def report(self) -> dict[str, Any] | None:
-        """What was found; None for a judge that was made before there was a gate."""
-        hint = "Delete the file and run again: the judge stays as it is, and is not looked at again."
-        report: dict[str, Any] | None = read_json(self.path, "version", hint=hint) if self.path.exists() else None
+        """What was found; None for a judge that was made before there was a gate. A judge's manifest has it too."""
+        manifest = self.folder / "judge.manifest.json"
+        if not self.path.exists() and manifest.exists() and (known := read_json(manifest).get("gate")) is not None:
+            write_checked(self.path, known)
+        report: dict[str, Any] | None = read_json(self.path, "version") if self.path.exists() else None
         return report
 
-    def admit(self, judge: Path, training: Mapping[str, Any]) -> None:
-        """Look at the judge in a folder, of which training reports `steps` and `loss`, and write the report.
+    def admit(self, judge: Path, training: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at the judge in a folder, of which training reports `steps` and `loss`, and write the report, which is returned.
 
         Raises TrainerError where the judge is not to be used, EngineError where it cannot be asked; then no report is written.
         One that took no step is the one before, and is not asked.
@@ -86,13 +88,15 @@ class Gate:
                 if not found["changed"]:
                     faults.append("its weights are those of the judge before it")
             faults += self._ask(judge, found)
-        write_json(self.path, {"accepted": not faults, "faults": faults, **found})
+        report = {"accepted": not faults, "faults": faults, **found}
+        write_checked(self.path, report)
         if faults:
             raise TrainerError(
                 f"the new judge is not accepted: {'; '.join(faults)}",
                 hint=f"{self.path} has the figures and some replies. The previous judge stands; the same command trains again. "
                 "What mostly helps is a lower training.learning_rate, in another folder (--dir).",
             )
+        return report
 
     def _is_one_before(self, judge: Path) -> bool:
         try:

@@ -17,7 +17,7 @@ from ..errors import EngineError
 from ..method.agreement import STILL, TOLERANCE, Distance, Fault, Replies, distance, fault
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
-from ..run.disk import read_json, write_json
+from ..run.disk import read_json, write_checked
 from ..types import Finish, Order, PreferencePair, content_id
 from .judge import comparison_request
 
@@ -79,7 +79,9 @@ class Probe:
         if (wrong := fault(agreement=agreement, change=change, moved=moved)) is not None:
             raise EngineError(f"{wrong} ({_figures(found)})", hint=_HINTS[wrong])
         figures = {name: None if value is None else asdict(value) for name, value in found.items()}
-        write_json(self._path, {**self._identity(), "requests": len(served), "tolerance": TOLERANCE, "still": STILL, **figures})
+        write_checked(
+            self._path, {**self._identity(), "requests": len(served), "tolerance": TOLERANCE, "still": STILL, **figures}
+        )
 
     def _identity(self) -> dict[str, Any]:
         return {"version": VERSION, "judge": read_json(self._manifest)["sha256"]}

@@ -12,12 +12,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from ..errors import TrainerError
+from ..errors import RunError, TrainerError
 from ..method.prompts import fill
 from ..ports import Advance, Example, Fit, Progress, Trainer
 from ..recipe.experiment import Judging
 from ..recipe.training import Training
-from ..run.disk import read_json, write_json, writing
+from ..run.disk import read_json, write_checked, write_json, writing
 from ..run.fingerprint import CARD, README
 from ..run.folder import JudgeFolder
 from ..run.store import Table
@@ -41,7 +41,7 @@ def train(
     judging: Judging,
     seed: int,
     progress: Progress,
-    admit: Callable[[Path, Mapping[str, Any]], None],
+    admit: Callable[[Path, Mapping[str, Any]], Mapping[str, Any]],
 ) -> None:
     """Make the judge of an iteration from the model folder `start`, and seal it. Without traces it is `start` unchanged.
 
@@ -58,14 +58,23 @@ def train(
         if not dropped.sealed:
             lost = {row["key"]: row for row in examples.rows("key", "prompt_id", "pair_id") if row["key"] in fit.dropped}
             dropped.seal(_drop(row, fit.dropped[key]) for key, row in lost.items())
-        write_json(note, read_json(judge.built / CARD)["training"])
+        write_checked(note, read_json(judge.built / CARD)["training"])
     report = read_json(note)
     try:
-        admit(judge.built, report)
+        gate = admit(judge.built, report)
     except TrainerError:
         judge.abandon()
         raise
-    judge.seal({**report, "versions": read_json(judge.built / CARD)["versions"]})
+    judge.seal({**report, "gate": gate, "versions": read_json(judge.built / CARD)["versions"]})
+
+
+def check(judge: JudgeFolder, dropped: Table) -> None:
+    """Raises RunError where it is gone or damaged what a sealed judge could not learn: its training alone knows that."""
+    if not dropped.sealed:
+        raise RunError(
+            f"{dropped.path} or its manifest is gone",
+            hint=f"Put back a copy of both files, or delete {judge.manifest_path}: then the judge is trained again.",
+        )
 
 
 def _fit(
