@@ -92,6 +92,8 @@ MANNERS: dict[str, dict[str, Any]] = {
         "flagged": refusal(403, "flagged by our moderation"),
         "no choices": raw(b'{"choices":[]}'),
         "null message": said(message=None),
+        "null content": content(None),
+        "message of nulls": said(message={"role": "assistant", "content": None, "refusal": None, "tool_calls": None}),
         "filter": said(finish_reason="content_filter"),
         "filter, odd": said(finish_reason="content_filter: PROHIBITED_CONTENT", message=None),
         "safety": said(finish_reason="FinishReason.SAFETY"),

@@ -138,7 +138,7 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
     _raise_error(choice)
     reason, message = choice.get("finish_reason"), choice.get("message")
     finish = Finish.STOP if reason is None else FINISHES.get(letters(reason))
-    blocked = message is None or finish is Finish.ERROR
+    blocked = _holds_nothing(message) or finish is Finish.ERROR
     good = finish is not None and not blocked
     end = f"{'blocked' if blocked else 'ended'} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
     return Completion(
@@ -196,6 +196,13 @@ def _raise_error(value: dict[str, Any]) -> None:
         reason, status = error_text(json.dumps(value).encode()), int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0
         again = Again.REFUSED if about_content(reason) else Again.LATER
         raise Trouble(f"the reply is an error: {reason}", again, status=status)
+
+
+def _holds_nothing(message: Any) -> bool:
+    """Whether a message is null, or its content is and all else but its role. Reasoning alone is a reply, an empty text too."""
+    if not isinstance(message, dict):
+        return message is None
+    return "content" in message and all(message[name] is None for name in message if name != "role")
 
 
 def _text(message: Any) -> str:
