@@ -37,4 +37,6 @@ def save(out: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     save(Path(sys.argv[1]))
