@@ -49,7 +49,7 @@ def test_a_card_that_is_gone_says_the_same_again(run: Path):
     assert json.loads(card.read_text()) == before
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "\0\0", "{"], ids=["empty", "a list", "NULs", "cut off"])
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "\0\0", "{"], ids=["empty", "a list", "no keys", "NULs", "cut off"])
 def test_the_recipe_of_a_run_is_put_back_or_another_folder_is_used(run: Path, tmp_path: Path, damage: str):
     recipe = run / "recipe.json"
     whole = recipe.read_bytes()

@@ -197,7 +197,7 @@ class RunFolder:
         """Raises RunError when the folder was made by another experiment; the error names the field and both values."""
         path = self.root / "recipe.json"
         if path.exists() and any(self.root.glob("*/*.manifest.json")):  # before the first table any recipe may be corrected
-            known = read_json(path, hint="Put back a copy of the file, or use another folder (--dir).")
+            known = read_json(path, *list(recipe)[:1], hint="Put back a copy of the file, or use another folder (--dir).")
             different = list(differences(experiment_of(recipe), experiment_of(known)))
             if different:
                 more = len(different) - 1
