@@ -328,18 +328,16 @@ class _Run:
         stored, _ = self._pairs(0, prompts, responses)
         pairs = [tables.pair_of(row) for row in stored.rows()]
         place = self._folder.iteration(number) / "held-out"
-        table = self._judged(
-            place, number, pairs, stored.digest, protocol=self._protocols[STRICT.name], purpose="evaluate held-out"
-        )
+        strict = self._protocols[STRICT.name]
+        table = self._judged(place, number, pairs, stored.digest, protocol=strict, purpose="evaluate held-out")
         return evaluate.agreement(pairs, table.rows()), [table] if number else [responses, table]
 
     def _judged(
         self, place: Path, judge: int, pairs: Collection[PreferencePair], source: str, *, protocol: Protocol, purpose: str
     ) -> Table:
         """What judge number `judge` says to pairs from the table with the digest `source`."""
-        identity = self._identity(
-            pipeline.JUDGE, protocol=asdict(protocol), pairs=source, model=self._fingerprint(self._model(judge))
-        )
+        model = self._fingerprint(self._model(judge))
+        identity = self._identity(pipeline.JUDGE, protocol=asdict(protocol), pairs=source, model=model)
         table = self._table(place, tables.JUDGMENTS, identity)
         if not self._retry.complete(table):
             judging.judge(
