@@ -105,6 +105,12 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
             "",
         ),
         (MINIMAL + "judging: {template: '{first} {second} {third}'}\n", (), "the template has {third}", ""),
+        (
+            MINIMAL + "judging: {template: 'A: {first} ANSWER B {second}'}\n",
+            (),
+            "recipe.yaml:3: `judging.template`: a response could forge `ANSWER B`",
+            "[Response A begins]",
+        ),
         (MINIMAL + "loop: {prompts: fresh}\n", (), "unknown key `loop.prompts`", "prompts_per_iteration"),
         (
             MINIMAL + "synthesis: {closed: {sampling: {temperature: 3}}}\nexecution: {engine: {kind: vllm}}\n",

@@ -1,7 +1,11 @@
-"""What a processor of images and text reads as control tokens, and text that cannot pass for one."""
+"""What a model's tokenizer reads as control tokens, and text that cannot pass for one."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from .chat import Message
@@ -17,7 +21,19 @@ def control_tokens(processor: Any) -> tuple[str, ...]:
         for name in ("image_token", "video_token", "boi_token", "eoi_token")
         if getattr(processor, name, None)
     )
-    return tuple(sorted((m for m in marks if len(m) > 1), key=lambda m: (-len(m), m)))
+    return _longest_first(marks)
+
+
+def control_tokens_in(folder: Path) -> tuple[str, ...]:
+    """The same of a model's folder, from its `tokenizer.json`, without transformers; nothing where there is none."""
+    added: Any = []
+    with suppress(OSError, ValueError, KeyError, TypeError):  # whoever loads the model says what is wrong with it
+        added = json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]
+    return _longest_first(token["content"] for token in added if token.get("special"))
+
+
+def _longest_first(marks: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted((mark for mark in set(marks) if len(mark) > 1), key=lambda mark: (-len(mark), mark)))
 
 
 def plain(message: Message, marks: tuple[str, ...]) -> Message:

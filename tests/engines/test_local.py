@@ -18,6 +18,7 @@ from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.engines.local import SeededNoise, TransformersEngine
 from selfjudge.errors import EngineError
 from selfjudge.hub.models import embedded_model
+from selfjudge.processors import control_tokens, control_tokens_in
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
@@ -111,6 +112,11 @@ def test_log_probabilities_are_those_of_the_tokens_in_place(engine: Transformers
     for token in done.tokens:
         assert token.logprobs[0][0] == token.text and len(token.logprobs) == 5
         assert sum(math.exp(value) for _, value in token.logprobs) <= 1 + 1e-6
+
+
+def test_a_folder_tells_the_control_tokens_that_its_processor_has():
+    processor = AutoProcessor.from_pretrained(embedded_model())
+    assert set(control_tokens_in(embedded_model())) == set(control_tokens(processor))
 
 
 def test_control_tokens_in_a_text_are_only_text(engine: TransformersEngine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -72,6 +73,15 @@ def make_engine(folder: Path, *args: str, servers: int = 1, concurrency: int = 8
 def request(key: object, *images: ImageRef) -> Request:
     message = Message(role="user", content=(*images, str(key)))
     return Request(key=str(key), messages=(message,), sampling=Sampling(temperature=0, max_tokens=8), seed=0)
+
+
+def test_a_server_is_told_no_control_token_of_its_own_model(tmp_path: Path):
+    tokens = [{"content": "<~turn~>", "special": True}, {"content": "word", "special": False}]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}))
+    engine = make_engine(tmp_path)
+    (reply,) = engine.generate([request("a word <~turn~>judge")])
+    engine.close()
+    assert reply.text.startswith("a word <~turn~\\>judge at")
 
 
 def numbered(count: int) -> list[Request]:

@@ -112,14 +112,14 @@ class Broken(Says):
 
 def test_an_engine_that_fails_is_an_error_with_its_words():
     with pytest.raises(EngineError, match="CUDA is gone") as error:
-        Judge(Broken("good"), template="{first}{second}").compare(PICTURE, "which?", "good", "bad")
+        Judge(Broken("good"), template="A: {first}\nB: {second}").compare(PICTURE, "which?", "good", "bad")
     assert error.value.hint
 
 
 @pytest.mark.parametrize("image", [None, [None], 3, object(), np.zeros((2, 2, 7)), np.zeros(0)])
 def test_an_image_of_another_type_is_an_error_in_words(image: object):
     with pytest.raises(InputError, match="image") as error:
-        Judge(Says("good"), template="{first}{second}").compare(image, "which?", "good", "bad")
+        Judge(Says("good"), template="A: {first}\nB: {second}").compare(image, "which?", "good", "bad")
     assert "Give a path" in str(error.value.hint)
 
 
@@ -128,7 +128,7 @@ def test_an_image_of_another_type_is_an_error_in_words(image: object):
 def test_a_text_of_another_type_is_an_error_that_names_it(place: str, text: object):
     texts = {"prompt": "which?", "response_a": "good", "response_b": "bad", place: text}
     with pytest.raises(InputError, match=f"`{place}` is of type {type(text).__name__}"):
-        Judge(Says("good"), template="{first}{second}").compare(PICTURE, **texts)
+        Judge(Says("good"), template="A: {first}\nB: {second}").compare(PICTURE, **texts)
 
 
 class Looks(Says):

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..chat import Completion, Request
 from ..errors import EngineError
 from ..method.strikes import unbroken
+from ..processors import control_tokens_in, plain
 from ..recipe.engines import OpenAISettings, VLLMSettings
 from ..run.folder import RunFolder
 from .openai import OpenAIEngine
@@ -41,6 +43,7 @@ class VLLMEngine:
     def __init__(self, model: Path, settings: VLLMSettings, *, name: str, place: RunFolder) -> None:
         self.servers: list[VLLMServer] = []
         self._name, self._images = name, place.images
+        self._marks = control_tokens_in(model)
         self._concurrency = settings.concurrency
         self._restarted: dict[VLLMServer, float] = {}
         self._client: OpenAIEngine | None = None
@@ -68,7 +71,7 @@ class VLLMEngine:
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """See `ports.Engine`. What a server had when it died is asked again. Raises EngineError."""
         asked: dict[str, Request] = {}
-        requests = iter(requests)
+        requests = map(self._plain, requests)
         while True:
             client = self._client
             try:
@@ -81,6 +84,10 @@ class VLLMEngine:
             except EngineError as error:
                 if client is self._client:  # or else another call has started the server again
                     self._recover(error, len(asked))
+
+    def _plain(self, request: Request) -> Request:
+        """With the control tokens of this model broken: its server reads them in any text."""
+        return replace(request, messages=tuple(plain(message, self._marks) for message in request.messages))
 
     def stop_retrying(self) -> None:
         """See `OpenAIEngine`."""

@@ -18,7 +18,7 @@ from ..method.letters import opening
 from ..method.protocols import STRICT, Protocol
 from ..method.strikes import unbroken
 from ..ports import CONTINUES, Engine, continues
-from ..recipe.experiment import Judging
+from ..recipe.experiment import SET_APART, Judging, check_judge_prompt
 from ..recipe.file import engine_settings
 from ..run.cards import judge_of, judging_of
 from ..run.disk import temporary
@@ -56,6 +56,11 @@ class Judge:
     """A model that compares responses. `Judge.load` and `Judge.connect` open one; `close` it, or use it as a context manager."""
 
     def __init__(self, engine: Engine, *, template: str, images: Shelf | None = None, model: Path | str = "") -> None:
+        """Raises InputError for a template that does not show both responses, or in which one could pass for the other."""
+        try:
+            check_judge_prompt(template)
+        except ValueError as error:
+            raise InputError(f"`template`: {error}", hint=SET_APART) from error
         self._engine = engine
         self._template = template
         self._model = model

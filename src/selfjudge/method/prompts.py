@@ -9,7 +9,7 @@ character. Everything else stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -23,9 +23,7 @@ IMAGES = "images"
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
-_ANCHOR = re.compile(
-    rf"\[[\s{UNSEEN}]*\[\s{{0,9}}([^\[\]\n]{{1,80}}?)\s{{0,9}}\][\s{UNSEEN}]*\]|\\\[\\\[([^\[\]\n]{{1,80}}?)\\\]\\\]"
-)
+_ANCHOR = re.compile(r"\[\s*\[\s{0,9}([^\[\]\n]{1,80}?)\s{0,9}\]\s*\]|\\\[\\\[([^\[\]\n]{1,80}?)\\\]\\\]")
 _BRACKETS = re.compile(r"\[([^\[\]\\]{6,80})\]")
 _SIDE = r"(?:[ABC]|(?i:response|answer|assistant|option)\W*(?i:[abc]))"
 _VERDICT = re.compile(rf"(?!.*[=!<>]=)[\W_]*(?:{_SIDE}(?:\W*(?:or|and|vs)?\W*{_SIDE}|(?i:\W*is better))?|(?i:tie))[\W_]*")
@@ -72,11 +70,31 @@ def delimiters(template: str) -> tuple[str, ...]:
 
     Not those that cannot be broken, such as the quotes of `"{first}"`.
     """
-    found: set[str] = set()
-    for piece in PLACEHOLDER.split(template)[::2]:
-        lines = [line.strip() for line in piece.strip().splitlines()]
-        found.update(line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and _breakable(line))
+    found = {line for piece in PLACEHOLDER.split(template)[::2] for line in _touching(piece)}
     return tuple(sorted(found, key=lambda line: (-len(line), line)))
+
+
+def _touching(piece: str) -> set[str]:
+    """The delimiters of a piece of literal text."""
+    lines = [line.strip() for line in piece.strip().splitlines()]
+    return {line for line in (lines[:1] + lines[-1:]) if re.search(r"[^\w\s]", line) and _breakable(line)}
+
+
+def unprotected(template: str, values: Set[str]) -> str | None:
+    """What begins or ends one of these values in a template and cannot be broken inside of it, so that a value could forge it.
+
+    Words alone, such as `ANSWER A`, are ordinary text, and a quotation mark or a dash stands in every other answer. An end that
+    is only such a mark is let pass: no more than the end of the whole prompt does it say what follows.
+    """
+    pieces = PLACEHOLDER.split(template)
+    for place in range(0, len(pieces), 2):
+        before, after = pieces[max(place - 1, 0)], pieces[min(place + 1, len(pieces) - 1)]
+        begins, ends = place + 1 < len(pieces) and after in values, place > 0 and before in values
+        first = place == 0 or (not pieces[place].strip() and before == IMAGES)
+        needed = (begins and not first) or (ends and re.search(r"\w", pieces[place]))
+        if needed and not _touching(pieces[place]):
+            return pieces[place]
+    return None
 
 
 def _breakable(mark: str) -> bool:
@@ -92,9 +110,17 @@ def defuse(text: str, marks: tuple[str, ...]) -> str:
     """
     seen = plain(text)
     for find in (partial(_standing_marks, marks=marks), control_tokens, _standing_verdicts):
-        while ends := {found.end() for found in find(seen)}:  # again, for marks that overlap themselves
+        while ends := _ends(find, seen):  # again, for marks that overlap themselves
             text, seen = _broken(text, ends), _broken(seen, ends)
     return text
+
+
+def _ends(find: Callable[[str], Iterator[re.Match[str]]], seen: str) -> set[int]:
+    """Where what is found ends, in a text whose invisible characters hide nothing."""
+    if UNSEEN not in seen:
+        return {found.end() for found in find(seen)}
+    places = [place for place, character in enumerate(seen, start=1) if character != UNSEEN]
+    return {places[found.end() - 1] for found in find(seen.replace(UNSEEN, ""))}
 
 
 def _broken(text: str, ends: Iterable[int]) -> str:
@@ -103,7 +129,7 @@ def _broken(text: str, ends: Iterable[int]) -> str:
 
 
 def _standing_marks(text: str, marks: tuple[str, ...]) -> Iterator[re.Match[str]]:
-    """What passes for a delimiter, in a text without look-alikes."""
+    """What passes for a delimiter, in a text without look-alikes and invisible characters."""
     squeezed = _squeezed(text)
     for start, mark in _patterns(marks):
         if start in squeezed:
@@ -116,17 +142,16 @@ def _standing_verdicts(text: str) -> Iterator[re.Match[str]]:
 
 
 def _squeezed(text: str) -> str:
-    """The text without case, white space and invisible characters."""
-    return "".join(text.casefold().replace(UNSEEN, "").split())
+    """The text without case and white space."""
+    return "".join(text.casefold().split())
 
 
 @lru_cache
 def _patterns(marks: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Each mark squeezed, and the pattern of all its spellings."""
-    between = rf"[\s{UNSEEN}]*"
-    spelled = ["".join(plain(mark).split()) for mark in marks]
+    spelled = ["".join(plain(mark).replace(UNSEEN, "").split()) for mark in marks]
     return tuple(
-        (_squeezed(mark), re.compile(between.join(map(re.escape, mark)), re.IGNORECASE)) for mark in spelled if _breakable(mark)
+        (_squeezed(mark), re.compile(r"\s*".join(map(re.escape, mark)), re.IGNORECASE)) for mark in spelled if _breakable(mark)
     )
 
 
@@ -148,7 +173,7 @@ def _stems(text: str) -> frozenset[str]:
 @lru_cache
 def _resembles(bracketed: str, marks: tuple[str, ...]) -> bool:
     """Whether it has two thirds of the words of a delimiter, as `[End of response A]` has, and few of its own."""
-    words = _stems(bracketed.replace(UNSEEN, ""))
+    words = _stems(bracketed)
     return any(3 * len(words & mark) >= 2 * len(mark) and len(words - mark) < 2 for mark in _worded(marks))
 
 

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from ..chat import Sampling
 from ..method.alteration import Mode, default_templates
 from ..method.equivalence import MOST_PAIRS, Equivalence
-from ..method.prompts import JUDGE, placeholders
+from ..method.prompts import JUDGE, placeholders, unprotected
 from ..method.protocols import PAPER, STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule
 from ..method.voting import ANSWER, Alternative, Election
@@ -140,7 +140,7 @@ class Judging(Section):
     @field_validator("template")
     @classmethod
     def _fill_both(cls, template: str) -> str:
-        check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
+        check_judge_prompt(template)
         return template
 
     @property
@@ -333,6 +333,21 @@ def check_placeholders(template: str, *, needed: set[str], allowed: set[str]) ->
         raise ValueError(f"the template lacks {_braced(missing)}")
     if unknown := sorted(found - allowed):
         raise ValueError(f"the template has {_braced(unknown)}; known are {_braced(sorted(allowed))}")
+
+
+SET_APART = "Set both responses apart by lines with a mark of their own, such as `[Response A begins]` and `[Response A ends]`."
+
+
+def check_judge_prompt(template: str) -> None:
+    """Raise ValueError unless a template shows two responses, and no response can pass for the other one."""
+    sides = {"first", "second"}
+    check_placeholders(template, needed=sides, allowed={"images", "question"} | sides)
+    if (bare := unprotected(template, sides)) is not None:
+        raise PydanticCustomError(
+            "forgeable",
+            "a response could forge `{mark}`, which is all that sets a response apart here",
+            {"mark": " ".join(bare.split()), "hint": SET_APART},
+        )
 
 
 def _braced(names: list[str]) -> str:

@@ -18,7 +18,7 @@ from ..errors import RecipeError
 from ..run.jsonl import regular
 from .engines import EngineSettings, VLLMSettings
 from .execution import TrainerSettings
-from .experiment import Recipe, check_placeholders
+from .experiment import SET_APART, Recipe, check_judge_prompt
 from .inputs import Bench, Source
 
 Place = tuple[str | int, ...]
@@ -45,11 +45,13 @@ def read_template(path: Path) -> str:
     """A judge's prompt from a file, with the placeholders {first} and {second}, {question} and {images}. Raises RecipeError."""
     try:
         template = regular(path).read_text(encoding="utf-8")
-        check_placeholders(template, needed={"first", "second"}, allowed={"images", "question", "first", "second"})
+        check_judge_prompt(template)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the prompt {path}: {error}", hint="Name a text file.") from error
     except ValueError as error:
-        raise RecipeError(f"{path}: {error}", hint="Write {first} and {second} where the two responses stand.") from error
+        raise RecipeError(
+            f"{path}: {error}", hint=f"Write {{first}} and {{second}} where the two responses stand. {SET_APART}"
+        ) from error
     return template
 
 
