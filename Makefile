@@ -55,6 +55,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/python scripts/recipe_docs.py --check
 	$(BIN)/python scripts/reason_docs.py --check
+	$(BIN)/python scripts/dependencies.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(PYTEST) -m "$(HERE)"
 	scripts/test_ray.sh $(BIN)/pytest

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
@@ -36,6 +38,41 @@ def imported(source: str) -> set[str]:
 
 def imports_of_the_package() -> set[str]:
     return {name for path in (ROOT / "src").rglob("*.py") for name in imported(path.read_text())}
+
+
+def script() -> ModuleType:
+    spec = spec_from_file_location("dependencies", ROOT / "scripts/dependencies.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_pinned_package_is_listed_with_its_licence_and_none_is_known_to_be_vulnerable():
+    command = [sys.executable, str(ROOT / "scripts/dependencies.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "advisory"),
+    [("jinja2", "2.7.1", "PYSEC-2014-8"), ("aiohttp", "3.8.1", "PYSEC-2023-246"), ("jinja2", "3.1.6", None)],
+)
+def test_a_version_with_a_known_vulnerability_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, version: str, advisory: str | None
+):
+    dependencies = script()
+    monkeypatch.setattr(dependencies, "pins", lambda: {name: version})
+    found = list(dependencies.vulnerable())
+    assert (f"{name} {version}: {advisory}" in found) if advisory else not found
+
+
+def test_an_audit_whose_service_is_out_of_reach_says_so_and_does_not_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    assert script().online() == [] and "pip-audit" in capsys.readouterr().out
 
 
 def test_every_imported_package_is_declared():

@@ -40,6 +40,7 @@ TINY = {
     "baselines.py": ["--pairs", "10"],
     "best_of.py": ["--judge", "shapes", "--prompts", "4"],
     "letters.py": ["--judge", "shapes", "--pairs", "5"],
+    "injection.py": ["--judge", "shapes", "--pairs", "5"],
     "grpo.py": ["--judge", "shapes", "--steps", "1", "--prompts", "4"],
 }
 
@@ -60,7 +61,7 @@ def test_each_experiment_has_a_tiny_form():
 def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_path: Path):
     start(experiment, *TINY[experiment], "--keep", tmp_path)
     (summary,) = tmp_path.glob("*.json")
-    assert re.search('"pair_accuracy"|"picked"|"gain"', summary.read_text())
+    assert re.search('"pair_accuracy"|"picked"|"gain"|"flipped"', summary.read_text())
 
 
 @pytest.mark.slow
