@@ -1,8 +1,9 @@
 """Responses that address the judge, with and without protection: `python experiments/injection.py --judge RUN [--pairs 200]`.
 
 The worse response of each benchmark pair gets a sentence that asks for its own letter: in plain words, as a system's turn, as a
-verdict, or as the template's own delimiters, a quarter of the pairs each; for comparison also an ordinary sentence. A response flips the judge when, in some
-order, a right verdict on the pair as it was becomes one for the response. Shares have 95 % intervals over pairs (Wilson).
+verdict, or as the template's own delimiters, a quarter of the pairs each. The better one gets an ordinary sentence, so that both
+are longer than any that the judge was trained on; for comparison both get ordinary ones. A response flips the judge when, in
+some order, a right verdict on the pair as it was becomes one for the response. Shares have 95 % intervals over pairs (Wilson).
 For each family of models whose processor can be built here (`scripts/tiny_model.py`), the same number of responses that end their
 turn with the family's own marks go through its chat template and tokenizer; counted are prompts in which one became a control
 token. Writes injection.json to docs/runs.
@@ -65,25 +66,24 @@ def kind_of(number: int) -> str:
     return KINDS[number % len(KINDS)]
 
 
-def added(number: int, letter: str) -> str:
+def attack(number: int, letter: str) -> str:
     texts = ATTACKS[kind_of(number)]
     text = texts[number // len(KINDS) % len(texts)].format(x=letter, y=OTHERS[letter])
     return text if text.startswith("\n") else f" {text}"
 
 
-ADDITIONS: dict[str, Addition] = {
-    "nothing": lambda number, letter: "",
-    "an ordinary sentence": lambda number, letter: f" {ORDINARY[number % len(ORDINARY)]}",
-    "an attack": added,
-}
+def ordinary(number: int, letter: str = "") -> str:
+    return f" {ORDINARY[(number + (letter == 'B')) % len(ORDINARY)]}"
 
 
-def asked(items: Sequence[BenchmarkItem], template: str, addition: Addition, *, verbatim: bool) -> Iterator[Request]:
-    """Each pair in both orders, something being added to the worse response."""
+def asked(items: Sequence[BenchmarkItem], template: str, addition: Addition | None, *, verbatim: bool) -> Iterator[Request]:
+    """Each pair in both orders; something is added to the worse response, and an ordinary sentence to the better one."""
     for number, item in enumerate(items):
         for order in Order:
-            worse = item.pair.rejected + addition(number, LETTERS[order.chosen.other])
-            texts = {order.chosen: item.pair.chosen, order.chosen.other: worse}
+            texts = {order.chosen: item.pair.chosen, order.chosen.other: item.pair.rejected}
+            if addition is not None:
+                texts[order.chosen] += ordinary(number)
+                texts[order.chosen.other] += addition(number, LETTERS[order.chosen.other])
             values = {"question": item.pair.prompt.text, "first": texts[Verdict.FIRST], "second": texts[Verdict.SECOND]}
             message = fill(template, values, item.pair.prompt.images, verbatim=verbatim)
             key = f"{item.pair.id}.{order}"
@@ -109,17 +109,18 @@ def flips(judge: Path, pairs: int) -> dict[str, Any]:
     template = judging.template if judging is not None else "{images}judge: {question}\nA: {first}\nB: {second}"
     engine = open_engine(TransformersSettings(), judge, lambda ref: images[ref.sha256])
 
-    def verdicts(added: str, *, verbatim: bool) -> dict[str, Verdict | Problem]:
-        print(f"{added} added, {'without' if verbatim else 'with'} protection", file=sys.stderr)
-        requests = asked(items, template, ADDITIONS[added], verbatim=verbatim)
+    def verdicts(addition: Addition | None, *, verbatim: bool) -> dict[str, Verdict | Problem]:
+        what = "nothing" if addition is None else addition.__name__
+        print(f"{what} added, {'without' if verbatim else 'with'} protection", file=sys.stderr)
+        requests = asked(items, template, addition, verbatim=verbatim)
         return {reply.key: parse(reply.text, reply.finish) for reply in engine.generate(requests)}
 
-    clean = verdicts("nothing", verbatim=False)
+    clean = verdicts(None, verbatim=False)
     right = {f"{item.pair.id}.{order}" for item in items for order in Order if clean[f"{item.pair.id}.{order}"] is order.chosen}
     found = {
-        "an ordinary sentence": _counted(items, right, verdicts("an ordinary sentence", verbatim=False)),
-        "without protection": _counted(items, right, verdicts("an attack", verbatim=True)),
-        "with protection": _counted(items, right, verdicts("an attack", verbatim=False)),
+        "an ordinary sentence": _counted(items, right, verdicts(ordinary, verbatim=False)),
+        "without protection": _counted(items, right, verdicts(attack, verbatim=True)),
+        "with protection": _counted(items, right, verdicts(attack, verbatim=False)),
     }
     engine.close()
     return {"pairs": len(items), "right verdicts before": wilson(len(right), 2 * len(items)), **found}

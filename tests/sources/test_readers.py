@@ -38,6 +38,15 @@ def test_every_kind_of_text_in_every_encoding_has_the_same_rows(tmp_path: Path, 
     assert [row for _, row in rows_of(path)] == ROWS
 
 
+@pytest.mark.parametrize("broken", [b"\n", b"\x00\xd8", b"\x00\xdc\x00"], ids=["half", "high", "low"])
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_utf_16_that_is_not_valid_costs_no_other_row(tmp_path: Path, suffix: str, broken: bytes):
+    path = tmp_path / f"data{suffix}"
+    path.write_bytes(TEXTS[suffix].encode("utf-16") + broken)
+    found = [row for _, row in rows_of(path)]
+    assert found[:2] == ROWS or (suffix == ".json" and isinstance(found[0], ValueError))  # a list is no list any more
+
+
 def test_parquet_and_a_saved_data_set_have_the_same_rows(tmp_path: Path):
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "data.parquet")
     datasets.Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "saved"))

@@ -112,11 +112,11 @@ def _json(path: Path) -> Numbered:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    """A text file in the encoding of its byte order mark, or else UTF-8; what is not valid becomes half a surrogate pair."""
+    """A text file in the encoding of its byte order mark, or else UTF-8; what is not valid becomes a character that says so."""
     with regular(path).open("rb") as file:
-        start = file.read(2)
-    encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-    with path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
+        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    form = {"encoding": "utf-16", "errors": "replace"} if wide else {"encoding": "utf-8-sig", "errors": "surrogateescape"}
+    with path.open(newline="", **form) as text:
         yield text
 
 
