@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +17,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from runs import scripted_recipe
+from engines.serving import serving
+from runs import ROOT, scripted_recipe
 from selfjudge.benchmarks.published import PublishedGroup, VlRewardBenchRow
-from selfjudge.cli import app
+from selfjudge.cli import app, main
 from selfjudge.cli.progress import progress
 from selfjudge.cli.terminal import console, log_plainly, plain, say
 from selfjudge.forecast.doctor import Diagnosis, Package
@@ -192,3 +195,44 @@ def test_a_whole_run_with_odd_names_is_shown_and_reported(tmp_path: Path, script
     assert done.exit_code == 0 and "[/x]" in done.stdout and "\x1b" not in done.stdout
     page = (folder / "report.html").read_text()
     assert "Rows that were refused" in page and "[/x]" in page
+
+
+TOOLS = ("cli/terminal.py", "shapes/base_model.py", "forecast/installed.py")
+"""What prints: the terminal's own module, a training that one starts oneself, a program whose output another process reads."""
+
+
+def test_nothing_is_printed_past_the_module_that_cleans_it():
+    printing = {"print", "typer.echo", "typer.secho", "click.echo", "Console", "sys.stdout.write", "sys.stderr.write"}
+    files = (path for path in (ROOT / "src/selfjudge").rglob("*.py") if not path.as_posix().endswith(TOOLS))
+    calls = ((path, node) for path in files for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    assert [(path, ast.unparse(node)) for path, node in calls if ast.unparse(node.func) in printing] == []
+
+
+def hostile(folder: Path) -> Path:
+    """Prompts, and pairs, whose texts, names and columns are commands to a terminal."""
+    (folder / "rows.jsonl").write_text(json.dumps({**dict.fromkeys(("image", "prompt", "id"), NAME[:-1]), NAME[:-1]: 1}) + "\n")
+    return folder / "rows.jsonl"
+
+
+@pytest.mark.parametrize("command", ["check", "label", "compare", "show"])
+def test_a_command_that_shows_texts_of_others_sends_no_control_character(
+    tmp_path: Path,
+    scripted_run: tuple[Path, dict[str, Any]],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+):
+    rows = hostile(tmp_path)
+    with serving(lambda asked: f"{NAME[:-1]} [[A]]") as server:
+        judge = ["--judge", "openai:m", "--base-url", server.url]
+        words = {
+            "check": [str(rows)],
+            "label": [str(rows), "--to", str(tmp_path / "out.jsonl"), *judge],
+            "compare": ["what?", NAME[:-1], "other", *judge],
+            "show": [str(scripted_run[0]), NAME[:-1]],
+        }
+        monkeypatch.setattr("sys.argv", ["selfjudge", command, *words[command]])
+        with suppress(SystemExit):
+            main()
+    shown = "".join(capfd.readouterr())
+    assert "[bold]" in shown and not any(mark in shown for mark in ("\x1b", "\x07", "\x9b", "\r", "\u202e"))
