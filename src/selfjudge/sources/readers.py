@@ -115,8 +115,8 @@ def _opened(path: Path) -> Iterator[TextIO]:
     """A text file in the encoding of its byte order mark, or else UTF-8; what is not valid becomes a character that says so."""
     with regular(path).open("rb") as file:
         wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    form = {"encoding": "utf-16", "errors": "replace"} if wide else {"encoding": "utf-8-sig", "errors": "surrogateescape"}
-    with path.open(newline="", **form) as text:
+    encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
+    with path.open(encoding=encoding, errors=errors, newline="") as text:
         yield text
 
 
