@@ -32,9 +32,10 @@ from PIL import Image
 from selfjudge.chat import Completion, Token
 from selfjudge.errors import SelfjudgeError
 from selfjudge.method import kinds, overall_judgment, voting
+from selfjudge.method.overall_judgment import NUMBER
 from selfjudge.method.prompts import JUDGE, defuse, delimiters
-from selfjudge.method.protocols import ANCHORS, READERS
-from selfjudge.method.verdicts import parse, probability
+from selfjudge.method.protocols import READERS
+from selfjudge.method.verdicts import LETTER, parse, probability
 from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
 from selfjudge.recipe.inputs import FilesSource
@@ -282,7 +283,7 @@ def verdicts(text: str, finish: Finish, data: st.DataObject) -> None:
         Token(text=piece, logprobs=((piece, data.draw(logprob)), (piece.replace("A", "B"), data.draw(logprob))))
         for piece in pieces
     )
-    for anchor in ANCHORS.values():
+    for anchor in (LETTER, NUMBER):
         found = probability(
             Completion(key="k", text=text, finish=finish, tokens=tokens, prompt_tokens=1, completion_tokens=1), anchor
         )
