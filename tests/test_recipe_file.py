@@ -127,7 +127,7 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
         (MINIMAL, ("nonsense",), "not of the form a.b=c", "loop.iterations=2"),
         (MINIMAL, ("prompts.5.limit=1",), "there is no such place", "count from 0"),
         (MINIMAL, ("model.x=1",), "there is no such place", ""),
-        (MINIMAL, ("model=[",), "--set model: the value is not valid YAML", "Quote it"),
+        (MINIMAL, ("model=[",), "--set model: not valid YAML", "Quote the value"),
     ],
 )
 def test_a_mistake_names_its_place_and_the_way_out(tmp_path: Path, text: str, overrides: tuple, message: str, hint: str):

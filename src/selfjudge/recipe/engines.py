@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from .section import Section
+from .section import PathName, Section
 
 
 class TransformersSettings(Section):
@@ -91,7 +91,7 @@ class VLLMSettings(Section):
     """
 
     kind: Literal["vllm"]
-    python: Path | None = None
+    python: PathName | None = None
     """The interpreter of the environment that has vLLM, as `.venv-vllm/bin/python`; without it, the one that runs selfjudge."""
     gpus_per_server: int = Field(1, ge=1)
     """GPUs that share one copy of the model (tensor parallel). Each server gets its own of those in CUDA_VISIBLE_DEVICES."""
@@ -116,6 +116,19 @@ class ScriptRule(Section):
     """A regular expression, searched in the text of the last message."""
     replies: tuple[str, ...] = Field(min_length=1)
     """Drawn by the request's seed; `\\1` and `\\g<name>` stand for groups of `when`."""
+
+    @model_validator(mode="after")
+    def _can_be_applied(self) -> ScriptRule:
+        try:
+            found = re.compile(f"(?:{self.when})|", re.DOTALL).search("")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"`when` is not a regular expression: {error}") from error
+        for reply in self.replies:
+            try:
+                found.expand(reply)  # type: ignore[union-attr]  # it finds the empty text
+            except (re.error, IndexError) as error:
+                raise ValueError(f"the reply {reply!r:.60}: {error}") from error
+        return self
 
 
 class ScriptedSettings(Section):

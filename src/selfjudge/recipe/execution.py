@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from .engines import EngineSettings, TransformersSettings
-from .section import HUB_NAME, Section
+from .section import HUB_NAME, PathName, Section
 
 
 class TrainerSettings(Section):
@@ -18,7 +17,7 @@ class TrainerSettings(Section):
     """Train in this process, in processes that `accelerate launch` starts on this machine, or in workers of a Ray cluster."""
     processes: int = Field(1, ge=1)
     """Of `accelerate` and `ray`: one for each GPU."""
-    accelerate_config: Path | None = None
+    accelerate_config: PathName | None = None
     """A file for `accelerate launch --config_file`, as those in recipes/accelerate; without one the processes share the batch."""
     device_batch_size: int = Field(2, ge=1)
     """CHOSEN: examples on a device at once; gradients are accumulated up to `batch_size`."""

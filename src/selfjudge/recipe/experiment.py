@@ -25,13 +25,17 @@ from ..types import content_id
 from .engines import VLLMSettings
 from .execution import Execution
 from .inputs import Bench, Source
-from .section import Section
+from .section import PathOrHub, Section
 from .training import Training
 
 MAX_PIXELS = 100_000_000
 """An image with more is not decoded."""
 
 VLLM_HOTTEST = 2.0
+
+_LONGEST_NAME = 100
+_MOST = 10_000
+"""Of what is done again and again: iterations, and samples of one request."""
 
 EMBEDDED_MODEL = "shapes"
 """The model name that stands for the tiny VLM shipped with the package."""
@@ -46,7 +50,7 @@ class SamplingRecipe(Section):
     """REPORTED. 1 is off."""
     top_k: int = Field(50, ge=0)
     """REPORTED. 0 is off."""
-    max_tokens: int = Field(1024, ge=1)
+    max_tokens: int = Field(1024, ge=1, le=1_000_000)
     """CHOSEN. A reply that is longer counts as cut off."""
 
     def sampling(self, *, logprobs: int = 0) -> Sampling:
@@ -83,7 +87,7 @@ class ClosedRecipe(Section):
     """Closed prompts: the majority of the sampled answers against another one (STATED)."""
 
     sampling: SamplingRecipe = SamplingRecipe()
-    samples: int = Field(16, ge=2)
+    samples: int = Field(16, ge=2, le=_MOST)
     """REPORTED: sampled answers of each prompt."""
     template: str = ANSWER
     """CHOSEN: an answer line can be compared, prose hardly. The paper's bare question: `{images}\n{question}`."""
@@ -130,7 +134,7 @@ class Judging(Section):
     """CHOSEN wording. Placeholders: {images} {question} {first} {second}."""
     sampling: SamplingRecipe = SamplingRecipe()
     """CHOSEN: as in Stage I."""
-    samples: int = Field(1, ge=1)
+    samples: int = Field(1, ge=1, le=_MOST)
     """CHOSEN: replies per order."""
     force_verdict: bool = False
     """Ours, off: a reply that ended without a verdict is continued by one token, the letter. Such a verdict counts where judges
@@ -179,7 +183,7 @@ class EarlyStop(Section):
 class Loop(Section):
     """The iterations."""
 
-    iterations: int = Field(4, ge=1)
+    iterations: int = Field(4, ge=1, le=_MOST)
     """REPORTED. A finished run goes on when this is raised."""
     prompts_per_iteration: int | None = Field(None, ge=1)
     """CHOSEN: each iteration samples all prompts anew. A number gives each iteration this many prompts of its own."""
@@ -232,9 +236,17 @@ class Recipe(Section):
 
     name: str = "run"
     """The name of the run, and of its folder `runs/NAME` unless --dir is given."""
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if "/" in name or name in ("", ".", "..") or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+            raise ValueError(f"it must be able to name a folder: printable, without /, at most {_LONGEST_NAME} bytes")
+        return name
+
     seed: int = 0
     """Every random choice of the run is drawn from this and from what it is for."""
-    model: str
+    model: PathOrHub = Field(min_length=1)
     """The base model: a folder, `owner/name` or `owner/name@revision` on the hub, or `shapes` for the one shipped here."""
     served_model: str | None = None
     """The one model that a server of others (`execution.engine.kind: openai`) has, by its name there. Without it the name is the

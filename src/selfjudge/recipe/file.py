@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import RecipeError
@@ -20,9 +19,7 @@ from .engines import EngineSettings, VLLMSettings
 from .execution import TrainerSettings
 from .experiment import SET_APART, Recipe, check_judge_prompt
 from .inputs import Bench, Source
-
-Place = tuple[str | int, ...]
-"""A path of keys and list indices into a recipe."""
+from .reading import Place, YamlError, read_yaml
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -57,18 +54,14 @@ def read_template(path: Path) -> str:
 
 def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise RecipeError(
-            f"{place}: not valid YAML: {getattr(error, 'problem', error)}", hint="Mind the indentation and the colons."
-        ) from error
+        values, places = read_yaml(text)
+    except YamlError as error:
+        place = f"{path}:{error.line}" if error.line else str(path)
+        raise RecipeError(f"{place}: {error}", hint=error.hint) from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of keys to values", hint="Start from a file in `recipes/`.")
     lines: dict[Place, int] = {}
-    for found, line in _lines(node, ()):
+    for found, line in places:
         if found in lines:
             raise RecipeError(
                 f"{path}:{line}: `{_dotted(found)}` is set twice",
@@ -78,17 +71,6 @@ def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     return values, lines
 
 
-def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (*place, key.value), key.start_mark.line + 1
-            yield from _lines(value, (*place, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*place, index), value.start_mark.line + 1
-            yield from _lines(value, (*place, index))
-
-
 def _override(values: dict[str, Any], override: str) -> Place:
     """Set one value in place; the path of what was set."""
     key, equals, text = override.partition("=")
@@ -96,10 +78,11 @@ def _override(values: dict[str, Any], override: str) -> Place:
     if not equals or "" in parts:
         raise RecipeError(f"--set {override}: not of the form a.b=c", hint="For example --set loop.iterations=2")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or error
-        raise RecipeError(f"--set {key}: the value is not valid YAML: {problem}", hint="Quote it once more for YAML.") from error
+        value, _ = read_yaml(text)
+    except YamlError as error:
+        raise RecipeError(
+            f"--set {key}: {error}", hint=f"{error.hint} Quote the value once more for YAML where it is meant so."
+        ) from error
     target: Any = values
     try:
         for part, following in pairwise(parts):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..types import Kind
-from .section import Section
+from .section import PathName, PathOrHub, Section
 
 Domain = Literal["plain", "photo", "outline", "pastel"]
 
@@ -51,7 +50,7 @@ class FilesSource(Section):
     """Prompts from data files of one's own: JSONL, a JSON list, CSV, TSV, Parquet, WebDataset shards (.tar), or a zip of them."""
 
     kind: Literal["files"]
-    path: Path
+    path: PathName
     """A file, or a folder of them. Columns: `prompt` (or `question`, `instruction`, `text`, `problem`, `messages`,
     `conversations`), `image` (or `images`, `image_path`, `img`, `file_name`: path, bytes, data URL), and `kind` if known."""
     columns: Columns = Columns()
@@ -74,7 +73,7 @@ class DatasetSource(Section):
     """Prompts from a Hugging Face data set. LLaVA-OneVision's rows (`image`, `conversations`) are understood."""
 
     kind: Literal["dataset"]
-    path: str
+    path: PathOrHub
     """A name on the hub, or a folder written by `save_to_disk` or holding data files."""
     revision: str | None = None
     """Branch, tag or commit on the hub; the commit that it names when the run starts is recorded and used ever after."""
@@ -104,7 +103,7 @@ class ImagesSource(Section):
     """Prompts from images alone: each image with each of some instructions."""
 
     kind: Literal["images"]
-    path: Path
+    path: PathName
     """A folder of images, its folders included, or a zip file."""
     prompts: tuple[str, ...] = Field(
         (
@@ -163,7 +162,7 @@ class PairsBench(_Bench):
     """A benchmark of one's own: pairs whose better response is known. Used for measuring only."""
 
     name: Literal["pairs"]
-    path: Path
+    path: PathName
     """JSONL with `prompt`, `image` or `images`, `chosen` and `rejected`, and `dimension` and `group` where there are any."""
     allow_outside: bool = False
     """Also read images that lie outside of the file's folder."""
@@ -188,7 +187,7 @@ class PublicBench(_Bench):
         "judgebench",
         "multi-crit",
     ]
-    path: str | None = None
+    path: PathOrHub | None = None
     """A file, a folder, or a data set on the hub; where it is published when this is left out."""
     revision: str | None = None
     """The hub's commit or tag. Whatever is read is recorded with its commit and checksum."""
