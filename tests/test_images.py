@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from selfjudge.errors import SelfjudgeError
 from selfjudge.method.contamination import alike
-from selfjudge.run import images
+from selfjudge.run import images, pictures
 from selfjudge.run.images import BadImage, admit, decode, encode, examine
 
 LIMIT = 10_000
@@ -211,7 +211,7 @@ def test_an_image_never_runs_postscript(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_only_the_stated_formats_are_opened(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(images, "FORMATS", ("JPEG",))
+    monkeypatch.setattr(pictures, "FORMATS", ("JPEG",))
     admit(encoded(colours(), "JPEG"), max_pixels=LIMIT)
     for kind in ("PNG", "GIF", "PCX", "TGA", "ICO"):
         with pytest.raises(BadImage, match="none of the formats that are read: JPEG"):

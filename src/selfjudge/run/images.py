@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -28,12 +27,10 @@ from ..types import ImageRef
 from .image_files import MAX_BYTES, read
 from .image_files import BadImage as BadImage
 from .image_room import Room
+from .pictures import READS, opened
 
 if TYPE_CHECKING:
     from PIL import Image
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-"""The only decoders that see foreign bytes, by Pillow's names; its EPS decoder would run PostScript."""
 
 IN_FLIGHT = MAX_PIXELS
 BYTES_PER_PIXEL = 32
@@ -45,7 +42,6 @@ _ORIENTATION = 0x0112
 _JPEG_QUALITY = 95
 _TILE = 512
 """Side, in pixels, of the squares in which an image is converted and hashed."""
-_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 Made = TypeVar("Made")
 Limits = tuple[int, int | None]
@@ -88,7 +84,7 @@ def _opened_from(image: Image.Image) -> bytes | None:
             file.seek(place)
         else:
             data = read(Path(name)) if name else b""
-        with _open(data) as same:
+        with opened(data) as same:
             return data if _are_same(image, same) else None
     except Exception:  # a decoder may raise anything; the picture itself is still there
         return None
@@ -103,7 +99,7 @@ def _are_same(one: Image.Image, other: Image.Image) -> bool:
 
 def decode(data: bytes) -> Image.Image:
     """An admitted image as RGB pixels. Raises BadImage."""
-    with _open(data) as image:
+    with opened(data) as image:
         return image.convert("RGB")
 
 
@@ -112,7 +108,7 @@ def thumbnail(data: bytes, edge: int) -> bytes:
 
     def shrunk() -> bytes:
         made = io.BytesIO()
-        with _open(data) as image:
+        with opened(data) as image:
             image.draft("RGB", (edge, edge))
             image.thumbnail((edge, edge))
             image.convert("RGB").save(made, "JPEG", quality=75, optimize=True)
@@ -145,7 +141,7 @@ def _without_text(data: bytes) -> bytes:
     if not data.startswith(_PNG):
         return data
     kept, place = [_PNG], len(_PNG)
-    while place < len(data):
+    while place < len(data) and len(kept) < READS:
         end = place + 12 + int.from_bytes(data[place : place + 4])
         if data[place + 4 : place + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
             kept.append(data[place:end])
@@ -155,7 +151,7 @@ def _without_text(data: bytes) -> bytes:
 
 def _within(data: bytes, limits: Limits, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:
     """As `_admitted`, of bytes that are not too many."""
-    picture = _open(data)
+    picture = opened(data)
     max_pixels, edge = limits
     pixels = picture.width * picture.height
     if pixels > max_pixels:
@@ -174,7 +170,7 @@ def _kept(
         if not _is_plain(picture) or _scaled(picture.size, edge) != picture.size:
             kept, media_type = _shown(picture, edge)
             picture.close()
-            picture = _open(kept)
+            picture = opened(kept)
         digest = hashlib.sha256(kept).hexdigest()
         ref = ImageRef(sha256=digest, media_type=media_type, width=picture.width, height=picture.height)
         return ref, kept, look(digest, picture)
@@ -205,37 +201,6 @@ def _refusing(work: Callable[[], Made]) -> Made:
         bomb = isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning)  # by this process's own limit
         reason = "too_many_pixels" if bomb else "truncated" if "truncated" in detail.lower() else "unreadable"
     raise BadImage(reason, detail)  # a new one: what was caught holds on to the file and its pixels
-
-
-def _open(data: bytes) -> Image.Image:
-    """The picture in a file of one of FORMATS, its header read and nothing decoded. Raises BadImage.
-
-    `Image.open` does the same, but also applies a limit that belongs to the whole process; ours is `max_pixels`.
-    """
-    from PIL import Image
-
-    Image.init()
-    for name in FORMATS:
-        factory, accepts = Image.OPEN.get(name, (None, None))
-        try:
-            if factory is not None and accepts is not None and accepts(data[:16]) is True:
-                return factory(io.BytesIO(data), "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # what a decoder raises for the file of another
-            continue
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
-        return _heic(data)
-    raise BadImage("not_an_image", f"none of the formats that are read: {', '.join(FORMATS)}")
-
-
-def _heic(data: bytes) -> Image.Image:
-    """A HEIC photograph, its header read. Raises BadImage."""
-    try:
-        from pillow_heif.as_plugin import HeifImageFile
-    except ImportError:
-        detail = "a HEIC photograph: install pillow-heif (the extra `heic`), or convert it to JPEG"
-        raise BadImage("not_an_image", detail) from None
-    picture: Image.Image = HeifImageFile(io.BytesIO(data), "")  # type: ignore[no-untyped-call]
-    return picture
 
 
 def _load(picture: Image.Image) -> None:
@@ -276,7 +241,7 @@ def _shows_itself(image: Image.Image) -> bool:
 
 
 def _profile(image: Image.Image) -> Any:
-    """The colour profile of an RGB picture in other colours than sRGB; None where there is none that can be read."""
+    """The colour profile of an RGB picture in other colours than sRGB; None where there is none that can be applied."""
     from PIL import ImageCms
 
     data = image.info.get("icc_profile")
@@ -284,7 +249,8 @@ def _profile(image: Image.Image) -> Any:
         return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        return None if "sRGB" in ImageCms.getProfileDescription(profile) else profile
+        unfit = profile.profile.xcolor_space.strip() != "RGB" or "sRGB" in ImageCms.getProfileDescription(profile)
+        return None if unfit else profile
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
 

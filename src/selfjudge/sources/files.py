@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -70,6 +71,8 @@ class FilePrompts:
         columns = columns_of(path)
         named = self._recipe.columns.named
         needed = {*COLUMNS, *named.values()}
+        if double := next((name for name, count in Counter(columns or ()).items() if count > 1 and name in needed), None):
+            raise InputError(f"{path if path.name == name else name} has the column `{double}` twice", hint="Rename one of them.")
         if columns is not None and not {*PROMPTS, *TURNS, named.get("prompt")} & set(columns):
             raise InputError(
                 f"{path if path.name == name else name} has no column with the instruction",

@@ -155,12 +155,12 @@ def _parquet(path: Path, only: Container[str] | None = None) -> Numbered:
 
 
 def rows_in(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | ValueError]:
-    """The rows of a batch; a ValueError in place of a row that Python cannot hold, such as text that is not UTF-8."""
+    """The rows of a batch; a ValueError in place of one that Python cannot hold: text that is not UTF-8, the year 10,000."""
     for number in range(len(batch)):
         try:
             yield batch.slice(number, 1).to_pylist()[0]
-        except ValueError as error:
-            yield error
+        except (ValueError, OverflowError, NotImplementedError) as error:
+            yield ValueError(str(error))
 
 
 def _shard(path: Path) -> Numbered:
