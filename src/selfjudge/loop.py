@@ -361,8 +361,9 @@ class _Run:
 
     def _engine(self, number: int) -> NamedEngine:
         """Judge number `number`, loaded."""
-        name, engine = f"judge-{number}" if number else "base", self._engines.get(self._model(number))
-        return NamedEngine(name=name, engine=engine, execution=self._world.execution)
+        engine = self._engines.get(model := self._model(number))
+        self._folder.check_unchanged(model, self._fingerprint(model))
+        return NamedEngine(name=f"judge-{number}" if number else "base", engine=engine, execution=self._world.execution)
 
     def _model(self, number: int) -> Path:
         """The model folder of judge number `number`; number 0 is the base."""

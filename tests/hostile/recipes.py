@@ -155,7 +155,7 @@ RECIPES: dict[str, tuple[str | bytes, str | None]] = {
     "a template of attributes": (set_to("judging.template", '"{first.__class__} {second}"'), "the template lacks {first}"),
     "a template of formats": (set_to("judging.template", '"{first:>999999999} {second}"'), "the template lacks {first}"),
     "a template of an unknown field": (set_to("judging.template", '"{first} {second} {image}"'), "{image}"),
-    "a template that never closes": (set_to("judging.template", '"{first} {second} {"'), None),
+    "a template that never closes": (set_to("judging.template", '"{first} {second} {"'), "could forge"),
     "templates of nothing": (set_to("synthesis.open.templates", "{}"), "`synthesis.open.templates`"),
     "a rule that is no pattern": (MINIMAL + SCRIPTED.format("'('"), "not a regular expression"),
     "a rule that repeats nothing": (MINIMAL + SCRIPTED.format("'*a'"), "not a regular expression"),

@@ -22,12 +22,13 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopK
 from transformers.utils.logging import disable_progress_bar
 
 from ..chat import ASSISTANT, Completion, Message, Request, Sampling, Token
-from ..errors import TORCHVISION_CURE, EngineError, root_cause
+from ..errors import TORCHVISION_CURE, EngineError, InputError, SelfjudgeError, root_cause
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
 from ..recipe.engines import TransformersSettings
 from ..run.image_files import BadImage
 from ..run.images import decode
+from ..run.weights import check_model
 from ..types import Finish
 from .prefix import CannotShareError, Sharing, only_full_attention, prefill, sharing, token_rows
 
@@ -57,17 +58,15 @@ class TransformersEngine:
         self._image = lru_cache(maxsize=_IMAGE_CACHE)(lambda ref: decode(read_image(ref)))
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         try:
+            if Path(model).is_dir():
+                check_model(Path(model))
             self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
-            loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=settings.dtype, trust_remote_code=False)
+            loaded = _whole(model, settings.dtype)
             self._model = loaded.to(automatic if settings.device == "auto" else settings.device).eval()
         except Exception as error:  # of transformers, or of any format that it reads
-            root = root_cause(error)
-            raise EngineError(f"cannot load the model {model}: {str(root).strip()}", hint=_loading_hint(model, root)) from error
-        if not getattr(self._processor, "chat_template", None):
-            raise EngineError(
-                f"the model {model} has no chat template",
-                hint="Copy chat_template.jinja of its instruction-tuned variant into the folder, or use that variant.",
-            )
+            root = root_cause(error) if not isinstance(error, SelfjudgeError) else error
+            raise EngineError(f"cannot load the model {model}: {_reason(root)}", hint=_loading_hint(model, root)) from error
+        _check_template(model, self._processor)
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
         self._word = lru_cache(maxsize=None)(partial(_word, self._tokenizer))
@@ -286,6 +285,35 @@ def _word(tokenizer: Any, token: int) -> str:
     return text
 
 
+def _whole(model: str, dtype: str) -> Any:
+    """A model all of whose weights were stored: transformers would draw what is missing at random. Raises InputError."""
+    loaded, found = AutoModelForImageTextToText.from_pretrained(
+        model, dtype=dtype, trust_remote_code=False, output_loading_info=True
+    )
+    if missing := sorted(found["missing_keys"]):
+        hint = "Get the whole checkpoint, of the kind of model that its config.json names."
+        raise InputError(f"its files lack {len(missing)} of its weights, such as {missing[0]}", hint=hint)
+    return loaded
+
+
+def _reason(error: BaseException) -> str:
+    if "weights_only" in str(error):
+        return "its weights are a pickle that holds more than tensors, which is not opened"
+    return str(error).strip() or type(error).__name__
+
+
+def _check_template(model: str, processor: Any) -> None:
+    """Raises EngineError where there is no chat template, or one that cannot write a question about an image."""
+    hint = "Copy chat_template.jinja of its instruction-tuned variant into the folder, or use that variant."
+    if not getattr(processor, "chat_template", None):
+        raise EngineError(f"the model {model} has no chat template", hint=hint)
+    turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}
+    try:
+        processor.apply_chat_template([turn], add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # a template is a program of strangers
+        raise EngineError(f"the chat template of {model} cannot be used: {_first_line(error)}", hint=hint) from error
+
+
 def _end_tokens(*ids: int | list[int] | None) -> set[int]:
     return {token for entry in ids if entry is not None for token in (entry if isinstance(entry, list) else [entry])}
 
@@ -293,6 +321,8 @@ def _end_tokens(*ids: int | list[int] | None) -> set[int]:
 def _loading_hint(model: str, error: BaseException) -> str:
     if "torchvision::" in str(error):
         return TORCHVISION_CURE
+    if isinstance(error, SelfjudgeError) and error.hint:
+        return error.hint
     if isinstance(error, ImportError):
         cpu = "" if torch.version.cuda else " (with a CPU build of torch, then run scripts/cpu_torchvision.py of the repository)"
         return f"Its processor needs a package: `pip install torchvision`{cpu} for most families, num2words too for SmolVLM."

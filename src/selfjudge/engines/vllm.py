@@ -112,7 +112,7 @@ class VLLMEngine:
         settings = OpenAISettings(kind="openai", concurrency=self._concurrency, timeout_seconds=_REPLY_SECONDS, retries=_RETRIES)
         addresses = [(server.url, server.key) for server in self.servers]
         images = self._images
-        self._client = OpenAIEngine(self._name, settings, read_image=images.get, image_path=images.path, servers=addresses)
+        self._client = OpenAIEngine(self._name, settings, read_image=images.get, image_path=images.checked, servers=addresses)
         for server in self.servers:
             watch = threading.Thread(target=_watch, args=(server, self._client), name="selfjudge-vllm", daemon=True)
             watch.start()

@@ -22,6 +22,7 @@ from typing import Any
 from ..errors import InputError
 from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
+from ..run.jsonl import regular
 from ..run.weights import stored_tensors
 
 PROMPT_TOKENS = 2_048
@@ -74,7 +75,7 @@ class Footprint:
 def footprint(model: Path) -> Footprint:
     """The footprint of a model folder. Raises InputError if its weights or its configuration are missing or damaged."""
     try:
-        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(regular(model / "config.json").read_text(encoding="utf-8"))
         kind, per_token = str(config.get("model_type", "")), _per_token(config)
     except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         hint = "It needs config.json, weights and a processor."

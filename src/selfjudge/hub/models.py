@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..recipe.experiment import EMBEDDED_MODEL
 from ..recipe.section import HUB_NAME
 from ..run.disk import read_json, write_checked
+from ..run.weights import check_model
 from .client import Repository, download
 
 _UNUSED = (
@@ -45,6 +46,7 @@ def find_model(name: str) -> ModelFolder:
     if name == EMBEDDED_MODEL:
         return ModelFolder(path=embedded_model())
     if Path(name).is_dir():
+        check_model(Path(name))
         return ModelFolder(path=Path(name))
     if (repo := hub_repository(name)) is None:
         raise InputError(

@@ -22,7 +22,7 @@ from ..recipe.experiment import SET_APART, Judging, check_judge_prompt
 from ..recipe.file import engine_settings
 from ..run.cards import judge_of, judging_of
 from ..run.disk import temporary
-from ..run.fingerprint import fingerprint
+from ..run.fingerprint import fingerprint, states
 from ..run.folder import RunFolder
 from ..run.image_files import BadImage
 from ..stages.asking import plan
@@ -64,6 +64,8 @@ class Judge:
         self._engine = engine
         self._template = template
         self._model = model
+        self._loaded: dict[str, list[int]] | None = None
+        """The files of the model's folder as they were before it was loaded."""
         self._images = images or Shelf()
         self._open = ExitStack()
 
@@ -89,10 +91,10 @@ class Judge:
         given = engine_settings({**({"kind": engine} if isinstance(engine, str) else engine), **settings})
         with ExitStack() as opened:
             place = RunFolder(opened.enter_context(temporary()))
-            shelf = Shelf(place.images if given.kind == "vllm" else None)
+            shelf, before = Shelf(place.images if given.kind == "vllm" else None), states(folder)
             loaded = open_engine(given, folder, shelf.get, place=place)
             judge = cls(loaded, template=(judging_of(folder) or Judging()).template, images=shelf, model=folder)
-            judge._open = opened.pop_all()
+            judge._open, judge._loaded = opened.pop_all(), before
         return judge
 
     @classmethod
@@ -144,8 +146,18 @@ class Judge:
 
     @cached_property
     def identity(self) -> str:
-        """A digest of the model (every file of a folder, or name and address) and of its prompt."""
-        return content_id(fingerprint(self._model) if isinstance(self._model, Path) else self._model, self._template)
+        """A digest of the model (every file of a folder, or name and address) and of its prompt.
+
+        Raises InputError where a folder is not what was loaded any more.
+        """
+        if not isinstance(self._model, Path):
+            return content_id(self._model, self._template)
+        digest = fingerprint(self._model)
+        if self._loaded != states(self._model):
+            raise InputError(
+                f"{self._model} was changed since it was loaded", hint="Load the model again: run the command again."
+            )
+        return content_id(digest, self._template)
 
     @property
     def block(self) -> int:

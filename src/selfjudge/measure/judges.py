@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, RecipeError
+from ..errors import InputError, RecipeError, RunError
 from ..hub.models import find_model
 from ..ports import Engine
 from ..recipe.engines import SERVERS, OpenAISettings
@@ -68,11 +68,22 @@ def find_contestant(name: str, place: RunFolder, engine: Mapping[str, Any] | Non
         raise InputError(f"{name} is no model of a server", hint=f"Name it {SERVED}MODEL, as the server calls it.")
     model = find_model(str(judge_of(Path(name)))).path
     judging = judging_of(model)
+    digest = place.fingerprint(model)
+
+    def opened() -> Engine:
+        engine = open_engine(settings, model, place.images.get, place=place)
+        try:
+            place.check_unchanged(model, digest)
+        except RunError:
+            engine.close()
+            raise
+        return engine
+
     return Contestant(
         name=judge_name(model) if Path(name).is_dir() else name,
-        identity={"model": place.fingerprint(model)},
+        identity={"model": digest},
         template=None if judging is None else judging.template,
-        open=lambda: open_engine(settings, model, place.images.get, place=place),
+        open=opened,
         execution=execution_of(settings),
     )
 

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, BinaryIO
 
 from ..errors import RunError
+from .jsonl import regular
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -216,7 +217,7 @@ _ANEW = "Delete the file and run again; it is made anew."
 def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> Any:
     """A JSON file of the run: an object with the keys `needed`, or a list. RunError when it is damaged."""
     try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"))
+        value: Any = json.loads(regular(path).read_text(encoding="utf-8"))
         if not isinstance(value, of):
             raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
         if of is dict and (checksum := value.pop(_CHECKSUM, None)) is not None and checksum != _checksum(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,21 @@ def remembered(path: Path, memory: Path) -> str:
 def fingerprint(folder: Path, memory: Path | None = None) -> str:
     """A digest of a model folder: every file's name and content, its cards aside."""
     hashes, digest = Hashes(memory), hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        if (name := str(path.relative_to(folder))) not in (CARD, README):
-            digest.update(f"{name} {hashes.of(path)}\n".encode())
+    for name, path in _counted(folder):
+        digest.update(f"{name} {hashes.of(path)}\n".encode("utf-8", "surrogateescape"))
     hashes.remember()
     return digest.hexdigest()
+
+
+def states(folder: Path) -> dict[str, list[int]]:
+    """Sizes and times of the files that a fingerprint is of: where they are the same, so is the fingerprint."""
+    return {name: _state(path) for name, path in _counted(folder)}
+
+
+def _counted(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        if (name := str(path.relative_to(folder))) not in (CARD, README):
+            yield name, path
 
 
 def _known(memory: Path | None) -> dict[str, Any]:

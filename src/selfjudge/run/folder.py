@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError
+from ..errors import RunError, TrainerError
 from ..recipe.experiment import experiment_of
 from ..types import ImageRef
 from .disk import differences, locked, read_json, write_checked, write_whole, writing
@@ -38,6 +38,11 @@ class ImageStore:
     def put(self, ref: ImageRef, data: bytes) -> None:
         if not self.path(ref).exists():
             write_whole(self.path(ref), data, durable=False)
+
+    def checked(self, ref: ImageRef) -> Path:
+        """The file of an image, for a server that reads it itself. Raises RunError as `get`."""
+        self.get(ref)
+        return self.path(ref)
 
     def get(self, ref: ImageRef) -> bytes:
         """The bytes of an image. Raises RunError when they are gone or damaged."""
@@ -135,6 +140,14 @@ class JudgeFolder:
         """Remove what was to outlive a kill: it led to a judge that must not be used."""
         shutil.rmtree(self._work, ignore_errors=True)
 
+    def check_start(self, start: Path) -> None:
+        """Raises TrainerError where the model that it was trained from is not the one of its identity any more."""
+        named = self.identity.get("inputs", {}).get("start")
+        if named is not None and fingerprint(start, self._hashes) != named:
+            self.abandon()
+            hint = "Put it back as it was, and run the same command again: the judge is trained anew."
+            raise TrainerError(f"{start} was changed while a judge was trained from it", hint=hint)
+
     def seal(self, report: Mapping[str, Any]) -> None:
         """Give the built folder its name and write the manifest."""
         with writing(self.path):
@@ -172,6 +185,14 @@ class RunFolder:
     def fingerprint(self, model: Path) -> str:
         """The digest of a model folder; files that it read before are not read again."""
         return fingerprint(model, self.root / HASHES)
+
+    def check_unchanged(self, model: Path, digest: str) -> None:
+        """Raises RunError where a model folder is not what it was when its digest was taken, before it was loaded."""
+        if self.fingerprint(model) != digest:
+            raise RunError(
+                f"{model} was changed while it was loaded: nothing that it would say is stored",
+                hint="Put the model back as it was, or use another folder (--dir).",
+            )
 
     @property
     def finished(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from ..errors import InputError
-from .jsonl import regular
+from .jsonl import parsed, regular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,24 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
             for name in file.keys():  # noqa: SIM118  # not a mapping
                 tensors[name] = StoredTensor(path=path, shape=tuple(file.get_slice(name).get_shape()))
     return tensors
+
+
+_LOADED = (".json", ".jinja", ".safetensors", ".bin", ".model", ".txt", ".index")
+"""How files end that loaders of models open."""
+
+
+def check_model(folder: Path) -> None:
+    """Raises InputError where a model folder holds a pipe or device that a loader would wait for, or damaged files."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _LOADED and not path.is_dir():
+            with _readable(path):
+                regular(path)
+    if (config := folder / "config.json").exists():
+        with _readable(config):
+            value = parsed(config.read_text(encoding="utf-8", errors="replace"))
+            if not isinstance(value, dict):
+                raise OSError(value if isinstance(value, ValueError) else f"a JSON {type(value).__name__}, not an object")
+    stored_tensors(folder)
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -55,11 +73,17 @@ def _same_values(name: str, one: Path, other: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path, framework: str) -> Iterator[Any]:
+    with _readable(path), safe_open(regular(path), framework) as file:
+        yield file
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with safe_open(regular(path), framework) as file:
-            yield file
+        yield
     except (SafetensorError, OSError) as error:
+        what = "the weights in " if path.suffix == ".safetensors" else ""
         raise InputError(
-            f"cannot read the weights in {path}: {error}",
+            f"cannot read {what}{path}: {error}",
             hint="The file is damaged or incomplete: copy or download it again.",
         ) from error

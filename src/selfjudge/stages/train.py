@@ -87,6 +87,7 @@ def _fit(
             fit = trainer.fit(examples, start=start, into=folder, work=judge.checkpoints(), seed=seed, advance=advance)
         if not fit.steps:
             copy_model(start, folder)
+        judge.check_start(start)
         reasons = Counter(fit.dropped[row["key"]] for row in examples.rows("key") if row["key"] in fit.dropped)
         report: dict[str, Any] = {"examples": len(examples) - reasons.total(), "steps": fit.steps, "loss": fit.loss}
         if reasons:
