@@ -360,7 +360,6 @@ class _Run:
         return Table(place, kind, identity, self._folder.replaced)
 
     def _engine(self, number: int) -> NamedEngine:
-        """Judge number `number`, loaded."""
         engine = self._engines.get(model := self._model(number))
         self._folder.check_unchanged(model, self._fingerprint(model))
         return NamedEngine(name=f"judge-{number}" if number else "base", engine=engine, execution=self._world.execution)
