@@ -202,7 +202,7 @@ _CHECKSUM = "checksum"
 
 
 def write_checked(path: Path, value: Mapping[str, Any]) -> None:
-    """Write what is read back by `read_json` alone, with a checksum."""
+    """Write what `read_checked` reads back, with a checksum."""
     write_json(path, {**value, _CHECKSUM: _checksum(value)})
 
 
@@ -214,13 +214,14 @@ def _checksum(value: Any) -> str:
 _ANEW = "Delete the file and run again; it is made anew."
 
 
-def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> Any:
+def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW, checked: bool = False) -> Any:
     """A JSON file of the run: an object with the keys `needed`, or a list. RunError when it is damaged."""
     try:
         value: Any = json.loads(regular(path).read_text(encoding="utf-8"))
         if not isinstance(value, of):
             raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
-        if of is dict and (checksum := value.pop(_CHECKSUM, None)) is not None and checksum != _checksum(value):
+        checksum = value.pop(_CHECKSUM, None) if of is dict else None
+        if (checked or checksum is not None) and checksum != _checksum(value):
             raise ValueError("its checksum is wrong")
         if missing := [key for key in needed if key not in value]:
             raise ValueError(f"`{missing[0]}` is missing")
@@ -229,10 +230,15 @@ def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW) -> An
     return value
 
 
+def read_checked(path: Path, *needed: str) -> Any:
+    """A file of `write_checked`. RunError when it is damaged, also where another object without a checksum stands there."""
+    return read_json(path, *needed, checked=True)
+
+
 def kept(path: Path, of: Any, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What was found `of` something, kept in a file: found again where it was of something else, or by another version."""
     key = json.loads(json.dumps([of, version("selfjudge")]))
-    known = read_json(path) if path.exists() else {}
+    known = read_checked(path) if path.exists() else {}
     if known.get("of") != key:
         known = {"of": key, "found": find()}
         write_checked(path, known)

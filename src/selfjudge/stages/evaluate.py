@@ -27,7 +27,7 @@ from ..method.metrics import (
 )
 from ..method.protocols import Protocol
 from ..ports import BenchmarkData, NamedEngine, Progress
-from ..run.disk import read_json, write_checked
+from ..run.disk import read_checked, write_checked
 from ..run.replaced import Replaced
 from ..run.store import Table
 from ..run.tables import ITEMS, Row, is_forced, is_right, item_to_row
@@ -49,7 +49,7 @@ def stored_items(folder: Path, content: str, load: Callable[[], BenchmarkData], 
         log.warning("%s was edited since it was measured in %s, so it is measured again", folder.name, folder.parent)
         replaced.add(before)
     report = folder / "data.json"
-    if not (table.sealed and report.exists() and read_json(report) is not None):
+    if not (table.sealed and report.exists() and read_checked(report) is not None):
         shutil.rmtree(folder / ".items.parts", ignore_errors=True)  # may be of another content
         data = load()
         write_checked(report, data.report)

@@ -24,7 +24,7 @@ from ..chat import Completion, Request
 from ..errors import EngineError, InputError, SelfjudgeError, TrainerError
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
-from ..run.disk import read_json, write_checked
+from ..run.disk import read_checked, read_json, write_checked
 from ..run.store import Table
 from ..run.tables import Row, is_forced, pair_of
 from ..run.weights import same_weights
@@ -68,7 +68,7 @@ class Gate:
         manifest = self.folder / "judge.manifest.json"
         if not self.path.exists() and manifest.exists() and (known := read_json(manifest).get("gate")) is not None:
             write_checked(self.path, known)
-        report: dict[str, Any] | None = read_json(self.path, "version") if self.path.exists() else None
+        report: dict[str, Any] | None = read_checked(self.path, "version") if self.path.exists() else None
         return report
 
     def admit(self, judge: Path, training: Mapping[str, Any]) -> dict[str, Any]:

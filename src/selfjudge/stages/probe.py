@@ -17,7 +17,7 @@ from ..errors import EngineError
 from ..method.agreement import STILL, TOLERANCE, Distance, Fault, Replies, distance, fault
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
-from ..run.disk import read_json, write_checked
+from ..run.disk import read_checked, read_json, write_checked
 from ..types import Finish, Order, PreferencePair, content_id
 from .judge import comparison_request
 
@@ -49,7 +49,7 @@ class Probe:
 
     @property
     def report(self) -> dict[str, Any] | None:
-        report: dict[str, Any] | None = read_json(self._path) if self._path.exists() else None
+        report: dict[str, Any] | None = read_checked(self._path) if self._path.exists() else None
         return report
 
     def ask_predecessor(self, engine: Engine) -> None:

@@ -17,7 +17,7 @@ from ..method.prompts import fill
 from ..ports import Advance, Example, Fit, Progress, Trainer
 from ..recipe.experiment import Judging
 from ..recipe.training import Training
-from ..run.disk import read_json, write_checked, write_json, writing
+from ..run.disk import read_checked, read_json, write_checked, write_json, writing
 from ..run.fingerprint import CARD, README
 from ..run.folder import JudgeFolder
 from ..run.store import Table
@@ -59,7 +59,7 @@ def train(
             lost = {row["key"]: row for row in examples.rows("key", "prompt_id", "pair_id") if row["key"] in fit.dropped}
             dropped.seal(_drop(row, fit.dropped[key]) for key, row in lost.items())
         write_checked(note, read_json(judge.built / CARD)["training"])
-    report = read_json(note)
+    report = read_checked(note)
     try:
         gate = admit(judge.built, report)
     except TrainerError:
