@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -73,6 +74,13 @@ def make_engine(folder: Path, *args: str, servers: int = 1, concurrency: int = 8
 def request(key: object, *images: ImageRef) -> Request:
     message = Message(role="user", content=(*images, str(key)))
     return Request(key=str(key), messages=(message,), sampling=Sampling(temperature=0, max_tokens=8), seed=0)
+
+
+def stored(folder: Path, data: bytes) -> ImageRef:
+    """An image of the run, or what is taken for one by whoever looks at its hash alone."""
+    ref = ImageRef(sha256=hashlib.sha256(data).hexdigest(), media_type="image/png", width=1, height=1)
+    RunFolder(folder).images.put(ref, data)
+    return ref
 
 
 def test_a_server_is_told_no_control_token_of_its_own_model(tmp_path: Path):
@@ -174,8 +182,8 @@ def test_all_requests_are_answered_by_one_server_and_by_several(tmp_path: Path):
 
 
 def test_requests_that_show_the_same_images_go_to_the_same_server(tmp_path: Path):
-    images = [ImageRef(sha256=f"{number:064x}", media_type="image/png", width=1, height=1) for number in range(40)]
-    asked = [request(f"{image.sha256[-4:]}.{sample}", image) for image in images for sample in range(8)]
+    images = [stored(tmp_path, f"picture {number}".encode()) for number in range(40)]
+    asked = [request(f"{image.sha256[-8:]}.{sample}", image) for image in images for sample in range(8)]
     engine = make_engine(tmp_path, servers=2)
     done = list(engine.generate(asked))
     engine.close()

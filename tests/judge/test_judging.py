@@ -235,7 +235,8 @@ def test_cases_are_read_while_others_are_judged():
 
 BAD = [
     (Case(prompt="which?", response_a="good", response_b="bad", images="gone.png"), "image_missing"),
-    (Case(prompt="which?", response_a="good", response_b="bad", images=b"GIF89a"), "not_an_image"),
+    (Case(prompt="which?", response_a="good", response_b="bad", images=b"no image"), "not_an_image"),
+    (Case(prompt="which?", response_a="good", response_b="bad", images=b"GIF89a"), "a damaged GIF"),
     (Case(prompt="which?", response_a=None, response_b="bad"), "`response_a` is of type NoneType"),  # type: ignore[arg-type]
     (Case(prompt="which?", response_a="good \ud83d", response_b="bad"), "not valid Unicode"),
 ]

@@ -138,7 +138,7 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
     _raise_error(choice)
     reason, message = choice.get("finish_reason"), choice.get("message")
     finish = Finish.STOP if reason is None else FINISHES.get(letters(reason))
-    blocked = _holds_nothing(message) or finish is Finish.ERROR
+    blocked = message is None or finish is Finish.ERROR or (finish is Finish.STOP and _holds_nothing(message))
     good = finish is not None and not blocked
     end = f"{'blocked' if blocked else 'ended'} the reply with finish_reason {clean(json.dumps(reason))[:100]}"
     return Completion(
@@ -199,10 +199,8 @@ def _raise_error(value: dict[str, Any]) -> None:
 
 
 def _holds_nothing(message: Any) -> bool:
-    """Whether a message is null, or its content is and all else but its role. Reasoning alone is a reply, an empty text too."""
-    if not isinstance(message, dict):
-        return message is None
-    return "content" in message and all(message[name] is None for name in message if name != "role")
+    """Whether a message's content is null, and all else but its role. Reasoning alone is a reply, an empty text too."""
+    return isinstance(message, dict) and "content" in message and all(message[key] is None for key in message if key != "role")
 
 
 def _text(message: Any) -> str:
