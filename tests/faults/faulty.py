@@ -46,7 +46,7 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
         elif self._fault == "I/O error":
             raise OSError(errno.EIO, os.strerror(errno.EIO), *named)
-        elif self._fault in ("SIGTERM", "SIGINT"):
+        elif self._fault in ("SIGTERM", "SIGINT", "SIGSTOP"):
             os.kill(os.getpid(), signal.Signals[self._fault])
         done = operation()
         if self._fault == "kill after":

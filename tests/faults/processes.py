@@ -4,57 +4,50 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from commands import Command, Ended, Red, compare, left, recover, run, start, wait
+from faulty import Steps
+from stepping import operations
 from trying import Case, Place
 
-WAYS = ("while it runs", "at once", "its .lock deleted", "while it is stopped", "while its folder is read")
+WAYS = ("at once", "while it is stopped", "its .lock deleted", "while its folder is read")
 READERS = (("status", "{}"), ("report", "{}"))
 
 
 def cases(place: Place, short: bool) -> Iterator[Case]:
     for name in place.commands:
+        total, many = operations(place, place.commands[name]), 1 if short else 8
         for way in WAYS:
-            for number in range(1 if short else 8):
-                yield Case(area=f"two processes, {way}", name=f"{name} {number}", do=together, given=(name, way, number))
+            for at in range(total // 2, total // 2 + many):
+                yield Case(area=f"two processes, {way}", name=f"{name}, operation {at}", do=together, given=(name, way, at))
 
 
-def together(place: Place, name: str, way: str, number: int) -> str:
+def together(place: Place, name: str, way: str, at: int) -> str:
+    """Stop a command at its file operation number `at`, see what another process can do there, and let it go on."""
     command, folder = place.commands[name], place.fresh()
-    pid, output = start(command.argv(folder), folder)
     if way == "at once":
+        pid, output = start(command.argv(folder), folder)
         second = run(command, folder)
         first = wait(pid, output)
         _one_refused(first, second)
         return recover(command, folder, place, first)
-    lock = _begun(folder)
-    time.sleep(0.02 * number)
-    os.kill(pid, signal.SIGSTOP)
+    pid, output = start(command.argv(folder), folder, Steps(folder, "SIGSTOP", at).install)
+    if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_EXITED:
+        raise Red(f"it ended before operation {at}: {wait(pid, output).err[-600:]}")
     if way == "while its folder is read":
-        _read(command, folder, pid)
+        _read(command, folder)
     else:
         if way == "its .lock deleted":
-            lock.unlink(missing_ok=True)
-        if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code != os.CLD_EXITED:
-            _refused(run(command, folder), folder)
+            next(folder.rglob(".lock")).unlink()
+        _refused(run(command, folder), folder)
     os.kill(pid, signal.SIGCONT)
     first = wait(pid, output)
     if first.code:
         raise Red(f"the first one ended with {first.code}: {first.err[-600:]}")
     compare(left(folder), place.whole[name])
     return "identical"
-
-
-def _begun(folder: Path) -> Path:
-    """The lock of a command, once that holds it."""
-    for _ in range(10_000):
-        if (found := next(folder.rglob(".lock"), None)) and f":{found.stat().st_ino} " in Path("/proc/locks").read_text():
-            return found
-        time.sleep(0.002)
-    raise Red("it does not begin")
 
 
 def _refused(ended: Ended, folder: Path) -> None:
@@ -71,7 +64,7 @@ def _one_refused(first: Ended, second: Ended) -> None:
         raise Red("both were refused")
 
 
-def _read(command: Command, folder: Path, pid: int) -> None:
+def _read(command: Command, folder: Path) -> None:
     if command.name != "run":
         return
     for words in READERS:
