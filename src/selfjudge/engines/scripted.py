@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +41,7 @@ class ScriptedEngine:
         size, found, replies = self._found(request.messages[-1])
         if found is None:
             return Completion.failed(request.key, "no rule of the script fits", prompt_tokens=size)
-        reply = random.Random(request.seed).choice(replies)
+        reply = replies[request.seed % len(replies)]
         text = found.expand(reply) if "\\" in reply else reply
         words, most = text.split(), request.sampling.max_tokens
         return Completion(

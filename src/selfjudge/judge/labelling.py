@@ -113,7 +113,7 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
         with writing(journal), journal.open("ab") as file, progress(f"rows of {task.source.name}", None) as advance:
             advance(done)
             for made in _labelled(judge, task, islice(rows_of(task.source), done, None)):
-                file.write(b"".join(checked(json.dumps(one)) for one in made))
+                file.write(b"".join(checked(json.dumps(one).encode()) for one in made))
                 file.flush()
                 advance(len(made))
             os.fsync(file.fileno())
@@ -125,7 +125,7 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
 def _begun(journal: Path, task: Task, judge: Judge) -> int:
     """How many rows a killed command has labelled, in whole batches; the journal is cut to them. Raises RunError."""
     asked = {"judge": judge.identity, "rank": task.rank, "max_tokens": task.max_tokens, "comparisons": task.comparisons}
-    head = checked(json.dumps({**asked, "input": digest_of(task.source)}))
+    head = checked(json.dumps({**asked, "input": digest_of(task.source)}).encode())
     if not journal.exists() or not journal.read_bytes():
         write_whole(journal, head)
         return 0

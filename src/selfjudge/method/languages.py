@@ -121,10 +121,11 @@ def is_ending(word: str, languages: Languages) -> bool:
 def language(text: str) -> str:
     """The language of a text, as far as its script and its function words tell; a word that asks counts twice."""
     text = text[:_EXAMINED]
-    letters = sum(map(str.isalpha, text))
-    for code, script in _SCRIPTS.items():
-        if len(script.findall(text)) > 0.15 * letters:
-            return code
+    if not text.isascii():
+        letters = sum(map(str.isalpha, text))
+        for code, script in _SCRIPTS.items():
+            if len(script.findall(text)) > 0.15 * letters:
+                return code
     said = Counter(tokens(_APOSTROPHE.sub(" ", text.casefold())))
     scores = dict.fromkeys(_latin(), 0)
     for word, times in said.items():

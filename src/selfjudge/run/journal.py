@@ -22,6 +22,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic_core import to_json
 
 from ..errors import RunError
 from .disk import read_json, whole, write_checked, writing
@@ -41,7 +42,6 @@ _PLAIN: Mapping[pa.DataType, Callable[[Any], bool]] = {
     pa.float64(): lambda value: type(value) is float,
 }
 """Values that a column of a type can hold beyond doubt, once they are JSON; pyarrow decides about others, and takes longer."""
-_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadRow(RunError):
@@ -153,7 +153,8 @@ class Growing:
                         raise ValueError(f"`{name}` is missing")
                 elif not plain(value):
                     pa.array([value], type_)
-            return checked(_as_json(row))
+                    json.dumps(value)
+            return checked(to_json(row))
         except _UNFIT as error:
             hint = "What was stored before it is safe. Please report this."
             raise BadRow(f"a row cannot be stored in {self._kind.name}: {self._fault(row) or error}", hint=hint) from error
@@ -286,9 +287,9 @@ class Growing:
         return sorted(path for path in self.folder.glob(f"*.{suffix}") if _NAME.fullmatch(path.name))
 
 
-def checked(line: str) -> bytes:
+def checked(line: bytes) -> bytes:
     """A line of a journal, of JSON, with its checksum."""
-    return f"{line}\t{crc32(line.encode()):08x}\n".encode()
+    return b"%b\t%08x\n" % (line, crc32(line))
 
 
 def unchecked(line: bytes) -> Any:

@@ -77,22 +77,18 @@ def asked(instruction: str) -> Question:
     written = options(instruction)
     listed = tuple((letter, clean(option) or option) for letter, option in written.items())
     question = _asking(text.partition(written["A"])[0] if listed else text, languages)
-    said = [stem(word, languages[0]) for word in tokens(question)]
+    named, count = tokens(question), is_count(question)
+    said = [stem(word, languages[0]) for word in named]
     alternatives = _alternatives(languages).findall(question)
     offered = {stem(w, languages[0]) for pair in alternatives for one in pair for w in tokens(one)}
-    idle = words("light", languages) | words("talk", languages) | words("asking", languages) | words("preposition", languages)
-    idle |= words("auxiliary", languages) | {"any", "some", "there", "many", "much", "which"}
-    content = [
-        s
-        for word, s in zip(tokens(question), said, strict=True)
-        if word.casefold() not in idle and not is_ending(word, languages)
-    ]
+    idle = _idle(languages)
+    content = [s for word, s in zip(named, said, strict=True) if word.casefold() not in idle and not is_ending(word, languages)]
     return Question(
         languages=languages,
         options=listed,
         yes_no=is_yes_no(question) and not alternatives,
-        count=is_count(question),
-        quantity=is_count(question) or bool(_wants_quantity(languages).search(question)) or bool(_NUMERIC.search(text)),
+        count=count,
+        quantity=count or bool(_wants_quantity(languages).search(question)) or bool(_NUMERIC.search(text)),
         numbers=frozenset(compiled(r"\d+(?:\.\d+)?").findall(in_digits(question, languages, ambiguous=False))),
         share=bool(_SHARE.search(question)),
         money=bool(_MONEY.search(question)),
@@ -102,6 +98,13 @@ def asked(instruction: str) -> Question:
         content=tuple(dict.fromkeys(content)),
         units=_units(question, languages),
     )
+
+
+@lru_cache(64)
+def _idle(languages: Languages) -> frozenset[str]:
+    """Words of a question that do not say what it asks about."""
+    tables = ("light", "talk", "asking", "preposition", "auxiliary")
+    return frozenset({"any", "some", "there", "many", "much", "which"}.union(*(words(table, languages) for table in tables)))
 
 
 @lru_cache(64)
