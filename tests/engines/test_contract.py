@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from itertools import count, islice
 from pathlib import Path
 from urllib.request import urlopen
@@ -187,15 +188,19 @@ def asking(key: object, *content: Block, sampling: Sampling = GREEDY, seed: int 
 
 def square(color: int) -> ImageRef:
     scene = Scene((Object(cell=4, size=1, color=color, kind=1),))
-    ref, data = admit(png(draw(scene, random.Random(0))), max_pixels=10**6)
-    IMAGES[ref.sha256] = data
-    place().images.put(ref, data)
-    return ref
+    return stored(*admit(png(draw(scene, random.Random(0))), max_pixels=10**6))
 
 
 def broken_image() -> ImageRef:
-    IMAGES["broken"] = b"no image at all"
-    return ImageRef(sha256="broken", media_type="image/png", width=48, height=48)
+    data = b"no image at all"
+    return stored(ImageRef(sha256=sha256(data).hexdigest(), media_type="image/png", width=48, height=48), data)
+
+
+def stored(ref: ImageRef, data: bytes) -> ImageRef:
+    """The image, where engines and servers find it."""
+    IMAGES[ref.sha256] = data
+    place().images.put(ref, data)
+    return ref
 
 
 def mixed(number: int) -> list[Request]:
