@@ -130,7 +130,13 @@ def completion(request: Request, body: bytes, clean: Callable[[str], str]) -> Co
 
     A blocked item (no choice, no message, a filter) is a refused completion, an unknown finish_reason a failed one.
     """
-    value = _reply(body)
+    try:
+        value = from_json(body, cache_mode="keys")
+    except ValueError as bad:
+        raise Trouble(f"the reply is not JSON ({bad}): {body[:2_000].decode('utf-8', 'replace')}", Again.LATER) from None
+    if not isinstance(value, dict):
+        raise Trouble("the reply is not a JSON object", Again.LATER)
+    _raise_error(value)
     choices, usage = value.get("choices"), value.get("usage")
     if not isinstance(choices, list) or (choices and not isinstance(choices[0], dict)):
         raise Trouble("the reply has no choices", Again.LATER)
@@ -175,18 +181,6 @@ def about_content(message: str) -> bool:
 def letters(reason: Any) -> str:
     """A finish reason as lower-case letters, up to a colon: `FinishReason.MAX_TOKENS` is `maxtokens`."""
     return re.sub("[^a-z]", "", str(reason).partition(":")[0].lower()).removeprefix("finishreason")
-
-
-def _reply(body: bytes) -> dict[str, Any]:
-    try:
-        value = from_json(body, cache_mode="keys")
-    except ValueError as bad:
-        text = body[:2_000].decode("utf-8", "replace")
-        raise Trouble(f"the reply is not JSON ({bad}): {text}", Again.LATER) from None
-    if not isinstance(value, dict):
-        raise Trouble("the reply is not a JSON object", Again.LATER)
-    _raise_error(value)
-    return value
 
 
 def _raise_error(value: dict[str, Any]) -> None:

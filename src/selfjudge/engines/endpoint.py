@@ -36,14 +36,11 @@ _CONNECT_SECONDS = _LIST_SECONDS = 10.0
 _KEEP_SECONDS = 4.0  # uvicorn closes idle connections after 5 s, and no request may meet a closed one
 _LONGEST_REPLY = 32 * 2**20  # bytes, unpacked
 _LONGEST_WAIT = 300.0  # a longer Retry-After (s) ends the run, which can be resumed
-_SHOWN, _LISTED = 300, 10
+_SHOWN = 300
 
-_AFTER = {403: Again.NO, 408: Again.LATER, 409: Again.LATER, 425: Again.LATER, 451: Again.REFUSED}
-_AFTER |= dict.fromkeys((429, 503, 529), Again.BUSY)
-_UNKNOWN = (404, 405)
-_CONTINUING = {"vllm", "sglang"}
+_AFTER = {403: Again.NO, 451: Again.REFUSED}
+_AFTER |= dict.fromkeys((408, 409, 425), Again.LATER) | dict.fromkeys((429, 503, 529), Again.BUSY)
 UNKNOWN_MODEL = "Check base_url (usually ending in /v1) and the model."  # hint, until the models of the server are known
-Reply = tuple[int, Mapping[str, str], bytes]  # status, headers and whole body
 
 
 class Endpoint:
@@ -77,7 +74,7 @@ class Endpoint:
 
     async def completion(self, request: Request, body: bytes) -> Completion:
         """The answer to a request. Raises Trouble, or EngineError if no request can succeed."""
-        status, headers, reply = await self.exchange("POST", "/chat/completions", self._seconds, io.BytesIO(body))
+        status, headers, reply = await self.exchange("/chat/completions", self._seconds, io.BytesIO(body))
         self.heard = time.monotonic()
         if not 200 <= status < 300:
             raise self._failure(status, reply, headers)
@@ -89,18 +86,9 @@ class Endpoint:
         # Outside `except`: no error may carry another that holds the key.
         raise self._failure(trouble.status, reply, {}) if trouble.status else trouble
 
-    async def models(self) -> list[str]:
-        """The names of models that the server lists, at most ten and then `…`. Raises Trouble."""
-        names = await self._listed("id")
-        return names if len(names) <= _LISTED else [*names[:_LISTED], "…"]
-
-    async def continues(self) -> bool:
-        """Whether the server can continue a reply: those that can call themselves the owner of their models. Raises Trouble."""
-        owners = await self._listed("owned_by")
-        return bool(owners) and set(owners) <= _CONTINUING
-
-    async def _listed(self, field: str) -> list[str]:
-        _, _, reply = await self.exchange("GET", "/models", _LIST_SECONDS)
+    async def models(self, field: str = "id") -> list[str]:
+        """The names of the models that the server lists, or another field of them. Raises Trouble."""
+        _, _, reply = await self.exchange("/models", _LIST_SECONDS)
         try:
             return [self.shown(str(model.get(field)))[:100] for model in from_json(reply)["data"]]
         except (ValueError, LookupError, TypeError, AttributeError):
@@ -115,11 +103,11 @@ class Endpoint:
         """A text without the key."""
         return self._key.sub("***", text) if self._key else text
 
-    async def exchange(self, method: str, path: str, seconds: float, data: io.BytesIO | None = None) -> Reply:
-        """Raises Trouble."""
+    async def exchange(self, path: str, seconds: float, data: io.BytesIO | None = None) -> tuple[int, Mapping[str, str], bytes]:
+        """Post the data, or get what is at the path. Gives the status, the headers and the whole body. Raises Trouble."""
         body, timeout = bytearray(), aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         options: Any = {"data": data, "allow_redirects": False, "proxy": self._proxy, "timeout": timeout}
-        address, mark, query = self.url.partition("?")
+        method, (address, mark, query) = "POST" if data else "GET", self.url.partition("?")
         try:
             async with self.session.request(method, address + path + mark + query, **options) as reply:
                 while part := await reply.content.readany():
@@ -147,7 +135,7 @@ class Endpoint:
         problems = (  # of all requests: whether this is one, what the server does, and a hint
             (key, "rejected the API key", f"Set {KEY_VARIABLE} to a valid key."),
             (quota, "reports a billing or quota problem", later.format("when that is settled")),
-            (status in _UNKNOWN, f"does not have the model `{self.model}`", UNKNOWN_MODEL),
+            (status in (404, 405), f"does not have the model `{self.model}`", UNKNOWN_MODEL),
             (300 <= status < 400, "redirects", f"If you trust it, use this address as base_url: {place}"),
             ((wait or 0) > _LONGEST_WAIT, "asks to come back later", later.format(f"after {wait or 0:.0f} seconds")),
         )

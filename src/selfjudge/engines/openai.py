@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import Any
 
 from ..chat import Completion, Request
 from ..errors import EngineError
@@ -33,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _PULL_SECONDS = 0.05  # longest time to pull requests before sending them: an iterator may be slow
 _BURST_SECONDS = 0.005  # time between a completion and its hand-over, in which others join it
+_CONTINUING = {"vllm", "sglang"}  # servers that can continue a reply, as they call the owner of their models
 _LONGEST_PAUSE = 30.0
 _BUSY_SECONDS = 600.0  # how long a request is sent again to a busy server, and the engine waits for any answer
 _WARN_SECONDS = 30.0  # between two warnings that a server does not answer
@@ -40,27 +40,16 @@ _SILENT = "%s has not answered for %.0f seconds (%s); %d requests are waiting"
 _FIRST_TRIES = 3  # to connect to a server that never answered: its address may be wrong
 _RESUME = "run the same command again: it resumes where it stopped."
 Outcome = Completion | BaseException | None  # of a request: None if it was dropped
+Call = SimpleQueue[Outcome]  # of `generate`: what the loop's thread has for the caller's
 Servers = Sequence[tuple[str, str | None]]  # addresses and keys
 _CLOSED = partial(EngineError, "the engine was closed while it had requests", hint="Open another engine.")
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One call of `generate`: the burst that the loop's thread collects, and complete bursts for the caller's thread."""
-
-    burst: list[Outcome] = field(default_factory=list)
-    bursts: SimpleQueue[list[Outcome]] = field(default_factory=SimpleQueue)
-
-    def flush(self) -> None:
-        self.bursts.put(self.burst)
-        self.burst = []
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
     """A request: whether the server has it, its tries, those of them that met a busy server, and when it first failed."""
 
-    call: _Call
+    call: Call
     request: Request
     server: Endpoint
     sent: bool = False
@@ -79,13 +68,14 @@ class OpenAIEngine:
     def __init__(
         self, model: str, settings: OpenAISettings, *, read_image: ReadImage, image_path: ImagePath = None, servers: Servers = ()
     ) -> None:
-        options: Any = {"seconds": settings.timeout_seconds, "concurrency": settings.concurrency}
-        self._servers = [Endpoint(url, model, key=key, **options) for url, key in servers or [(settings.address, None)]]
+        seconds, most = settings.timeout_seconds, settings.concurrency
+        addresses = servers or [(settings.address, None)]
+        self._servers = [Endpoint(url, model, seconds=seconds, key=key, concurrency=most) for url, key in addresses]
         self._writer, self._retries = Writer(model, read_image, image_path), settings.retries
         self.refused = frozenset[str]()  # parameters that are not sent
         self._refuse(settings.ignored)
         self._lock, self._retrying = threading.Lock(), True
-        self._calls, self._jobs = set[_Call](), dict[_Job, asyncio.Task[Completion | None]]()
+        self._calls, self._jobs = set[Call](), dict[_Job, asyncio.Task[Completion | None]]()
         self._last: _Job | None = None
         opened: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main(opened)), name="selfjudge-http", daemon=True)
@@ -94,7 +84,7 @@ class OpenAIEngine:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """See `ports.Engine`."""
-        waiting, more, unanswered, call = iter(requests), True, 0, _Call()
+        waiting, more, unanswered, call = iter(requests), True, 0, Call()
         try:
             while more or unanswered:
                 pulled: list[Request] = []
@@ -106,13 +96,14 @@ class OpenAIEngine:
                 if pulled:
                     self._in_loop(self._enqueue, call, pulled)
                 unanswered += len(pulled)
-                wait = not room and unanswered > 0
-                for outcome in call.bursts.get() if wait or not call.bursts.empty() else ():
+                burst = [call.get()] if unanswered and not room else []
+                time.sleep(_BURST_SECONDS * len(burst))
+                for outcome in [*burst, *(call.get() for _ in range(call.qsize()))]:
                     unanswered -= 1
                     if isinstance(outcome, EngineError) and outcome.hint == UNKNOWN_MODEL:
                         with suppress(Trouble, CancelledError):
-                            names = asyncio.run_coroutine_threadsafe(self._servers[0].models(), self._loop).result()
-                            outcome.hint = f"The server has {', '.join(names) or 'no models'}"
+                            names = self._servers[0].shown(", ".join(self._listed("id")))
+                            outcome.hint = f"The server has {names or 'no models'}"
                     if isinstance(outcome, BaseException):
                         raise outcome
                     if outcome is not None:
@@ -131,10 +122,11 @@ class OpenAIEngine:
         """See `ports.continues`. Asks the server what it is. Raises EngineError if it does not say."""
         server = self._servers[0]
         try:
-            return asyncio.run_coroutine_threadsafe(server.continues(), self._loop).result()
+            owners = set(self._listed("owned_by"))
         except Trouble as trouble:
             message = f"{server.url} does not say whether it can continue a reply: {server.shown(str(trouble))}"
             raise EngineError(message, hint=f"Check base_url and whether the server is running; then {_RESUME}") from None
+        return bool(owners) and owners <= _CONTINUING
 
     def stop_retrying(self) -> None:
         """Until all calls are over, wait only for replies of the server; drop the other requests. Safe in a signal handler."""
@@ -147,6 +139,9 @@ class OpenAIEngine:
         with self._lock, suppress(RuntimeError):  # closed
             self._loop.call_soon_threadsafe(self._closing.set)
             self._thread.join()
+
+    def _listed(self, field: str) -> list[str]:
+        return asyncio.run_coroutine_threadsafe(self._servers[0].models(field), self._loop).result()
 
     def _in_loop(self, work: Callable[..., None], *arguments: object) -> None:
         with self._lock:
@@ -175,10 +170,10 @@ class OpenAIEngine:
                     if server.waiting and seconds >= _WARN_SECONDS:
                         log.warning(_SILENT, server.url, seconds, server.trouble, server.waiting)
             for call in self._calls:
-                call.bursts.put([_CLOSED()])
+                call.put(_CLOSED())
             self._drop(self._calls)
 
-    def _enqueue(self, call: _Call, requests: list[Request]) -> None:
+    def _enqueue(self, call: Call, requests: list[Request]) -> None:
         self._retrying = self._retrying or not self._calls
         self._calls.add(call)
         for request in requests:
@@ -196,7 +191,7 @@ class OpenAIEngine:
             return last.server
         return min(self._servers, key=lambda server: server.waiting)
 
-    def _drop(self, calls: set[_Call], *, waiting: bool = False) -> None:
+    def _drop(self, calls: set[Call], *, waiting: bool = False) -> None:
         """End the requests of calls for which nobody waits any more; with `waiting`, only those that no server has."""
         for job, task in self._jobs.items():
             if job.call in calls and not (waiting and job.sent):
@@ -206,9 +201,7 @@ class OpenAIEngine:
     def _done(self, job: _Job, task: asyncio.Task[Completion | None]) -> None:
         del self._jobs[job]
         job.server.waiting -= 1
-        if not job.call.burst:
-            self._loop.call_later(_BURST_SECONDS, job.call.flush)
-        job.call.burst.append(None if task.cancelled() else task.exception() or task.result())
+        job.call.put(None if task.cancelled() else task.exception() or task.result())
 
     async def _run(self, job: _Job) -> Completion | None:
         """The completion of a request, after as many tries as it may have; None if it is dropped. Raises EngineError."""

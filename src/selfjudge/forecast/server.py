@@ -46,10 +46,10 @@ def examine(settings: OpenAISettings, model: str | None) -> Examination:
     """Ask the server about ten short questions. Without a model it must have exactly one. Raises EngineError."""
     model = model or asyncio.run(_only_model(settings))
     settings = settings.model_copy(update={"concurrency": 4, "retries": 1, "timeout_seconds": _SECONDS})
-    done, refused = _asked(settings, model, [*map(_about_picture, _COLOURS), *_questions()])
+    done, refused, able = _asked(settings, model, [*map(_about_picture, _COLOURS), *_questions()])
     with temporary() as folder:
         (folder / "red.png").write_bytes(_picture("red"))
-        by_path, _ = _asked(settings, model, [_about_picture("red")], folder)
+        by_path, *_ = _asked(settings, model, [_about_picture("red")], folder)
     if done["plain"].finish is Finish.ERROR:
         raise EngineError(f"{settings.address} does not answer: {done['plain'].error}", hint="Try it with curl; see its log.")
     choice = asyncio.run(_choice(settings, model, refused))
@@ -60,7 +60,7 @@ def examine(settings: OpenAISettings, model: str | None) -> Examination:
         *_about_sampling(done),
         *_about_probabilities(done["plain"]),
         *_about_parameters(refused),
-        asyncio.run(_continuing(settings)),
+        _about_continuing(able),
     )
     return Examination(
         address=settings.address,
@@ -90,12 +90,15 @@ def _request(key: str, *content: Block, seed: int = 0, **sampling: Any) -> Reque
 
 def _asked(
     settings: OpenAISettings, model: str, questions: Iterable[Request], folder: Path | None = None
-) -> tuple[dict[str, Completion], frozenset[str]]:
-    """The completions by key, and the parameters that the server refuses; images go as paths if there is a folder."""
+) -> tuple[dict[str, Completion], frozenset[str], bool]:
+    """The completions by key, the parameters that the server refuses, and whether it can continue a reply.
+
+    Images go as paths if there is a folder.
+    """
     path = None if folder is None else lambda ref: folder / f"{ref.sha256}.png"
     engine = OpenAIEngine(model, settings, read_image=_read, image_path=path)
     try:
-        return {completion.key: completion for completion in engine.generate(questions)}, engine.refused
+        return {completion.key: completion for completion in engine.generate(questions)}, engine.refused, _continues(engine)
     finally:
         engine.close()
 
@@ -115,7 +118,7 @@ async def _only_model(settings: OpenAISettings) -> str:
         hint, names = "Name one with --model.", []
         try:
             names = await endpoint.models()
-            message = f"it has {', '.join(names) or 'no models'}"
+            message = f"it has {endpoint.shown(', '.join(names)) or 'no models'}"
         except Trouble as trouble:
             message = endpoint.shown(str(trouble))
             if trouble.again is Again.UNREACHABLE:
@@ -130,20 +133,21 @@ async def _choice(settings: OpenAISettings, model: str, refused: frozenset[str])
     async with Endpoint(settings.address, model, seconds=_SECONDS).open() as endpoint:
         body = Writer(model, _read, None).body(_request("raw", "Is 7 a prime number?"), refused)
         try:
-            _, _, reply = await endpoint.exchange("POST", "/chat/completions", _SECONDS, io.BytesIO(body))
+            _, _, reply = await endpoint.exchange("/chat/completions", _SECONDS, io.BytesIO(body))
             choice = from_json(endpoint.clean(reply.decode()).encode())["choices"][0]
         except (Trouble, ValueError, LookupError, TypeError):
             return {}
     return choice if isinstance(choice, dict) else {}
 
 
-async def _continuing(settings: OpenAISettings) -> Finding:
-    """Whether a reply can be continued, by what the server says it is."""
-    async with Endpoint(settings.address, "", seconds=_SECONDS).open() as endpoint:
-        try:
-            able = await endpoint.continues()
-        except Trouble:
-            able = False
+def _continues(engine: OpenAIEngine) -> bool:
+    try:
+        return engine.continues
+    except EngineError:
+        return False
+
+
+def _about_continuing(able: bool) -> Finding:
     what = "can be continued" if able else "cannot be continued: it is no vLLM or SGLang, by the owner of its models"
     do = "" if able else "Forced verdicts, and scores without a trace, need another server."
     return Finding(Level.FINE, "unfinished replies", what, do)
