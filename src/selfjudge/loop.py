@@ -5,7 +5,7 @@ Iteration 0 is the base model, measured. Every stage names what it was made of, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import cache, partial
@@ -23,8 +23,10 @@ from .recipe.experiment import Recipe
 from .run import summary, tables
 from .run.cards import write_cards
 from .run.disk import kept, read_json, write_checked, write_json
+from .run.executions import counted
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
+from .run.iteration import Iteration
 from .run.lineage import at_commits, contents, lineage
 from .run.log import iteration_done, logged, prompts_read, watched
 from .run.store import Table
@@ -84,11 +86,11 @@ class _Run:
             head = self._head(prompts, refused)
             prompts_read(head, on_prompts)
             training, held_out = held_out_of(prompts, self._recipe.loop.stop)
-            entries = [self._base(held_out)]
-            state = self._publish(head, entries, training, on_iteration)
+            iterations = [self._measured(0, held_out)]
+            state = self._publish(head, iterations, training, on_iteration)
             while state["stopped"] is None:
-                entries.append(self._iteration(len(entries), self._share(training, len(entries)), held_out))
-                state = self._publish(head, entries, training, on_iteration)
+                iterations.append(self._iteration(len(iterations), self._share(training, len(iterations)), held_out))
+                state = self._publish(head, iterations, training, on_iteration)
             self._retry.conclude()
             return state
         finally:
@@ -104,11 +106,11 @@ class _Run:
                 rmtree(prompts.path.parent)
             raise
 
-    def _base(self, held_out: Prompts) -> dict[str, Any]:
-        """Iteration 0: the base model is measured."""
-        return summary.base_entry(*self._measure(0), *self._held_out_score(0, held_out))
+    def _measured(self, number: int, held_out: Prompts) -> Iteration:
+        """A judge is measured; the base model is judge 0."""
+        return summary.measured(number, *self._measure(number), *self._held_out_score(number, held_out))
 
-    def _iteration(self, number: int, prompts: Prompts, held_out: Prompts) -> dict[str, Any]:
+    def _iteration(self, number: int, prompts: Prompts, held_out: Prompts) -> Iteration:
         """One turn of the loop, top to bottom."""
         responses = self._responses(number, prompts)
         pairs, made = self._pairs(number, prompts, responses)
@@ -118,10 +120,8 @@ class _Run:
         probe = self._probe(number, pairs, judge)
         self._train(number, judge, self._gate(number, pairs, judgments))
         probed = self._probed(number, probe, judge)
-        benchmarks, measured = self._measure(number)
-        held_out_score, watched = self._held_out_score(number, held_out)
-        return summary.entry(
-            number,
+        return summary.iteration(
+            self._measured(number, held_out),
             responses=responses,
             pairs=pairs,
             dropped=dropped,
@@ -131,10 +131,6 @@ class _Run:
             gate=self._gate(number, pairs, judgments).report,
             probe=probed,
             monitors=self._watch(number, pairs, judgments),
-            benchmarks=benchmarks,
-            held_out=held_out_score,
-            measured=measured,
-            watched=watched,
         )
 
     def _ingest(self) -> tuple[Table, Table]:
@@ -376,25 +372,25 @@ class _Run:
         return stage.identity(self._recipe.as_json(), **inputs)
 
     def _publish(
-        self, head: dict[str, Any], entries: list[dict[str, Any]], prompts: Prompts, on_iteration: Told
+        self, head: dict[str, Any], iterations: Sequence[Iteration], prompts: Prompts, on_iteration: Told
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
-        best = summary.best_iteration(entries, self._recipe.loop.stop)
-        more, finished = len(self._share(prompts, len(entries))) > 0, self._folder.finished
-        stopped = summary.stopped(self._recipe.loop, len(entries) - 1, best, finished=finished, more=more)
+        newest, best = len(iterations) - 1, summary.best_iteration(iterations, self._recipe.loop.stop)
+        more, finished = len(self._share(prompts, newest + 1)) > 0, self._folder.finished
+        stopped = summary.stopped(self._recipe.loop, newest, best, finished=finished, more=more)
         state = {
             **head,
             "stopped": stopped,
             "final_judge": f"iteration-{best}/judge" if best else None,
-            "executions": summary.executions(entries),
-            "iterations": entries,
+            "executions": counted(execution for one in iterations for execution in one.executions),
+            "iterations": [one.as_json() for one in iterations],
         }
-        if len(entries) > 1:
+        if newest:
             sources = read_json(self._folder.root / "prompts" / "sources.json", "sources")["sources"]
-            write_cards(self._model(len(entries) - 1), self._recipe, base=self._world.base, entries=entries, sources=sources)
+            write_cards(self._model(newest), self._recipe, base=self._world.base, iterations=iterations, sources=sources)
         write_json(self._folder.root / "summary.json", state)
         iteration_done(state)
         on_iteration(state)
         if self._publisher is not None:
-            self._publisher.push(len(entries) - 1, best, over=stopped is not None)
+            self._publisher.push(newest, best, over=stopped is not None)
         return state

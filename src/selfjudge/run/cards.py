@@ -22,27 +22,29 @@ from .disk import read_json, write_json, write_whole
 from .executions import counted, described
 from .fingerprint import CARD, README
 from .folder import JudgeFolder
+from .iteration import Iteration
 from .lineage import licence_of
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 
 
 def write_cards(
-    judge: Path, recipe: Recipe, *, base: Path, entries: Sequence[dict[str, Any]], sources: list[dict[str, Any]]
+    judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence[Iteration], sources: list[dict[str, Any]]
 ) -> None:
-    """Write the cards of the judge of the last of `entries`, unless they stand there already."""
+    """Write the cards of the judge of the last iteration, unless they stand there already."""
+    first, *others, last = iterations
     facts = {
         **_trained(judge, recipe),
         **_origin(recipe, base),
-        "iteration": entries[-1]["iteration"],
-        "trained": recipe.training.kind != "scripted" and entries[-1]["training"]["steps"] > 0,
+        "iteration": last.iteration,
+        "trained": recipe.training.kind != "scripted" and (last.training or {})["steps"] > 0,
         "selection": recipe.selection.model_dump(mode="json"),
-        "executions": counted(execution for entry in entries for execution in entry["executions"]),
-        "data": {"sources": sources, "iterations": [_yield(entry) for entry in entries[1:]]},
-        "metrics": _metrics(entries[-1]),
-        "metrics_of_base": _metrics(entries[0]),
-        "served": entries[-1]["probe"] is not None,
-        "serve": _serving(judge, recipe, entries[-1]["iteration"]),
+        "executions": counted(execution for one in iterations for execution in one.executions),
+        "data": {"sources": sources, "iterations": [_yield(one) for one in (*others, last)]},
+        "metrics": _metrics(last),
+        "metrics_of_base": _metrics(first),
+        "served": last.probe is not None,
+        "serve": _serving(judge, recipe, last.iteration),
     }
     facts = json.loads(json.dumps(facts))  # as it will be read
     if _card(judge) != facts:
@@ -110,12 +112,12 @@ def _origin(recipe: Recipe, base: Path) -> dict[str, Any]:
     }
 
 
-def _yield(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("iteration", "pairs", "kept", "traces")}
+def _yield(one: Iteration) -> dict[str, int | None]:
+    return {"iteration": one.iteration, "pairs": one.pairs, "kept": one.kept, "traces": one.traces}
 
 
-def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: {key: found.get(key) for key in _FIGURES} for name, found in entry["benchmarks"].items()}
+def _metrics(one: Iteration) -> dict[str, Any]:
+    return {name: {key: found.get(key) for key in _FIGURES} for name, found in one.benchmarks.items()}
 
 
 def _serving(judge: Path, recipe: Recipe, number: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +20,7 @@ from .disk import read_json
 from .executions import counted
 from .failures import Failures, failures
 from .folder import JudgeFolder
+from .iteration import Iteration
 from .lineage import place_of
 from .reasons import HARMLESS, nothing_usable, refusals, refused_error
 from .store import Table
@@ -68,15 +70,15 @@ def too_many_refused(
     return None
 
 
-def best_iteration(entries: Sequence[dict[str, Any]], stop: EarlyStop | None) -> int:
+def best_iteration(iterations: Sequence[Iteration], stop: EarlyStop | None) -> int:
     """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
     if stop is None:
-        return len(entries) - 1
+        return len(iterations) - 1
     best, record = 0, -1.0
-    for entry in entries:
-        score = (entry["held_out"] or {}).get("pair_accuracy")
+    for one in iterations:
+        score = (one.held_out or {}).get("pair_accuracy")
         if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
-            best, record = entry["iteration"], score
+            best, record = one.iteration, score
     return best
 
 
@@ -89,34 +91,23 @@ def stopped(loop: Loop, done: int, best: int, *, finished: int, more: bool) -> s
     return None if more else "no fresh prompts are left"
 
 
-def base_entry(
-    benchmarks: dict[str, Any], measured: Sequence[Table], held_out: dict[str, Any] | None, watched: Sequence[Table]
-) -> dict[str, Any]:
-    """Iteration 0: the base model's figures on benchmarks and its score on held-out pairs, each with the replies behind it."""
-    return {
-        "iteration": 0,
-        "pairs": None,
-        "kept": None,
-        "yield": None,
-        "traces": None,
-        "dropped": None,
-        "training": None,
-        "gate": None,
-        "probe": None,
-        "monitors": None,
-        "equivalence": None,
-        "warnings": [],
-        "held_out": held_out,
-        "benchmarks": benchmarks,
-        "seconds": {"evaluate": _seconds(measured)},
-        "tokens": {"evaluate": _tokens(measured)},
-        "failures": _failures([*measured, *watched]),
-        "executions": _executions([*measured, *watched]),
-    }
+def measured(
+    number: int, benchmarks: dict[str, Any], asked: Sequence[Table], held_out: dict[str, Any] | None, watched: Sequence[Table]
+) -> Iteration:
+    """A judge's figures on benchmarks and its score on held-out pairs, with the replies behind each: all there is of the base."""
+    return Iteration(
+        iteration=number,
+        held_out=held_out,
+        benchmarks=benchmarks,
+        seconds={"evaluate": _seconds(asked)},
+        tokens={"evaluate": _tokens(asked)},
+        failures=_failures([*asked, *watched]),
+        executions=_executions([*asked, *watched]),
+    )
 
 
-def entry(
-    number: int,
+def iteration(
+    measured: Iteration,
     *,
     responses: Table,
     pairs: Table,
@@ -127,44 +118,26 @@ def entry(
     gate: dict[str, Any] | None,
     probe: dict[str, Any] | None,
     monitors: dict[str, float | None],
-    benchmarks: dict[str, Any],
-    held_out: dict[str, Any] | None,
-    measured: Sequence[Table],
-    watched: Sequence[Table],
-) -> dict[str, Any]:
-    """One iteration. `yield` is kept pairs over pairs; None where there were no pairs. `probe` is that of a served judge."""
-    made = pairs.manifest.rows
-    kept = sum(1 for _ in groupby(selected.values("pair_id")))
-    report = judge.report
-    return {
-        "iteration": number,
-        "pairs": made,
-        "kept": kept,
-        "yield": kept / made if made else None,
-        "traces": selected.manifest.rows,
-        "dropped": dict(sorted(dropped.counts("reason").items())),
-        "training": {name: report[name] for name in ("examples", "steps", "loss", "execution")},
-        "gate": gate,
-        "probe": probe,
-        "monitors": monitors,
-        "warnings": warnings(monitors, number),
-        "held_out": held_out,
-        "benchmarks": benchmarks,
-        "seconds": {
-            "synthesize": _seconds([responses]),
-            "judge": _seconds([judgments]),
-            "train": report["seconds"],
-            "evaluate": _seconds(measured),
-        },
-        "tokens": {
-            "synthesize": _tokens([responses]),
-            "judge": _tokens([judgments]),
-            "evaluate": _tokens(measured),
-        },
-        "equivalence": _compared(responses),
-        "failures": _failures([responses, judgments, *measured, *watched]),
-        "executions": _executions([responses, judgments, *measured, *watched]),
-    }
+) -> Iteration:
+    """An iteration whose judge was measured, with what was made and trained. `probe` is that of a served judge."""
+    report, made = judge.report, {"synthesize": [responses], "judge": [judgments]}
+    return replace(
+        measured,
+        pairs=pairs.manifest.rows,
+        kept=sum(1 for _ in groupby(selected.values("pair_id"))),
+        traces=selected.manifest.rows,
+        dropped=dict(sorted(dropped.counts("reason").items())),
+        training={name: report[name] for name in ("examples", "steps", "loss", "execution")},
+        gate=gate,
+        probe=probe,
+        monitors=monitors,
+        warnings=warnings(monitors, measured.iteration),
+        seconds={stage: _seconds(tables) for stage, tables in made.items()} | {"train": report["seconds"], **measured.seconds},
+        tokens={stage: _tokens(tables) for stage, tables in made.items()} | {**measured.tokens},
+        equivalence=_compared(responses),
+        failures={**_failures([responses, judgments]), **measured.failures},
+        executions=counted([*_executions([responses, judgments]), *measured.executions]),
+    )
 
 
 def _compared(responses: Table) -> dict[str, int] | None:
@@ -182,11 +155,6 @@ def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
 
 def _executions(asked: Sequence[Table]) -> list[dict[str, Any]]:
     return counted(execution for table in asked for execution in table.manifest.executions)
-
-
-def executions(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How the rows of these iterations were produced, with the number of rows of each execution."""
-    return counted(execution for entry in entries for execution in entry["executions"])
 
 
 def _stage(table: Table) -> str:
