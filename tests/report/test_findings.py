@@ -176,7 +176,7 @@ def _for(words: str) -> list[str]:
         pytest.param(_judge("I cannot tell which of them is right."), "0% hold a verdict", id="parse rate"),
         pytest.param(_for("[^\n]{4,}"), "more often than labels do: it goes by the length", id="length bias"),
         pytest.param(_judge("I cannot tell which of them is right."), "kept none of its", id="all dropped"),
-        pytest.param(["judging.sampling.max_tokens=1"], "100 requests, 100 were cut off at their longest", id="all cut off"),
+        pytest.param(["judging.sampling.max_tokens=1"], "90 requests, 90 were cut off at their longest", id="all cut off"),
         pytest.param(
             _for("(?:three|red|star|No)"), "of the labels in both orders: that many may be wrong", id="contradictory data"
         ),
