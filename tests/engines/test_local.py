@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,6 +104,14 @@ def test_a_reply_that_reaches_the_limit_is_cut_off(engine: TransformersEngine):
     short = Sampling(temperature=0, max_tokens=2)
     [done] = engine.generate([request("k", "describe the image", show(scene(4)), short)])
     assert done.finish is Finish.LENGTH and done.completion_tokens == 2
+
+
+@pytest.mark.parametrize("samples", [1, 2], ids=["alone", "with a prefix that is shared"])
+def test_a_prompt_that_is_longer_than_the_model_takes_fails_alone(engine: TransformersEngine, samples: int):
+    long = [request(f"long {n}", "red circle " * 20_000, show(scene(1)), seed=n) for n in range(samples)]
+    *failed, other = engine.generate([*long, request("short", "what is there?", show(scene(1)))])
+    assert {completion.finish for completion in failed} == {Finish.ERROR} and other.finish is not Finish.ERROR
+    assert re.fullmatch(r"ValueError: the prompt has \d+ tokens; the model takes at most 1024", failed[0].error)
 
 
 def test_log_probabilities_are_those_of_the_tokens_in_place(engine: TransformersEngine):

@@ -74,6 +74,7 @@ class TransformersEngine:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
         self._marks = control_tokens(self._processor)
+        self._longest = _longest(self._model.config.get_text_config())
         self._shares, self._beginnings = True, only_full_attention(self._model.config)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -143,14 +144,21 @@ class TransformersEngine:
             except (CannotShareError, AttributeError, NotImplementedError) as error:
                 self._shares = False
                 log.warning("this model computes every request alone, which takes longer: %s", _first_line(error))
-        inputs = self._inputs([request.messages for request in requests]).to(model.device, dtype=model.dtype)
-        return inputs, inputs["attention_mask"].sum(dim=1).tolist()
+        inputs = self._inputs([request.messages for request in requests])
+        self._check_length(inputs["input_ids"].shape[1])
+        return inputs.to(model.device, dtype=model.dtype), inputs["attention_mask"].sum(dim=1).tolist()
+
+    def _check_length(self, tokens: int) -> None:
+        """Raises ValueError for a prompt that the model was not made for: its memory grows with the square of its length."""
+        if tokens > self._longest:
+            raise ValueError(f"the prompt has {tokens} tokens; the model takes at most {self._longest}")
 
     def _shared(self, model: Any, found: Sharing) -> tuple[Any, list[int]]:
         inputs = self._inputs([found.prompts[leader] for leader in found.leaders])
         encoded = [ids[mask.bool()].tolist() for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
         raw = self._tokenizer(self._texts(found.prompts), add_special_tokens=False)["input_ids"]
         tokens = token_rows(found, raw, encoded)
+        self._check_length(max(map(len, tokens)))
         pad = self._tokenizer.pad_token_id
         rows = prefill(model, found, inputs.to(model.device, dtype=model.dtype), tokens, pad=pad)
         return rows, [len(tokens[prompt]) for prompt in found.prompt_of]
@@ -246,6 +254,12 @@ def _sampler(sampling: Sampling, seeds: Sequence[int], start: int) -> list[Logit
     if sampling.top_p < 1:
         warpers.append(TopPLogitsWarper(sampling.top_p))
     return [*warpers, SeededNoise(seeds, start)]
+
+
+def _longest(config: Any) -> float:
+    """The tokens that a language model can place; all that a stretched one may be able to."""
+    stretched: float = (getattr(config, "rope_parameters", None) or {}).get("factor") or 1
+    return (getattr(config, "max_position_embeddings", None) or float("inf")) * max(1, stretched)
 
 
 def is_lost(error: Exception) -> bool:
