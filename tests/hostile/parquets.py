@@ -127,6 +127,7 @@ FILES: dict[str, tuple[Write, Outcome]] = {
     "a footer with flipped bytes": (damaged(flipped(-60)), UNREADABLE),
     "pages with flipped bytes": (damaged(flipped(4)), UNREADABLE),
     "pages of nothing": (damaged(lambda data: data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :]), UNREADABLE),
+    "a name that is not UTF-8": (damaged(lambda data: data.replace(b"prompt", b"p\xf2ompt")), UNREADABLE),
     "an encrypted footer": (damaged(lambda data: data[:-4] + b"PARE"), UNREADABLE),
     "a folder": (lambda path: path.mkdir(), "holds no file with prompts"),
 }

@@ -74,7 +74,7 @@ def digest_of(path: Path) -> str:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, tarfile.TarError) as error:
+    except (pa.ArrowException, tarfile.TarError, UnicodeError) as error:  # a column's name that is no text, too
         raise InputError(f"{path} cannot be read: {error}", hint="Write the file again, or convert it to JSONL.") from error
     except FileNotFoundError as error:
         raise InputError(
