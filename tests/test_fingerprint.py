@@ -69,3 +69,11 @@ def test_a_damaged_memory_is_forgotten(model: Path, tmp_path: Path, read: list[s
     hashes = tmp_path / "hashes.json"
     hashes.write_text("[")
     assert fingerprint(model, hashes) == fingerprint(model)
+
+
+def test_what_a_download_keeps_beside_the_model_does_not_count(model: Path):
+    before = fingerprint(model)
+    notes = model / ".cache/huggingface/download"
+    notes.mkdir(parents=True)
+    (notes / "config.json.metadata").write_text("when it was fetched")
+    assert fingerprint(model) == before

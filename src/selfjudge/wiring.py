@@ -17,6 +17,7 @@ from .recipe.experiment import MAX_PIXELS, Recipe
 from .recipe.file import load_recipe
 from .recipe.inputs import Bench, DatasetSource, FilesSource, ImagesSource, PairsBench, PublicBench, ShapesBench, Source
 from .run.executions import Execution, execution_of
+from .run.fingerprint import check_unchanged, fingerprint
 from .run.folder import ImageStore, RunFolder
 from .run.lineage import SUFFIXES, at_commits, image_files, prompt_files
 from .stages.synthesize import Choose
@@ -278,7 +279,7 @@ def open_engine(
     elif isinstance(recipe, OpenAISettings):
         engine = open_server(served_model or str(model), recipe, read_image)
     elif isinstance(recipe, RaySettings):
-        engine = _open_replicas(recipe, model, read_image, served_model)
+        engine = _open_replicas(recipe, model, read_image, place, served_model)
     elif isinstance(recipe, VLLMSettings):
         if place is None:
             raise ValueError("vLLM servers need a run folder")
@@ -306,15 +307,29 @@ def open_server(
     return engine
 
 
-def _open_replicas(recipe: RaySettings, model: Path, read_image: ReadImage, served_model: str | None) -> Engine:
+def _open_replicas(
+    recipe: RaySettings, model: Path, read_image: ReadImage, place: RunFolder | None, served_model: str | None
+) -> Engine:
     """Engines on a Ray cluster. Where answers do not depend on their neighbours, many requests travel together."""
     make = _load(_ENGINES, recipe.kind)
     if isinstance(recipe.replica, TransformersSettings):
         block = share = recipe.replica.batch_size
+        open_one = partial(open_replica, recipe.replica, model, place.fingerprint(model) if place else fingerprint(model))
     else:
         block, share = 1, 4 * getattr(recipe.replica, "concurrency", 16)
-    open_replica = partial(open_engine, recipe.replica, model, served_model=served_model)
-    engine: Engine = make(open_replica, recipe, read_image=read_image, block=block, share=share)
+        open_one = partial(open_engine, recipe.replica, model, served_model=served_model)
+    engine: Engine = make(open_one, recipe, read_image=read_image, block=block, share=share)
+    return engine
+
+
+def open_replica(recipe: TransformersSettings, model: Path, digest: str, read_image: ReadImage) -> Engine:
+    """A replica's engine, once the model that it loaded has this digest: it loads later, and elsewhere. Raises RunError."""
+    engine = open_engine(recipe, model, read_image)
+    try:
+        check_unchanged(model, digest)
+    except BaseException:
+        engine.close()
+        raise
     return engine
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +20,13 @@ from selfjudge.errors import EngineError
 from selfjudge.hub.models import embedded_model
 from selfjudge.ports import Engine, ReadImage
 from selfjudge.recipe.engines import RaySettings, ScriptedSettings, ScriptRule, TransformersSettings
+from selfjudge.run.fingerprint import fingerprint
 from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
 from selfjudge.types import Finish, ImageRef
-from selfjudge.wiring import open_engine
+from selfjudge.wiring import open_engine, open_replica
 
 pytestmark = pytest.mark.ray
 
@@ -144,6 +147,20 @@ def test_a_model_that_cannot_be_loaded_is_an_error_that_names_it(cluster: Nodes,
     ):
         list(engine.generate(numbered(3)))
     assert "config.json" in str(error.value.hint)
+
+
+def test_a_replica_answers_with_the_model_that_was_fingerprinted_and_with_no_other(cluster: Nodes, tmp_path: Path):
+    model = Path(shutil.copytree(embedded_model(), tmp_path / "model"))
+    digest, asked = fingerprint(model), [replace(numbered(1)[0], sampling=WARM)]
+    with on(cluster, partial(open_replica, BATCHED, model, digest)) as engine:
+        assert [done.finish is Finish.ERROR for done in engine.generate(asked)] == [False]
+    (model / "chat_template.jinja").write_text("another's")
+    with (
+        on(cluster, partial(open_replica, BATCHED, model, digest)) as engine,
+        pytest.raises(EngineError, match="was changed while it was loaded") as error,
+    ):
+        list(engine.generate(asked))
+    assert str(model) in str(error.value) and "Put the model back" in str(error.value.hint)
 
 
 def test_what_nobody_waits_for_is_dropped_and_nothing_is_left_after_closing(cluster: Nodes):

@@ -55,12 +55,21 @@ def remembered(path: Path, memory: Path) -> str:
 
 
 def fingerprint(folder: Path, memory: Path | None = None) -> str:
-    """A digest of a model folder: every file's name and content, its cards aside."""
+    """A digest of a model folder: every file's name and content, its cards and what is hidden aside."""
     hashes, digest = Hashes(memory), hashlib.sha256()
     for name, path in _counted(folder):
         digest.update(f"{name} {hashes.of(path)}\n".encode("utf-8", "surrogateescape"))
     hashes.remember()
     return digest.hexdigest()
+
+
+def check_unchanged(folder: Path, digest: str, memory: Path | None = None) -> None:
+    """Raises RunError where a model folder is not what it was when its digest was taken, before it was loaded."""
+    if fingerprint(folder, memory) != digest:
+        raise RunError(
+            f"{folder} was changed while it was loaded: nothing that it would say is stored",
+            hint="Put the model back as it was, or use another folder (--dir).",
+        )
 
 
 def states(folder: Path) -> dict[str, list[int]]:
@@ -69,9 +78,10 @@ def states(folder: Path) -> dict[str, list[int]]:
 
 
 def _counted(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        if (name := str(path.relative_to(folder))) not in (CARD, README):
-            yield name, path
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        inside = path.relative_to(folder)
+        if not any(part.startswith(".") for part in inside.parts) and str(inside) not in (CARD, README):
+            yield str(inside), path
 
 
 def _known(memory: Path | None) -> dict[str, Any]:

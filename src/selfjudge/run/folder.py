@@ -17,7 +17,7 @@ from ..errors import RunError, TrainerError
 from ..recipe.experiment import experiment_of
 from ..types import ImageRef
 from .disk import differences, locked, read_json, write_checked, write_whole, writing
-from .fingerprint import HASHES, fingerprint
+from .fingerprint import HASHES, check_unchanged, fingerprint
 from .replaced import Replaced
 from .store import Identity, is_outdated, note_replaced, remove_parts_of_sealed
 
@@ -187,12 +187,8 @@ class RunFolder:
         return fingerprint(model, self.root / HASHES)
 
     def check_unchanged(self, model: Path, digest: str) -> None:
-        """Raises RunError where a model folder is not what it was when its digest was taken, before it was loaded."""
-        if self.fingerprint(model) != digest:
-            raise RunError(
-                f"{model} was changed while it was loaded: nothing that it would say is stored",
-                hint="Put the model back as it was, or use another folder (--dir).",
-            )
+        """As `fingerprint.check_unchanged`; files that it read before are not read again."""
+        check_unchanged(model, digest, self.root / HASHES)
 
     @property
     def finished(self) -> int:
