@@ -65,6 +65,10 @@ def token(**changes: Any) -> dict[str, Any]:
     return logprobs({"content": [{"token": "ok", "logprob": -0.1, "top_logprobs": [{"token": "B", "logprob": -2}], **changes}]})
 
 
+NONE = ("NaN", "Infinity", "-Infinity", "1e999")
+"""Numbers that JSON does not have, or that no float holds."""
+
+
 def usage(value: Any) -> dict[str, Any]:
     return {**reply("ok"), "usage": value}
 
@@ -199,6 +203,14 @@ MANNERS: dict[str, dict[str, Any]] = {
         **{f"tokens {i}": logprobs({"content": value}) for i, value in enumerate(([None], [7], {}, [{}], "x", [[]]))},
         **{f"logprob {i}": token(logprob=value) for i, value in enumerate((800, "x", None, True, 1e300, [], {}))},
         **{f"rivals {i}": token(top_logprobs=value) for i, value in enumerate((7, "x", {"B": -1}, [None], [{"token": 7}]))},
+        **{
+            f"usage of {value}": raw(json.dumps(usage({"prompt_tokens": "HERE"})).replace('"HERE"', value).encode())
+            for value in NONE
+        },
+        **{
+            f"created {value}": raw(json.dumps({**reply("ok"), "created": "HERE"}).replace('"HERE"', value).encode())
+            for value in NONE
+        },
         "logprob nan": raw(json.dumps(token(logprob="HERE")).replace('"HERE"', "NaN").encode()),
         "logprob infinite": raw(json.dumps(token(logprob="HERE")).replace('"HERE"', "1e999").encode()),
         "logprob of 400 digits": raw(json.dumps(token(logprob="HERE")).replace('"HERE"', "9" * 400).encode()),

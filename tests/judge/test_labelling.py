@@ -67,6 +67,9 @@ BAD = [
     ('{"prompt": "p", "image": "../../etc/passwd", "response_a": "x", "response_b": "y"}', "outside_folder"),
     ('{"prompt": "p", "image": "http://a/b.jpg", "response_a": "x", "response_b": "y"}', "not_fetched"),
     ('{"prompt": "p", "response_a": "x \\ud83d", "response_b": "y"}', "invalid"),
+    ('{"prompt": NaN, "response_a": "x", "response_b": "y"}', "no_prompt"),
+    ('{"prompt": "p", "response_a": NaN, "response_b": "y"}', "no_responses"),
+    ('{"prompt": "p", "responses": ["x", Infinity]}', "no_responses"),
     ("{broken", "invalid row"),
     ("[1]", "invalid row"),
 ]
@@ -80,6 +83,16 @@ def test_a_row_that_cannot_be_judged_stays_with_its_problem_and_is_counted(tmp_p
     made = read(tmp_path / "out.jsonl")
     assert done.returncode == 0 and made[-1]["problem"].startswith(problem) and made[-1]["preference"] is None
     assert len(made) == 10 and "1 not judged" in done.stdout and f"  {problem}: 1" in done.stdout
+
+
+def test_a_number_that_json_does_not_have_is_null_in_the_output(tmp_path: Path):
+    source = tmp_path / "in.jsonl"
+    own = '"id": NaN, "score": -Infinity, "more": [{"deep": NaN}, 1.5]'
+    source.write_text(f'{{"prompt": "question 1?", "response_a": "x", "response_b": "y", {own}}}\n')
+    assert ran("label", source, tmp_path / "out.jsonl").returncode == 0
+    [line] = (tmp_path / "out.jsonl").read_text().splitlines()
+    made = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert (made["id"], made["score"], made["more"]) == (None, None, [{"deep": None}, 1.5])
 
 
 def test_more_than_a_tenth_that_cannot_be_judged_exits_with_3(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import socket
 import threading
 import time
@@ -77,6 +78,22 @@ def engine() -> Good:
 def client(engine: Good, **limits: Any) -> TestClient:
     judge = Judge(engine, template="{images}A: {first}\nB: {second}")
     return TestClient(create_app(judge, "tested", Limits(**limits)), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    ("path", "field"), [("compare", "prompt"), ("compare", "response_a"), ("rank", "comparisons"), ("rerank", "top_n")]
+)
+def test_a_number_that_json_does_not_have_is_refused_by_its_field(engine: Good, path: str, field: str, value: str):
+    bodies = {
+        "compare": CASE,
+        "rank": {"prompt": "p", "responses": ["x", "y"]},
+        "rerank": {"query": "q", "documents": ["x", "y"]},
+    }
+    text = json.dumps({**bodies[path], field: "HERE"}).replace('"HERE"', value)
+    with client(engine) as http:
+        refused = http.post(f"/v1/{path}", content=text, headers={"content-type": "application/json"})
+    assert refused.status_code == 422 and refused.json()["detail"][0]["loc"] == ["body", field]
 
 
 def test_a_comparison_is_made_in_both_orders(engine: Good):

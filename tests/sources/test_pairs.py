@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ def test_a_line_is_a_pair_with_its_image_dimension_and_group(tmp_path: Path):
         ({**PAIR, "chosen": None}, "`chosen` is missing"),
         ({**PAIR, "rejected": 3}, "`rejected` is 3"),
         ({**PAIR, "rejected": "red"}, "are the same"),
+        ({**PAIR, "chosen": math.nan}, "`chosen` is nan"),
+        ({**PAIR, "dimension": math.nan}, "`dimension` is nan"),
+        ({**PAIR, "dimension": math.inf}, "`dimension` is inf"),
+        ({**PAIR, "group": -math.inf}, "`group` is -inf"),
         ({**PAIR, "prompt": " "}, "the prompt is empty"),
         ({**PAIR, "prompt": None}, "none of `prompt`"),
         ({**PAIR, "image": "gone.png"}, "cannot read"),

@@ -48,7 +48,7 @@ class DataFiles:
         """Every row with its place, `file:number`; numbers count from 1. Raises InputError."""
         for file in self.files:
             try:
-                yield from ((f"{self.label}{file.name}:{number}", row) for number, row in _ROWS[file.suffix](regular(file)))
+                yield from ((f"{self.label}{file.name}:{number}", _set(row)) for number, row in _ROWS[file.suffix](regular(file)))
             except InputError:
                 raise
             except (OSError, ValueError, RecursionError, csv.Error) as error:
@@ -103,6 +103,11 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, Any]]:
         for row in batch.to_pylist():
             number += 1
             yield number, row
+
+
+def _set(row: Row) -> Row:
+    """A row whose cells with NaN, by which pandas says that there is nothing, hold nothing."""
+    return {name: None if isinstance(value, float) and value != value else value for name, value in row.items()}
 
 
 def _json_list(file: Path) -> Iterator[tuple[int, Any]]:

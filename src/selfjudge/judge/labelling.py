@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import shutil
 from collections import Counter, deque
@@ -327,13 +328,29 @@ _TRL = pa.schema(
 def _write(path: Path, rows: Iterator[dict[str, Any]], task: Task) -> None:
     if task.to.suffix == ".jsonl":
         with path.open("w", encoding="utf-8", errors="backslashreplace") as lines:  # half a pair as JSON writes it
-            lines.writelines(f"{json.dumps(row, ensure_ascii=False, default=_as_text)}\n" for row in rows)
+            lines.writelines(f"{_line(row)}\n" for row in rows)
         return
     given = schema_of(task.source)
     schema = _TRL if task.form == "trl" or given is None else _with(given)
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
         for block in blocks(rows, _ROWS_AT_ONCE):
             file.write_table(pa.Table.from_pylist(block, schema=schema))
+
+
+def _line(row: Any) -> str:
+    """A row as JSON, which has no number that is none and no infinity: they become null, as pandas writes them."""
+    try:
+        return json.dumps(row, ensure_ascii=False, default=_as_text, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(row), ensure_ascii=False, default=_as_text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _with(given: pa.Schema) -> pa.Schema:

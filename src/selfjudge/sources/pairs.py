@@ -5,6 +5,7 @@ Unlike a prompt, a pair that cannot be used is an error: a benchmark must not lo
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -67,10 +68,16 @@ def _item(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) ->
     pair = PreferencePair(
         id=PreferencePair.identify(prompt, chosen, rejected), prompt=prompt, chosen=chosen, rejected=rejected, evidence=None
     )
-    dimension, group = (
-        _unicode(str(row.get(name) or default), name, where) for name, default in (("dimension", "all"), ("group", prompt.id))
-    )
+    dimension, group = _name(row, "dimension", where) or "all", _name(row, "group", where) or prompt.id
     return BenchmarkItem(pair=pair, dimension=dimension, level="all", group=group)
+
+
+def _name(row: dict[str, Any], name: str, where: str) -> str:
+    """What a pair belongs to, as text; empty where the row does not say."""
+    value = row.get(name) or ""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: `{name}` is {value}, no name", hint="Correct it, or leave it out.")
+    return _unicode(str(value), name, where)
 
 
 def _response(row: dict[str, Any], name: str, where: str) -> str:

@@ -57,7 +57,7 @@ def raw_prompt(
         asked = read_row(row, there)
         images = tuple(_image(value, find) for value in asked.cells)
         kind, rule = _kind(row, route)
-        own = None if row.get("id") is None else unicode(str(row["id"]), "id")
+        own = None if _is_unset(row.get("id")) else unicode(str(row["id"]), "id")
     except _Unusable as bad:
         return RawPrompt(where=where, problem=bad.problem, detail=str(bad))
     except RecursionError:
