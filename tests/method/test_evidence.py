@@ -1,5 +1,7 @@
 """A trace names what differs in its own words; what it says of the responses and of its verdict names nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from selfjudge.method.alteration import locate
@@ -77,3 +79,30 @@ def test_a_vote_is_named_by_both_answers(question: str, chosen: str, rejected: s
 )
 def test_the_last_sentence_about_the_image_says_with_which_side_it_agrees(trace: str, side: bool | None):
     assert agrees(f"{trace}\n[[A]]", pair_of("A red ball.", "A blue ball.")) is side
+
+
+@pytest.mark.parametrize(
+    ("chosen", "trace", "side"),
+    [
+        ("A brown dog sleeps.", "The dog is brown.", True),
+        ("A brown dog sleeps.", "The dog is not brown.", False),
+        ("A dog sleeps.", "The dog is brown.", False),
+        ("A dog sleeps.", "The dog is not brown.", True),
+        ("A dog sleeps.", "It sleeps.", None),
+    ],
+)
+def test_of_a_word_that_one_response_adds_the_trace_says_whether_the_image_has_it(chosen: str, trace: str, side: bool | None):
+    rejected = "A dog sleeps." if "brown" in chosen else "A brown dog sleeps."
+    assert agrees(trace, pair_of(chosen, rejected)) is side
+
+
+def test_a_long_edit_is_named_by_most_of_one_side():
+    chosen = "The man in the long green coat feeds pigeons beside the fountain."
+    pair = pair_of(chosen, "A woman with two suitcases waits for the evening train.")
+    assert names("Only a woman with suitcases waits for a train in the evening.", pair)
+    assert not names("I see a fountain.", pair)
+
+
+def test_a_pair_of_which_nobody_knows_what_differs_has_nothing_to_name():
+    unknown = replace(pair_of("A red ball.", "A blue ball."), evidence=None)
+    assert not names("Red or blue?", unknown) and agrees("The ball is red.", unknown) is None

@@ -36,3 +36,8 @@ def test_options_are_a_list_that_starts_with_a_and_b():
 def test_a_count_asks_how_many():
     assert is_count("How many cats?") and is_count("What is the number of cats?")
     assert not is_count("What color?")
+
+
+def test_of_a_long_instruction_the_beginning_and_the_end_decide():
+    assert route(f"Describe the image. {'Some words of the context. ' * 400}")[0] is Kind.OPEN
+    assert route(f"{'Some words of the context. ' * 400}\nWhich animal is this?\nA. cat\nB. dog") == (Kind.CLOSED, "options")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -120,3 +121,15 @@ def test_a_forced_verdict_says_what_its_reply_lacked():
 def test_a_reply_whose_letter_is_none_keeps_its_problem():
     said = FORCED.reading(reply("They differ.", letter=token("hm")))
     assert (said.verdict, said.problem, said.forced) == (None, Problem.NO_VERDICT, None)
+
+
+def test_a_protocol_that_asks_for_the_letter_alone_reads_one_token():
+    alone = replace(STRICT, verdict="alone")
+    said = alone.reading(token("A", ("A", 0.6), ("B", 0.2)))
+    assert (said.verdict, said.problem) == (Verdict.FIRST, None) and said.probability == pytest.approx(0.75)
+    assert alone.reading(token("x", ("x", 1.0))).problem is Problem.NO_VERDICT
+
+
+def test_longer_replies_are_the_same_protocol_by_name():
+    longer = STRICT.changed(max_tokens=4096)
+    assert longer.name == STRICT.name and longer.sampling.max_tokens == 4096

@@ -71,7 +71,7 @@ def test_an_unread_verdict_is_wrong_and_lowers_the_parse_rate_alone():
 def test_without_items_there_is_nothing_to_count():
     figures = score([])
     assert figures.n == 0 and figures.accuracy is None and figures.first_position_rate is None
-    assert interval([], accuracy_of) is None
+    assert interval([], accuracy_of) is None and macro_interval([], accuracy_of) is None
 
 
 @given(ITEMS)

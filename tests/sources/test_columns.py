@@ -244,6 +244,21 @@ def test_each_image_of_a_folder_or_a_zip_file_gets_each_instruction(tmp_path: Pa
         ]
 
 
+def test_an_image_of_a_zip_file_that_is_damaged_is_a_row_with_the_reason(tmp_path: Path):
+    path = zipped(tmp_path / "photos.zip", {"a.png": png(), "b.png": png()})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x89PNG") + 20] ^= 1
+    path.write_bytes(data)
+    raws = list(ImagePrompts(ImagesSource(kind="images", path=path, prompts=("one",))))
+    assert [raw.problem for raw in raws] == ["image_missing", None] and "Bad CRC-32" in str(raws[0].detail)
+
+
+def test_an_instruction_with_marks_for_more_than_its_image_is_an_error(tmp_path: Path):
+    with pytest.raises(InputError, match="2 marks") as error:
+        ImagePrompts(ImagesSource(kind="images", path=tmp_path, prompts=("<image><image>What is it?",)))
+    assert error.value.hint == "Leave the marks out."
+
+
 def zipped(path: Path, files: dict[str, bytes | str]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():

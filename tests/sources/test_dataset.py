@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
 from PIL import Image
 
-from selfjudge.errors import InputError
+from selfjudge.errors import InputError, SelfjudgeError
 from selfjudge.recipe.inputs import DatasetSource
 from selfjudge.sources.dataset import DatasetPrompts
+from selfjudge.sources.readers import rows_of
 
 _out = io.BytesIO()
 Image.new("RGB", (8, 8)).save(_out, "PNG")
@@ -76,3 +79,28 @@ def test_a_share_of_the_rows_is_spread_over_the_data_set_and_always_the_same(tmp
     assert 70 < len(numbers) < 130 and sum(number > 200 for number in numbers) > 30
     assert taken == [raw.where for raw in DatasetPrompts(source)]
     assert [raw.where for raw in DatasetPrompts(source.model_copy(update={"limit": 5}))] == taken[:5]
+
+
+def test_images_of_all_splits_are_read_as_they_were_saved(tmp_path: Path):
+    features = datasets.Features({"prompt": datasets.Value("string"), "images": datasets.List(datasets.Image())})
+    rows = [{"prompt": f"{n}?", "images": [{"bytes": PNG, "path": None}]} for n in (1, 2)]
+    splits = {name: datasets.Dataset.from_list([row], features=features) for name, row in zip("ab", rows, strict=True)}
+    single = datasets.Features({"prompt": datasets.Value("string"), "image": datasets.Image()})
+    one = datasets.Dataset.from_list([{"prompt": "3?", "image": {"bytes": PNG, "path": None}}], features=single)
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "splits")
+    one.save_to_disk(tmp_path / "one")
+
+    def read(name: str, **named: Any) -> list[Any]:
+        return list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path / name), **named)))
+
+    assert [raw.text for raw in read("splits", split="b")] == ["2?"]
+    assert all(raw.images == (PNG,) for raw in (*read("splits", split="a"), *read("one")))
+    assert [row["prompt"] for _, row in rows_of(tmp_path / "splits") if not isinstance(row, ValueError)] == ["1?", "2?"]
+
+
+def test_without_its_library_a_data_set_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "state.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(SelfjudgeError, match="datasets") as error:
+        list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path))))
+    assert "install" in str(error.value.hint)

@@ -17,7 +17,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import SelfjudgeError, installing
 from ..method.contamination import THUMBNAIL, Appearance
@@ -289,9 +289,8 @@ def _in_srgb(image: Image.Image, profile: Any) -> Image.Image:
     from PIL import ImageCms, ImageOps
 
     upright = ImageOps.exif_transpose(image)
-    converted = ImageCms.profileToProfile(upright, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    if converted is None:  # it was not asked to convert in place
-        raise BadImage("unreadable", "its colour profile cannot be applied")
+    asked = ImageCms.profileToProfile(upright, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    converted = cast("Image.Image", asked)  # it is None only where it is asked to convert in place
     converted.info = {}
     return converted
 

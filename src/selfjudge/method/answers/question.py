@@ -65,10 +65,6 @@ class Question:
     def stem(self, word: str) -> str:
         return stem(word, self.languages[0])
 
-    def light(self, word: str) -> bool:
-        """Whether a word says nothing of what is in the picture."""
-        return word.casefold() in words("light", self.languages)
-
 
 @lru_cache(1024)
 def asked(instruction: str) -> Question:
