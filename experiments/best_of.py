@@ -75,7 +75,7 @@ def measured(given: list[tuple[str, bytes, str]], responses: list[list[str]], ju
     rows = []
     for (text, picture, right), texts in zip(given, responses, strict=True):
         right_ones = [reply == right for reply in texts]
-        picked = judge.best(picture, text, texts, max_tokens=64)
+        picked = judge.best(picture, text, texts)
         common = Counter(texts).most_common(1)[0][0]
         figures = {"picked": right_ones[picked], "random": fmean(right_ones), "vote": common == right, "any": any(right_ones)}
         rows.append({name: float(value) for name, value in figures.items()})
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=KEPT, help="folder of the figures; another one for a try")
     options = parser.parse_args()
     found: dict[str, Any] = {"judge": Path(options.judge).name, "seed": options.seed, "samples": SAMPLES}
-    with Judge.load(options.judge) as judge:
+    with Judge.load(options.judge, max_tokens=64) as judge:
         for domain, temperature in SETTINGS:
             given = prompts(options.prompts, options.seed, domain)
             rows = measured(given, sampled(given, temperature), judge)

@@ -60,7 +60,7 @@ def trained(judge: Judge, options: argparse.Namespace, into: Path) -> list[dict[
         save_strategy="no",
     )
     rows = lessons(GROUPS * options.steps, options.seed, options.domain)
-    reward = JudgeReward(judge, comparisons=SAMPLES, max_tokens=64)
+    reward = JudgeReward(judge, comparisons=SAMPLES)
     trainer = GRPOTrainer(model=str(embedded_model()), reward_funcs=reward, args=arguments, train_dataset=rows)
     trainer.train()
     trainer.save_model(str(into / "policy"))
@@ -101,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     given = prompts(options.prompts, 2026, options.domain)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Judge.load(options.judge) as judge:
+    with tempfile.TemporaryDirectory() as folder, Judge.load(options.judge, max_tokens=64) as judge:
         steps = trained(judge, options, Path(folder))
         seconds = time.monotonic() - started
         models = (embedded_model(), Path(folder) / "policy")

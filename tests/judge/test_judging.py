@@ -6,7 +6,7 @@ import io
 import random
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,17 +63,17 @@ def test_a_judge_that_contradicts_itself_or_says_nothing_has_none(rule: str, nam
 
 @pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
-    loaded = Judge.load("shapes", device="cpu")
+    loaded = Judge.load("shapes", device="cpu", max_tokens=48)
     yield loaded
     loaded.close()
 
 
 def test_the_shipped_model_compares_and_gives_a_probability(judge: Judge):
-    said = judge.compare(PICTURE, "how many objects are there?", "one", "three", max_tokens=48)
+    said = judge.compare(PICTURE, "how many objects are there?", "one", "three")
     assert said.probability is not None
     assert 0 <= said.probability <= 1
     assert all("one" in trace and "three" in trace for trace in said.traces)
-    swapped = judge.compare(PICTURE, "how many objects are there?", "three", "one", max_tokens=48)
+    swapped = judge.compare(PICTURE, "how many objects are there?", "three", "one")
     assert swapped.probability == pytest.approx(1 - said.probability, abs=1e-4)
 
 
@@ -82,7 +82,7 @@ def test_an_image_is_a_path_bytes_or_a_picture(judge: Judge, tmp_path):
     out = io.BytesIO()
     PICTURE.save(out, "PNG")
     answers = [
-        judge.compare(image, "how many objects?", "one", "two", max_tokens=32)
+        judge.compare(image, "how many objects?", "one", "two")
         for image in (tmp_path / "p.png", str(tmp_path / "p.png"), out.getvalue(), PICTURE)
     ]
     assert len(set(answers)) == 1
@@ -129,6 +129,39 @@ def test_a_text_of_another_type_is_an_error_that_names_it(place: str, text: obje
     texts = {"prompt": "which?", "response_a": "good", "response_b": "bad", place: text}
     with pytest.raises(InputError, match=f"`{place}` is of type {type(text).__name__}"):
         Judge(Says("good"), template="A: {first}\nB: {second}").compare(PICTURE, **texts)
+
+
+def test_an_empty_response_is_judged_and_an_empty_prompt_is_not():
+    judge = Judge(Says("first"), template="{question}\nA: {first}\nB: {second}")
+    assert judge.compare([], "good or bad?", "", " ").named == ("a", "b")
+    with pytest.raises(InputError, match="`prompt` is empty"):
+        judge.compare([], " ", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda judge: judge.rank([], "which?", "good"), "not a list of texts"),
+        (lambda judge: judge.rank([], "which?", []), "`responses` is empty"),
+        (lambda judge: judge.best([], "which?", "good"), "not a list of texts"),
+        (lambda judge: judge.score([], "which?", "good", against="bad"), "not a list of texts"),
+        (lambda judge: judge.score([], "which?", "good", against=["bad"], samples=0), "`samples` is 0"),
+        (lambda judge: list(judge.compare_all([("which?", "good", "bad")])), "a case is of type tuple"),
+        (lambda judge: Judge(judge, template="A: {first}\nB: {second}", max_tokens=0), "`max_tokens` is 0"),
+        (lambda _: Judge.connect("http://localhost:1/v1", "m", judge="gone"), "there is no judge folder gone"),
+    ],
+)
+def test_a_call_that_is_wrong_is_an_error_in_words(call: Callable[[Judge], object], said: str):
+    with pytest.raises(InputError, match=said) as error:
+        call(Judge(Says("good"), template="A: {first}\nB: {second}"))
+    assert error.value.hint
+
+
+def test_a_question_that_is_too_long_for_the_model_is_refused_and_its_neighbours_are_judged(judge: Judge):
+    given = [Case(prompt="what is there?", response_a=words, response_b="x") for words in ("red", "red circle " * 20_000, "blue")]
+    said = list(judge.compare_all(given))
+    assert [one.failed for one in said] == [False, True, False]
+    assert (said[1].problem or "").startswith("refused: ValueError: the prompt has 40")
 
 
 class Looks(Says):

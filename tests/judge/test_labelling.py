@@ -19,6 +19,9 @@ from PIL import Image
 from runs import no_progress
 
 RULE = json.dumps([{"when": r"question (\d+)", "replies": [r"I see \1. [[A]]", r"It is \1. [[B]]", "hm"]}])
+PREFERS_B = json.dumps(
+    [{"when": r"question 2[\s\S]*\bb\b[\s\S]*\ba\b", "replies": ["[[A]]"]}, {"when": "", "replies": ["[[B]]"]}]
+)
 PREFERS_MORE = json.dumps(
     [{"when": r"0 more[\s\S]*answer 0|1 more[\s\S]*answer 1", "replies": ["[[A]]"]}, {"when": "", "replies": ["[[B]]"]}]
 )
@@ -61,7 +64,9 @@ def test_each_row_keeps_its_columns_and_gets_what_the_judge_said(tmp_path: Path)
 
 BAD = [
     ('{"prompt": "p", "response_a": "x"}', "no_responses"),
-    ('{"prompt": "p", "response_a": "x", "response_b": " "}', "no_responses"),
+    ('{"prompt": "p", "response_a": "x", "response_b": 3}', "no_responses"),
+    ('{"prompt": " ", "response_a": "x", "response_b": "y"}', "no_prompt"),
+    ('{"prompt": "p", "responses": ["x"]}', "no_responses"),
     ('{"response_a": "x", "response_b": "y"}', "no_prompt"),
     ('{"prompt": "p", "image": "gone.jpg", "response_a": "x", "response_b": "y"}', "image_missing"),
     ('{"prompt": "p", "image": "../../etc/passwd", "response_a": "x", "response_b": "y"}', "outside_folder"),
@@ -160,6 +165,34 @@ def test_several_responses_are_ranked(tmp_path: Path):
     made = read(tmp_path / "out.jsonl")
     assert done.returncode == 0 and len(made) == 2 and sorted(made[0]["ranking"]) == [0, 1, 2, 3]
     assert sum(made[0]["strengths"]) == pytest.approx(1)
+
+
+def test_one_response_is_the_first_and_an_empty_one_is_judged(tmp_path: Path):
+    given = [{"prompt": "question 1?", "responses": texts} for texts in (["good"], ["", "good"])]
+    assert ran("rank", write(tmp_path / "in.jsonl", given), tmp_path / "out.jsonl").returncode == 0
+    alone, two = read(tmp_path / "out.jsonl")
+    assert (alone["ranking"], alone["strengths"], alone["problem"]) == ([0], [1.0], None) and len(two["ranking"]) == 2
+
+
+def test_responses_of_a_csv_file_are_a_list_in_json(tmp_path: Path):
+    (tmp_path / "in.csv").write_text('prompt,responses\nquestion 1?,"[""a"", ""b"", ""c""]"\n')
+    done = ran("rank", tmp_path / "in.csv", tmp_path / "out.jsonl")
+    assert done.returncode == 0 and len(read(tmp_path / "out.jsonl")[0]["ranking"]) == 3
+
+
+def test_a_list_about_an_image_that_is_missing_says_so_and_an_empty_cell_of_a_table_is_its_row_s_alone(tmp_path: Path):
+    source = write(tmp_path / "in.jsonl", [{"prompt": "question 1?", "responses": ["a", "b", "c"], "image": "gone.png"}])
+    ran("label", source, tmp_path / "out.jsonl")
+    assert read(tmp_path / "out.jsonl")[0]["problem"].startswith("image_missing: ")
+    (tmp_path / "in.csv").write_text("prompt,response_a,response_b\nquestion 1?,,b\nquestion 2?,a,b\n")
+    assert "2 rows: 1 decided" in ran("label", tmp_path / "in.csv", tmp_path / "table.jsonl", rules=PREFERS_B).stdout
+
+
+def test_responses_of_which_none_was_preferred_are_no_preference_row(tmp_path: Path):
+    source = write(tmp_path / "in.jsonl", [{"prompt": "question 1?", "responses": ["a", "b", "c"]}])
+    said = json.dumps([{"when": "", "replies": ["[[A]]"]}])
+    done = ran("label", source, tmp_path / "out.jsonl", "--format", "trl", rules=said)
+    assert "0 decided, 1 undecided, 0 not judged; 0 written" in done.stdout and read(tmp_path / "out.jsonl") == []
 
 
 def picture(color: str) -> bytes:

@@ -31,7 +31,7 @@ Output = Annotated[Path, typer.Option("--to", help="Output file, .jsonl or .parq
 _FAILED_SHARE = 0.1
 
 
-def open_judge(name: str, base_url: str | None, changes: list[str] | None) -> Judge:
+def open_judge(name: str, base_url: str | None, changes: list[str] | None, max_tokens: int) -> Judge:
     """The judge that the command line names. Raises SelfjudgeError."""
     from ..judge import Judge
     from ..measure.judges import SERVED, server_settings
@@ -39,8 +39,8 @@ def open_judge(name: str, base_url: str | None, changes: list[str] | None) -> Ju
     values = engine_changes(base_url, changes)
     if name.startswith(SERVED):
         settings = {name: value for name, value in values.items() if name not in ("kind", "base_url")}
-        return Judge.connect(server_settings(values).base_url, name.removeprefix(SERVED), **settings)
-    return Judge.load(name, engine=values)
+        return Judge.connect(server_settings(values).base_url, name.removeprefix(SERVED), max_tokens=max_tokens, **settings)
+    return Judge.load(name, engine=values, max_tokens=max_tokens)
 
 
 def compare(
@@ -55,8 +55,8 @@ def compare(
     form: OutputFormat = "table",
 ) -> None:
     """Ask a judge which of two responses is better, in both orders, and show its traces side by side."""
-    with open_judge(judge, base_url, changes) as opened:
-        said = opened.compare(list(image or []), prompt, response_a, response_b, max_tokens=max_tokens)
+    with open_judge(judge, base_url, changes, max_tokens) as opened:
+        said = opened.compare(list(image or []), prompt, response_a, response_b)
     if form == "json":
         from dataclasses import asdict
 
@@ -102,8 +102,8 @@ def label(
     stays, with its problem. An interrupted command resumes when it is run again. Exits 3 if more than a
     tenth of the rows could not be judged.
     """
-    options: dict[str, Any] = {"max_tokens": max_tokens, "allow_outside": allow_outside, "form": form}
-    _label((judge, base_url, changes), watch(quiet, json_log), source=file, to=to, **options)
+    options: dict[str, Any] = {"allow_outside": allow_outside, "form": form}
+    _label((judge, base_url, changes, max_tokens), watch(quiet, json_log), source=file, to=to, **options)
 
 
 def rank(
@@ -128,11 +128,11 @@ def rank(
     requests for n responses, or as many pairs as --comparisons says. An interrupted command resumes when it
     is run again.
     """
-    options: dict[str, Any] = {"max_tokens": max_tokens, "allow_outside": allow_outside, "comparisons": comparisons}
-    _label((judge, base_url, changes), watch(quiet, json_log), source=file, to=to, rank=True, **options)
+    options: dict[str, Any] = {"allow_outside": allow_outside, "comparisons": comparisons}
+    _label((judge, base_url, changes, max_tokens), watch(quiet, json_log), source=file, to=to, rank=True, **options)
 
 
-def _label(judge: tuple[str, str | None, list[str] | None], progress: Watch, **task: Any) -> None:
+def _label(judge: tuple[str, str | None, list[str] | None, int], progress: Watch, **task: Any) -> None:
     from ..judge.labelling import Task, check
     from ..judge.labelling import label as label_file
 

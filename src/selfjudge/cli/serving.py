@@ -58,11 +58,10 @@ def serve(
         batch=batch,
         seconds=seconds,
         body_bytes=body_mib * 2**20,
-        max_tokens=max_tokens,
         images=images,
         hosts=_LOCAL if local else (),
     )
-    app = create_app(open_judge(judge, base_url, changes), judge, limits)
+    app = create_app(open_judge(judge, base_url, changes, max_tokens), judge, limits)
     say(f"serving {judge} at http://{host}:{port} (its API: http://{host}:{port}/docs); Ctrl-C stops", err=True)
     if not local and not os.environ.get(TOKEN):
         say(f"warning: anyone who reaches this address can use the judge; set {TOKEN} to ask for a token", err=True)

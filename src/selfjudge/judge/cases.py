@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -137,12 +137,39 @@ def unusable(bad: BadImage) -> InputError:
     return InputError(f"the image cannot be used: {bad.reason}: {bad}", hint=_IMAGES)
 
 
-def check_texts(**texts: object) -> None:
-    """Raises InputError for the first value that is no text, or that no file could hold."""
-    for name, text in texts.items():
+def check_count(name: str, value: object) -> None:
+    """Raises InputError for what is no whole number of at least 1."""
+    if not isinstance(value, int) or value < 1:
+        raise InputError(f"`{name}` is {value!r:.40}", hint="Give a whole number of at least 1.")
+
+
+def check_list(name: str, texts: object) -> list[str]:
+    """Texts as a list. Raises InputError for none, and for a single text, whose letters they would be."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise InputError(f"`{name}` is of type {type(texts).__name__}, not a list of texts", hint=f"Give {name}=[…].")
+    if not (listed := list(texts)):
+        raise InputError(f"`{name}` is empty", hint="Give at least one response.")
+    return listed
+
+
+def check_case(case: object) -> Case:
+    """The case itself. Raises InputError for anything else."""
+    if not isinstance(case, Case):
+        raise InputError(f"a case is of type {type(case).__name__}", hint="Give Case(prompt=…, response_a=…, response_b=…).")
+    return case
+
+
+def check_texts(prompt: object, **responses: object) -> None:
+    """Raises InputError for the first value that is no text, or that no file could hold, and for an empty prompt.
+
+    An empty response is what somebody answered, and is judged.
+    """
+    for name, text in {"prompt": prompt, **responses}.items():
         if not isinstance(text, str):
             raise InputError(f"`{name}` is of type {type(text).__name__}, not text", hint="Prompt and responses are strings.")
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"`{name}` is not valid Unicode: {error.reason}", hint="Remove the broken character.") from error
+    if not str(prompt).strip():
+        raise InputError("`prompt` is empty", hint="Give the instruction that the responses answer.")

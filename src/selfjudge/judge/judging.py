@@ -29,7 +29,7 @@ from ..stages.asking import plan
 from ..stages.judge import comparison_request
 from ..types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdict, content_id, seed_of
 from ..wiring import open_engine
-from .cases import Case, Picture, Preference, Shelf, Side, check_texts, unusable
+from .cases import Case, Picture, Preference, Shelf, Side, check_case, check_count, check_list, check_texts, unusable
 from .ranks import Ranking, knocked_out, ranked
 
 _AHEAD = 4
@@ -55,14 +55,19 @@ class _Waiting:
 class Judge:
     """A model that compares responses. `Judge.load` and `Judge.connect` open one; `close` it, or use it as a context manager."""
 
-    def __init__(self, engine: Engine, *, template: str, images: Shelf | None = None, model: Path | str = "") -> None:
-        """Raises InputError for a template that does not show both responses, or in which one could pass for the other."""
+    def __init__(
+        self, engine: Engine, *, template: str, max_tokens: int = 1024, images: Shelf | None = None, model: Path | str = ""
+    ) -> None:
+        """`max_tokens` is the longest reply. Raises InputError for a template that does not show both responses, or in which one
+        could pass for the other."""
+        check_count("max_tokens", max_tokens)
         try:
             check_judge_prompt(template)
         except ValueError as error:
             raise InputError(f"`template`: {error}", hint=SET_APART) from error
         self._engine = engine
         self._template = template
+        self.max_tokens = max_tokens
         self._model = model
         self._loaded: dict[str, list[int]] | None = None
         """The files of the model's folder as they were before it was loaded."""
@@ -76,6 +81,7 @@ class Judge:
         *,
         revision: str | None = None,
         engine: str | Mapping[str, Any] = "transformers",
+        max_tokens: int = 1024,
         **settings: Any,
     ) -> Self:
         """Load a judge, with the prompt that it was trained with.
@@ -83,7 +89,7 @@ class Judge:
         `path` is a run folder (its best judge), a judge folder (`RUN/iteration-4/judge`), a name on the hub (`org/name`), or
         `shapes`. `revision` is a tag on the hub, such as `iteration-2`; the default is the final judge. `engine` is a kind
         (`transformers`, `vllm`, `ray`), or all of `execution.engine` as a recipe has it; `settings` are its fields, such as
-        `batch_size`, `dtype` and `device`.
+        `batch_size`, `dtype` and `device`. `max_tokens` is the longest reply.
 
         Raises InputError when there is no such model or setting, EngineError when it cannot be loaded.
         """
@@ -93,13 +99,21 @@ class Judge:
             place = RunFolder(opened.enter_context(temporary()))
             shelf, before = Shelf(place.images if given.kind == "vllm" else None), states(folder)
             loaded = open_engine(given, folder, shelf.get, place=place)
-            judge = cls(loaded, template=(judging_of(folder) or Judging()).template, images=shelf, model=folder)
+            template = (judging_of(folder) or Judging()).template
+            judge = cls(loaded, template=template, max_tokens=max_tokens, images=shelf, model=folder)
             judge._open, judge._loaded = opened.pop_all(), before
         return judge
 
     @classmethod
     def connect(
-        cls, url: str, model: str, *, template: str | None = None, judge: str | Path | None = None, **settings: Any
+        cls,
+        url: str,
+        model: str,
+        *,
+        template: str | None = None,
+        judge: str | Path | None = None,
+        max_tokens: int = 1024,
+        **settings: Any,
     ) -> Self:
         """A judge behind an OpenAI-compatible server at `url`, which knows it as `model`. Needs no torch.
 
@@ -109,21 +123,13 @@ class Judge:
         such as `concurrency` and `timeout_seconds`. Raises InputError and EngineError.
         """
         server = engine_settings({"kind": "openai", "base_url": url, **settings})
-        trained = None if judge is None else judging_of(judge_of(Path(judge)))
+        trained = None if judge is None else judging_of(_folder(judge))
         shelf = Shelf()
         engine = open_engine(server, Path(model), shelf.get, served_model=model)
-        prompt = template or (trained or Judging()).template
-        return cls(engine, template=prompt, images=shelf, model=f"{model} at {server.address}")  # type: ignore[union-attr]
+        prompt, name = template or (trained or Judging()).template, f"{model} at {server.address}"  # type: ignore[union-attr]
+        return cls(engine, template=prompt, max_tokens=max_tokens, images=shelf, model=name)
 
-    def compare(
-        self,
-        image: Picture | Sequence[Picture],
-        prompt: str,
-        response_a: str,
-        response_b: str,
-        *,
-        max_tokens: int = 1024,
-    ) -> Preference:
+    def compare(self, image: Picture | Sequence[Picture], prompt: str, response_a: str, response_b: str) -> Preference:
         """Which of two responses to a prompt is better. Greedy, so the same question has the same answer.
 
         `image` is a path, the bytes of an image file, a PIL image, an array of grey (height, width) or colours (height, width,
@@ -136,11 +142,11 @@ class Judge:
             self._images.drop(self._images.put(image))
         except BadImage as bad:
             raise unusable(bad) from bad
-        (said,) = self.compare_all([case], max_tokens=max_tokens)
+        (said,) = self.compare_all([case])
         if said.failed:
             raise EngineError(
                 f"the judge gave no answer: {said.problem}",
-                hint="The message is the engine's. Ask again; or load the judge with another `device`.",
+                hint="The message is the engine's. Correct a question that is at fault; else ask again, or on another `device`.",
             )
         return said
 
@@ -165,7 +171,7 @@ class Judge:
         return self._engine.block
 
     def compare_all(
-        self, cases: Iterable[Case | Preference], *, max_tokens: int = 1024, folder: Path | None = None, trace: bool = True
+        self, cases: Iterable[Case | Preference], *, folder: Path | None = None, trace: bool = True
     ) -> Iterator[Preference]:
         """A preference for each case, in their order, while cases are still read; batched as the engine takes them.
 
@@ -175,7 +181,7 @@ class Judge:
         it; without one, a case may name any file. Without `trace` the judge writes the letter and no reason, which may make it
         another judge (docs/using.md). Raises EngineError when the engine is broken, or cannot begin a reply.
         """
-        return self._compared(cases, self._protocol(max_tokens, trace=trace), 0, folder)
+        return self._compared(cases, self._protocol(trace=trace), 0, folder)
 
     def rank(
         self,
@@ -184,19 +190,18 @@ class Judge:
         responses: Sequence[str],
         *,
         comparisons: int | None = None,
-        max_tokens: int = 1024,
     ) -> Ranking:
         """Responses from best to worst, by the Bradley–Terry model over `comparisons` pairs: all, or at least n - 1.
 
         Raises InputError, and EngineError.
         """
-        return ranked(len(responses), lambda pairs: self._matches(pairs, image, prompt, responses, max_tokens), comparisons)
+        texts = check_list("responses", responses)
+        return ranked(len(texts), lambda pairs: self._matches(pairs, image, prompt, texts), comparisons)
 
-    def best(self, image: Picture | Sequence[Picture], prompt: str, responses: Sequence[str], *, max_tokens: int = 1024) -> int:
+    def best(self, image: Picture | Sequence[Picture], prompt: str, responses: Sequence[str]) -> int:
         """The number of the best response, by a knock-out of n - 1 comparisons. Raises InputError, and EngineError."""
-        if not responses:
-            raise InputError("there are no responses", hint="Give at least one.")
-        return knocked_out(len(responses), lambda pairs: self._matches(pairs, image, prompt, responses, max_tokens))
+        texts = check_list("responses", responses)
+        return knocked_out(len(texts), lambda pairs: self._matches(pairs, image, prompt, texts))
 
     def score(
         self,
@@ -206,7 +211,6 @@ class Judge:
         *,
         against: Sequence[str],
         samples: int = 4,
-        max_tokens: int = 1024,
         trace: bool = True,
     ) -> float | None:
         """P(response is better than those of `against`), in [0, 1]: the mean over them, both orders and `samples` traces.
@@ -215,11 +219,11 @@ class Judge:
         `trace`, P is that of the letter alone, one token an order, and `samples` has no meaning. None when no verdict could be
         read. Raises InputError, and EngineError.
         """
-        if not against:
-            raise InputError("there is nothing to score against", hint="Give other responses to the same prompt as `against`.")
-        cases = [Case(images=image, prompt=prompt, response_a=response, response_b=other) for other in against]
+        check_count("samples", samples)
+        others = check_list("against", against)
+        cases = [Case(images=image, prompt=prompt, response_a=response, response_b=other) for other in others]
         samples = samples if trace else 1
-        protocol = self._protocol(max_tokens, trace=trace).changed(samples=samples)
+        protocol = self._protocol(trace=trace).changed(samples=samples)
         chances = [
             said.leaning for sample in range(samples) for said in map(_judged, self._compared(cases, protocol, sample, None))
         ]
@@ -237,8 +241,8 @@ class Judge:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _protocol(self, max_tokens: int, *, trace: bool = True) -> Protocol:
-        sampling = replace(STRICT.sampling, max_tokens=max_tokens)
+    def _protocol(self, *, trace: bool = True) -> Protocol:
+        sampling = replace(STRICT.sampling, max_tokens=self.max_tokens)
         if trace:
             return replace(STRICT, template=self._template, sampling=sampling)
         if opening(self._template) and not continues(self._engine):
@@ -252,10 +256,9 @@ class Judge:
         image: Picture | Sequence[Picture],
         prompt: str,
         responses: Sequence[str],
-        most: int,
     ) -> Iterator[Preference]:
         cases = (Case(images=image, prompt=prompt, response_a=responses[i], response_b=responses[j]) for i, j in pairs)
-        return map(_judged, self.compare_all(cases, max_tokens=most))
+        return map(_judged, self.compare_all(cases))
 
     def _compared(
         self, cases: Iterable[Case | Preference], protocol: Protocol, sample: int, folder: Path | None
@@ -266,11 +269,13 @@ class Judge:
 
         def requests() -> Iterator[Request]:
             for number, case in enumerate(cases):
-                waiting.append(one := _Waiting(given=case) if isinstance(case, Preference) else _Waiting(key=case.key))
-                if isinstance(case, Case):
-                    for request in self._requests(one, case, f"{number}.{sample}", protocol, folder):
-                        asked[request.key], owners[request.key] = request, one
-                        yield request
+                if isinstance(case, Preference):
+                    waiting.append(_Waiting(given=case))
+                    continue
+                waiting.append(one := _Waiting(key=check_case(case).key))
+                for request in self._requests(one, case, f"{number}.{sample}", protocol, folder):
+                    asked[request.key], owners[request.key] = request, one
+                    yield request
 
         def ready() -> Iterator[Preference]:
             while waiting and waiting[0].whole:
@@ -322,12 +327,20 @@ class Judge:
         ]
 
 
+def _folder(judge: str | Path) -> Path:
+    """The folder of a judge that a server has. Raises InputError where there is none."""
+    folder = judge_of(Path(judge))
+    if not folder.is_dir():
+        raise InputError(f"there is no judge folder {folder}", hint="`judge` is a run or judge folder; or give its `template`.")
+    return folder
+
+
 def _preference(one: _Waiting, protocol: Protocol) -> Preference:
     if one.given is not None:
         return one.given
     replies = sorted(one.replies, key=lambda reply: one.keys.index(reply.key))
-    if error := next((reply.error for reply in replies if reply.finish is Finish.ERROR), None):
-        return Preference.failure(f"failed: {error}", one.key)
+    if lost := next((reply for reply in replies if reply.finish is Finish.ERROR), None):
+        return Preference.failure(f"{'refused' if lost.refused else 'failed'}: {lost.error}", one.key)
     read = [protocol.reading(reply) for reply in replies]
     named = tuple(_side(said.verdict, order) for said, order in zip(read, Order, strict=True))
     chances = [_chance(said.probability, order) for said, order in zip(read, Order, strict=True)]
@@ -345,7 +358,7 @@ def _preference(one: _Waiting, protocol: Protocol) -> Preference:
 
 def _judged(said: Preference) -> Preference:
     """A preference, unless the case cannot be judged at all. Raises InputError and EngineError."""
-    if said.failed and not (said.problem or "").startswith("failed: "):
+    if said.failed and not (said.problem or "").startswith(("failed: ", "refused: ")):
         raise InputError(f"this cannot be judged: {said.problem}", hint="Correct the image or the text.")
     return said
 

@@ -29,8 +29,8 @@ from ..ports import Progress, blocks
 from ..run.disk import locked, write_whole, writing
 from ..run.image_files import locate
 from ..run.journal import checked, unchecked
-from ..sources.readers import Row, digest_of, rows_of, schema_of
-from ..sources.rows import raw_prompt, read_row
+from ..sources.readers import Row, columns_of, digest_of, rows_of, schema_of
+from ..sources.rows import listed, raw_prompt, read_row
 from ..types import storable
 from .cases import Case, Preference
 from .judging import Judge
@@ -52,13 +52,15 @@ ADDED = pa.schema(
 """The columns that are added: for two responses the first five, for a list of them `problem` and the last two."""
 
 _ROWS_AT_ONCE = 256
+_ALONE = Preference.failure("there is nothing to compare", None)
+"""In place of a row's comparisons, where one response is ranked."""
 _NEEDED = "Each row needs `prompt`, its images if it has any, and `response_a` and `response_b`, or `responses`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """What came of a file: its rows, those that could not be judged, those with a preference or an order, those that were
-    written, and each problem with its count."""
+    """What came of a file: its rows, those that could not be judged, those with a preference or an order of which at least one
+    comparison was decided, those that were written, and each problem with its count."""
 
     rows: int
     failed: int
@@ -78,7 +80,6 @@ class Task:
     source: Path
     to: Path
     form: Form = "ours"
-    max_tokens: int = 1024
     rank: bool = False
     comparisons: int | None = None
     allow_outside: bool = False
@@ -90,8 +91,9 @@ def check(task: Task) -> None:
     if first is None:
         raise InputError(f"{task.source} has no rows", hint=_NEEDED)
     row = first[1]
-    if isinstance(row, Mapping) and not {"responses", "response_a"} & row.keys():
-        raise InputError(f"{task.source}:{first[0]}: the row has no responses, only {', '.join(map(str, row))}", hint=_NEEDED)
+    names = columns_of(task.source) or list(row if isinstance(row, Mapping) else [])
+    if names and not {"responses", "response_a"} & set(names):
+        raise InputError(f"{task.source}:{first[0]}: the row has no responses, only {', '.join(map(str, names))}", hint=_NEEDED)
     if task.to.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{task.to} is neither .jsonl nor .parquet", hint="Name the output --to OUT.jsonl or OUT.parquet.")
     if task.to.suffix == ".parquet" and task.form == "ours" and schema_of(task.source) is None:
@@ -125,9 +127,9 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
 
 def _begun(journal: Path, task: Task, judge: Judge) -> int:
     """How many rows a killed command has labelled, in whole batches; the journal is cut to them. Raises RunError."""
-    asked = {"judge": judge.identity, "rank": task.rank, "max_tokens": task.max_tokens, "comparisons": task.comparisons}
+    asked = {"judge": judge.identity, "rank": task.rank, "max_tokens": judge.max_tokens, "comparisons": task.comparisons}
     head = checked(json.dumps({**asked, "input": digest_of(task.source)}).encode())
-    if not journal.exists() or not journal.read_bytes():
+    if not journal.exists() or not journal.stat().st_size:
         write_whole(journal, head)
         return 0
     with journal.open("rb+") as file:
@@ -184,11 +186,14 @@ def _labels_of(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueEr
             yield from one.cases
 
     folder = None if task.allow_outside else task.source.parent
-    said = judge.compare_all(cases(), max_tokens=task.max_tokens, folder=folder)
+    said = judge.compare_all(cases(), folder=folder)
     for first in said:
         one = waiting.popleft()
-        rest = list(islice(said, len(one.cases) - 1))
-        yield _as_label(first) if one.pairs is None else _as_ranks(order(one.count, one.pairs, [first, *rest]))
+        all_said = [first, *islice(said, len(one.cases) - 1)]
+        if one.pairs is None:
+            yield _as_label(first)
+        else:
+            yield _as_ranks(order(one.count, one.pairs, all_said[: len(one.pairs)]), first.problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,21 +215,26 @@ def _read(row: Row | ValueError, task: Task) -> _Read:
         return _bad(f"{raw.problem}: {raw.detail}")
     if not raw.text.strip():
         return _bad("no_prompt: the prompt is empty")
-    given = row.get("responses")
-    responses = given if isinstance(given, list) else [row.get("response_a"), row.get("response_b")]
-    if len(responses) < 2 or not all(isinstance(text, str) and text.strip() for text in responses):
+    texts = _responses(row)
+    if len(texts) < (1 if task.rank else 2) or not all(isinstance(text, str) for text in texts):
         return _bad("no_responses: two texts are needed, in `response_a` and `response_b`, or more in `responses`")
-
-    texts = list(map(str, responses))
     images = cast(tuple[bytes | Path, ...], raw.images)  # none is fetched: `locate` finds them
 
     def case(first: int, second: int) -> Case:
         return Case(prompt=raw.text, response_a=texts[first], response_b=texts[second], images=images)
 
-    if len(responses) == 2 and not task.rank:
+    if len(texts) == 1:
+        return _Read(cases=(_ALONE,), count=1, pairs=())
+    if len(texts) == 2 and not task.rank:
         return _Read(cases=(case(0, 1),))
-    pairs = tuple(pairings(len(responses), task.comparisons))
-    return _Read(cases=tuple(case(i, j) for i, j in pairs), count=len(responses), pairs=pairs)
+    pairs = tuple(pairings(len(texts), task.comparisons))
+    return _Read(cases=tuple(case(i, j) for i, j in pairs), count=len(texts), pairs=pairs)
+
+
+def _responses(row: Row) -> list[str]:
+    """The responses of a row, in a list (in CSV as JSON) or in two columns. They may be anything: data is what it is."""
+    given = listed(row.get("responses"))
+    return given if isinstance(given, list) else cast(list[str], [row.get("response_a"), row.get("response_b")])
 
 
 def _bad(problem: str) -> _Read:
@@ -239,14 +249,17 @@ def _as_label(said: Preference) -> dict[str, Any]:
         "traces": list(map(storable, said.traces)),
         "problem": said.problem,
         "failed": said.failed,
+        "decided": said.preference is not None,
     }
 
 
-def _as_ranks(ranking: Ranking) -> dict[str, Any]:
-    failed = ranking.failed == ranking.comparisons
+def _as_ranks(ranking: Ranking, problem: str | None) -> dict[str, Any]:
+    """The label of a row that was ranked. `problem` is that of its first comparison, and of all where none was answered."""
+    failed = 0 < ranking.comparisons == ranking.failed
     return {
-        "problem": "failed: no comparison was answered" if failed else None,
+        "problem": problem if failed else None,
         "failed": failed,
+        "decided": ranking.undecided + ranking.failed < ranking.comparisons or ranking.comparisons == 0,
         "ranking": None if failed else list(ranking.order),
         "strengths": None if failed else list(ranking.strengths),
     }
@@ -261,8 +274,7 @@ def _written(journal: Path, task: Task) -> Labels:
             next(labels)
             for (_, row), line in zip(rows_of(task.source), labels, strict=True):
                 label = unchecked(line)
-                decided = label.get("preference") is not None or label.get("ranking") is not None
-                counts.update(rows=1, failed=label["failed"], decided=decided)
+                counts.update(rows=1, failed=label["failed"], decided=label["decided"])
                 if label["problem"] is not None:
                     problems[label["problem"].partition(":")[0]] += 1
                 if (made := _output(row, label, task.form)) is not None:
@@ -286,15 +298,10 @@ def _output(row: Row | ValueError, label: dict[str, Any], form: Form) -> dict[st
     """What is written about a row; None for one that has no preference, in the format of TRL."""
     if form == "ours":
         return {**(row if isinstance(row, Mapping) else {}), **{name: label[name] for name in ADDED.names if name in label}}
-    if isinstance(row, ValueError):
+    if isinstance(row, ValueError) or not label["decided"]:
         return None
-    if (side := label.get("preference")) is not None:
-        responses = row.get("responses") or [row["response_a"], row["response_b"]]
-        best, worst = responses if side == "a" else reversed(responses)
-    elif (ranking := label.get("ranking")) is not None:
-        best, worst = row["responses"][ranking[0]], row["responses"][ranking[-1]]
-    else:
-        return None
+    ranking = label.get("ranking") or ([0, 1] if label["preference"] == "a" else [1, 0])
+    best, worst = (_responses(row)[ranking[place]] for place in (0, -1))
     asked = read_row(row)
     shown = [{"type": "image", "text": None}] * len(asked.cells)
     return {

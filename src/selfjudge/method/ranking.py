@@ -10,10 +10,10 @@ _STEPS, _CLOSE = 1_000, 1e-9
 
 
 def pairings(count: int, comparisons: int | None = None) -> list[tuple[int, int]]:
-    """Pairs of `count` responses, each at most once: all, or the first `comparisons` of a fixed order.
+    """Pairs of `count` responses, each at most once: all, or the first `comparisons` of a fixed order, at least `count` - 1.
 
-    The order starts with a ring, so that `count` - 1 of them or more connect all responses, and each response is in nearly as
-    many pairs as every other.
+    The order starts with a ring, so that so many connect all responses, and each response is in nearly as many pairs as every
+    other.
     """
     seen: dict[tuple[int, int], None] = {}
     for step in range(1, count // 2 + 1):
@@ -21,7 +21,7 @@ def pairings(count: int, comparisons: int | None = None) -> list[tuple[int, int]
             second = (first + step) % count
             seen.setdefault((min(first, second), max(first, second)))
     pairs = [pair for pair in seen if pair[0] != pair[1]]
-    return pairs if comparisons is None else pairs[:comparisons]
+    return pairs if comparisons is None else pairs[: max(comparisons, count - 1)]
 
 
 def bradley_terry(wins: Mapping[tuple[int, int], float], count: int) -> tuple[float, ...]:

@@ -34,11 +34,10 @@ class JudgeReward:
 
     __name__ = "judge"
 
-    def __init__(self, judge: Judge, *, comparisons: int | None = None, max_tokens: int = 1024, trace: bool = True) -> None:
+    def __init__(self, judge: Judge, *, comparisons: int | None = None, trace: bool = True) -> None:
         self._judge = judge
         self._trace = trace
         self._comparisons = comparisons
-        self._max_tokens = max_tokens
 
     def __call__(
         self,
@@ -55,17 +54,14 @@ class JudgeReward:
         pairs = [
             (first, second)
             for group in _groups(texts, shown)
-            for first, second in ((group[i], group[j]) for i, j in pairings(len(group), self._enough(len(group))))
+            for first, second in ((group[i], group[j]) for i, j in pairings(len(group), self._comparisons))
         ]
         cases = (Case(prompt=texts[i], response_a=answers[i], response_b=answers[j], images=shown[i]) for i, j in pairs)
-        said = self._judge.compare_all(cases, max_tokens=self._max_tokens, trace=self._trace)
+        said = self._judge.compare_all(cases, trace=self._trace)
         rewards = _shares(len(texts), pairs, said)
         if rewards and all(one is None for one in rewards):
             log.warning("the judge gave no reward to any of %d responses: are there several to each prompt?", len(rewards))
         return rewards
-
-    def _enough(self, size: int) -> int | None:
-        return None if self._comparisons is None else max(self._comparisons, size - 1)
 
 
 def _groups(texts: Sequence[str], shown: Sequence[Sequence[Picture]]) -> list[list[int]]:

@@ -60,7 +60,6 @@ class Limits:
     batch           comparisons that are judged together
     body_bytes      of one request; a larger one gets 413
     seconds         that a request may take; then 504
-    max_tokens      of a reply of the judge
     images          folder whose image files clients may name; none without it
     hosts           names under which clients may call it, against foreign pages that call a local service; all without it
     """
@@ -70,7 +69,6 @@ class Limits:
     batch: int = 64
     body_bytes: int = 32 * 2**20
     seconds: float = 120.0
-    max_tokens: int = 1024
     images: Path | None = None
     hosts: Sequence[str] = ()
 
@@ -163,7 +161,6 @@ class Service:
             limit=limits.waiting,
             bytes_limit=limits.waiting_bytes,
             size=limits.batch,
-            max_tokens=limits.max_tokens,
             folder=limits.images or Path(os.devnull),
             watch=self.metrics.watch,
         )
@@ -226,7 +223,7 @@ class Service:
         return RerankedAll(model=body.model or self.name, results=results)
 
     async def _rank(self, prompt: str, responses: list[str], images: Sequence[bytes | str], comparisons: int | None) -> Ranked:
-        pairs = pairings(len(responses), None if comparisons is None else max(comparisons, len(responses) - 1))
+        pairs = pairings(len(responses), comparisons)
         said = await self.judged([case(prompt, responses[i], responses[j], images) for i, j in pairs]) if pairs else []
         ranking = order(len(responses), pairs, said)
         return Ranked(
@@ -282,7 +279,7 @@ def _check(said: Preference) -> None:
         raise HTTPException(413, problem)
     if problem.startswith("failed: "):
         raise HTTPException(502, problem)
-    raise _wrong("body" if problem.startswith("invalid: ") else "images", problem)
+    raise _wrong("body" if problem.startswith(("invalid: ", "refused: ")) else "images", problem)
 
 
 def create_app(judge: Judge, name: str, limits: Limits | None = None) -> FastAPI:

@@ -44,7 +44,6 @@ class Batches:
         limit: int,
         bytes_limit: int,
         size: int,
-        max_tokens: int,
         folder: Path,
         watch: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -53,7 +52,6 @@ class Batches:
         self._bytes_limit = bytes_limit
         self._bytes = 0
         self._size = size
-        self._max_tokens = max_tokens
         self._folder = folder
         self._watch = watch
         self._waiting: deque[tuple[Case, Answer]] = deque()
@@ -100,7 +98,7 @@ class Batches:
         while batch := self._next():
             self._watch(len(batch))
             try:
-                said = self._judge.compare_all([case for case, _ in batch], max_tokens=self._max_tokens, folder=self._folder)
+                said = self._judge.compare_all([case for case, _ in batch], folder=self._folder)
                 for (_, answer), one in zip(batch, said, strict=True):
                     answer.set_result(one)
                 self.broken = None

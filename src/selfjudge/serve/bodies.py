@@ -17,7 +17,9 @@ MAX_TEXT = 100_000
 MAX_IMAGES = 16
 MAX_RESPONSES = 64
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Asked = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"\S")]
+"""An instruction. Something must be asked; a response may be empty."""
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 def _whole(value: object) -> object:
@@ -42,7 +44,7 @@ class Body(BaseModel):
 class CompareBody(Body):
     """Two responses to a prompt about images."""
 
-    prompt: Text
+    prompt: Asked
     response_a: Text
     response_b: Text
     images: Images = []
@@ -51,7 +53,7 @@ class CompareBody(Body):
 class RankBody(Body):
     """Several responses to a prompt about images."""
 
-    prompt: Text
+    prompt: Asked
     responses: list[Text] = Field(min_length=1, max_length=MAX_RESPONSES)
     images: Images = []
     comparisons: Count | None = Field(None, description="Pairs to compare: all, or this many, at least one less than responses.")
@@ -69,7 +71,7 @@ class RerankBody(BaseModel):
     model_config = ConfigDict(strict=True)
 
     model: str | None = None
-    query: Text
+    query: Asked
     documents: list[Text | Document] = Field(min_length=1, max_length=MAX_RESPONSES)
     top_n: Count | None = None
     images: Images = []

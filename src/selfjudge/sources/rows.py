@@ -125,7 +125,7 @@ def _instruction(row: Mapping[str, Any], there: str) -> _Turn:
         value = row.get(name)
         if _is_unset(value):
             continue
-        turns = _listed(value)
+        turns = listed(value)
         if isinstance(turns, list) and (turn := _first_user_turn(turns, name)) is not None:
             return turn
         if isinstance(value, str) and name in PROMPTS:
@@ -137,7 +137,7 @@ def _instruction(row: Mapping[str, Any], there: str) -> _Turn:
     raise _Unusable("no_prompt", f"{what}; {there}")
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """A list that stands as JSON in a text, as in a CSV file, unpacked; anything else as it is."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError, RecursionError):
@@ -191,7 +191,7 @@ def _block(given: Any, name: str) -> tuple[str | None, Any]:
 
 def _columns(row: Mapping[str, Any]) -> list[Any]:
     """The images in the columns of a row."""
-    values = {name: _listed(row.get(name)) for name in IMAGES}
+    values = {name: listed(row.get(name)) for name in IMAGES}
     cells = {name: value if isinstance(value, list) else [value] for name, value in values.items() if not _is_unset(value)}
     several, one = cells.get("images", []), cells.get("image", [])
     if several and any(image not in several for image in one):
