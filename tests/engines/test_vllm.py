@@ -175,8 +175,9 @@ def test_a_judge_behind_the_server_gives_the_verdicts_of_the_judge_in_this_proce
         cases.append(Case(prompt="what color?", response_a=first, response_b=second, images=png(draw(scene, rng))))
     with urlopen(URLRequest(f"{server.url}/models", headers={"Authorization": f"Bearer {server.key}"})) as listed:
         name = json.load(listed)["data"][0]["id"]
-    with Judge.load("shapes") as here, Judge.connect(server.url, name, judge=embedded_model()) as there:
-        ours, theirs = (list(judge.compare_all(cases, max_tokens=48)) for judge in (here, there))
+    asked = {"judge": embedded_model(), "max_tokens": 48}
+    with Judge.load("shapes", max_tokens=48) as here, Judge.connect(server.url, name, **asked) as there:
+        ours, theirs = (list(judge.compare_all(cases)) for judge in (here, there))
     assert [said.named for said in ours] == [said.named for said in theirs]
     for one, other in zip(ours, theirs, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-3)

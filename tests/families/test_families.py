@@ -122,8 +122,8 @@ def test_control_tokens_in_a_text_are_only_text(engine: Engine, model: Path):
 
 @pytest.mark.parametrize(("image", "better"), [(WIDE, "a"), (TALL, "b")], ids=["cat", "dog"])
 def test_a_trained_judge_tells_by_the_image_which_response_is_better(trained: Trained, image: ImageRef, better: str):
-    judge = Judge.load(trained.path, device="cpu")
-    found = judge.compare(IMAGES[image.sha256], QUESTION, CAT, DOG, max_tokens=32)
+    judge = Judge.load(trained.path, device="cpu", max_tokens=32)
+    found = judge.compare(IMAGES[image.sha256], QUESTION, CAT, DOG)
     judge.close()
     assert (found.preference, found.consistent) == (better, True)
     assert (found.probability > 0.9) == (better == "a")

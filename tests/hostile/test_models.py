@@ -29,8 +29,8 @@ def planned(model: Path) -> str:
 def loaded(model: Path) -> str:
     """What is said where a judge is loaded, asked and identified."""
     try:
-        with Judge.load(model, device="cpu") as judge:
-            assert judge.compare([], "Where?", "here", "there", max_tokens=1).problem == "cut_off" and judge.identity
+        with Judge.load(model, device="cpu", max_tokens=1) as judge:
+            assert judge.compare([], "Where?", "here", "there").problem == "cut_off" and judge.identity
     except SelfjudgeError as error:
         return f"{error} {error.hint}"
     return ""

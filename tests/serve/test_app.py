@@ -122,7 +122,7 @@ def test_responses_are_ranked_and_reranked_in_the_form_of_other_servers(engine: 
 
 WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"prompt": "which?", "response_a": "good"}, 422, "response_b"),
-    ({**CASE, "response_a": ""}, 422, "response_a"),
+    ({**CASE, "prompt": " "}, 422, "prompt"),
     ({**CASE, "prompt": 3}, 422, "prompt"),
     ({**CASE, "other": 3}, 422, "other"),
     ({**CASE, "images": ["/etc/passwd"]}, 422, "images.0"),
@@ -190,7 +190,7 @@ WRONG_FORMS: list[tuple[dict[str, str], bytes, int, str]] = [
     ({"prompt": "which?", "response_a": "good"}, b"", 422, "response_b"),
     ({**CASE, "other": "x"}, b"", 422, "other"),
     ({**CASE, "images": "/etc/passwd"}, b"", 422, "images"),
-    ({**CASE, "response_a": ""}, b"", 422, "response_a"),
+    ({**CASE, "prompt": ""}, b"", 422, "prompt"),
     (CASE, b"no image", 422, "not_an_image"),
     (CASE, picture(20_000, 20_000), 413, "too_many_pixels"),
     ({**CASE, "prompt": "x" * 3_000_000}, b"", 413, "bytes"),

@@ -274,7 +274,7 @@ def _written(journal: Path, task: Task) -> Labels:
             next(labels)
             for (_, row), line in zip(rows_of(task.source), labels, strict=True):
                 label = unchecked(line)
-                counts.update(rows=1, failed=label["failed"], decided=label["decided"])
+                counts.update(rows=1, failed=int(label["failed"]), decided=int(label["decided"]))
                 if label["problem"] is not None:
                     problems[label["problem"].partition(":")[0]] += 1
                 if (made := _output(row, label, task.form)) is not None:
