@@ -25,7 +25,13 @@ RULES = json.dumps([{"when": r"question (\d+)", "replies": [r"I see \1. [[A]]", 
 SCRIPTED = ("--set", "execution.engine.kind=scripted", "--set", f"execution.engine.rules={RULES}")
 SMALL = tuple(
     word
-    for change in ("prompts.0.limit=6", "evaluation.benchmarks.0.pairs=2", "loop.iterations=1", "synthesis.closed.samples=4")
+    for change in (
+        "seed=61",
+        "prompts.0.limit=6",
+        "evaluation.benchmarks.0.pairs=2",
+        "loop.iterations=1",
+        "synthesis.closed.samples=4",
+    )
     for word in ("--set", change)
 )
 SECONDS = 120
@@ -78,17 +84,22 @@ def start(argv: Sequence[str], folder: Path, prepare: Callable[[], Any] = lambda
     for old in (folder.parent / "temporary").glob("*"):  # a command that starts at once would leave it to its owner
         os.utime(old, (0, 0))
     sys.stdout.flush()
+    files = {1: (output / "out").open("ab"), 2: (output / "err").open("ab")}
     if pid := os.fork():
+        for file in files.values():
+            file.close()
         return pid, output
     code = 70
     try:
-        for descriptor, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+        for descriptor, file in files.items():
+            os.dup2(file.fileno(), descriptor)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         (folder.parent / "temporary").mkdir(exist_ok=True)
         tempfile.tempdir = str(folder.parent / "temporary")
         code = here(argv, prepare)
+    except KeyboardInterrupt:  # before the command began
+        code = 130
     except Exception:
         traceback.print_exc()
     finally:
@@ -160,6 +171,12 @@ def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _timeless(one) for key, one in value.items() if "seconds" not in key and key != "checksum"}
     return [_timeless(one) for one in value] if isinstance(value, list) else value
+
+
+def check_kept(folder: Path) -> None:
+    """Raises Red for a run that kept no pair: nothing that is made of pairs would be tried."""
+    if not json.loads((folder / "summary.json").read_text())["iterations"][-1]["kept"]:
+        raise Red("the run keeps no pair: choose another seed for it")
 
 
 def recover(command: Command, folder: Path, place: Any, ended: Ended) -> str:

@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from commands import Command, Red, commands, here, left
+from commands import Command, Red, check_kept, commands, here, left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,8 @@ def prepared(root: Path) -> Place:
         if code:
             raise Red(f"{name} fails undisturbed: {err.getvalue()}")
         whole[name] = left(folder)
+        if name == "run":
+            check_kept(folder)
     return Place(root=root, commands=known, whole=whole)
 
 

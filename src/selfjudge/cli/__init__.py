@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from ..errors import SelfjudgeError
 from .benchmarks import benchmarks
 from .check import check
-from .ends import explain, fail
+from .ends import explain, fail, is_interrupt
 from .export import export
 from .init import init
 from .judging import compare, label, rank
@@ -74,4 +75,6 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SELFJUDGE_TRACEBACK"):
             raise
+        if is_interrupt(error):
+            sys.exit(130)
         fail(*explain(error))

@@ -55,6 +55,11 @@ def explain(error: Exception) -> tuple[str, str]:
     )
 
 
+def is_interrupt(error: Exception) -> bool:
+    """Whether Ctrl-C came while pydantic built a class, which it reports as an error of its own."""
+    return type(error).__name__ == "SchemaError" and "KeyboardInterrupt" in str(error)
+
+
 def _where(error: Exception) -> str:
     """The file that an error is about, where it says so."""
     name = getattr(error, "filename", None)

@@ -121,7 +121,8 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
                 advance(len(made))
             os.fsync(file.fileno())
         labels = _written(journal, task)
-    shutil.rmtree(_work(task))
+    with writing(_work(task)):
+        shutil.rmtree(_work(task))
     return labels
 
 

@@ -23,7 +23,7 @@ from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.inputs import Bench, PairsBench
 from ..run import tables
-from ..run.disk import read_json, temporary, write_checked, write_json, write_whole
+from ..run.disk import read_checked, read_json, temporary, write_checked, write_json, write_whole
 from ..run.executions import Execution
 from ..run.failures import Failures, Retry, failures
 from ..run.folder import RunFolder
@@ -148,7 +148,7 @@ def _claim(root: Path, bench: Bench, contestant: Contestant, protocol: Protocol,
     asked = {"benchmark": bench.title, "limit": limit, "protocol": asdict(protocol), "server": contestant.address}
     source = str(bench.path.resolve()) if isinstance(bench, PairsBench) else bench.model_dump(mode="json")
     ours = json.loads(json.dumps({"asked": asked, "source": source, "content": content}))
-    known = {path.parent: read_json(path) for path in sorted(root.glob("*/asked.json"))}
+    known = {path.parent: read_checked(path) for path in sorted(root.glob("*/asked.json"))}
     for same in (("asked", "content"), ("asked", "source")):
         for folder, theirs in known.items():
             if all(theirs[name] == ours[name] for name in same):

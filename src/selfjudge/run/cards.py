@@ -72,7 +72,7 @@ def _card(judge: Path) -> dict[str, Any] | None:
         card: dict[str, Any] = read_json(judge / CARD, *_SINCE_TRAINING)
     except RunError:
         return None
-    return card
+    return card if isinstance(card["judging"], dict) and isinstance(card["training"], dict) else None
 
 
 def judge_of(path: Path) -> Path:

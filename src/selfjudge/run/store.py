@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
-from .disk import differences, read_json, sha256_of, whole, write_checked
+from .disk import differences, read_checked, read_json, sha256_of, whole, write_checked
 from .executions import Execution
 from .fingerprint import HASHES, remembered
 from .journal import Growing, Keys
@@ -106,7 +106,7 @@ class Table:
         """The rows so far, made of the same as this table will be. Raises RunError."""
         folder = self.path.with_name(f".{self.kind.name}.parts")
         growing, note = Growing(folder, self.kind), folder / _NOTE
-        theirs = read_json(note) if note.exists() else None
+        theirs = read_checked(note) if note.exists() else None
         if theirs is not None and is_outdated(self.path, self._identity, theirs, self._replaced):
             growing.clear()
         if theirs != self._identity:
@@ -300,7 +300,7 @@ def remove_parts_of_sealed(run: Path) -> None:
             manifest = parts.with_name(f"{parts.stem[1:]}.manifest.json")
             with suppress(RunError):
                 sealed = Manifest.read(manifest).identity
-                if not (parts / _NOTE).exists() or read_json(parts / _NOTE) == sealed:
+                if not (parts / _NOTE).exists() or read_checked(parts / _NOTE) == sealed:
                     shutil.rmtree(parts, ignore_errors=True)
 
 
