@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import math
 import shutil
@@ -146,6 +148,43 @@ def test_missing_images_are_counted_beside_the_rows(tmp_path: Path):
     report = load("vl-rewardbench", tmp_path, allow_missing=True).report
 
     assert report["rows"] == 2 and report["missing_images"]["count"] == 1
+
+
+@pytest.mark.parametrize("form", ["base64", "data URL", "a list of one", "bytes of text"])
+def test_an_image_and_a_text_of_a_benchmark_may_be_in_other_forms(tmp_path: Path, form: str):
+    picture(tmp_path / "a.png", "blue")
+    bare = base64.b64encode((tmp_path / "a.png").read_bytes()).decode()
+    image = {"base64": bare, "data URL": f"data:image/png;base64,{bare}"}.get(form, ["a.png"])
+    row = {"id": "x_1", "query": "Which?", "image": image, "chosen": "a", "rejected": "b"}
+    if form == "bytes of text":
+        pq.write_table(pa.Table.from_pylist([{**row, "query": b"Which?"}]), tmp_path / "test.parquet")
+    else:
+        (tmp_path / "DATA.JSONL").write_text(json.dumps(row) + "\r\n", encoding="utf-8-sig")
+    (item,) = load("vl-rewardbench", tmp_path / ("test.parquet" if form == "bytes of text" else "DATA.JSONL")).items
+    assert item.pair.prompt.text == "Which?" and len(item.pair.prompt.images) == 1
+
+
+@pytest.mark.parametrize("name", ["x/" * 3000, "\\" * 5000, "a\0b", "data:image/png;base64,!"], ids=["long", "Windows", "0", "!"])
+def test_a_path_that_no_file_can_have_is_a_missing_image(tmp_path: Path, name: str):
+    row = {"id": "x_1", "query": "Which?", "image_path": name, "chosen": "a", "rejected": "b"}
+    (tmp_path / "data.jsonl").write_text(json.dumps(row) + "\n")
+    bench = make_benchmark(PublicBench(name="vl-rewardbench", path=str(tmp_path)))
+    assert bench.digest()
+    with pytest.raises(InputError, match="1 rows have no image that can be used"):
+        bench.load(lambda ref, data: None, no_progress)
+
+
+def test_a_table_with_a_byte_order_mark_is_read(tmp_path: Path):
+    table = (FIXTURES / "vl-rewardbench" / "vl_rewardbench.tsv").read_bytes()
+    (tmp_path / "a.tsv").write_bytes(b"\xef\xbb\xbf" + table.replace(b"\n", b"\r\n"))
+    assert len(load("vl-rewardbench", tmp_path).items) == 18
+
+
+@pytest.mark.parametrize("score", [judgebench.score, rewardbench.score])
+def test_packed_results_are_an_error_that_says_so(tmp_path: Path, score: Any):
+    (tmp_path / "m.json").write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(InputError, match="packed with gzip"):
+        score(tmp_path / "m.json", protocol="official", k=None)
 
 
 # JudgeBench: github.com/ScalerLab/JudgeBench, run_judge.py and utils/metrics.py

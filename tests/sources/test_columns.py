@@ -70,7 +70,17 @@ def test_images_may_stand_in_the_message_itself(tmp_path: Path):
     assert read(tmp_path, {"messages": [{"role": "user", "content": blocks}]}).images == (png(), tmp_path / "x.png")
 
 
-@pytest.mark.parametrize("cell", [URL, BARE, "\n".join(BARE[n : n + 76] for n in range(0, len(BARE), 76))])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        URL,
+        BARE,
+        "DATA" + URL[4:],
+        BARE.rstrip("="),
+        BARE.translate({43: "-", 47: "_"}),
+        "\n".join(BARE[n : n + 76] for n in range(0, len(BARE), 76)),
+    ],
+)
 def test_an_image_may_be_a_data_url_or_base64(tmp_path: Path, cell: str):
     assert read(tmp_path, {"prompt": "?", "image": cell}).images == (png(),)
 

@@ -1,6 +1,7 @@
 """Prompt files are read as users have them; what is wrong with a row becomes its problem, what is wrong with a file an error."""
 
 import base64
+import gzip
 import json
 from pathlib import Path
 
@@ -46,8 +47,10 @@ def test_a_row_of_jsonl_has_a_prompt_and_an_image_beside_the_file(tmp_path: Path
         ({"prompt": "p", "image": "../x.png"}, "outside_folder"),
         ({"prompt": "p", "images": [{"path": "/etc/passwd"}]}, "outside_folder"),
         ({"prompt": "p", "image": "https://x.org/1.png"}, "not_fetched"),
-        ({"prompt": "p", "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQMAAAD"}, "not_an_image"),
+        ({"prompt": "p", "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQMAAADAA"}, "not_an_image"),
         ({"prompt": "p", "image": "a\0.png"}, "image_missing"),
+        ({"prompt": "p", "image": "\\" * 5000}, "image_missing"),
+        ({"prompt": "p", "image": "file:///etc/hostname"}, "outside_folder"),
         ({"prompt": "p", "image": "x.png", "kind": "other"}, "unknown_kind"),
         ({"conversations": 5, "image": "x.png"}, "no_prompt"),
         ({"conversations": True, "image": "x.png"}, "no_prompt"),
@@ -167,3 +170,49 @@ def test_what_is_no_prompt_file_is_an_error_with_a_hint(tmp_path: Path, name: st
     with pytest.raises(InputError) as error:
         read(tmp_path / name)
     assert name in str(error.value) and error.value.hint
+
+
+TABLE = 'Prompt, Image \n"Wie viele, hier?",x.png\nWas ist das?,y.png\n'
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_table_is_read_whatever_separates_its_cells_and_however_it_is_encoded(
+    tmp_path: Path, separator: str, encoding: str, end: str
+):
+    text = TABLE.replace(",", separator).replace(f"viele{separator}", "viele,").replace("\n", end)
+    (tmp_path / "rows.csv").write_bytes(text.encode(encoding))
+    first, second = read(tmp_path / "rows.csv")
+    assert (first.where, first.text, first.images) == ("rows.csv:2", "Wie viele, hier?", (tmp_path / "x.png",))
+    assert (second.where, second.text, second.images) == ("rows.csv:3", "Was ist das?", (tmp_path / "y.png",))
+
+
+def test_lines_before_the_header_may_be_empty_and_a_file_of_them_alone_is_an_error(tmp_path: Path):
+    (tmp_path / "rows.csv").write_text("\n\nprompt,image\n?,x.png\n")
+    assert [raw.where for raw in read(tmp_path / "rows.csv")] == ["rows.csv:4"]
+    (tmp_path / "rows.csv").write_text("\n\n")
+    with pytest.raises(InputError, match="is empty"):
+        read(tmp_path / "rows.csv")
+
+
+def test_a_column_is_known_in_any_case_and_one_that_is_exact_wins(tmp_path: Path):
+    assert [(raw.text, raw.kind) for raw in read(jsonl(tmp_path, {" Prompt": "a?", "IMAGE": "x.png", "kind": " Open "}))] == [
+        ("a?", Kind.OPEN)
+    ]
+    (raw,) = read(jsonl(tmp_path, {"Prompt": "a?", "prompt": "b?", "image": "x.png", "kind": float("nan")}))
+    assert (raw.text, raw.kind) == ("b?", None)
+    pq.write_table(pa.table({"Question": ["a?"], "Image": ["x.png"]}), tmp_path / "rows.parquet")
+    assert read(tmp_path / "rows.parquet")[0].images == (tmp_path / "x.png",)
+
+
+def test_a_file_address_is_a_path(tmp_path: Path):
+    (raw,) = read(jsonl(tmp_path, {"prompt": "?", "image": (tmp_path / "a b.png").as_uri()}))
+    assert raw.images == (tmp_path / "a b.png",)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv"])
+def test_a_packed_file_is_an_error_that_says_so(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(gzip.compress(b'{"prompt": "?"}'))
+    with pytest.raises(InputError, match="packed with gzip; unpack it"):
+        read(tmp_path / name)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ..errors import InputError
 from ..hub.client import Repository, download
 from ..recipe.section import HUB_NAME
 from ..run.disk import sha256_of
-from ..run.jsonl import json_objects, regular
+from ..run.jsonl import json_objects, text_file
 from ..run.tables import Row
 from .catalogue import MANIFEST, manifest_of
 
@@ -48,7 +49,10 @@ class DataFiles:
         """Every row with its place, `file:number`; numbers count from 1. Raises InputError."""
         for file in self.files:
             try:
-                yield from ((f"{self.label}{file.name}:{number}", _set(row)) for number, row in _ROWS[file.suffix](regular(file)))
+                yield from (
+                    (f"{self.label}{file.name}:{number}", _set(row))
+                    for number, row in _ROWS[file.suffix.lower()](text_file(file))
+                )
             except InputError:
                 raise
             except (OSError, ValueError, RecursionError, csv.Error) as error:
@@ -70,8 +74,9 @@ def find_data(where: str, revision: str | None, patterns: tuple[str, ...]) -> Da
     """
     path = Path(where).expanduser()
     if path.is_file():
-        if path.suffix not in _ROWS:
-            raise InputError(f"{path} is not a data file that can be read", hint=f"Known are {', '.join(_ROWS)}.")
+        if path.suffix.lower() not in _ROWS:
+            hint = f"Known are {', '.join(_ROWS)}; what is packed (.gz) has to be unpacked first."
+            raise InputError(f"{path} is not a data file that can be read", hint=hint)
         return DataFiles(folder=path.parent, files=(path,), source=where)
     if path.is_dir():
         revision = (manifest_of(path) or {}).get("revision")
@@ -92,7 +97,9 @@ def _in_folder(folder: Path, patterns: tuple[str, ...], source: str, revision: s
         if files := tuple(sorted(file for file in folder.glob(pattern) if file.name != MANIFEST)):
             shared = files[0].parent if len({file.parent for file in files}) == 1 else folder
             return DataFiles(folder=shared, files=files, source=source, revision=revision)
-    raise InputError(f"{folder} holds no data of this benchmark", hint=f"Looked for {', '.join(patterns)}.")
+    raise InputError(
+        f"{folder} holds no data of this benchmark", hint=f"Looked for {', '.join(patterns)}; unpack what is packed."
+    )
 
 
 def _parquet_rows(file: Path) -> Iterator[tuple[int, Any]]:
@@ -125,7 +132,7 @@ def _json_list(file: Path) -> Iterator[tuple[int, Any]]:
 
 def _tab_separated(file: Path) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(_LONGEST_CELL)
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         yield from enumerate(csv.DictReader(lines, delimiter="\t"), 1)
 
 
@@ -135,6 +142,8 @@ _ROWS = {".parquet": _parquet_rows, ".jsonl": json_objects, ".json": _json_list,
 def field(row: Row, name: str, where: str, *, empty: bool = False) -> str:
     """A text of a row, which may be `empty` or not. Raises InputError."""
     value = row.get(name)
+    with suppress(UnicodeDecodeError):
+        value = value.decode() if isinstance(value, bytes) else value
     if not isinstance(value, str) or not (empty or value.strip()):
         problem = "missing" if value is None else "empty" if value == "" or isinstance(value, str) else type(value).__name__
         raise InputError(f"{where}: `{name}` is {problem}, not text", hint=f"The row has {', '.join(row)}.")

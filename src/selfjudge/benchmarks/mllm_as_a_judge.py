@@ -75,7 +75,7 @@ def figures(replies: Replies) -> dict[str, Any]:
 
 SPEC = Spec(
     name="mllm-as-a-judge",
-    files=("*[Pp]air*.jsonl", "**/*[Pp]air*.jsonl", "*.jsonl", "**/*.parquet"),
+    files=("*[Pp][Aa][Ii][Rr]*.jsonl", "**/*[Pp][Aa][Ii][Rr]*.jsonl", "*.jsonl", "**/*.parquet"),
     pairs=pairs,
     protocols={
         "strict": STRICT,

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..method.metrics import share
 from ..method.protocols import STRICT
 from ..method.verdicts import LETTERS, parse
-from ..run.jsonl import regular
+from ..run.jsonl import text_file
 from ..run.tables import Row, is_right
 from ..types import Verdict
 from . import data_files
@@ -145,7 +145,7 @@ def score(path: Path, *, protocol: str, k: int | None, data: str | None = None) 
 
 def _predictions(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(regular(path).read_bytes())
+        value = json.loads(text_file(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", hint="Give one JSON object, by the ids of pairs.") from error
     if not isinstance(value, dict) or not all(isinstance(part, dict) for part in value.values()):

@@ -23,7 +23,7 @@ from ..ports import BenchmarkData, Progress, PutImage, blocks
 from ..recipe.experiment import MAX_PIXELS
 from ..recipe.inputs import PublicBench
 from ..run.disk import sha256_of_all
-from ..run.image_files import image_cell, locate
+from ..run.image_files import image_cell, inline, locate
 from ..run.images import BadImage, admit
 from ..run.tables import Row
 from ..types import BenchmarkItem, ImageRef, Order, PreferencePair, Prompt, content_id
@@ -233,11 +233,18 @@ def _item(name: str, row: StoredPair, refs: tuple[ImageRef, ...], times: Counter
 
 
 def embedded(value: Any, folder: Path) -> bytes | Path | None:
-    """An image column's value, as `datasets` writes it or as a path, to bytes or a path; None where there is neither."""
-    cell = image_cell(value)
-    if isinstance(cell, str):
-        return None if "\0" in cell else folder / cell
-    return cell
+    """An image column's value, as `datasets` writes it, in base64 or as a path, also alone in a list, to bytes or a path.
+
+    None where there is neither.
+    """
+    cell = image_cell(value[0] if isinstance(value, list) and len(value) == 1 else value)
+    if not isinstance(cell, str):
+        return cell
+    try:
+        data = inline(cell)
+    except BadImage:
+        return None
+    return data or (None if "\0" in cell else folder / cell)
 
 
 def prompt(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..run.jsonl import json_lines, regular
+from ..run.jsonl import json_lines, text_file
 
 
 class Malformed(Exception):
@@ -62,7 +62,7 @@ def text(row: Any, *path: str) -> str:
 def columns(path: Path, benchmark: str, names: Sequence[str]) -> list[list[Any]]:
     """The columns of those names, of one length, of the JSON object in a file. Raises InputError."""
     try:
-        value = json.loads(regular(path).read_bytes())
+        value = json.loads(text_file(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", hint="Give the JSON file of `eval-set-scores`.") from error
     found = [value.get(name) if isinstance(value, dict) else None for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import stat
@@ -9,13 +10,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 MAX_BYTES = 256 * 2**20
 """A larger file is not read."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]+")
-_BASE64_HEADS = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK", "AAAA")
+_URL_SAFE = {ord("-"): "+", ord("_"): "/"}
+_BASE64_HEADS = ("/9j/", "_9j_", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK", "AAAA")
 """How JPEG, PNG, GIF, WebP, BMP, TIFF and the ISO formats (AVIF, JPEG 2000, HEIC) begin in base64."""
 _LONGEST_NAME = 255
 """Bytes, of a file name on Linux's file systems."""
@@ -56,10 +59,12 @@ def locate(name: str, folder: Path, *, allow_outside: bool = False) -> Path:
 
     Raises BadImage when it names none, or one that is outside of the folder and not allowed.
     """
+    name = unquote(urlsplit(name).path) if name.lower().startswith("file:///") else name
     check_address(name)
     try:
         path = (folder / name).resolve()
-    except (ValueError, OSError, RuntimeError) as error:  # a null byte, half of a surrogate pair, links in a circle
+        windows = "\\" in name and not path.exists()
+    except (ValueError, OSError, RuntimeError) as error:  # a null byte, half of a surrogate pair, links in a circle, too long
         raise BadImage("image_missing", f"{name[:80]!r} is no path: {error}") from error
     home = _home(folder.absolute())
     if not allow_outside and not path.is_relative_to(home):
@@ -67,7 +72,7 @@ def locate(name: str, folder: Path, *, allow_outside: bool = False) -> Path:
             "outside_folder",
             f"{_shown(path)} lies outside of the data's folder {_shown(home)}: move it there, or set allow_outside",
         )
-    if "\\" in name and not path.exists():
+    if windows:
         raise BadImage("image_missing", f"cannot read {_shown(path)}: No such file; write the path with / in place of \\")
     return path
 
@@ -106,6 +111,17 @@ def is_base64(name: str) -> bool:
     """Whether a text is an image in base64 rather than a path."""
     long = len(name) > _LONGEST_NAME or (len(name) >= 32 and name.startswith(_BASE64_HEADS))
     return long and _BASE64.fullmatch(name) is not None
+
+
+def inline(cell: str) -> bytes | None:
+    """The image that a text holds, as a data URL or in base64; None for a path or an address. Raises BadImage."""
+    if cell[:5].lower() != "data:" and not is_base64(cell):
+        return None
+    text = "".join(cell.rpartition(",")[2].split()).translate(_URL_SAFE).rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError as error:
+        raise BadImage("not_an_image", f"not valid base64: {error}") from error
 
 
 @lru_cache(64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import json
 import stat
@@ -23,14 +22,28 @@ def regular(path: Path) -> Path:
     return path
 
 
+def text_file(path: Path) -> Path:
+    """The path of a regular file itself. Raises OSError also where the file is packed."""
+    with regular(path).open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise OSError(errno.EINVAL, f"it is packed with gzip; unpack it: gunzip -S '' {path.name}", str(path))
+    return path
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding of a text file that begins with ASCII or a byte order mark: UTF-8, UTF-16 or UTF-32. Raises OSError."""
+    with text_file(path).open("rb") as file:
+        return json.detect_encoding(file.read(4))
+
+
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """The JSON value of each line that is not blank, with its number from 1; a ValueError in place of a value that is none.
 
-    UTF-8, or UTF-16 with a byte order mark. Raises OSError.
+    UTF-8, or UTF-16 or UTF-32, of which the first bytes tell. Raises OSError.
     """
-    with regular(path).open("rb") as file:
-        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    opened: IO[Any] = path.open(encoding="utf-16", errors="replace", newline="\n") if wide else path.open("rb")
+    encoding = encoding_of(path)
+    wide = not encoding.startswith("utf-8")
+    opened: IO[Any] = path.open(encoding=encoding, errors="replace", newline="\n") if wide else path.open("rb")
     with opened as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():

@@ -40,7 +40,8 @@ def opened(data: bytes) -> Image.Image:
         return _heic(data)
     if damaged:
         raise BadImage("unreadable", damaged[0])
-    raise BadImage("not_an_image", f"none of the formats that are read: {', '.join(FORMATS)}")
+    begins = f"it begins with {data[:24]!r}" if data else "it is empty"
+    raise BadImage("not_an_image", f"{begins}; none of the formats that are read: {', '.join(FORMATS)}")
 
 
 _TEXT = (b"P1", b"P2", b"P3")

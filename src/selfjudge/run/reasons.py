@@ -15,15 +15,16 @@ SAME = "same images and text as "
 _ALL = "(docs/reasons.md explains every reason.)"
 
 REFUSED = {
-    "invalid_json": ("The line is not a JSON object.", "Write one JSON object a line, in UTF-8."),
+    "invalid_json": ("The line is not a JSON object.", "Write one JSON object a line, in UTF-8 and unpacked."),
     "invalid_text": (
-        "A text is not valid Unicode, such as half an emoji.",
-        "Mend the text; it may have been cut within a character.",
+        "A text is not valid Unicode, such as half an emoji, or the file is in another encoding.",
+        "Save the file as UTF-8; if it is, mend the text, which may have been cut within a character.",
     ),
     "no_prompt": ("The row has no instruction.", "Call its column `prompt`, or name it: `columns: {prompt: NAME}`."),
     "no_image": (
         "The row has no image.",
-        "Give a path, bytes or a data URL in `image`, or a list in `images`; `allow_text_only: true` takes prompts without one.",
+        "Give a path, bytes or a data URL in `image`, a list in `images`, or name the column: `columns: {image: NAME}`. "
+        "`allow_text_only: true` takes prompts without one.",
     ),
     "images_twice": (
         "The row names images in two places, which differ.",

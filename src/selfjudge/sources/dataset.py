@@ -17,7 +17,7 @@ from ..run.saved import load_saved, reading, undecoded
 from ..types import seed_of
 from .addresses import Fetcher
 from .files import renamed
-from .rows import COLUMNS, PROMPTS, TURNS, Find, raw_prompt
+from .rows import COLUMNS, PROMPTS, TURNS, Find, raw_prompt, usual
 
 _HINT = "Name a folder written by `save_to_disk`, or one with data files; `kind: files` reads JSON and CSV row by row."
 
@@ -60,12 +60,13 @@ class DatasetPrompts:
         self._columns = data.column_names
         there = list(self._columns or chain(*first))
         named = self._recipe.columns.named
-        if not {*PROMPTS, *TURNS, named.get("prompt")} & set(there):
+        by_name = usual(there)
+        if not {*PROMPTS, *TURNS, named.get("prompt")} & by_name.keys():
             raise InputError(
                 f"the data set {self._recipe.path} has no column with the instruction",
                 hint=f"Its columns are: {', '.join(there) or 'none'}. Name it in the recipe: `columns: {{prompt: NAME}}`.",
             )
-        wanted = [name for name in there if name in (*COLUMNS, *named.values())]
+        wanted = list(dict.fromkeys(theirs for ours, theirs in by_name.items() if ours in (*COLUMNS, *named.values())))
         return iter(undecoded(data).select_columns(wanted)) if self._columns else chain(first, rows)
 
     def _here(self, name: str) -> bytes | Path:

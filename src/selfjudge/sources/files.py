@@ -17,7 +17,7 @@ from ..run.lineage import SUFFIXES, prompt_files
 from .addresses import Fetcher
 from .archives import data_files, extracted, find, names, opened
 from .readers import Row, columns_of, rows_of
-from .rows import COLUMNS, IMAGES, PROMPTS, TURNS, Find, raw_prompt
+from .rows import COLUMNS, IMAGES, PROMPTS, TURNS, Find, raw_prompt, usual
 
 _FAULTS = {".parquet": "invalid_text", ".csv": "invalid_row", ".tsv": "invalid_row", ".tar": "invalid_row"}
 """Why a row cannot be read; `invalid_json` elsewhere."""
@@ -53,7 +53,9 @@ class FilePrompts:
         if path.suffix.lower() == ".zip" and not data_files(path):
             raise InputError(f"{path} holds no file with prompts", hint="For a zip file of images alone, write `kind: images`.")
         if path.suffix.lower() not in (*SUFFIXES, ".zip"):
-            raise InputError(f"{path} is of no known kind", hint=f"Known are {known}.")
+            raise InputError(
+                f"{path} is of no known kind", hint=f"Known are {known}; what is packed (.gz) has to be unpacked first."
+            )
         return [path]
 
     def _unzip(self, path: Path) -> Iterator[RawPrompt]:
@@ -70,10 +72,13 @@ class FilePrompts:
         find = find if self._fetcher is None else self._fetcher.finding(find)
         columns = columns_of(path)
         named = self._recipe.columns.named
-        needed = {*COLUMNS, *named.values()}
+        by_name = usual(columns or ())
+        needed = {*COLUMNS, *named.values(), *(by_name[name] for name in COLUMNS if name in by_name)}
         if double := next((name for name, count in Counter(columns or ()).items() if count > 1 and name in needed), None):
             raise InputError(f"{path if path.name == name else name} has the column `{double}` twice", hint="Rename one of them.")
-        if columns is not None and not {*PROMPTS, *TURNS, named.get("prompt")} & set(columns):
+        if columns == []:
+            raise InputError(f"{path if path.name == name else name} is empty", hint="Its first line has to name the columns.")
+        if columns is not None and not {*PROMPTS, *TURNS, named.get("prompt")} & by_name.keys():
             raise InputError(
                 f"{path if path.name == name else name} has no column with the instruction",
                 hint=f"Its columns are: {', '.join(columns)}. Name it in the recipe: `columns: {{prompt: NAME}}`, or rename it.",
@@ -90,6 +95,7 @@ class FilePrompts:
 
 def renamed(row: Row, columns: Mapping[str, str]) -> Row:
     """A row under our names; what a recipe names wins over columns that have our names already."""
+    row = {name: row[theirs] for name, theirs in usual(list(row)).items()}
     if not columns:
         return row
     others = IMAGES if {"image", "images"} & columns.keys() else ()

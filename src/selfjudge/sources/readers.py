@@ -1,12 +1,11 @@
 """Rows of data files as users have them: JSON lines, a JSON list, CSV, TSV, Parquet, WebDataset shards and saved data sets.
 
 A row is a mapping; a ValueError stands in place of one that cannot be read. Rows come as a stream, each with its number: the
-line in a file of lines, the row elsewhere, both from 1. UTF-8 with or without a byte order mark, and UTF-16 with one.
+line in a file of lines, the row elsewhere, both from 1. UTF-8, UTF-16 and UTF-32, with or without a byte order mark.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import json
 import sys
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..run.disk import sha256_of_all
-from ..run.jsonl import json_lines, parsed, regular
+from ..run.jsonl import encoding_of, json_lines, parsed, regular
 from ..run.saved import load_saved, reading, undecoded
 
 Row = Mapping[str, Any]
@@ -58,7 +57,7 @@ def columns_of(path: Path) -> list[str] | None:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         with _translated(path), _opened(path) as file:
-            return next(csv.reader(file, delimiter="\t" if suffix == ".tsv" else ","), [])
+            return list(_table(file, suffix).fieldnames or ())
     schema = schema_of(path)
     return None if schema is None else list(schema.names)
 
@@ -113,17 +112,26 @@ def _json(path: Path) -> Numbered:
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     """A text file in the encoding of its byte order mark, or else UTF-8; what is not valid becomes a character that says so."""
-    with regular(path).open("rb") as file:
-        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
+    found = encoding_of(path)
+    encoding, errors = ("utf-8-sig", "surrogateescape") if found.startswith("utf-8") else (found, "replace")
     with path.open(encoding=encoding, errors=errors, newline="") as text:
         yield text
 
 
-def _csv(path: Path, delimiter: str = ",") -> Numbered:
+def _table(file: TextIO, suffix: str) -> csv.DictReader[Any]:
+    """The rows of a table below its first line that is not empty, which also shows what separates the cells."""
     csv.field_size_limit(sys.maxsize)
+    head = next(filter(str.strip, file), "")
+    delimiter = "\t" if suffix == ".tsv" else max(",;\t|", key=head.count)
+    file.seek(0)
+    table: csv.DictReader[Any] = csv.DictReader(file, (), delimiter=delimiter, skipinitialspace=True)
+    table.fieldnames = next(filter(any, table.reader), ())
+    return table
+
+
+def _csv(path: Path) -> Numbered:
     with _opened(path) as file:
-        reader = csv.DictReader(file, delimiter=delimiter)
+        reader = _table(file, path.suffix.lower())
         while True:
             try:
                 row = next(reader)
@@ -139,10 +147,6 @@ def _csv(path: Path, delimiter: str = ",") -> Numbered:
 def _set(row: dict[Any, Any]) -> Row:
     """Without empty cells: a CSV file has no other way to leave one out."""
     return {name: value for name, value in row.items() if value not in (None, "")}
-
-
-def _tsv(path: Path) -> Numbered:
-    return _csv(path, "\t")
 
 
 def _parquet(path: Path, only: Container[str] | None = None) -> Numbered:
@@ -214,7 +218,7 @@ READERS: Mapping[str, Callable[[Path], Numbered]] = {
     ".ndjson": _lines,
     ".json": _json,
     ".csv": _csv,
-    ".tsv": _tsv,
+    ".tsv": _csv,
     ".parquet": _parquet,
     ".tar": _shard,
 }

@@ -7,7 +7,6 @@ Read: the instruction (`prompt` and its usual other names, the first user turn o
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import Any, Literal
 
 from ..method.image_marks import IMAGE_MARK, MARK, unmarked
 from ..ports import Given, RawPrompt
-from ..run.image_files import BadImage, image_cell, is_base64
+from ..run.image_files import BadImage, image_cell, inline
 from ..types import Kind
 
 PROMPTS = ("prompt", "question", "instruction", "text", "problem")
@@ -24,6 +23,16 @@ PROMPTS = ("prompt", "question", "instruction", "text", "problem")
 TURNS = ("messages", "conversations")
 IMAGES = ("images", "image", "image_path", "img", "file_name")
 COLUMNS = (*PROMPTS, *TURNS, *IMAGES, "kind", "id")
+
+
+def usual(names: Sequence[str]) -> dict[str, str]:
+    """Columns by the names that are read here, whatever their case and the blanks around them; one that is exact wins."""
+    found = {name: name for name in names}
+    for name in names:
+        if (plain := str(name).strip().lower()) in COLUMNS:
+            found.setdefault(plain, name)
+    return found
+
 
 Route = Literal["auto"] | Kind
 Find = Callable[[str], Given]
@@ -218,13 +227,9 @@ def _image(value: Any, find: Find) -> Given:
         raise _Unusable("no_image", f"`image` is {value!r:.60}, neither a path nor bytes")
     if isinstance(cell, bytes):
         return cell
-    if cell.startswith("data:") or is_base64(cell):
-        try:
-            return base64.b64decode("".join(cell.rpartition(",")[2].split()), validate=True)
-        except ValueError as error:
-            raise _Unusable("not_an_image", f"not valid base64: {error}") from error
     try:
-        return find(cell)
+        data = inline(cell)
+        return find(cell) if data is None else data
     except BadImage as bad:
         raise _Unusable(bad.reason, str(bad)) from bad
 
@@ -233,8 +238,8 @@ def _kind(row: Mapping[str, Any], route: Route) -> tuple[Kind | None, str]:
     if route != "auto":
         return Kind(route), "recipe"
     given = row.get("kind")
-    if given is None:
+    if _is_unset(given):
         return None, "row"
-    if given not in list(Kind):
+    if (kind := str(given).strip().lower()) not in list(Kind):
         raise _Unusable("unknown_kind", f"`kind` is {given!r:.60}; it must be open or closed")
-    return Kind(given), "row"
+    return Kind(kind), "row"

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from ..method.contamination import Appearance, Index, Query
 from ..method.kinds import route
-from ..ports import Progress, PromptSource, RawPrompt, all_rows, blocks
+from ..ports import Given, Progress, PromptSource, RawPrompt, all_rows, blocks
 from ..run.folder import ImageStore
 from ..run.images import BadImage, admit
 from ..run.images import examine as look_at
@@ -106,7 +107,7 @@ def admitted(raw: RawPrompt, *, max_pixels: int, longest_edge: int | None = None
     """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
     text = check_row(raw)
     limits: dict[str, Any] = {"max_pixels": max_pixels, "longest_edge": longest_edge}
-    found = [look_at(image, **limits) if looking else (*admit(image, **limits), None) for image in raw.images]
+    found = [_looked_at(image, looking, limits) for image in raw.images]
     refs = tuple(ref for ref, _, _ in found)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
     prompt = Prompt(
@@ -121,6 +122,15 @@ def admitted(raw: RawPrompt, *, max_pixels: int, longest_edge: int | None = None
     )
     images = tuple((ref, data) for ref, data, _ in found)
     return Admitted(prompt=prompt, images=images, looks=tuple(look for _, _, look in found if look is not None))
+
+
+def _looked_at(image: Given, looking: bool, limits: dict[str, Any]) -> tuple[ImageRef, bytes, Appearance | None]:
+    """An image, admitted. Raises BadImage, which names the file."""
+    try:
+        return look_at(image, **limits) if looking else (*admit(image, **limits), None)
+    except BadImage as bad:
+        named = isinstance(image, Path) and image.name not in str(bad)
+        raise BadImage(bad.reason, f"{image.name!r}: {bad}" if named else str(bad)) from bad  # type: ignore[union-attr]
 
 
 def check_row(raw: RawPrompt) -> str:
