@@ -1,8 +1,9 @@
 """CPU, memory and time of a large run: `python benchmarks/run_scale.py [--prompts 10000 100000] [--fresh]`.
 
 Half of the prompts are open, half closed with 16 samples; the engine is scripted, and each prompt has a picture of its own name.
-Each run is a process of its own; a second one resumes the finished folder, a third one a run that was killed half-way through
-Stage I. A million prompts make about eleven million rows; name them to have them measured: `--prompts 1000000`.
+Each run is a process of its own; a second one resumes the finished folder, others runs that were killed half-way through Stage I
+or through judging: of these, the time until the first row that was not stored is printed too. A million prompts make about eleven
+million rows; name them to have them measured: `--prompts 1000000`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from selfjudge.run.store import Manifest
 from selfjudge.wiring import make_world
 
 ROOT = Path(__file__).parent.parent
-KILLED = "responses"
-"""The stage that is killed half-way."""
+KILLED = ("responses", "judgments")
+"""The stages that are killed half-way."""
 
 
 def write_inputs(folder: Path, count: int) -> None:
@@ -57,15 +58,19 @@ class Spans:
     def __init__(self, die_in: str | None) -> None:
         self.spans: list[tuple[str, float, float]] = []
         self._since, self._die_in = time.process_time(), die_in
+        self.first_new: float | None = None
+        """When the first row arrived that was not stored already, by the clock."""
 
     @contextmanager
     def __call__(self, label: str, total: int | None) -> Iterator[Any]:
         self._note("between")
         done = 0
 
-        def advance(count: int, *_: Any) -> None:
+        def advance(count: int, row: Any = None) -> None:
             nonlocal done
             done += count
+            if row is not None and self.first_new is None:
+                self.first_new = time.perf_counter()
             if self._die_in is not None and self._die_in in label and total and done > total / 2:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -99,6 +104,7 @@ def one(folder: Path, die_in: str | None) -> dict[str, Any]:
         "seconds": time.perf_counter() - started,
         "cpu": time.process_time(),
         "peak_mb": _peak(),
+        "first_new": spans.first_new and spans.first_new - started,
         "threads": threading.active_count(),
         "stages": stages,
     }
@@ -113,21 +119,24 @@ def child(folder: Path, *more: str) -> dict[str, Any] | None:
 def measure(count: int, place: Path) -> list[dict[str, Any]]:
     """An undisturbed run, the same command again, and a run that goes on after a kill; each with its figures."""
     results = []
-    for name, folder in (("run", place / "whole"), ("again", place / "whole"), ("after a kill", place / "killed")):
+    killed = [(f"killed in {stage}", place / stage, stage) for stage in KILLED]
+    for name, folder, stage in (("run", place / "whole", None), ("again", place / "whole", None), *killed):
         if not folder.exists():
             folder.mkdir()
             write_inputs(folder, count)
-        if name == "after a kill":
-            child(folder, "--die-in", KILLED)
+        if stage:
+            child(folder, "--die-in", stage)
         found = child(folder)
         if found is None:
             raise SystemExit(f"{name}, {count} prompts: the process ended with an error")
         results.append({"prompts": count, "what": name, **found})
         print(
-            f"{count:>9,} prompts  {name:12}  {found['rows']:>10,} rows  {found['seconds']:7.1f} s  {found['cpu']:7.1f} s CPU  "
+            f"{count:>9,} prompts  {name:19}  {found['rows']:>10,} rows  {found['seconds']:7.1f} s  {found['cpu']:7.1f} s CPU  "
             f"{found['cpu'] / found['rows'] * 1e3:.3f} ms a row  {found['peak_mb']:6.0f} MB",
             flush=True,
         )
+        if stage:
+            print(f"    first new row after {found['first_new']:.1f} s", flush=True)
         for label, seconds, peak in found["stages"]:
             print(f"    {label:24} {seconds:8.1f} s CPU   {peak:6.0f} MB", flush=True)
     return results

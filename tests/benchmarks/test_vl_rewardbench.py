@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selfjudge.benchmarks.vl_rewardbench import dimension_of, official_state, read, score
+from selfjudge.benchmarks.vl_rewardbench import _shuffled, dimension_of, official_state, read, score
 from selfjudge.errors import InputError
 
 REPLIES = (
@@ -193,3 +193,13 @@ def test_the_strict_score_takes_the_first_samples_in_the_order_of_the_file(tmp_p
     figures = score(written(tmp_path, [sample(0, text) for text in (right, wrong, wrong)]), protocol="strict", k=None)
     assert figures["k"] == 3 and figures["overall"] == 0.0
     assert (figures["by_k"]["1"]["overall"], figures["by_k"]["9"]["overall"]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 1000])
+def test_lines_are_shuffled_as_the_official_script_does_with_randint(count: int):
+    ours, theirs = random.Random(1234), random.Random(1234)
+    order = list(range(count))
+    for i in range(count):
+        j = theirs.randint(0, count - 1)
+        order[i], order[j] = order[j], order[i]
+    assert (_shuffled(count, ours), ours.random()) == (order, theirs.random())

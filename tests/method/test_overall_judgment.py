@@ -5,10 +5,24 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfjudge.method.overall_judgment import _WORDS, RESPONSE_NUMBER, last_lines, official, robust
+from selfjudge.method.overall_judgment import (
+    _CLAIMS,
+    _CLOSING,
+    _TIE,
+    _WORDS,
+    RESPONSE_NUMBER,
+    _line_scopes,
+    _may_tell,
+    _readings,
+    _simple,
+    _tails,
+    last_lines,
+    official,
+    robust,
+)
 from selfjudge.types import Finish, Problem, Verdict
 
 FIRST, SECOND = Verdict.FIRST, Verdict.SECOND
@@ -227,3 +241,40 @@ def test_what_a_pattern_of_words_matches_holds_one_of_its_cues(
 ):
     said = data.draw(st.from_regex(pattern))
     assert any(cue in said for cue in cues)
+
+
+@pytest.mark.parametrize("pattern", [*_CLAIMS, _TIE], ids=lambda pattern: pattern.pattern[:30])
+def test_every_claim_and_every_tie_holds_a_telling_word(pattern: re.Pattern[str]):
+    @settings(max_examples=60, deadline=None)
+    @given(st.from_regex(pattern))
+    def check(text: str):
+        assert _may_tell(next(pattern.finditer(text))[0])
+
+    check()
+
+
+PIECES = [text for text, _, _ in TABLE] + [
+    "更好",
+    "#1",
+    "ne",
+    "pas ",
+    "没有",
+    "the first ",
+    "第一 ",
+    "is worse",
+    "?",
+    "\n",
+    ". ",
+    " both ",
+    "*",
+    "-",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), min_size=1, max_size=7))
+def test_a_verdict_line_read_by_itself_says_what_it_says_in_the_whole_text(pieces: list[str]):
+    text = "".join(pieces)
+    whole = _simple(text.strip().lower().replace("’", "'").replace("*", ""))
+    scopes = [*_line_scopes(whole), *reversed(_tails(whole, _CLOSING)), whole]
+    results = [result for scope in scopes for result in _readings(scope) if result is not Problem.NO_VERDICT]
+    assert robust(text) == (results[0] if results else Problem.NO_VERDICT)

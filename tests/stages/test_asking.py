@@ -19,7 +19,7 @@ from selfjudge.chat import Completion, Message, Request, Sampling
 from selfjudge.ports import NamedEngine, blocks
 from selfjudge.run.store import Table
 from selfjudge.run.tables import REFUSED, Row
-from selfjudge.stages.asking import ask
+from selfjudge.stages.asking import Group, ask
 from selfjudge.types import Finish
 
 SAMPLING = Sampling(temperature=0, max_tokens=1)
@@ -172,3 +172,43 @@ def test_a_reply_that_the_table_cannot_hold_is_a_failed_one_and_the_others_are_k
     table = Table(tmp_path, REFUSED, {})
     ask(table, requests(3), NamedEngine(name="m", engine=Odd(1)), noting, lambda *_: None)
     assert [row["detail"] is not None for row in sorted(table.stored(), key=lambda row: row["key"])] == [False, True, False]
+
+
+def groups(count: int, made: list[str]) -> Iterator[Request | Group]:
+    """Groups of one to five requests, at first with requests of no group between them."""
+
+    def make(name: str, size: int) -> Iterator[Request]:
+        made.append(name)
+        for request in requests(size):
+            yield replace(request, key=f"{name}.{request.key}")
+
+    for number in range(count):
+        size = number % 6 if number < 30 else 1 + number % 5
+        name = f"g{number:03d}"
+        if size:
+            yield Group(name=name, size=size, make=lambda name=name, size=size: make(name, size))
+        else:
+            yield replace(requests(1)[0], key=name)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3])
+@pytest.mark.parametrize("lifetime", [0, 1, 17, 64, 100])
+def test_groups_are_asked_in_the_blocks_of_an_undisturbed_stage_and_stored_ones_are_not_made(
+    tmp_path: Path, block: int, lifetime: int
+):
+    def asked_in(folder: Path, engine: Recorder, made: list[str]) -> int:
+        steps: list[int] = []
+        model = NamedEngine(name="m", engine=engine)
+        with suppress(InterruptedError):
+            ask(Table(folder, REFUSED, {}), groups(120, made), model, to_row, lambda n, *_: steps.append(n))
+        return sum(steps)
+
+    whole, first, second, made = Recorder(block), Recorder(block, lifetime), Recorder(block), list[str]()
+    total = asked_in(tmp_path / "whole", whole, [])
+    asked_in(tmp_path / "part", first, [])
+    assert asked_in(tmp_path / "part", second, made) == total
+    assert set(map(tuple, first.blocks + second.blocks)) == set(map(tuple, whole.blocks))
+    assert len(Table(tmp_path / "part", REFUSED, {}).keys()) == total
+    made.clear()
+    assert asked_in(tmp_path / "part", again := Recorder(block), made) == total and not again.blocks
+    assert (made == []) if block == 1 else ("g029" in made and "g080" not in made)

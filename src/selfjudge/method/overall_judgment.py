@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from ..types import Finish, Problem, Verdict
 from .data import load
@@ -52,7 +53,8 @@ _LONGEST = 8_000
 _SCOPES = 4
 """Closing phrases that are looked at, from the last one back."""
 
-_JUDGMENT = re.compile(r"\boverall\W{1,5}(?:judge?ment|verdict|assessment)\b", re.IGNORECASE)
+_PHRASE = re.compile(r"overall\W{1,5}(?:judge?ment|verdict|assessment)", re.IGNORECASE)
+_JUDGMENT = re.compile(rf"\b{_PHRASE.pattern}\b", re.IGNORECASE)
 _CLOSING = re.compile(
     r"\b(?:therefore|to conclude|conclusion|overall|final\W{1,5}(?:verdict|judge?ment|answer))\b", re.IGNORECASE
 )
@@ -74,6 +76,10 @@ _WORDS = tuple(
     for word, pattern in _DATA["simple"].items()
 )
 _CLAIMS = tuple(map(re.compile, _DATA["claims"].values()))
+_TELLING = frozenset(_DATA["telling"]["words"].split("|"))
+_TRANSLATED = [cue for cues, _, word in _WORDS if word.strip() in _TELLING for cue in cues]
+"""Of words that become such a word."""
+_WORD = re.compile(r"[a-z0-9]+|[<>]")
 _REASON, _TURN, _CONDITIONAL, _CONCEDED, _NEGATION, _NO_NEGATION, _TIE, _TOGETHER = map(re.compile, _DATA["speech"].values())
 _SENTENCE = re.compile(r"([^.!?;\n。！？；]+)([.!?;\n。！？；]?)")
 _PART = re.compile(r"[,，、()（）]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
@@ -133,21 +139,49 @@ def robust(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
         return Problem.ENGINE_FAILURE
     if finish is Finish.LENGTH:
         return Problem.CUT_OFF
-    results = (result for scope in _scopes(_simple(spoken(text)[-_LONGEST:])) for result in _readings(scope))
+    said = spoken(text)[-_LONGEST:].lower().replace("’", "'").replace("*", "")
+    line = _line_start(said)
+    if line is not None and (result := _in_line(said[line:])) is not Problem.NO_VERDICT:
+        return result
+    if not (_may_tell(said) or any(cue in said for cue in _TRANSLATED)):
+        return Problem.NO_VERDICT
+    simple = _simple(said)
+    return _first_reading([*reversed(_tails(simple, _CLOSING)), simple])
+
+
+def _first_reading(scopes: Iterable[str]) -> Verdict | Problem:
+    results = (result for scope in scopes if _may_tell(scope) for result in _readings(scope))
     return next((result for result in results if result is not Problem.NO_VERDICT), Problem.NO_VERDICT)
 
 
+def _line_start(text: str) -> int | None:
+    """Where to read from to find what follows the last "Overall Judgment"; None without one.
+
+    Where it is a phrase of its own, no pattern reaches across it, and the rest becomes simple as it does in the whole text.
+    """
+    place = len(text)
+    while (place := text.rfind("overall", 0, place)) >= 0:
+        if _PHRASE.match(text, place):
+            return place if _JUDGMENT.match(text, place) else 0
+    return None
+
+
+@lru_cache
+def _in_line(text: str) -> Verdict | Problem:
+    """The verdict after the last "Overall Judgment". Judges who do as they are told write few different lines."""
+    return _first_reading(_line_scopes(_simple(text)))
+
+
 def _simple(text: str) -> str:
-    """The text in lower case, with the answers called `answer 1` and `answer 2`, and other languages' comparisons in English."""
-    text = text.lower().replace("’", "'").replace("*", "")
+    """A text in lower case with the answers called `answer 1` and `answer 2`, and other languages' comparisons in English."""
     for cues, pattern, word in _WORDS:
         if not cues or any(cue in text for cue in cues):
             text = pattern.sub(word, text)
     return text
 
 
-def _scopes(text: str) -> Iterator[str]:
-    """Where a verdict is looked for, the likeliest place first."""
+def _line_scopes(text: str) -> Iterator[str]:
+    """Where a verdict is looked for after the last "Overall Judgment", the likeliest place first."""
     for written in _tails(text, _JUDGMENT)[-1:]:
         tail = _BARE_NUMBER.sub(r"answer \1", written)
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
@@ -155,8 +189,6 @@ def _scopes(text: str) -> Iterator[str]:
         yield tail
         if (opened := _NAME_FIRST.match(tail.partition("\n")[0])) and not _NUMBER.search(tail, opened.end()):
             yield f"answer {opened[1]} wins"
-    yield from reversed(_tails(text, _CLOSING))
-    yield text
 
 
 def _tails(text: str, phrase: re.Pattern[str]) -> list[str]:
@@ -171,6 +203,11 @@ def _readings(scope: str) -> Iterator[Verdict | Problem]:
     yield _read(sentences)
 
 
+def _may_tell(text: str) -> bool:
+    """Whether it holds a word without which there is neither claim nor tie."""
+    return not _TELLING.isdisjoint(_WORD.findall(text))
+
+
 def _unconceded(sentence: str) -> str:
     """The sentence without a concession that it opens with."""
     return sentence.partition(",")[2] if _CONCEDED.match(sentence) and "," in sentence else sentence
@@ -181,7 +218,7 @@ def _read(parts: Iterable[str]) -> Verdict | Problem:
     named: set[int] = set()
     problems: list[Problem] = []
     for part in parts:
-        if part.strip().isdigit() or (not _DIGIT.search(part) and not _TIE.search(part)):
+        if not _may_tell(part) or part.strip().isdigit() or (not _DIGIT.search(part) and not _TIE.search(part)):
             continue  # it can say nothing
         words = _PUNCTUATION.sub(" ", _NO_NEGATION.sub(" ", _CONDITIONAL.sub("", _REASON.sub("", part))))
         numbers, problem = _claimed(words)

@@ -38,6 +38,8 @@ def end_of_thinking(text: str) -> str:
 def spoken_span(text: str) -> tuple[int, int]:
     """Where in the text that is."""
     start = 0
+    if not any(mark in text for mark in "<[◁"):
+        return start, len(text)
     for closed in _CLOSED.finditer(text):
         start = closed.end()
     opened = _OPENED.search(text, start)

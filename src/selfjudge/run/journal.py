@@ -12,6 +12,7 @@ import logging
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -117,6 +118,16 @@ class Growing:
         """Keys of all rows that are safely stored, or of those that were not produced by the execution `but`."""
         parts = (pq.read_table(path, columns=[self._kind.key]) for path in self.parts())
         return Keys(key for part in parts if execution(part.schema) != but for key in part[0].to_pylist())
+
+    def group_sizes(self) -> Counter[str]:
+        """How many of the stored keys are the same before their last dot."""
+        sizes: Counter[str] = Counter()
+        for path in self.parts():
+            keys = pq.read_table(path, columns=[self._kind.key])[0]
+            counted = pc.value_counts(pc.replace_substring_regex(keys, r"\.[^.]*$", ""))
+            for name, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
+                sizes[name] += count
+        return sizes
 
     def take(self, rows: Iterable[tuple[str, pa.Table]], seconds: float) -> None:
         """Begin with the rows of a table that was whole, each lot with its execution, which took so many seconds together."""

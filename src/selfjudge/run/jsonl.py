@@ -67,7 +67,8 @@ def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _value(line: bytes | str) -> Any:
     try:
-        return parsed(line if isinstance(line, str) else line.decode("utf-8-sig"))  # `loads` would guess at the encoding of bytes
+        # `loads` would guess at the encoding of bytes
+        return parsed(line if isinstance(line, str) else line.removeprefix(codecs.BOM_UTF8).decode())
     except ValueError as error:
         return error
 

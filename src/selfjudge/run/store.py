@@ -149,6 +149,10 @@ class Table:
         """Keys of all rows that are safely stored."""
         return self._growing.keys()
 
+    def group_sizes(self) -> Counter[str]:
+        """How many stored keys begin with the same, up to their last dot."""
+        return self._growing.group_sizes()
+
     def append(self, row: Row) -> None:
         """Add a row, which then outlives this process. Raises BadRow where the table cannot hold it."""
         self._growing.append(row)

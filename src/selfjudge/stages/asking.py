@@ -16,7 +16,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from ..chat import Completion, Request
@@ -29,6 +30,9 @@ from ..types import Finish, storable
 
 log = logging.getLogger(__name__)
 
+Skip = Callable[["Request | Group", int], None]
+"""Told of what is stored already: one of the requests, and how many they are."""
+
 _GARBAGE = 50_000
 """Objects more than were freed, after which Python looks for cycles: hardly any are made, and it looks after each 700."""
 _KNOWN = 3
@@ -37,9 +41,18 @@ _WINDOW = 32
 """Blocks that are sorted by length together: enough to save padding, few enough to plan a long stage as a stream."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Requests that are made only where some of them are not stored; their keys are `name` and a dot before what differs."""
+
+    name: str
+    size: int
+    make: Callable[[], Iterable[Request]]
+
+
 def ask(
     table: Table,
-    requests: Iterable[Request],
+    requests: Iterable[Request | Group],
     model: NamedEngine,
     to_row: Callable[[Request, Completion, str], Row],
     advance: Advance,
@@ -53,23 +66,26 @@ def ask(
         return
     engine = model.engine
     elsewhere = table.begin(model.execution)
-    stored = table.keys()
+    stored, sizes = table.keys(), table.group_sizes()
     asked: dict[str, Request] = {}
-    known: deque[Request] = deque(maxlen=_KNOWN)
+    known: deque[Request | Group] = deque(maxlen=_KNOWN)
 
-    def skip(answered: list[Request]) -> None:
-        known.append(answered[0])
-        advance(len(answered))
+    def skip(answered: Request | Group, count: int) -> None:
+        known.append(answered)
+        advance(count)
 
     def missing() -> Iterator[Request]:
-        for block in _lacking(chain([first], waiting), engine.block, stored, elsewhere, skip):
+        window = None if elsewhere or engine.block == 1 else _WINDOW * engine.block
+        made = _made(chain([first], waiting), window, sizes, skip)
+        for block in _lacking(made, engine.block, stored, elsewhere, skip):
             if interrupted.is_set():
                 return
             asked.update((request.key, request) for request in block)
             yield from block
 
     def alive() -> bool:
-        return any(completion.finish is not Finish.ERROR for completion in engine.generate(tuple(known)))
+        once_more = tuple(next(iter(one.make())) if isinstance(one, Group) else one for one in known)
+        return any(completion.finish is not Finish.ERROR for completion in engine.generate(once_more))
 
     with _settled_memory(), _deferred_interrupts(engine) as interrupted:
         try:
@@ -86,9 +102,34 @@ def ask(
             raise KeyboardInterrupt
 
 
-def _lacking(
-    requests: Iterable[Request], size: int, stored: Keys, elsewhere: Keys, skip: Callable[[list[Request]], None]
-) -> Iterator[list[Request]]:
+def _made(items: Iterable[Request | Group], window: int | None, stored: Mapping[str, int], skip: Skip) -> Iterator[Request]:
+    """The requests, without groups that are stored: where blocks depend on their neighbours, without windows of such groups."""
+    for parts in _cut(items, window):
+        if all(isinstance(item, Group) and stored.get(item.name, 0) >= item.size for item, _ in parts):
+            skip(parts[-1][0], sum(part.stop - part.start for _, part in parts))
+            continue
+        for item, part in parts:
+            yield from islice(item.make(), part.start, part.stop) if isinstance(item, Group) else [item]
+
+
+def _cut(items: Iterable[Request | Group], window: int | None) -> Iterator[list[tuple[Request | Group, range]]]:
+    """Windows of so many requests, each of groups or parts of them; each group by itself without a window."""
+    parts: list[tuple[Request | Group, range]] = []
+    room = window
+    for item in items:
+        start, size = 0, item.size if isinstance(item, Group) else 1
+        while start < size:
+            stop = size if room is None else min(size, start + room)
+            parts.append((item, range(start, stop)))
+            room, start = None if room is None else room - (stop - start), stop
+            if not room:
+                yield parts
+                parts, room = [], window
+    if parts:
+        yield parts
+
+
+def _lacking(requests: Iterable[Request], size: int, stored: Keys, elsewhere: Keys, skip: Skip) -> Iterator[list[Request]]:
     """Blocks with requests that are not stored yet; what is not to be asked is skipped.
 
     Blocks are whole, unless another execution produced rows, those with keys in `elsewhere`: then stored ones are left out.
@@ -97,22 +138,24 @@ def _lacking(
     def of_this_execution() -> Iterator[Request]:
         for request in requests:
             if request.key in elsewhere:
-                skip([request])
+                skip(request, 1)
             else:
                 yield request
 
     for block in plan(of_this_execution(), size):
         answered = [request for request in block if request.key in stored]
         if len(answered) == len(block):
-            skip(block)
+            skip(block[0], len(block))
         elif answered and elsewhere:
-            skip(answered)
+            skip(answered[0], len(answered))
             yield [request for request in block if request.key not in stored]
         else:
             yield block
 
 
-def _noting(completions: Iterable[Completion], asked: Mapping[str, Request], known: deque[Request]) -> Iterator[Completion]:
+def _noting(
+    completions: Iterable[Completion], asked: Mapping[str, Request], known: deque[Request | Group]
+) -> Iterator[Completion]:
     """The completions; requests that were answered are added to `known`."""
     for completion in completions:
         if completion.finish is not Finish.ERROR:

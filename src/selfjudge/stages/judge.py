@@ -5,9 +5,9 @@ Measuring asks in the same way, under the protocol of a benchmark.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..chat import Completion, Message, Request
 from ..method.letters import letter_request
@@ -17,7 +17,7 @@ from ..ports import NamedEngine, Progress
 from ..run.store import Table
 from ..run.tables import Row
 from ..types import Comparison, Order, PreferencePair, seed_of
-from .asking import ask
+from .asking import Group, ask
 from .forcing import Forcing
 
 VERSION = 2
@@ -56,13 +56,13 @@ def judge(
         shown.add(one)
         return not known
 
-    def requests() -> Iterator[Request]:
+    def requests() -> Iterator[Group]:
         for pair in pairs:
             for order in Order:
-                for sample in range(protocol.samples):
-                    if is_asked(pair, order, sample):
-                        key = f"{pair.id}.{order}.{sample}"
-                        yield comparison_request(key, pair.comparison(order), protocol, seed=seed_of(seed, key))
+                if samples := [sample for sample in range(protocol.samples) if is_asked(pair, order, sample)]:
+                    name = f"{pair.id}.{order}"
+                    make = partial(_asked, name, pair.comparison(order), samples, protocol, seed)
+                    yield Group(name=name, size=len(samples), make=make)
 
     def to_row(request: Request, completion: Completion, name: str) -> Row:
         return _to_row(request, completion, name, protocol)
@@ -71,6 +71,11 @@ def judge(
     with progress(f"judgments of {model.name}", asked) as advance:
         ask(table, requests(), model, to_row, advance)
     table.seal()
+
+
+def _asked(name: str, comparison: Comparison, samples: Sequence[int], protocol: Protocol, seed: int) -> Iterator[Request]:
+    for key in (f"{name}.{sample}" for sample in samples):
+        yield comparison_request(key, comparison, protocol, seed=seed_of(seed, key))
 
 
 def comparison_request(key: str, comparison: Comparison, protocol: Protocol, *, seed: int, logprobs: int = _RIVALS) -> Request:

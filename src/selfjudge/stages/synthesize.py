@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from operator import attrgetter, itemgetter
 
@@ -29,7 +30,7 @@ from ..run.merging import joined
 from ..run.store import Table
 from ..run.tables import Row
 from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, content_id, seed_of
-from .asking import ask
+from .asking import Group, ask
 
 VERSION = 2
 
@@ -139,7 +140,7 @@ class _Arrivals:
         message = fill(self._recipe.templates[name], values, prompt.images)
         return _request(f"{prompt.id}.{_ALTERATION}.{name}", message, self._recipe.alteration.sampling(), self._seed)
 
-    def between(self, requests: Iterable[Request]) -> Iterator[Request]:
+    def between(self, requests: Iterable[Group]) -> Iterator[Request | Group]:
         """The requests, and those for copies as soon as they can be made. What arrives after the last one is left over."""
         for request in requests:
             while self._waiting:
@@ -162,18 +163,27 @@ def _copies(prompts: Iterable[Prompt], table: Table, advance: Advance, arrived: 
     advance(stored - arrived.followed if lacking else 0)
 
 
-def _responses(prompts: Iterable[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Request]:
-    for prompt in _of_kind(prompts, Kind.OPEN):
-        key, sampling = f"{prompt.id}.{_RESPONSE}", recipe.response.sampling()
+def _responses(prompts: Iterable[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Group]:
+    sampling = recipe.response.sampling()
+
+    def original(prompt: Prompt) -> Iterator[Request]:
+        key = f"{prompt.id}.{_RESPONSE}"
         yield _Original(key=key, messages=(_instruction(prompt),), sampling=sampling, seed=seed_of(seed, key), prompt=prompt)
 
+    for prompt in _of_kind(prompts, Kind.OPEN):
+        yield Group(name=prompt.id, size=1, make=partial(original, prompt))
 
-def _samples(prompts: Iterable[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+
+def _samples(prompts: Iterable[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Group]:
     sampling = recipe.sampling.sampling()
-    for prompt in _of_kind(prompts, Kind.CLOSED):
+
+    def samples(prompt: Prompt) -> Iterator[Request]:
         message = fill(recipe.template, {"question": prompt.text}, prompt.images)
         for number in range(recipe.samples):
             yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, sampling, seed)
+
+    for prompt in _of_kind(prompts, Kind.CLOSED):
+        yield Group(name=f"{prompt.id}.{_SAMPLE}", size=recipe.samples, make=partial(samples, prompt))
 
 
 def _instruction(prompt: Prompt) -> Message:
