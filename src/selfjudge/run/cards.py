@@ -55,24 +55,18 @@ def write_cards(
 
 
 def _trained(judge: Path, recipe: Recipe) -> dict[str, Any]:
-    """What the card says since the judge was trained; where it is gone or damaged, what the recipe and the manifest say."""
-    if (card := _card(judge)) is None:
-        manifest = JudgeFolder(judge.parent, {}).report
-        training = {name: manifest[name] for name in ("examples", "steps", "loss", "dropped") if name in manifest}
-        judging = recipe.judging.model_dump(mode="json")
-        return {"judging": judging, "training": training, "versions": manifest.get("versions")}
-    return {name: card[name] for name in _SINCE_TRAINING}
+    """What the card says since the judge was trained, by the recipe and the judge's manifest."""
+    manifest = JudgeFolder(judge.parent, {}).report
+    training = {name: manifest[name] for name in ("examples", "steps", "loss", "dropped") if name in manifest}
+    return {"judging": recipe.judging.model_dump(mode="json"), "training": training, "versions": manifest.get("versions")}
 
 
-_SINCE_TRAINING = ("judging", "training", "versions")
-
-
-def _card(judge: Path) -> dict[str, Any] | None:
+def _card(judge: Path) -> Any:
+    """The card; None where it is gone or damaged."""
     try:
-        card: dict[str, Any] = read_json(judge / CARD, *_SINCE_TRAINING)
+        return read_json(judge / CARD)
     except RunError:
         return None
-    return card if isinstance(card["judging"], dict) and isinstance(card["training"], dict) else None
 
 
 def judge_of(path: Path) -> Path:
