@@ -68,12 +68,12 @@ def test_without_a_preference_the_earlier_response_goes_on_and_all_are_equal():
 def test_a_score_is_the_share_of_others_that_a_response_beats():
     judge = Judge(Larger(), template=TEMPLATE)
     assert judge.score([], "how many?", "5", against=["1", "2", "3", "9"]) == pytest.approx(0.75)
-    with pytest.raises(InputError, match="nothing to score against"):
+    with pytest.raises(InputError, match="`against` is empty"):
         judge.score([], "how many?", "5", against=[])
 
 
 def test_one_response_is_the_best_and_none_is_an_error():
     judge = Judge(Larger(), template=TEMPLATE)
     assert judge.best([], "how many?", ["3"]) == 0 and judge.rank([], "how many?", ["3"]).order == (0,)
-    with pytest.raises(InputError, match="no responses"):
+    with pytest.raises(InputError, match="`responses` is empty"):
         judge.best([], "how many?", [])

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import RunError, TrainerError
 from ..recipe.experiment import experiment_of
 from ..types import ImageRef
-from .disk import differences, locked, read_checked, read_json, write_checked, write_whole, writing
+from .disk import differences, locked, read_json, write_checked, write_whole, writing
 from .fingerprint import HASHES, check_unchanged, fingerprint
 from .replaced import Replaced
 from .store import Identity, is_outdated, note_replaced, remove_parts_of_sealed
@@ -120,7 +120,7 @@ class JudgeFolder:
     def workplace(self) -> Path:
         """A folder for what must outlive a kill until the judge is sealed. What another judge left there is removed."""
         note = self._work / "identity.json"
-        if not note.exists() or read_checked(note) != self.identity:
+        if not note.exists() or read_json(note) != self.identity:
             shutil.rmtree(self._work, ignore_errors=True)
             write_checked(note, self.identity)
         return self._work
@@ -129,7 +129,7 @@ class JudgeFolder:
         """The workplace for training. Checkpoints that these settings cannot read are removed."""
         work, note = self.workplace(), self._work / "execution.json"
         settings = {name: self._execution.get(name) for name in _OF_CHECKPOINTS}
-        if note.exists() and read_checked(note) != settings:
+        if note.exists() and read_json(note) != settings:
             log.warning("%s: training starts again: one of %s changed", self.path, ", ".join(_OF_CHECKPOINTS))
             self.abandon()
             self.workplace()
