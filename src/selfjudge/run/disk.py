@@ -141,7 +141,7 @@ def temporary() -> Iterator[Path]:
     """A folder where the system has temporary ones. What killed processes left of theirs is removed first."""
     for folder in Path(gettempdir()).glob("selfjudge-tmp-*/"):
         with suppress(OSError), _descriptor(folder) as itself:
-            is_new = time.time() - folder.stat().st_mtime < _NOT_YET_LOCKED_SECONDS
+            is_new = abs(time.time() - folder.stat().st_mtime) < _NOT_YET_LOCKED_SECONDS
             if not is_new and _lock(itself, needed=True):
                 shutil.rmtree(folder, ignore_errors=True)
     with TemporaryDirectory(prefix="selfjudge-tmp-") as made, _descriptor(Path(made)) as itself:
