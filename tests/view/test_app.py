@@ -242,6 +242,7 @@ def address(run: Path) -> Iterator[str]:
     """A viewer that serves a real port."""
     server = uvicorn.Server(uvicorn.Config(create_app([RunIndex(run)], KEY), port=0, log_level="warning"))
     listening = server.config.bind_socket()
+    listening.listen()  # whoever comes before the thread has begun waits
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/{KEY}"
