@@ -66,8 +66,9 @@ def _show(found: Checked) -> None:
     say(f"{found.used:,} of {found.rows:,} rows can be used")
     for kind, count in found.kinds.items():
         say(f"  {kind}: {count:,}")
-    say("  decided by: " + ", ".join(f"{rule} {count:,}" for rule, count in found.rules.items()))
-    say("  languages: " + ", ".join(f"{name} {count:,}" for name, count in found.languages.items()))
+    for what, counts in (("decided by", found.rules), ("languages", found.languages)):
+        if counts:
+            say(f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     if found.sides is not None:
         shortest, middle, longest = found.sides
         say(f"{found.images:,} images; their longer side is {shortest} to {longest} pixels, {middle:g} in the middle")

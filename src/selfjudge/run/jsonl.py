@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import json
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,8 @@ def text_file(path: Path) -> Path:
     """The path of a regular file itself. Raises OSError also where the file is packed."""
     with regular(path).open("rb") as file:
         if file.read(2) == b"\x1f\x8b":
-            raise OSError(errno.EINVAL, f"it is packed with gzip; unpack it: gunzip -S '' {path.name}", str(path))
+            plain, packed = shlex.quote(f"unpacked-{path.name}"), shlex.quote(path.name)
+            raise OSError(errno.EINVAL, f"it is packed with gzip; unpack it: gzip -dc < {packed} > {plain}", str(path))
     return path
 
 
