@@ -80,6 +80,17 @@ def test_a_view_is_a_part_of_the_wanted_rows_each_time_it_is_read(tmp_path: Path
     assert list(View(table, lambda found: found["key"], only=frozenset({"000003"}))) == ["000003"]
 
 
+def test_a_view_of_a_kind_is_of_the_part_it_was_taken_from(tmp_path: Path):
+    table = Table(tmp_path, PROMPTS, {})
+    rest = {"text": "x", "images": [], "kind_rule": "row", "source": "x", "source_id": None}
+    table.seal({"id": f"{number:06d}", "kind": "closed" if number % 3 else "open", **rest} for number in range(5000))
+    view = View(table, lambda found: int(found["id"]), but=frozenset({"000000"}))
+    part = view[2000:4000].of_kind("open")
+    expected = [number for number in range(2001, 4001) if number % 3 == 0]
+    assert list(part) == expected == list(map(int, part.keys())) and len(part) == len(expected)
+    assert list(view.of_kind("open")[2000:4000]) == expected
+
+
 def test_reading_a_table_holds_a_small_part_of_it(tmp_path: Path):
     table = Table(tmp_path, PROMPTS, {})
     rest = {"images": [], "kind": "open", "kind_rule": "row", "source": "x", "source_id": None}

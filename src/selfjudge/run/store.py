@@ -116,14 +116,14 @@ class Table:
     def forget(self, which: pc.Expression) -> int:
         """Remove rows, of a sealed table too, which then has to be sealed again; how many there were. Raises RunError."""
         if self.sealed:
-            if not any(len(rows.filter(which)) for rows in self._groups()):
+            if not any(len(rows.filter(which)) for rows in self.groups()):
                 return 0
             self._growing.take(self._by_execution(), self.manifest.seconds)
             note_replaced(self.manifest_path, self._replaced)
             self.manifest_path.unlink()
         return self._growing.forget(which)
 
-    def _groups(self, *columns: str) -> Iterator[pa.Table]:
+    def groups(self, *columns: str) -> Iterator[pa.Table]:
         """The sealed rows, some at a time; without named columns all that the file has."""
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(_READ, columns=list(columns) or None):
@@ -132,7 +132,7 @@ class Table:
     def _by_execution(self) -> Iterator[tuple[str, pa.Table]]:
         """The rows of the sealed file, each lot with the text of its execution."""
         texts = [_text(execution) for execution in self.manifest.executions] or [""]
-        for rows in regrouped(self._groups(), _ROW_GROUP):
+        for rows in regrouped(self.groups(), _ROW_GROUP):
             if len(texts) == 1:
                 yield texts[0], rows
                 continue
@@ -234,19 +234,19 @@ class Table:
     def rows(self, *columns: str) -> Iterator[Row]:
         """All rows of the sealed table, by key, or these columns of them; they are read as they are wanted."""
         names = columns or tuple(self.kind.schema.names)
-        return (row for rows in self._groups(*names) for row in rows.to_pylist())
+        return (row for rows in self.groups(*names) for row in rows.to_pylist())
 
     def column(self, name: str) -> list[Any]:
         return list(self.values(name))
 
     def values(self, name: str) -> Iterator[Any]:
         """A column of the sealed table."""
-        return (value for rows in self._groups(name) for value in rows[name].to_pylist())
+        return (value for rows in self.groups(name) for value in rows[name].to_pylist())
 
     def counts(self, *columns: str) -> Counter[Any]:
         """How often each value of a column occurs, or each tuple of values of several."""
         found: Counter[Any] = Counter()
-        for rows in self._groups(*columns):
+        for rows in self.groups(*columns):
             for row in rows.group_by(list(columns), use_threads=False).aggregate([([], "count_all")]).to_pylist():
                 values = tuple(row[name] for name in columns)
                 found[values if len(columns) > 1 else values[0]] += row["count_all"]
@@ -254,7 +254,7 @@ class Table:
 
     def total(self, name: str) -> int:
         """The sum of a column of numbers."""
-        return sum(pc.sum(rows[name]).as_py() for rows in self._groups(name))
+        return sum(pc.sum(rows[name]).as_py() for rows in self.groups(name))
 
 
 def _of(part: pq.FileMetaData, name: bytes) -> str:

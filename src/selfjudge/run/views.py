@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from itertools import islice
+from sys import maxsize
 from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..recipe.experiment import EarlyStop
 from ..types import Prompt, seed_of
@@ -16,7 +19,8 @@ Made = TypeVar("Made")
 
 
 class View(Collection[Made]):
-    """What `make` makes of the rows of a table, by key: a part of those with keys in `only`, or of all `but` some."""
+    """What `make` makes of the rows of a table, by key: of those with keys in `only`, or of all `but` some, a part, and of this
+    part those that are of one `kind`, where the table has such a column."""
 
     def __init__(
         self,
@@ -26,11 +30,12 @@ class View(Collection[Made]):
         only: frozenset[str] | None = None,
         but: frozenset[str] = frozenset(),
         part: slice = slice(None),
+        kind: str | None = None,
     ) -> None:
-        self._table, self._make, self._only, self._but, self._part = table, make, only, but, part
+        self._table, self._make, self._only, self._but, self._part, self._kind = table, make, only, but, part, kind
 
     def __iter__(self) -> Iterator[Made]:
-        return map(self._make, self._rows())
+        return (self._make(row) for rows in self._groups() for row in rows.to_pylist())
 
     def __len__(self) -> int:
         return self._length
@@ -39,19 +44,38 @@ class View(Collection[Made]):
         return any(one == other for other in self)
 
     def keys(self) -> Iterator[str]:
-        return (row[self._table.kind.key] for row in self._rows(self._table.kind.key))
+        key = self._table.kind.key
+        return (value for rows in self._groups(key) for value in rows[key].to_pylist())
 
     def __getitem__(self, part: slice) -> View[Made]:
-        return View(self._table, self._make, only=self._only, but=self._but, part=part)
+        return View(self._table, self._make, only=self._only, but=self._but, part=part, kind=self._kind)
+
+    def of_kind(self, kind: str) -> View[Made]:
+        """Those of one kind: the others are not made."""
+        return View(self._table, self._make, only=self._only, but=self._but, part=self._part, kind=kind)
 
     @cached_property
     def _length(self) -> int:
-        return sum(1 for _ in self.keys())
+        return sum(map(len, self._groups(self._table.kind.key)))
 
-    def _rows(self, *columns: str) -> Iterator[Row]:
-        key, only, but = self._table.kind.key, self._only, self._but
-        found = (row for row in self._table.rows(*columns) if row[key] not in but and (only is None or row[key] in only))
-        return islice(found, self._part.start, self._part.stop)
+    def _groups(self, *columns: str) -> Iterator[pa.Table]:
+        """Their rows, some at a time."""
+        start, stop, _ = self._part.indices(maxsize)
+        for rows in self._chosen(*columns, *(["kind"] if columns and self._kind else [])):
+            of_part = rows[start:stop]
+            start, stop = max(0, start - len(rows)), max(0, stop - len(rows))
+            yield of_part if self._kind is None else of_part.filter(pc.equal(of_part["kind"], self._kind))
+            if not stop:
+                return
+
+    def _chosen(self, *columns: str) -> Iterator[pa.Table]:
+        only, but = self._only, self._but
+        for rows in self._table.groups(*columns):
+            if only is None and not but:
+                yield rows
+            else:
+                keys = rows[self._table.kind.key].to_pylist()
+                yield rows.filter(pa.array([key not in but and (only is None or key in only) for key in keys], pa.bool_()))
 
 
 def held_out_of(prompts: Table, stop: EarlyStop | None) -> tuple[View[Prompt], View[Prompt]]:

@@ -29,6 +29,7 @@ from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
 from ..run.merging import joined
 from ..run.store import Table
 from ..run.tables import Row
+from ..run.views import View
 from ..types import Alteration, Evidence, Finish, Kind, PreferencePair, Prompt, content_id, seed_of
 from .asking import Group, ask
 
@@ -53,7 +54,7 @@ def sample_responses(
 
     The prompts stand by their ids.
     """
-    opens = sum(prompt.kind is Kind.OPEN for prompt in prompts)
+    opens = len(_of_kind(prompts, Kind.OPEN))
     writer = open_model()
     together = writer.engine.block == 1 and recipe.open.model == recipe.closed.model
     with progress("responses", 2 * opens + recipe.closed.samples * (len(prompts) - opens)) as advance:
@@ -74,7 +75,7 @@ def sample_responses(
     table.seal()
 
 
-def _doubts(prompts: Iterable[Prompt], table: Table, recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
+def _doubts(prompts: Collection[Prompt], table: Table, recipe: ClosedRecipe, seed: int) -> Iterator[Request]:
     """Which of the sampled answers are the same. The requests follow from the samples, which are all stored by now."""
     sampling = Sampling(temperature=0.0, max_tokens=recipe.sampling.max_tokens)
     for prompt, rows in _answered(_of_kind(prompts, Kind.CLOSED), _stored(table, _SAMPLE)):
@@ -88,8 +89,8 @@ def _same_key(prompt: Prompt, texts: tuple[str, str]) -> str:
     return f"{prompt.id}.{_SAME}.{content_id(texts)}"
 
 
-def _of_kind(prompts: Iterable[Prompt], kind: Kind) -> Iterator[Prompt]:
-    return (prompt for prompt in prompts if prompt.kind is kind)
+def _of_kind(prompts: Collection[Prompt], kind: Kind) -> Collection[Prompt]:
+    return prompts.of_kind(kind) if isinstance(prompts, View) else [prompt for prompt in prompts if prompt.kind is kind]
 
 
 def _stored(table: Table, *roles: str) -> Iterator[Row]:
@@ -149,7 +150,9 @@ class _Arrivals:
             yield request
 
 
-def _copies(prompts: Iterable[Prompt], table: Table, advance: Advance, arrived: _Arrivals, *, lacking: bool) -> Iterator[Request]:
+def _copies(
+    prompts: Collection[Prompt], table: Table, advance: Advance, arrived: _Arrivals, *, lacking: bool
+) -> Iterator[Request]:
     """The requests for the altered copies of all stored originals, or of those that have none (`lacking`)."""
     stored = 0
     for prompt, rows in _answered(_of_kind(prompts, Kind.OPEN), _stored(table, _RESPONSE, _ALTERATION)):
@@ -163,7 +166,7 @@ def _copies(prompts: Iterable[Prompt], table: Table, advance: Advance, arrived: 
     advance(stored - arrived.followed if lacking else 0)
 
 
-def _responses(prompts: Iterable[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Group]:
+def _responses(prompts: Collection[Prompt], recipe: OpenRecipe, seed: int) -> Iterator[Group]:
     sampling = recipe.response.sampling()
 
     def original(prompt: Prompt) -> Iterator[Request]:
@@ -174,7 +177,7 @@ def _responses(prompts: Iterable[Prompt], recipe: OpenRecipe, seed: int) -> Iter
         yield Group(name=prompt.id, size=1, make=partial(original, prompt))
 
 
-def _samples(prompts: Iterable[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Group]:
+def _samples(prompts: Collection[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Group]:
     sampling = recipe.sampling.sampling()
 
     def samples(prompt: Prompt) -> Iterator[Request]:
