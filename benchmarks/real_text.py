@@ -21,6 +21,7 @@ import json
 import random
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
@@ -28,7 +29,7 @@ from typing import Any
 
 from selfjudge.method.alteration import locate
 from selfjudge.method.answers import CANNOT_TELL
-from selfjudge.method.evidence import names
+from selfjudge.method.evidence import names, signed
 from selfjudge.method.kinds import options, route
 from selfjudge.method.voting import Elected, Election, elect, normalise
 from selfjudge.types import Alteration, Kind, PreferencePair, Prompt
@@ -198,12 +199,25 @@ def explaining(data: Path) -> None:
         (names(other, pair) for (pair, _), other in zip(pairs, following, strict=True)),
         "<= 1 %",
     )
-    copied = (names(f"Response A: {pair.chosen}\nResponse B: {pair.rejected}", pair) for pair, _ in pairs)
-    report("DeFacto: a trace that only repeats both accepted", copied)
+    copies = [f"Response A: {pair.chosen}\nResponse B: {pair.rejected}" for pair, _ in pairs]
+    for name, rule in (("", names), ("signed, ", signed)):
+        copied = (rule(copy, pair) for copy, (pair, _) in zip(copies, pairs, strict=True))
+        report(f"DeFacto: {name}a trace that only repeats both accepted", copied)
+    # people speak of the summary, a judge of Response B; what to change in it is no part of a trace
+    reasons = [(pair, re.sub(r"\b(?:(?:the|this) )?summary\b", "Response B", text.rpartition("\n")[0])) for pair, text in pairs]
+    report("DeFacto: signed, the right reason accepted", (signed(trace, pair) for pair, trace in reasons))
+    report("DeFacto: signed, the same where the sides are exchanged", (signed(trace, exchanged(pair)) for pair, trace in reasons))
+
+
+def exchanged(pair: PreferencePair) -> PreferencePair:
+    """The pair with the other response chosen."""
+    assert isinstance(pair.evidence, Alteration)
+    edits = tuple(replace(edit, before=edit.after, after=edit.before) for edit in pair.evidence.edits)
+    return replace(pair, chosen=pair.rejected, rejected=pair.chosen, evidence=replace(pair.evidence, edits=edits))
 
 
 def corrected(row: Row) -> tuple[PreferencePair, str] | None:
-    """The pair that one substitution makes, the correction chosen, and the corrector's words."""
+    """The pair that one substitution makes, the correction chosen, and the corrector's reason and, on a line, instruction."""
     said = row["feedback"]
     even = hashlib.sha256(str(row["doc_id"]).encode()).digest()[-1] % 2 == 0
     if not (even and row["has_error"] and said["summary"]):
@@ -214,7 +228,7 @@ def corrected(row: Row) -> tuple[PreferencePair, str] | None:
     prompt = Prompt(id="p", text="Summarise the article.", images=(), kind=Kind.OPEN, kind_rule="benchmark", source="DeFacto")
     known = Alteration(instruction="correction", edits=edits)
     pair = PreferencePair(id="pair", prompt=prompt, chosen=said["summary"], rejected=row["candidate"], evidence=known)
-    return pair, f"{said['explanation']} {said['instruction']}"
+    return pair, f"{said['explanation']}\n{' '.join(said['instruction'].split())}"
 
 
 PARTS = {"routing": routing, "reading": reading, "voting": voting, "letters": letters, "explaining": explaining}

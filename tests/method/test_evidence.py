@@ -82,6 +82,50 @@ def test_the_last_sentence_about_the_image_says_with_which_side_it_agrees(trace:
 
 
 @pytest.mark.parametrize(
+    ("trace", "side"),
+    [
+        ("Response A says the ball is red, but the image shows a blue one.", False),
+        ("Response B claims that the ball is blue; in the picture it is red.", True),
+        ("The image shows a red ball, whereas Response B says it is blue.", True),
+        ("The ball is red rather than blue.", True),
+        ("The ball is red, not blue.", True),
+        ("The ball is not red but blue.", False),
+        ("Response A correctly identifies the red ball, while Response B incorrectly calls it blue.", True),
+        ("Response B correctly identifies the blue ball, and Response A misidentifies it as red.", False),
+        ("Response B says the ball is blue, which is not in the image.", True),
+        ("Response B says the ball is blue, which is wrong.", True),
+        ("Response B hallucinates a blue ball.", True),
+        ("The claim of Response A that the ball is red is accurate.", True),
+        ("The claim of Response A that the ball is red is not accurate.", False),
+        ("Response A's description of a red ball matches the image.", True),
+        ("Response A's description of a red ball does not match the image.", False),
+        ("The red of Response A contradicts the image.", False),
+        ("Response A says red, Response B says blue. Both are fluent.", None),
+        ("Response A says there is no blue ball.", None),
+        ("Both mention the ball, but Response B gets its colour wrong: it is not blue.", True),
+        ("I see nothing wrong with a red ball here.", True),
+    ],
+)
+def test_what_a_response_says_counts_where_the_trace_calls_it_right_or_wrong(trace: str, side: bool | None):
+    assert agrees(f"{trace}\n[[A]]", pair_of("A red ball.", "A blue ball.")) is side
+
+
+@pytest.mark.parametrize(
+    ("trace", "side"),
+    [
+        ("Antwort A nennt den Ball rot, aber im Bild ist er blau.", False),
+        ("Antwort B nennt den Ball fälschlich blau.", True),
+        ("Der Ball ist nicht rot, sondern blau.", False),
+        ("Der Ball ist rot statt blau.", True),
+    ],
+)
+def test_a_trace_turns_and_corrects_in_its_own_language(trace: str, side: bool | None):
+    assert (
+        agrees(f"{trace}\n[[A]]", pair_of("Auf dem Tisch liegt ein roter Ball.", "Auf dem Tisch liegt ein blauer Ball.")) is side
+    )
+
+
+@pytest.mark.parametrize(
     ("chosen", "trace", "side"),
     [
         ("A brown dog sleeps.", "The dog is brown.", True),

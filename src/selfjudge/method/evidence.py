@@ -69,20 +69,46 @@ def signed(trace: str, pair: PreferencePair) -> bool:
 def agrees(trace: str, pair: PreferencePair) -> bool | None:
     """Whether the image agrees with the chosen side, as the trace concludes; None when it says of neither, or of both.
 
-    The last sentence decides that speaks of one side only, and not as what a response says. Denied, it speaks for the other.
+    The last clause decides that speaks of one side only. What a response says counts where the trace calls it right or wrong.
+    Denied or called wrong, a side speaks for the other.
     """
     languages, context = _languages(pair), _context(pair)
-    for sentence in reversed(_sentences(trace)):
-        if _LABEL.search(sentence) or _BARE_LABEL.search(sentence) or _reported(sentence):
+    for clause in reversed(_clauses(trace, languages)):
+        refuted, confirmed = (_calls(name, languages).search(clause) for name in ("refuted", "confirmed"))
+        own = _LABEL.search(clause) is None and _BARE_LABEL.search(clause) is None and not _reported(clause)
+        if not (own or refuted or confirmed or _REMARKED.search(clause)):
             continue
-        said = _said(sentence, languages, context)
+        said = _said(clause, languages, context)
+        denied = not denies(_last_words(clause[: refuted.start()]), languages) if refuted else denies(clause, languages)
         for sides in _sides(pair):
             told = [_named(side, said) for side in sides]
             if len(sides) == 2 and told[0] != told[1]:
-                return told[0] != denies(sentence, languages)
+                return told[0] != denied
             if len(sides) == 1 and told[0]:
-                return _only_chosen(pair) != denies(sentence, languages)
+                return _only_chosen(pair) != denied
     return None
+
+
+def _last_words(text: str) -> str:
+    """The two words before what calls something wrong: `not wrong`, `no such error`."""
+    return " ".join(text.split()[-2:])
+
+
+_REMARKED = regex.compile(r",\s*which\b|\b(?:but|and|yet) (?:this|that) (?:is|was|does|did|can)", regex.I)
+"""What follows is the trace's own remark on what it has just reported."""
+
+
+def _clauses(trace: str, languages: Languages) -> list[str]:
+    """The sentences, cut before words that turn them and before the next response."""
+    turn = compiled(rf"(?i)[,;]?\s+(?=(?:{phrases('turn', languages) or '(?!)'})(?!\w))|[,;]\s*(?:and\s+)?(?={_LABEL.pattern})")
+    return [clause for sentence in _sentences(trace) for clause in turn.split(sentence) if clause.strip()]
+
+
+@lru_cache(64)
+def _calls(name: str, languages: Languages) -> regex.Pattern[str]:
+    listed = phrases(name, languages) or "(?!)"
+    spaceless = languages[0] in ("zh", "ja")
+    return regex.compile(listed if spaceless else rf"(?<!\w)(?:{listed})(?!\w)", regex.I)
 
 
 def _only_chosen(pair: PreferencePair) -> bool:
