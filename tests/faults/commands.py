@@ -78,6 +78,9 @@ def commands(inputs: Path, count: int = 12) -> dict[str, Command]:
     return {words[0]: Command(name=words[0], words=words) for words in (run, evaluate, label)}
 
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def start(argv: Sequence[str], folder: Path, prepare: Callable[[], Any] = lambda: None) -> tuple[int, Path]:
     """Fork a command; its process and the folder of its output. Its temporary files go beside `folder`."""
     output = Path(tempfile.mkdtemp(prefix="output-", dir=folder.parent))
@@ -85,7 +88,9 @@ def start(argv: Sequence[str], folder: Path, prepare: Callable[[], Any] = lambda
         os.utime(old, (0, 0))
     sys.stdout.flush()
     files = {1: (output / "out").open("ab"), 2: (output / "err").open("ab")}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)  # of the child, until it can end as a command ends
     if pid := os.fork():
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for file in files.values():
             file.close()
         return pid, output
@@ -93,8 +98,9 @@ def start(argv: Sequence[str], folder: Path, prepare: Callable[[], Any] = lambda
     try:
         for descriptor, file in files.items():
             os.dup2(file.fileno(), descriptor)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _INTERRUPTS:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         (folder.parent / "temporary").mkdir(exist_ok=True)
         tempfile.tempdir = str(folder.parent / "temporary")
         code = here(argv, prepare)
