@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runs import ROOT
+from runs import ROOT, run_recipe, scripted_recipe
 from selfjudge.method.seeds import gain
 from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
@@ -45,6 +45,9 @@ TINY = {
 }
 
 
+WITHOUT_SUMMARY = ("chosen.py", "early_exit.py", "figures.py", "report.py")
+
+
 def start(experiment: str, *options: str | Path) -> str:
     command = [sys.executable, str(ROOT / "experiments" / experiment), *map(str, options)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -53,7 +56,7 @@ def start(experiment: str, *options: str | Path) -> str:
 
 
 def test_each_experiment_has_a_tiny_form():
-    assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, "chosen.py", "figures.py", "report.py"}
+    assert {path.name for path in (ROOT / "experiments").glob("*.py")} == {*TINY, *WITHOUT_SUMMARY}
 
 
 @pytest.mark.slow
@@ -62,6 +65,13 @@ def test_an_experiment_runs_and_keeps_a_summary_of_figures(experiment: str, tmp_
     start(experiment, *TINY[experiment], "--keep", tmp_path)
     (summary,) = tmp_path.glob("*.json")
     assert re.search('"pair_accuracy"|"picked"|"gain"|"flipped"', summary.read_text())
+
+
+def test_replies_that_an_early_exit_would_not_ask_for_are_counted_in_a_run_without_one(tmp_path: Path):
+    run_recipe(scripted_recipe("judging.samples=3", "selection.keep=all", "evaluation.benchmarks=[]"), tmp_path / "mine")
+    first, second = (row.split(" | ") for row in start("early_exit.py", tmp_path / "mine").splitlines()[2:])
+    assert first[0] == "| mine" and (first[1], second[1]) == ("1", "2")
+    assert int(first[3]) > 0 and float(first[4]) > 1.3 * float(first[5].strip(" |")) > 0
 
 
 @pytest.mark.slow

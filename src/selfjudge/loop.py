@@ -18,6 +18,7 @@ from .hub.models import record_base
 from .hub.publishing import Publisher
 from .method.monitors import watch
 from .method.protocols import STRICT, Protocol
+from .method.selection import is_watched
 from .ports import Benchmark, NamedEngine, Progress, StageLabel
 from .recipe.experiment import Recipe
 from .run import summary, tables
@@ -219,12 +220,13 @@ class _Run:
 
     def _watch(self, number: int, pairs: Table, judgments: Table) -> dict[str, float | None]:
         """What the pairs of an iteration say about the judge that judged them; looked at once, and kept in a hidden file."""
-        made, replies = map(tables.pair_of, pairs.rows()), map(tables.judgment_of, judgments.rows())
+        judged = select.judged(map(tables.pair_of, pairs.rows()), map(tables.judgment_of, judgments.rows()))
         of = self._identity(pipeline.SELECT, pairs=pairs.digest, judgments=judgments.digest)
         path = self._folder.iteration(number) / ".monitors.json"
         as_elected = self._recipe.synthesis.labels == "synthetic" and self._world.choose is None
         rule = self._recipe.selection.rule()
-        return kept(path, of, lambda: watch(select.judged(made, replies), rule, as_elected=as_elected))
+        whole = (one for one in judged if self._recipe.until is None or is_watched(one[0].id))
+        return kept(path, of, lambda: watch(whole, rule, as_elected=as_elected))
 
     def _gate(self, number: int, pairs: Table, judgments: Table) -> Gate:
         """What the judge of an iteration must pass before it is one."""
@@ -332,8 +334,9 @@ class _Run:
         self, place: Path, judge: int, pairs: Collection[PreferencePair], source: str, *, protocol: Protocol, purpose: str
     ) -> Table:
         """What judge number `judge` says to pairs from the table with the digest `source`."""
-        model = self._fingerprint(self._model(judge))
-        identity = self._identity(pipeline.JUDGE, protocol=asdict(protocol), pairs=source, model=model)
+        until = self._recipe.until if purpose.startswith("judge") else None
+        inputs = {"pairs": source, "model": self._fingerprint(self._model(judge)), **({"until": asdict(until)} if until else {})}
+        identity = self._identity(pipeline.JUDGE, protocol=asdict(protocol), **inputs)
         table = self._table(place, tables.JUDGMENTS, identity)
         if not self._retry.complete(table):
             judging.judge(
@@ -342,6 +345,7 @@ class _Run:
                 model=self._engine(judge),
                 protocol=protocol,
                 seed=seed_of(self._recipe.seed, purpose),
+                until=until,
                 progress=self._at(judge, "evaluate") if purpose.startswith("evaluate") else self._at(judge + 1, "judge"),
             )
         return table

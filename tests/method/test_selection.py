@@ -1,12 +1,13 @@
 """A pair is kept only if the judge was right in both orders, and traces of both orders are kept in equal numbers."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfjudge.method.selection import Rule, select
+from selfjudge.method.selection import Rule, decisive, is_watched, select
 from selfjudge.types import Alteration, Edit, Judgment, Kind, Order, PreferencePair, Problem, Prompt, Verdict
 
 PROMPT = Prompt(id="p", text="describe", images=(), kind=Kind.OPEN, kind_rule="test", source="test")
@@ -112,3 +113,58 @@ def test_kept_traces_are_right_balanced_and_name_their_evidence(replies: list, e
 def test_the_verdict_of_an_order_names_the_place_of_the_chosen_response():
     assert Order.CHOSEN_FIRST.chosen is Verdict.FIRST and Order.REJECTED_FIRST.chosen is Verdict.SECOND
     assert PAIR.comparison(Order.REJECTED_FIRST).first == PAIR.rejected
+
+
+def asked_in_turn(pair: PreferencePair, replies: dict, rule: Rule, samples: int) -> dict:
+    """What is asked of a pair until it is decided, reply by reply."""
+    if is_watched(pair.id):
+        return {turn: replies[turn] for turn in decisive(pair, {}, rule, samples=samples, seed=3)}
+    known: dict = {}
+    while (turns := list(decisive(pair, known, rule, samples=samples, seed=3)))[-1] not in known:
+        known[turns[-1]] = replies[turns[-1]]
+        assert list(known) == turns
+    return known
+
+
+UNWATCHED, WATCHED = (next(f"pair {n}" for n in range(99) if is_watched(f"pair {n}") is watched) for watched in (False, True))
+
+
+@given(st.data(), st.integers(1, 4), st.booleans(), st.booleans(), st.booleans())
+def test_an_early_exit_keeps_the_same_pairs_with_the_same_traces(
+    data: st.DataObject, samples: int, evidence: bool, both_orders: bool, watched: bool
+):
+    pair = replace(PAIR, id=WATCHED if watched else UNWATCHED)
+    one = st.tuples(st.sampled_from([True, False, None]), st.booleans(), st.booleans())
+    replies = {}
+    for order in Order:
+        for sample in range(samples):
+            right, named, forced = data.draw(one)
+            trace = NAMED if named else "so"
+            replies[order, sample] = judgment(order, right, sample=sample, trace=trace, forced=forced and right is not None)
+    rule = Rule(evidence=evidence, both_orders=both_orders)
+    known, whole = asked_in_turn(pair, replies, rule, samples), select(pair, list(replies.values()), rule)
+    early = select(pair, list(known.values()), rule)
+    assert isinstance(early, str) == isinstance(whole, str)
+    assert isinstance(early, str) or not both_orders or early == whole
+    assert not watched or (known == replies and early == whole)
+
+
+def test_an_early_exit_asks_neither_an_order_again_that_can_teach_nor_the_other_one_of_a_pair_that_is_lost():
+    pair = replace(PAIR, id=UNWATCHED)
+
+    def counts(*right: bool) -> list[int]:
+        """How many replies are asked for in each order when those of the one asked first are these, and all others right."""
+        first = next(decisive(pair, {}, Rule(), samples=3, seed=3))[0]
+        replies = {(o, n): judgment(o, right[n] if o is first else True, sample=n) for o in Order for n in range(3)}
+        known = asked_in_turn(pair, replies, Rule(), 3)
+        return [sum(order is each for order, _ in known) for each in (first, first.other)]
+
+    assert counts(True, True, True) == [1, 1]
+    assert counts(False, True, True) == [2, 1]
+    assert counts(False, False, False) == [3, 0]
+
+
+def test_a_pair_that_was_asked_in_one_order_only_is_wrong_in_one_order():
+    assert select(PAIR, [judgment(Order.CHOSEN_FIRST, False)], Rule()) == "wrong_in_one_order"
+    assert select(PAIR, [judgment(Order.CHOSEN_FIRST, None)], Rule()) == "unread_verdict"
+    assert select(PAIR, [judgment(Order.CHOSEN_FIRST, True, trace="so")], Rule(evidence=True)) == "evidence_not_named"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def _sample(
         ),
     )
     pairs, _ = synthesize.make_pairs(prompts, responses.rows(), recipe=recipe.synthesis, seed=recipe.seed)
-    judged = _cost(judgments, lambda: judging.judge(pairs, judgments, model=model, protocol=recipe.judging.protocol, **options))
+    options |= {"protocol": recipe.judging.protocol, "until": recipe.until}
+    judged = _cost(judgments, lambda: judging.judge(sorted(pairs, key=attrgetter("id")), judgments, model=model, **options))
     kept = list(_kept(recipe, pairs, judgments))
     return Sample(
         prompts=len(prompts),

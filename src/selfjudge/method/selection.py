@@ -6,11 +6,11 @@ so that `[[A]]` and `[[B]]` balance by construction. With the evidence rule a tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..types import Judgment, Order, PreferencePair
+from ..types import Judgment, Order, PreferencePair, seed_of
 from .evidence import names, signed
 
 Keep = Literal["one", "all"]
@@ -31,6 +31,44 @@ class Rule:
         return signed if self.evidence == "signed" else names
 
 
+Reply = tuple[Order, int]
+"""Which reply to a pair: in which order its responses are shown, and the number of the sample."""
+
+_WATCHED = 0.1
+"""CHOSEN: of this share of the pairs every reply is asked for, however early the others are decided."""
+
+
+def is_watched(pair_id: str) -> bool:
+    """Whether every reply to a pair is asked for, so that monitors see what they would see without an early exit."""
+    return seed_of("watched", pair_id) < _WATCHED * 2**63
+
+
+def decisive(pair: PreferencePair, replies: Mapping[Reply, Judgment], rule: Rule, *, samples: int, seed: int) -> Iterator[Reply]:
+    """The replies that decide whether a pair is kept, one after the other; the first that is not among `replies` is the last.
+
+    An order is asked until it has a trace that can be kept, the other one only after that. Which comes first is drawn by seed.
+    Of a watched pair they are all that there are.
+    """
+    first = Order.REJECTED_FIRST if seed_of(seed, "asked first", pair.id) & 1 else Order.CHOSEN_FIRST
+    watched = is_watched(pair.id)
+    for order in (first, first.other):
+        usable = False
+        for sample in range(samples):
+            yield order, sample
+            if not watched and (order, sample) not in replies:
+                return
+            if usable := not watched and _teaches(replies[order, sample], pair, rule):
+                break
+        if not watched and usable != rule.both_orders:
+            return
+
+
+def _teaches(judgment: Judgment, pair: PreferencePair, rule: Rule) -> bool:
+    """Whether a trace can be kept."""
+    named = not rule.evidence or pair.evidence is None or rule.accepts()(judgment.trace, pair)
+    return judgment.right and not judgment.forced and named
+
+
 def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> tuple[Judgment, ...] | str:
     """The traces of a pair that are kept, or the reason why it is dropped.
 
@@ -49,6 +87,8 @@ def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> t
         right = {order: [j for j in kept if accepts(j.trace, pair)] for order, kept in right.items()}
         if _failure(judgments, right, rule):
             return "evidence_not_named"
+    if rule.both_orders and not all(right.values()):
+        return "unread_verdict"
     kept = [right[order] for order in Order if rule.both_orders or right[order]]
     count = 1 if rule.keep == "one" else min(map(len, kept))
     return tuple(judgment for traces in kept for judgment in traces[:count])
@@ -59,13 +99,14 @@ def _of(judgments: Sequence[Judgment], order: Order) -> list[Judgment]:
 
 
 def _failure(judgments: Sequence[Judgment], right: dict[Order, list[Judgment]], rule: Rule) -> str | None:
-    needed = len(Order) if rule.both_orders else 1
+    known = [order for order in Order if _of(judgments, order)] or list(Order)  # the other one may not have been asked
+    needed = len(known) if rule.both_orders else 1
     orders_right = sum(bool(right[order]) for order in Order)
     if orders_right >= needed:
         return None
-    if any(all(j.verdict is None for j in _of(judgments, order)) for order in Order):
+    if any(all(j.verdict is None for j in _of(judgments, order)) for order in known):
         return "unread_verdict"
-    return "wrong_in_one_order" if orders_right else "wrong_in_both_orders"
+    return "wrong_in_both_orders" if not orders_right and len(known) == len(Order) else "wrong_in_one_order"
 
 
-__all__ = ["EvidenceRule", "Keep", "Rule", "names", "select", "signed"]
+__all__ = ["EvidenceRule", "Keep", "Reply", "Rule", "decisive", "is_watched", "names", "select", "signed"]

@@ -136,6 +136,9 @@ class Judging(Section):
     """CHOSEN: as in Stage I."""
     samples: int = Field(1, ge=1, le=_MOST)
     """CHOSEN: replies per order."""
+    early_exit: bool = False
+    """Ours, off: ask for a pair's replies one after the other, and for no more once `selection` must keep it or drop it. The same
+    pairs are kept, with one trace an order. Of a tenth of the pairs every reply is asked for; the monitors look at these."""
     force_verdict: bool = False
     """Ours, off: a reply that ended without a verdict is continued by one token, the letter. Such a verdict counts where judges
     are measured, and is counted apart; a trace is learned only with its own verdict. Not every engine can
@@ -260,7 +263,15 @@ class Recipe(Section):
     """Prompts that show what these benchmarks show are refused as `contaminated`. Labels of a benchmark are not looked at."""
     synthesis: Synthesis = Synthesis()
     judging: Judging = Judging()
-    selection: Selection = Selection()
+    selection: Selection = Field(Selection(), validate_default=True)
+
+    @field_validator("selection")
+    @classmethod
+    def _keeps_what_is_asked(cls, selection: Selection, info: ValidationInfo) -> Selection:
+        if selection.keep != "one" and getattr(info.data.get("judging"), "early_exit", False):
+            raise ValueError("judging.early_exit asks for no more than one trace an order: set selection.keep: one")
+        return selection
+
     training: Training = Training()
     loop: Loop = Loop()
     evaluation: Evaluation = Evaluation()
@@ -305,6 +316,11 @@ class Recipe(Section):
                 {"model": repr(served), "hint": _MANAGED},
             )
         return execution
+
+    @property
+    def until(self) -> Rule | None:
+        """The rule that decides when no further reply to a pair is asked for; None where all are asked for."""
+        return self.selection.rule() if self.judging.early_exit else None
 
     def as_json(self) -> dict[str, Any]:
         """The whole recipe, defaults included, as JSON-able values."""

@@ -5,17 +5,21 @@ Measuring asks in the same way, under the protocol of a benchmark.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import islice
+from operator import attrgetter, itemgetter
 
 from ..chat import Completion, Message, Request
 from ..method.letters import letter_request
 from ..method.prompts import fill
 from ..method.protocols import Protocol
-from ..ports import NamedEngine, Progress
+from ..method.selection import Rule, decisive
+from ..ports import Advance, NamedEngine, Progress
+from ..run.merging import joined
 from ..run.store import Table
-from ..run.tables import Row
+from ..run.tables import Row, judgment_of
 from ..types import Comparison, Order, PreferencePair, seed_of
 from .asking import Group, ask
 from .forcing import Forcing
@@ -36,41 +40,63 @@ def judge(
     seed: int,
     progress: Progress,
     stored: Mapping[str, Order] | None = None,
+    until: Rule | None = None,
 ) -> None:
     """Ask for `protocol.samples` replies per pair, each in the protocol's orders; read their verdicts, and seal the table.
 
-    `stored` says in which order a benchmark keeps a pair, by its id; chosen first where it does not.
+    `stored` says in which order a benchmark keeps a pair, by its id; chosen first where it does not. `until` asks one reply after
+    the other until this rule keeps a pair or drops it; the pairs must stand by their ids then.
     """
-    kept = stored or {}
-    alone = protocol.orders == "each"
-    shown: set[tuple[str, str, int]] = set()
     if protocol.verdict == "forced":
         model = replace(model, engine=Forcing(model.engine, protocol))
 
+    def to_row(request: Request, completion: Completion, name: str) -> Row:
+        return _to_row(request, completion, name, protocol)
+
+    alone = protocol.orders == "each"
+    asked = None if alone else len(pairs) * protocol.samples * (2 if protocol.orders == "both" else 1)
+    with progress(f"judgments of {model.name}", asked) as advance:
+        if until is None:
+            ask(table, _at_once(pairs, protocol, seed, stored or {}), model, to_row, advance)
+        else:
+            for turn in range(2 * protocol.samples):
+                ask(table, _of_turn(turn, pairs, table, until, protocol, seed, advance), model, to_row, advance)
+    table.seal()
+
+
+def _at_once(pairs: Iterable[PreferencePair], protocol: Protocol, seed: int, stored: Mapping[str, Order]) -> Iterator[Group]:
+    """All requests; of responses that are shown alone, each once."""
+    shown: set[tuple[str, str, int]] = set()
+
     def is_asked(pair: PreferencePair, order: Order, sample: int) -> bool:
-        if not alone:
+        if protocol.orders != "each":
             draw = seed_of(seed, "order", pair.id, sample)
-            return order in protocol.orders_of(kept.get(pair.id, Order.CHOSEN_FIRST), draw)
+            return order in protocol.orders_of(stored.get(pair.id, Order.CHOSEN_FIRST), draw)
         one = (pair.prompt.id, pair.comparison(order).first, sample)
         known = one in shown
         shown.add(one)
         return not known
 
-    def requests() -> Iterator[Group]:
-        for pair in pairs:
-            for order in Order:
-                if samples := [sample for sample in range(protocol.samples) if is_asked(pair, order, sample)]:
-                    name = f"{pair.id}.{order}"
-                    make = partial(_asked, name, pair.comparison(order), samples, protocol, seed)
-                    yield Group(name=name, size=len(samples), make=make)
+    for pair in pairs:
+        for order in Order:
+            if samples := [sample for sample in range(protocol.samples) if is_asked(pair, order, sample)]:
+                name = f"{pair.id}.{order}"
+                make = partial(_asked, name, pair.comparison(order), samples, protocol, seed)
+                yield Group(name=name, size=len(samples), make=make)
 
-    def to_row(request: Request, completion: Completion, name: str) -> Row:
-        return _to_row(request, completion, name, protocol)
 
-    asked = None if alone else len(pairs) * protocol.samples * (2 if protocol.orders == "both" else 1)
-    with progress(f"judgments of {model.name}", asked) as advance:
-        ask(table, requests(), model, to_row, advance)
-    table.seal()
+def _of_turn(
+    turn: int, pairs: Iterable[PreferencePair], table: Table, rule: Rule, protocol: Protocol, seed: int, advance: Advance
+) -> Iterator[Request]:
+    """A request about each pair that the replies of the turns before have not decided."""
+    for pair, rows in joined(pairs, table.stored(), of_item=attrgetter("id"), of_row=itemgetter("pair_id")):
+        replies = {(reply.order, reply.sample): reply for reply in map(judgment_of, rows)}
+        in_turn = list(islice(decisive(pair, replies, rule, samples=protocol.samples, seed=seed), turn + 1))
+        if len(in_turn) > turn:
+            order, sample = in_turn[turn]
+            yield from _asked(f"{pair.id}.{order}", pair.comparison(order), [sample], protocol, seed)
+        elif len(in_turn) == turn:
+            advance(2 * protocol.samples - turn)
 
 
 def _asked(name: str, comparison: Comparison, samples: Sequence[int], protocol: Protocol, seed: int) -> Iterator[Request]:

@@ -54,7 +54,7 @@ JUDGE = Stage(
     name="judge",
     version=judge.VERSION,
     recipe=("served_model",),
-    inputs=("protocol", "pairs", "model"),
+    inputs=("protocol", "pairs", "model", "until"),
     writes=("judgments.parquet",),
 )
 SELECT = Stage(
