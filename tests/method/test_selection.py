@@ -168,3 +168,11 @@ def test_a_pair_that_was_asked_in_one_order_only_is_wrong_in_one_order():
     assert select(PAIR, [judgment(Order.CHOSEN_FIRST, False)], Rule()) == "wrong_in_one_order"
     assert select(PAIR, [judgment(Order.CHOSEN_FIRST, None)], Rule()) == "unread_verdict"
     assert select(PAIR, [judgment(Order.CHOSEN_FIRST, True, trace="so")], Rule(evidence=True)) == "evidence_not_named"
+
+
+def test_in_the_control_the_label_stands_in_each_trace_in_place_of_the_verdict():
+    replies = [judgment(order, False, trace=f"{NAMED}\n[[{wrong}]]") for order, wrong in zip(Order, "BA", strict=True)]
+    kept = select(PAIR, replies, Rule(verdicts="labels", evidence=True))
+    assert [one.trace[-5:] for one in kept] == ["[[A]]", "[[B]]"]  # type: ignore[union-attr]
+    assert [one.verdict for one in kept] == [one.order.chosen for one in kept]  # type: ignore[union-attr]
+    assert select(PAIR, judged(None, True), Rule(verdicts="labels")) == "unread_verdict"

@@ -7,15 +7,20 @@ so that `[[A]]` and `[[B]]` balance by construction. With the evidence rule a tr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..types import Judgment, Order, PreferencePair, seed_of
 from .evidence import names, signed
+from .verdicts import with_verdict
 
 Keep = Literal["one", "all"]
 EvidenceRule = bool | Literal["signed"]
 """Whether a trace must name what differs, or also (`signed`) say that the image agrees with the side of its verdict."""
+
+
+Verdicts = Literal["judged", "labels"]
+"""Whose verdicts decide: the judge's own or, in a control, the labels', which then stand in the traces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,14 @@ class Rule:
     both_orders: bool = True
     evidence: EvidenceRule = False
     keep: Keep = "one"
+    verdicts: Verdicts = "judged"
+
+    def verdict_of(self, judgment: Judgment) -> Judgment:
+        """A judgment with the verdict that counts."""
+        if self.verdicts == "judged" or judgment.verdict is None or judgment.forced:
+            return judgment
+        chosen = judgment.order.chosen
+        return replace(judgment, verdict=chosen, trace=with_verdict(judgment.trace, chosen))
 
     def accepts(self) -> Callable[[str, PreferencePair], bool]:
         """What the evidence rule asks of a trace."""
@@ -65,6 +78,7 @@ def decisive(pair: PreferencePair, replies: Mapping[Reply, Judgment], rule: Rule
 
 def _teaches(judgment: Judgment, pair: PreferencePair, rule: Rule) -> bool:
     """Whether a trace can be kept."""
+    judgment = rule.verdict_of(judgment)
     named = not rule.evidence or pair.evidence is None or rule.accepts()(judgment.trace, pair)
     return judgment.right and not judgment.forced and named
 
@@ -76,6 +90,7 @@ def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> t
     (right only with verdicts that were asked for: such a trace is not whole), `evidence_not_named`. Within an order, traces are
     taken by sample number.
     """
+    judgments = [rule.verdict_of(judgment) for judgment in judgments]
     right = {order: [j for j in _of(judgments, order) if j.right] for order in Order}
     if reason := _failure(judgments, right, rule):
         return reason
@@ -109,4 +124,4 @@ def _failure(judgments: Sequence[Judgment], right: dict[Order, list[Judgment]], 
     return "wrong_in_both_orders" if not orders_right and len(known) == len(Order) else "wrong_in_one_order"
 
 
-__all__ = ["EvidenceRule", "Keep", "Reply", "Rule", "decisive", "is_watched", "names", "select", "signed"]
+__all__ = ["EvidenceRule", "Keep", "Reply", "Rule", "Verdicts", "decisive", "is_watched", "names", "select", "signed"]

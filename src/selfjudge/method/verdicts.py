@@ -21,6 +21,7 @@ from .lookalikes import UNSEEN, plain
 from .thinking import spoken_span
 
 LETTERS = {"A": Verdict.FIRST, "B": Verdict.SECOND}
+_SYMBOLS = {verdict: letter for letter, verdict in LETTERS.items()}
 
 _CONTENT = r"\s{0,9}([^\[\]\n]{1,80}?)\s{0,9}"
 _ANCHOR = re.compile(rf"\[{UNSEEN}*\[{_CONTENT}\]{UNSEEN}*\]|\\\[\\\[{_CONTENT}\\\]\\\]")
@@ -46,6 +47,12 @@ _SIDES = re.compile(r"(?<![a-z])(?:a|b|first|second|one|two|1|2)(?![a-z])")
 def parse(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:
     """The verdict of a reply, or the problem with it. Never raises, never guesses."""
     return _verdict(_read(text, finish))
+
+
+def with_verdict(text: str, verdict: Verdict) -> str:
+    """A reply that has a verdict, with this one in its place."""
+    place = _letter_place(text)
+    return text if place is None else f"{text[:place]}{_SYMBOLS[verdict]}{text[place + 1 :]}"
 
 
 def parse_with_tie(text: str, finish: Finish = Finish.STOP) -> Verdict | Problem:

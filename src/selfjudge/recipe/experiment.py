@@ -19,7 +19,7 @@ from ..method.alteration import Mode, default_templates
 from ..method.equivalence import MOST_PAIRS, Equivalence
 from ..method.prompts import JUDGE, placeholders, unprotected
 from ..method.protocols import PAPER, STRICT, Protocol
-from ..method.selection import EvidenceRule, Keep, Rule
+from ..method.selection import EvidenceRule, Keep, Rule, Verdicts
 from ..method.voting import ANSWER, Alternative, Election
 from ..types import content_id
 from .engines import VLLMSettings
@@ -167,6 +167,9 @@ class Selection(Section):
     the side of its verdict."""
     keep: Keep = "one"
     """CHOSEN: traces kept per order, `one` or `all` that are right."""
+    verdicts: Verdicts = "judged"
+    """A control of an experiment: `labels` writes the label into each trace in place of the judge's verdict, so that nothing is
+    filtered by what the judge thinks."""
 
     def rule(self) -> Rule:
         return Rule(**self.model_dump())
