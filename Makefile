@@ -1,7 +1,7 @@
 # make demo            install and watch the embedded judge improve itself
 # make test            install what the tests need and run nineteen of twenty
 # make test-slow       run those of whole commands, of trainings and of kills at random moments, and Ray's
-# make test-faults     kill commands, damage their folders, fill their disks (about an hour); SHORT=1 in three minutes (docs/reliability.md)
+# make test-faults     kill commands, damage their folders, fill their disks (a quarter of an hour); SHORT=1 in a minute (docs/reliability.md)
 # make coverage        which branches of method, store, disk, images and HTTP their tests reach; fails below 100 and 95 %
 # make test-vllm       install a vLLM server for the CPU (3.5 GB, in an environment of its own) and test with it
 # make test-families   try every family of models (docs/families.md), in vLLM too where `make test-vllm` has installed it
