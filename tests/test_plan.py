@@ -20,6 +20,7 @@ from runs import ROOT, no_progress, run_recipe, scripted_recipe
 from selfjudge.errors import RunError
 from selfjudge.forecast.plan import RunPlan
 from selfjudge.forecast.plan import plan as make_plan
+from selfjudge.forecast.survey import count_prompts
 from selfjudge.recipe.experiment import Recipe
 from selfjudge.recipe.file import load_recipe
 from selfjudge.stages import pipeline
@@ -118,8 +119,20 @@ finally:
     assert done.stderr.strip().endswith("[]"), done.stderr
     assert done.returncode == 0 and [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
     shown = " ".join(done.stdout.split())
-    assert "org/prompts has 10,000 prompts, half of them open: it was not read" in shown
+    assert "org/prompts has 10,000 prompts, 5,000 of them open: it was not read" in shown
     assert "per billion parameters: the model is not here" in shown and "mine can run here" in shown
+
+
+def test_parts_of_a_data_set_that_cannot_be_read_are_of_the_kind_that_the_recipe_says_and_named_once(
+    capsys: pytest.CaptureFixture[str],
+):
+    parts = [
+        f"{{kind: dataset, path: org/prompts, config: c{n}, route: {way}, limit: 100}}"
+        for n, way in enumerate(("open", "closed", "auto"))
+    ]
+    recipe = scripted_recipe(f"prompts=[{', '.join(parts)}]")
+    _, assumed, _ = count_prompts(recipe, no_progress)
+    assert assumed == ["org/prompts has 300 prompts, 150 of them open: it was not read"]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -63,6 +63,7 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
     """The prompts of a recipe as far as files tell, what was assumed of other sources, and why some cannot be used."""
     assumed: list[str] = []
     findings: list[Finding] = []
+    elsewhere: defaultdict[str, Counter[Kind]] = defaultdict(Counter)
     rows = survey([_Local(source, findings) for source in recipe.prompts], 0, recipe.max_pixels, progress)
     for source in recipe.prompts:
         if isinstance(source, ShapesSource):
@@ -70,8 +71,11 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
             rows.counts += Counter({Kind.OPEN: opened, Kind.CLOSED: source.limit - opened})
         elif not _is_here(source):
             total = source.limit or UNKNOWN
-            rows.counts += Counter({Kind.OPEN: total // 2, Kind.CLOSED: total - total // 2})
-            assumed.append(f"{source.path} has {total:,} prompts, half of them open: it was not read")
+            opened = total // 2 if source.route == "auto" else total * (source.route == Kind.OPEN)
+            elsewhere[str(source.path)] += Counter({Kind.OPEN: opened, Kind.CLOSED: total - opened})
+    for path, counts in elsewhere.items():
+        rows.counts += counts
+        assumed.append(f"{path} has {counts.total():,} prompts, {counts[Kind.OPEN]:,} of them open: it was not read")
     if rows.unopened:
         assumed.append(
             f"{rows.unopened:,} prompts can be used: images of the first {OPENED:,} rows were opened, and none was fetched"
