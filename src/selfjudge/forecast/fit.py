@@ -112,7 +112,7 @@ def _connection(recipe: Recipe, machine: Machine) -> Iterator[Finding]:
     if engine.kind == "openai" and engine.address.startswith("https:") and not os.environ.get("OPENAI_API_KEY"):
         yield Finding(Level.WARNING, "engine", "OPENAI_API_KEY is not set", "Set it, if the server needs a key.")
     if isinstance(engine, RaySettings) and engine.gpus_per_replica and not machine.gpus:
-        what = f"each replica needs {engine.gpus_per_replica:g} GPUs, and this machine has none"
+        what = f"each replica needs {engine.gpus_per_replica:g} GPU(s), and this machine has none"
         do = "Set execution.engine.gpus_per_replica to 0, unless other nodes of the cluster have GPUs."
         yield Finding(Level.WARNING, "engine", what, do)
 
