@@ -56,6 +56,15 @@ def test_replies_are_counted_as_read_for_the_first_place_and_right_in_both_order
         replies.add(row)
 
     assert replies.figures() == {"read": 5 / 6, "says first": 3 / 5, "both orders": 1 / 2}
+
+
+def test_a_pair_that_is_wrong_in_one_order_counts_though_the_other_one_is_not_asked():
+    replies = ReplyCounts()
+    for pair, order in (("p", "chosen_first"), ("p", "rejected_first"), ("q", "rejected_first")):
+        replies.add({"pair_id": pair, "order": order, "sample": 0, "verdict": "first" if order == "chosen_first" else "second"})
+    assert replies.figures()["both orders"] == 1
+    replies.add({"pair_id": "r", "order": "chosen_first", "sample": 0, "verdict": "second"})
+    assert replies.figures()["both orders"] == 1 / 2
     assert replies.tokens == 60
 
 

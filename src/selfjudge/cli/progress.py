@@ -49,9 +49,9 @@ class ReplyCounts:
             other = self._waiting.pop(row["pair_id"], None)
             if other is None:
                 self._waiting[row["pair_id"]] = right
-            else:
-                self._pairs += 1
-                self._right += right and other
+            self._pairs += other is None and not right  # decided, whether or not the other order is asked for
+            self._pairs += other is True
+            self._right += right and other is True
 
     def figures(self) -> dict[str, float]:
         """Shares by name; those of which nothing is known yet are left out."""
