@@ -1,9 +1,15 @@
-"""With an early exit a run keeps the same pairs for fewer replies, also where it is interrupted between and within turns."""
+"""With an early exit a run keeps the same pairs for fewer replies, also where it is interrupted between and within turns.
+
+A vote that has an early exit ends with the samples that it has once it is decided.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,10 +20,12 @@ from selfjudge.errors import RecipeError
 from selfjudge.method.protocols import STRICT
 from selfjudge.method.selection import Rule, is_watched
 from selfjudge.ports import NamedEngine
+from selfjudge.recipe.experiment import Synthesis
 from selfjudge.run.store import Table
-from selfjudge.run.tables import JUDGMENTS
+from selfjudge.run.tables import JUDGMENTS, RESPONSES
 from selfjudge.stages.judge import judge
-from selfjudge.types import Finish, Kind, PreferencePair, Prompt
+from selfjudge.stages.synthesize import make_pairs, sample_responses
+from selfjudge.types import Finish, Kind, PreferencePair, Prompt, Vote
 
 PROMPT = Prompt(id="p", text="describe", images=(), kind=Kind.OPEN, kind_rule="test", source="test")
 PAIRS = [
@@ -97,3 +105,65 @@ def test_a_run_keeps_the_same_traces_and_its_monitors_look_at_the_watched_pairs(
 def test_an_early_exit_that_should_keep_all_traces_is_an_error():
     with pytest.raises(RecipeError, match=r"set selection.keep: one"):
         scripted_recipe("judging.early_exit=true", "selection.keep=all")
+
+
+VOTES = {
+    "sure": "rrrbrrrr",
+    "later": "rrbbrrbbrrrr",
+    "split": "rbrbrbrbrbrbrrrr",
+    "unanimous": "rrrrrrrrrrrrrrrr",
+}
+"""Samples of four prompts, as many as an early exit asks for: two reds more than blues decide nothing, four do."""
+CLOSED = [
+    Prompt(id=name, text="What color is it?", images=(), kind=Kind.CLOSED, kind_rule="t", source="t") for name in sorted(VOTES)
+]
+
+
+class Voter(Coin):
+    """Answers with what VOTES has for a sample."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            self.asked.append(request.key)
+            if len(self.asked) > self._lifetime:
+                raise InterruptedError
+            name, _, number = request.key.split(".")
+            text = {"r": "red", "b": "blue"}[VOTES[name][int(number)]]
+            yield Completion(key=request.key, text=text, finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+
+def voted(folder: Path, engine: Voter) -> tuple[Table, int]:
+    """The table of samples, and how far progress came."""
+    table, steps = Table(folder, RESPONSES, {}), list[int]()
+
+    @contextmanager
+    def progress(label: str, total: int | None) -> Iterator[Any]:
+        yield lambda count, *_: steps.append(count)
+
+    named = NamedEngine(name="m", engine=engine)
+    models = {"open_model": lambda: named, "closed_model": lambda: named}
+    sample_responses(CLOSED, table, recipe=VOTING, seed=0, progress=progress, **models)
+    return table, sum(steps)
+
+
+VOTING = Synthesis.model_validate({"closed": {"early_exit": True}})
+
+
+@pytest.mark.parametrize("block", [1, 4])
+def test_a_vote_ends_once_it_is_decided_and_progress_is_whole(tmp_path: Path, block: int):
+    table, steps = voted(tmp_path, Voter(block))
+    assert Counter(row["prompt_id"] for row in table.rows()) == {name: len(votes) for name, votes in VOTES.items()}
+    assert steps == 16 * len(VOTES)
+    pairs, dropped = make_pairs(CLOSED, table.rows(), recipe=VOTING, seed=0)
+    margins = {pair.prompt.id: pair.evidence.margin for pair in pairs if isinstance(pair.evidence, Vote)}
+    assert margins == {"later": 4, "split": 4, "sure": 6}
+    assert [(row["prompt_id"], row["reason"]) for row in dropped] == [("unanimous", "unanimous")]
+
+
+@pytest.mark.parametrize("lifetime", [5, 34, 45])
+def test_a_vote_that_was_killed_within_a_turn_goes_on_in_it(tmp_path: Path, lifetime: int):
+    expected, _ = voted(tmp_path / "whole", Voter())
+    with pytest.raises(InterruptedError):
+        voted(tmp_path / "killed", Voter(lifetime=lifetime))
+    table, steps = voted(tmp_path / "killed", Voter())
+    assert table.path.read_bytes() == expected.path.read_bytes() and steps == 16 * len(VOTES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import ceil
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -89,6 +90,9 @@ class ClosedRecipe(Section):
     sampling: SamplingRecipe = SamplingRecipe()
     samples: int = Field(16, ge=2, le=_MOST)
     """REPORTED: sampled answers of each prompt."""
+    early_exit: bool = False
+    """Ours, off: sample half of them, then a quarter at a time, and no more once the majority has its votes, leads by four, and
+    another answer was sampled that it can be set against."""
     template: str = ANSWER
     """CHOSEN: an answer line can be compared, prose hardly. The paper's bare question: `{images}\n{question}`."""
     threshold: int = Field(5, ge=1)
@@ -113,6 +117,12 @@ class ClosedRecipe(Section):
     def requests(self) -> int:
         """Requests of one prompt, at most."""
         return self.samples + (MOST_PAIRS if self.equivalence == "model" else 0)
+
+    def turns(self) -> list[range]:
+        """The numbers of the samples that are asked for together."""
+        half, step = ceil(self.samples / 2), ceil(self.samples / 4)
+        starts = [0, *range(half, self.samples, step)] if self.early_exit else [0]
+        return [range(start, end) for start, end in zip(starts, [*starts[1:], self.samples], strict=True)]
 
     def election(self) -> Election:
         return Election(threshold=self.threshold, lead=self.lead, alternative=self.alternative)

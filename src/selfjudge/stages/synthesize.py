@@ -23,7 +23,7 @@ from ..method.copies import replaced, rewritten
 from ..method.equivalence import SAME, doubtful, representatives, same
 from ..method.prompts import fill
 from ..method.thinking import spoken
-from ..method.voting import Elected, elect
+from ..method.voting import Elected, elect, is_decided
 from ..ports import Advance, NamedEngine, Progress
 from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
 from ..run.merging import joined
@@ -69,6 +69,8 @@ def sample_responses(
         sampler = writer if together else closed_model()
         if not together:
             ask(table, samples, sampler, _to_row, advance)
+        for turn in recipe.closed.turns()[1:]:
+            ask(table, _further(prompts, table, recipe.closed, seed, turn, advance), sampler, _to_row, advance)
     if recipe.closed.equivalence == "model":
         with progress("answers to compare", None) as advance:
             ask(table, _doubts(prompts, table, recipe.closed, seed), sampler, _to_row, advance)
@@ -79,7 +81,7 @@ def _doubts(prompts: Collection[Prompt], table: Table, recipe: ClosedRecipe, see
     """Which of the sampled answers are the same. The requests follow from the samples, which are all stored by now."""
     sampling = Sampling(temperature=0.0, max_tokens=recipe.sampling.max_tokens)
     for prompt, rows in _answered(_of_kind(prompts, Kind.CLOSED), _stored(table, _SAMPLE)):
-        for first, second in doubtful(_readable(rows), prompt.text).values():
+        for first, second in doubtful(readable(rows), prompt.text).values():
             values = {"question": prompt.text, "first": spoken(first), "second": spoken(second)}
             yield _request(_same_key(prompt, (first, second)), fill(SAME, values, ()), sampling, seed)
 
@@ -102,7 +104,7 @@ def _answered(prompts: Iterable[Prompt], rows: Iterable[Row]) -> Iterator[tuple[
     return joined(prompts, rows, of_item=attrgetter("id"), of_row=itemgetter("prompt_id"))
 
 
-def _readable(rows: Sequence[Row]) -> list[str]:
+def readable(rows: Sequence[Row]) -> list[str]:
     """The sampled answers of a prompt that are of use, by number."""
     samples = sorted((row for row in rows if row["role"] == _SAMPLE), key=lambda row: int(row["sample"]))
     return [row["text"] for row in samples if _flaw(row) is None]
@@ -178,15 +180,30 @@ def _responses(prompts: Collection[Prompt], recipe: OpenRecipe, seed: int) -> It
 
 
 def _samples(prompts: Collection[Prompt], recipe: ClosedRecipe, seed: int) -> Iterator[Group]:
-    sampling = recipe.sampling.sampling()
-
-    def samples(prompt: Prompt) -> Iterator[Request]:
-        message = fill(recipe.template, {"question": prompt.text}, prompt.images)
-        for number in range(recipe.samples):
-            yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, sampling, seed)
-
+    """The samples of the first turn."""
+    first = recipe.turns()[0]
     for prompt in _of_kind(prompts, Kind.CLOSED):
-        yield Group(name=f"{prompt.id}.{_SAMPLE}", size=recipe.samples, make=partial(samples, prompt))
+        yield Group(name=f"{prompt.id}.{_SAMPLE}", size=len(first), make=partial(_sampled, prompt, recipe, seed, first))
+
+
+def _further(
+    prompts: Collection[Prompt], table: Table, recipe: ClosedRecipe, seed: int, turn: range, advance: Advance
+) -> Iterator[Request]:
+    """The samples of a later turn, of each prompt whose vote those before have not decided."""
+    for prompt, rows in _answered(_of_kind(prompts, Kind.CLOSED), _stored(table, _SAMPLE)):
+        before = [row for row in rows if row["sample"] < turn.start]
+        if len(before) < turn.start:  # decided before the last turn
+            continue
+        if is_decided(readable(before), instruction=prompt.text, rules=recipe.election()):
+            advance(recipe.samples - turn.start)
+        else:
+            yield from _sampled(prompt, recipe, seed, turn)
+
+
+def _sampled(prompt: Prompt, recipe: ClosedRecipe, seed: int, numbers: range) -> Iterator[Request]:
+    message, sampling = fill(recipe.template, {"question": prompt.text}, prompt.images), recipe.sampling.sampling()
+    for number in numbers:
+        yield _request(f"{prompt.id}.{_SAMPLE}.{number:04d}", message, sampling, seed)
 
 
 def _instruction(prompt: Prompt) -> Message:
@@ -296,21 +313,21 @@ def _open_pair(prompt: Prompt, rows: Sequence[Row], recipe: OpenRecipe) -> Prefe
 
 
 def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> PreferencePair | str:
-    readable = _readable(rows)
+    samples = readable(rows)
     elected = elect(
-        readable,
+        samples,
         instruction=prompt.text,
         rules=recipe.election(),
         rng=random.Random(seed_of(seed, "election", prompt.id)),
-        same=_equal(readable, rows, prompt) if recipe.equivalence == "model" else {},
+        same=_equal(samples, rows, prompt) if recipe.equivalence == "model" else {},
     )
     return _pair(prompt, elected.chosen, elected.rejected, elected.vote) if isinstance(elected, Elected) else elected
 
 
-def _equal(readable: Sequence[str], rows: Sequence[Row], prompt: Prompt) -> Mapping[str, str]:
+def _equal(samples: Sequence[str], rows: Sequence[Row], prompt: Prompt) -> Mapping[str, str]:
     """The forms that count as another one, by the model's replies."""
     replies = {row["key"]: row["text"] for row in rows if row["role"] == _SAME and row["finish"] == Finish.STOP}
-    asked = doubtful(readable, prompt.text).items()
+    asked = doubtful(samples, prompt.text).items()
     return representatives(forms for forms, texts in asked if same(replies.get(_same_key(prompt, texts), "")))
 
 
