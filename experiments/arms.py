@@ -66,6 +66,7 @@ LOOP_ARMS = {
     "demo without evidence": ["selection.evidence=false"],
     "one trace": ["selection.keep=one"],
     "early exit": ["selection.keep=one", "judging.early_exit=true"],
+    "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
     "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
     "fresh": FRESH,
