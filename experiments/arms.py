@@ -64,11 +64,6 @@ LOOP_ARMS = {
     "paper, three times the prompts": [*PAPER, "prompts.0.limit=3000"],
     "paper with evidence": [*PAPER, "selection.evidence=true", "prompts.0.limit=3000"],
     "demo without evidence": ["selection.evidence=false"],
-    "one trace": ["selection.keep=one"],
-    "early exit": ["selection.keep=one", "judging.early_exit=true"],
-    "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
-    "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
-    "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
     "fresh": FRESH,
     "fresh with replay": [*FRESH, "training.replay=true"],
     "threshold 12": [STRICT_VOTE],
@@ -90,13 +85,20 @@ PHOTO_ARMS = {
     "judge to photo, right minority": [JUDGE, *on("photo"), "choose=right minority"],
     "judge to photo, 12 votes, as many": [JUDGE, *on("photo"), "choose=threshold 12"],
 }
+CHEAPER_ARMS = {
+    "one trace": ["selection.keep=one"],
+    "early exit": ["selection.keep=one", "judging.early_exit=true"],
+    "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
+    "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
+    "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
+}
 PAIR_ARMS = {
     "further rewrite": [FURTHER],
     "further replace": [FURTHER, *REPLACE],
     "further replace typed": [FURTHER, *REPLACE, TYPED],
     "further replace threshold 12": [FURTHER, *REPLACE, STRICT_VOTE],
 }
-ARMS = LOOP_ARMS | PHOTO_ARMS | PAIR_ARMS
+ARMS = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
 no setting of a recipe, but what `chosen.py` does.
 """

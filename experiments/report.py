@@ -19,7 +19,7 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
-from arms import KEPT, LOOP_ARMS, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
+from arms import CHEAPER_ARMS, KEPT, LOOP_ARMS, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
 from lora import ARMS as TRAINED
 
 from selfjudge.method.seeds import Gain, gain, margin
@@ -240,6 +240,25 @@ def pairs() -> str:
     return markdown(("arm", "seeds", *numbers, "pairs an iteration", "right labels", "written tokens per kept pair"), rows)
 
 
+def cheaper() -> str:
+    """The demo and arms that cost less: right in both orders by iteration, and tokens that judging writes for a kept pair."""
+    rows = []
+    for arm in ("demo", *CHEAPER_ARMS):
+        if states := summaries(stem(arm)):
+            both = [cells(at(arm, number), overall("pair_accuracy"))[0] for number in iterations(arm)]
+            made = [state["iterations"][1:] for state in states]
+            kept = spread([fmean(entry["kept"] for entry in entries) for entries in made], ".0f")
+            judged = [
+                sum(e["tokens"]["judge"]["completion"] for e in entries) / sum(e["kept"] for e in entries) for entries in made
+            ]
+            learned = spread([sum(entry["training"]["examples"] for entry in entries) for entries in made], ",.0f")
+            rows.append((arm, str(len(states)), *both, kept, learned, spread(judged, ".0f")))
+    numbers = (f"iteration {number}" for number in range(5))
+    return markdown(
+        ("arm", "seeds", *numbers, "kept pairs an iteration", "examples in all", "judging tokens per kept pair"), rows
+    )
+
+
 Side = tuple[str, str, int]
 """An arm, what is measured, and after which iteration."""
 
@@ -281,6 +300,9 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("evidence, one sample", 0.03, ("paper with evidence", PLAIN, -1), ("paper, three times the prompts", PLAIN, -1)),
     ("fresh prompts", 0.02, ("fresh", PLAIN, -1), ("demo", PLAIN, -1)),
     ("fresh prompts with replay", 0.02, ("fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("early exit, fresh, less demo", 0.02, ("early exit, fresh", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("early exit, fresh with replay, less demo", 0.02, ("early exit, fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
     ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("demo", PLAIN, -1)),
     ("replace, less rewrite", 0.02, ("further replace", PLAIN, -1), ("further rewrite", PLAIN, -1)),
     ("replace: typed, less any sample", 0.02, ("further replace typed", PLAIN, -1), ("further replace", PLAIN, -1)),
@@ -325,7 +347,7 @@ def _shown(found: Gain, least: float) -> str:
     return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
 
 
-SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, claims)
+SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, cheaper, claims)
 
 
 def filled(page: str) -> str:
