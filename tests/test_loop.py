@@ -240,3 +240,12 @@ def test_a_judge_that_collapses_is_named_in_the_summary_once_it_should_have_lear
     said = [" ".join(entry["warnings"]) for entry in state["iterations"]]
     assert "it says the same" in said[1] and "goes by the place" not in said[2]
     assert "Judge 2: it names the response shown first in 100%" in said[3] and "does not tell right from wrong" in said[3]
+
+
+def test_a_run_may_stop_once_a_monitor_warns_of_a_trained_judge_and_its_result_is_the_one_before(tmp_path: Path):
+    always = 'execution.engine.rules.0.replies=["I can see at once that A is better. [[A]]"]'
+    state = run_recipe(scripted_recipe(always, "loop.iterations=5", "loop.stop_on_warning=true"), tmp_path)
+    assert state["iterations"][1]["warnings"]  # of the base, which is not trained yet
+    assert len(state["iterations"]) == 3 and state["final_judge"] is None
+    assert state["stopped"].startswith("a monitor warned: Judge 1: of its replies 1% are different ones")
+    assert run_recipe(scripted_recipe(always, "loop.iterations=5", "loop.stop_on_warning=true"), tmp_path) == state

@@ -379,9 +379,9 @@ class _Run:
         self, head: dict[str, Any], iterations: Sequence[Iteration], prompts: Prompts, on_iteration: Told
     ) -> dict[str, Any]:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
-        newest, best = len(iterations) - 1, summary.best_iteration(iterations, self._recipe.loop.stop)
+        newest, best = len(iterations) - 1, summary.best_iteration(iterations, self._recipe.loop)
         more, finished = len(self._share(prompts, newest + 1)) > 0, self._folder.finished
-        stopped = summary.stopped(self._recipe.loop, newest, best, finished=finished, more=more)
+        stopped = summary.stopped(self._recipe.loop, iterations, best, finished=finished, more=more)
         state = {
             **head,
             "stopped": stopped,

@@ -205,6 +205,8 @@ class Loop(Section):
     """CHOSEN: each iteration samples all prompts anew. A number gives each iteration this many prompts of its own."""
     stop: EarlyStop | None = None
     """CHOSEN: a fixed number of iterations."""
+    stop_on_warning: bool = False
+    """Ours, off: the run ends once a monitor warns of a judge that was trained; its result is the judge before that one."""
 
 
 class Evaluation(Section):

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputError, RunError
 from ..method.equivalence import same
 from ..method.monitors import warnings
-from ..recipe.experiment import EarlyStop, Loop, Recipe
+from ..recipe.experiment import Loop, Recipe
 from ..recipe.inputs import Source
 from ..types import Kind
 from .disk import read_json
@@ -70,20 +70,30 @@ def too_many_refused(
     return None
 
 
-def best_iteration(iterations: Sequence[Iteration], stop: EarlyStop | None) -> int:
-    """The last iteration, or with an early stop the first of those that did best on held-out pairs."""
-    if stop is None:
+def best_iteration(iterations: Sequence[Iteration], loop: Loop) -> int:
+    """The last iteration, or with an early stop the first of those that did best on held-out pairs; none that was warned of."""
+    if _is_warned(iterations, loop):
+        return len(iterations) - 3
+    if loop.stop is None:
         return len(iterations) - 1
     best, record = 0, -1.0
     for one in iterations:
         score = (one.held_out or {}).get("pair_accuracy")
-        if score is not None and score > record + (stop.min_gain if record >= 0 else 0):
+        if score is not None and score > record + (loop.stop.min_gain if record >= 0 else 0):
             best, record = one.iteration, score
     return best
 
 
-def stopped(loop: Loop, done: int, best: int, *, finished: int, more: bool) -> str | None:
-    """Why a run is over after so many iterations, or None. `finished` lie in its folder; `more` prompts are left or not."""
+def _is_warned(iterations: Sequence[Iteration], loop: Loop) -> bool:
+    """Whether the run ends because of a warning in its last iteration, which is of the judge of the iteration before."""
+    return loop.stop_on_warning and len(iterations) > 2 and bool(iterations[-1].warnings)
+
+
+def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished: int, more: bool) -> str | None:
+    """Why a run is over after these iterations, or None. `finished` lie in its folder; `more` prompts are left or not."""
+    done = len(iterations) - 1
+    if _is_warned(iterations, loop):
+        return f"a monitor warned: {iterations[-1].warnings[0]}"
     if done >= max(loop.iterations, finished):
         return "all iterations are done"
     if loop.stop is not None and done - best >= loop.stop.patience:
