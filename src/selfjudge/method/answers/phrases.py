@@ -12,13 +12,15 @@ from .question import Question
 
 _INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
 _TOKEN = regex.compile(r"[\p{Han}]|[\p{Hiragana}]+|[\p{Katakana}ー]+|[^\s\p{Han}\p{Hiragana}\p{Katakana}]+")
-_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’「」『』.।؟"
+_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’„«»‹›「」『』《》.।؟"
 _ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
 
 
 def form(text: str, question: Question) -> str | None:
     """A phrase as it is compared, or None when it has no word. What repeats the question is left out at both ends."""
-    parts = [part for part in _split(_initials(text), question.languages) if compiled(r"[\w%°]").search(part)]
+    whole = _initials(text)
+    split = [_as_one(whole, question.languages)] if question.reads else _split(whole, question.languages)
+    parts = [part for part in split if compiled(r"[\w%°]").search(part)]
     if not parts:
         return None
     bare = [_bare(part, question) for part in parts]
@@ -47,6 +49,14 @@ def without_echo(sentence: str, question: Question) -> str:
 
 def _split(text: str, languages: Languages) -> list[str]:
     return [part for piece in _ITEM.split(text) for part in _joint(languages).split(piece)]
+
+
+def _as_one(text: str, languages: Languages) -> str:
+    """What is written somewhere, in one: no list, and the same with and without its commas."""
+    joint = phrases("and", languages).partition("|")[0]
+    if behind := phrases("read_so", languages):
+        text = compiled(behind).sub("", text)
+    return compiled(r"(?<=\p{L}) (?=\d+\b)").sub("", compiled(r"[,;，、；/]\s*(?!\d)").sub(" ", text).replace("&", f" {joint} "))
 
 
 @lru_cache(64)

@@ -40,11 +40,19 @@ _ORDERED = regex.compile(
 )
 
 
+IN_FRONT = regex.compile(r"\bin (?:the )?front of\b", regex.IGNORECASE)
+"""A place of three words, of which `in` alone would be another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is known of a question before its answers are read."""
 
     languages: Languages
+    text: str
+    """Its wording, without options, hints and wishes for a form of answer."""
+    named: tuple[str, ...]
+    """Its words, as they are written and in order."""
     options: tuple[tuple[str, str], ...]
     yes_no: bool
     count: bool
@@ -53,6 +61,8 @@ class Question:
     """Numbers that it holds itself, which an answer may repeat."""
     share: bool
     ordered: bool
+    reads: bool
+    """Whether it asks what is written somewhere."""
     money: bool
     time: bool
     stems: frozenset[str]
@@ -72,7 +82,7 @@ def asked(instruction: str) -> Question:
     text, languages = examined(instruction), languages_of(instruction)
     written = options(instruction)
     listed = tuple((letter, clean(option) or option) for letter, option in written.items())
-    question = _asking(text.partition(written["A"])[0] if listed else text, languages)
+    question = IN_FRONT.sub("front of", _asking(text.partition(written["A"])[0] if listed else text, languages))
     named, count = tokens(question), is_count(question)
     said = [stem(word, languages[0]) for word in named]
     alternatives = _alternatives(languages).findall(question)
@@ -81,12 +91,15 @@ def asked(instruction: str) -> Question:
     content = [s for word, s in zip(named, said, strict=True) if word.casefold() not in idle and not is_ending(word, languages)]
     return Question(
         languages=languages,
+        text=question,
+        named=tuple(named),
         options=listed,
         yes_no=is_yes_no(question) and not alternatives,
         count=count,
         quantity=count or bool(_wants_quantity(languages).search(question)) or bool(_NUMERIC.search(text)),
         numbers=frozenset(compiled(r"\d+(?:\.\d+)?").findall(in_digits(question, languages, ambiguous=False))),
         share=bool(_SHARE.search(question)),
+        reads=compiled(rf"(?i){phrases('reads_what', languages) or '(?!)'}").search(question) is not None,
         money=bool(_MONEY.search(question)),
         time=bool(_TIME.search(question)),
         ordered=bool(_ORDERED.search(question)),
