@@ -12,8 +12,8 @@ from .cleaning import clean
 from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
 from .phrases import form, stripped, without_echo
-from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
-from .quantities import dates, in_one_unit, quantity, times, times_in, with_bounds
+from .polarity import CANNOT_TELL, abstains, out_of_sight, polarity, said_first, undecided
+from .quantities import dates, in_one_unit, is_free, plain_times, quantity, times, times_in, with_bounds
 from .question import Question, asked
 from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies
 
@@ -93,8 +93,14 @@ _POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incor
 
 def _time(parts: Sequence[str], question: Question) -> str | None:
     """The one time of day that an answer to a question for it names."""
-    named = {time for part in parts for time in times_in(in_digits(part, question.languages, ambiguous=True))}
+    digits = [in_digits(part, question.languages, ambiguous=True) for part in parts]
+    digits = [_POINTED.sub(r"\1:\2", plain_times(text, question.languages)) for text in digits]
+    named = {time for text in digits for time in times_in(text)}
     return named.pop() if len(named) == 1 else None
+
+
+_POINTED = regex.compile(r"(?<![\d.,$€£])(1\d|2[0-3]|0?[1-9])\.([0-5]\d)(?![\d.,%])(?!\s*(?:s|sec|seconds?|m|km|min|hours?)\b)")
+"""A time of day with a full stop, as it is written where no other number was asked for: `4.45`."""
 
 
 def _option(said: str, parts: Sequence[str], question: Question) -> str | None:
@@ -118,7 +124,7 @@ def _decided(parts: Sequence[str], question: Question) -> str | None:
         return answer
     if not question.count and (answer := said_first(parts[0], question.languages, asked=False)) is not None:
         return answer
-    if not question.count and _not_shown(question.languages).match(parts[0]):
+    if not question.count and (_not_shown(question.languages).match(parts[0]) or out_of_sight(parts[0], question)):
         return CANNOT_TELL
     telling_nothing = [abstains(part, question.languages) for part in parts]
     return CANNOT_TELL if telling_nothing[0] or telling_nothing[-1] else None
@@ -144,9 +150,13 @@ def _measured(text: str, question: Question) -> str | None:
     digits = in_digits(text, question.languages, ambiguous=True).strip()
     if question.quantity:
         digits = compiled(r"^an? (?=\p{L})").sub("1 ", digits)
-    time, number = times(digits), quantity(digits, question.languages)
+    if question.money and is_free(text):
+        return "0"
+    time, number = times(plain_times(digits, question.languages)), quantity(digits, question.languages)
     if time is not None and (number is None or question.time):
         return time
+    if number is not None and question.time and not question.quantity and compiled(r"[1-9]|1\d|2[0-4]").fullmatch(number):
+        return times(f"{number}:00")
     if number is not None:
         return _implied(number, question)
     first, _, rest = text.partition(" ")
@@ -162,6 +172,8 @@ def _implied(number: str, question: Question) -> str:
     )
     if unit == "%" and question.share and (parsed := parse(value)) is not None:
         return show(parsed / 100)
+    if question.money and value == "0":
+        return "0"
     if unit == "pound" and question.money:
         unit = "GBP"
     return value if not unit or unit in question.units else f"{value} {unit}"
