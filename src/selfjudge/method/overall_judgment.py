@@ -89,6 +89,7 @@ _DIGIT = re.compile(r"\d")
 _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
 _BARE_NUMBER = re.compile(r"^\W*([12])(?= (?:is|wins|was)\b)")
+_BARE_COMPARED = re.compile(r"^\W*([12])\s*([<>])\s*([12])\b")
 _NAME_FIRST = re.compile(r"[^a-z\d]*answer ([12])\s*[,.;!(–—-]")
 """A name that the line begins with, before its reason."""
 _NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
@@ -183,7 +184,7 @@ def _simple(text: str) -> str:
 def _line_scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for after the last "Overall Judgment", the likeliest place first."""
     for written in _tails(text, _JUDGMENT)[-1:]:
-        tail = _BARE_NUMBER.sub(r"answer \1", written)
+        tail = _BARE_COMPARED.sub(r"answer \1 \2 answer \3", _BARE_NUMBER.sub(r"answer \1", written))
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
         yield f"answer {alone[1]} wins" if alone else _TURN.split(tail)[-1]
         yield tail
