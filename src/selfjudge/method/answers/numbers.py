@@ -141,7 +141,10 @@ def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
             continue
         parts += [text[position : spans[index][0]], show(value)]
         position, index = spans[after - 1][1], after
-    return "".join(parts) + text[position:]
+    return _AND_A_HALF.sub(lambda found: show(Fraction(found[1]) + Fraction(found[2])), "".join(parts) + text[position:])
+
+
+_AND_A_HALF = regex.compile(r"(?<![\d.,])(\d+) and (0\.5|0\.25|0\.75)(?![\d.])")
 
 
 _POWER = regex.compile(r"(?<![\w.])(\d{1,30}(?:\.\d{1,30})?)(?:[eE]|\s?[×*·]\s?10\^)([+-]?\d{1,2})(?!\w)")

@@ -18,7 +18,7 @@ _ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
 
 def form(text: str, question: Question) -> str | None:
     """A phrase as it is compared, or None when it has no word. What repeats the question is left out at both ends."""
-    whole = _initials(text)
+    whole = _HANDED.sub(r"\1", _SORT_OF.sub("", _TITLE.sub("", _initials(text))))
     split = [_as_one(whole, question.languages)] if question.reads else _split(whole, question.languages)
     parts = [part for part in split if compiled(r"[\w%°]").search(part)]
     if not parts:
@@ -35,6 +35,10 @@ def stripped(text: str, question: Question) -> str:
     return " ".join(_answering(_words(text), question)) or text
 
 
+_TITLE = regex.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Herr|Frau|Mme|Sr|Sra)\.? (?=\p{Lu}[\p{L}.'-]+ (?:\p{Lu}\.? )?\p{Lu})")
+"""A title before a whole name, which names nobody else without it."""
+_SORT_OF = regex.compile(r"\b(?:an?|some) (?:\w+ )?(?:shade|hue|tone|kind|type|sort|piece|pair) of (?=\w)", regex.IGNORECASE)
+_HANDED = regex.compile(r"\b(left|right)[- ]hand(?=(?: side)?\W*$)", regex.IGNORECASE)
 _AGENT = regex.compile(r"^.*\b(?i:is|was|are|were|been) \w+ (?=by )|^(?i:the) \w+ (?:is|was) (?=\p{Lu})")
 
 
@@ -44,6 +48,8 @@ def without_echo(sentence: str, question: Question) -> str:
     behind = words("preposition", question.languages)
     if comma and all(_idle(word, question) or word.casefold() in behind for word in _words(head)):
         sentence = rest
+    topic = compiled(r"[^は。、]{1,40}は").match(question.text) if question.languages[0] == "ja" else None
+    sentence = sentence.removeprefix(topic[0]) if topic else sentence
     return _AGENT.sub("", sentence, count=1) if "who" in question.stems else sentence
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, is_ending, phrases, tokens, words
+from ..languages import WORD_START, Languages, is_ending, phrases, tokens, words
 from .opposites import another_thing, compares, in_its_words, nothing_there, one_side, only_some
 from .question import Question
 
@@ -37,12 +37,23 @@ def _doubt(languages: Languages) -> regex.Pattern[str]:
 
 @lru_cache(64)
 def _abstention(languages: Languages) -> regex.Pattern[str]:
-    return regex.compile(rf"(?<!\w)(?:{phrases('abstention', languages)})", regex.IGNORECASE)
+    return regex.compile(rf"{WORD_START}(?:{phrases('abstention', languages)})", regex.IGNORECASE)
+
+
+@lru_cache(64)
+def _joined(languages: Languages) -> regex.Pattern[str]:
+    return regex.compile(rf"\s+(?:{phrases('and', languages)}|{phrases('or', languages)})\s+", regex.IGNORECASE)
 
 
 def said_first(text: str, languages: Languages, *, asked: bool) -> str | None:
     """`yes` or `no` when an answer begins with it. Where it was not asked, only what stands alone or before a comma counts."""
     yes, no = (_first(languages, table, bare=asked).match(text) for table in ("yes", "no"))
+    if (
+        yes
+        and (joined := _joined(languages).match(text, yes.end()))
+        and _first(languages, "no", bare=True).match(text, joined.end())
+    ):
+        return None
     if yes and no:
         return "yes" if len(yes[0]) > len(no[0]) else "no"
     return "yes" if yes else "no" if no else None
@@ -151,11 +162,18 @@ def _about(sentence: str, question: Question) -> bool:
     if not question.content:
         return False
     told = _told(sentence, question)
-    if not told or _runs(told, question.content) or (told == [question.content[0]] and _verb_first(question, sentence)):
+    predicate = len(told) > 1 and set(told) == {*question.content[1:]}
+    if (
+        not told
+        or predicate
+        or _runs(told, question.content)
+        or (told == [question.content[0]] and _verb_first(question, sentence))
+    ):
         return not _PERHAPS.search(sentence)  # `It does`, `Not at all`, or the predicate alone: `Open`, `It hasn't left`
     there = _THERE.match(sentence)
     seen = told == [question.content[0]] and "there" in question.stems  # `Cars can be seen`
-    if (there and question.content[0] in said) or seen:
+    sought = "there" in question.stems or _THERE.search(question.text) or missing != [*question.content[1:]]
+    if (there and sought and question.content[0] in said) or seen:
         return True
     if denies(sentence, question.languages) and question.content[0] in said and len(missing) < len(question.content):
         return True

@@ -110,6 +110,7 @@ def _date(languages: Languages) -> regex.Pattern[str]:
     return regex.compile(
         rf"(?:the )?{day}\s*(?:of |de |do )?(?P<month>{month})\.?{year}|(?P<month>{month})\.?\s*{day}{year}"
         rf"|(?P<month>{month})\.?,?\s+(?:of |de )?(?P<year>\d{{4}})"
+        r"|(?P<day>\d{1,2})\.\s?(?P<number>0?[1-9]|1[0-2])\.\s?(?P<year>\d{4})"
         r"|(?P<year>\d{4})[-/.](?P<number>\d{1,2})[-/.](?P<day>\d{1,2})"
         r"|(?:(?P<year>\d{4})\s*[年년]\s*)?(?P<number>\d{1,2})\s*[月월]\s*(?P<day>\d{1,2})\s*[日号일]",
         regex.IGNORECASE,
