@@ -27,7 +27,7 @@ NUMERAL = regex.compile(
     r"|\d+(?:[.,]\d+)*|[.,]\d+)(?![\d^])"
 )
 _TOKEN = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
-_GLUED_SCALE = regex.compile(r"(?<=\d)(?=(?:[kK]|mn|bn)\b)")
+_GLUED_SCALE = regex.compile(r"(?<=\d)(?=(?:[kK]|mn|bn)\b|[천만억])")
 _MOST_DIGITS = 1_000
 """Digits of the longest number; more are a name, or a model that repeats itself."""
 _LONGEST = 7

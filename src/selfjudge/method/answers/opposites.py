@@ -112,7 +112,8 @@ def nothing_there(sentence: str, question: Question) -> bool:
     """Whether the place where something was looked for is said to be empty."""
     said = {question.stem(word) for word in tokens(sentence)}
     empty = {question.stem(word) for word in words("empty", question.languages)}
-    return bool(said & empty) and not empty & question.stems and not {*question.content[:1]} <= said & {*question.content}
+    anyone = "there" in question.stems or not {"anyone", "anybody", "someone", "somebody"}.isdisjoint(question.named)
+    return bool(said & empty) and not empty & question.stems and (anyone or not {*question.content[:1]} <= said)
 
 
 _ONE_THING = r"(?:this|that|it|he|she|the \w+(?: \w+)?)"

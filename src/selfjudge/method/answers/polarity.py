@@ -106,6 +106,7 @@ _THERE = regex.compile(
     r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
     regex.IGNORECASE,
 )
+_HALF = regex.compile(r"\bhalf[- ](?:full|empty|closed|finished|eaten|dressed)\b", regex.IGNORECASE)
 _PERHAPS = regex.compile(r"\b(?:maybe|perhaps|possibly)\b", regex.IGNORECASE)
 _PRONOUN = regex.compile(
     r"\b(?:it|he|she|they|this|that|these|those|any(?:one|body|thing)|no(?:body|thing| one)|er|sie|es|il|elle|él|ella)\b",
@@ -117,6 +118,8 @@ def _affirms(sentence: str, question: Question) -> bool | None:
     """Whether a sentence says what was asked, or denies it; None when it speaks of something else."""
     worded, turned = in_its_words(sentence, question)
     denied = denies(worded, question.languages)
+    if not denied and _HALF.search(sentence) and not _HALF.search(question.text):
+        return False
     if not denied and (only_some(worded, question) or nothing_there(worded, question) or another_thing(worded, question)):
         return False
     if compares(question.text, question) and not compares(worded, question) and not denied:
@@ -138,6 +141,7 @@ def _told(sentence: str, question: Question) -> list[str]:
     languages = question.languages
     idle = [words(table, languages) for table in ("light", "talk", "auxiliary", "negation", "no", "preposition", "degree")]
     said = (_CLITIC.sub("", word.casefold()) for word in tokens(sentence))
+    said = (word for word in said if word not in ("one", "ones") or question.count)  # `It has one`
     return [question.stem(word) for word in said if not is_ending(word, languages) and not any(word in table for table in idle)]
 
 

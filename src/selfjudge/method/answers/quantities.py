@@ -45,7 +45,8 @@ _RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})
 _BETWEEN = regex.compile(
     r"^(?:between|zwischen|entre|tra|fra|tussen|между)\s+(\S+(?: \S+)?)\s+(?:and|und|et|y|e|en|и)\s+(?=\p{Sc}?\d)", regex.I
 )
-_RATIO = regex.compile(r"(\d+)\s*(?:/|out of)\s*(\d+)")
+_RATIO = regex.compile(r"(\d+)\s*(?:(?:/|out of)\s*(\d+)|(?:in|in every|of every)\s+(\d{1,3})(?!\d))")
+_POUNDS_AND_PENCE = regex.compile(r"(?i)^(\d+) (pounds?|dollars?|euros?)(?: and)? (\d{2})(?: (?:cents?|pence|p))?$")
 _RATE = regex.compile(r"(.*?)\s*(?:/|\b(?:per|an?)\s)\s*(\p{L}+)", regex.I)
 _OF_A = regex.compile(r"(?i)^\s*(?:(?:of an?|an?|de|di|of)\s+|d')(?=\p{L})")
 """What joins a fraction to its unit: `half a litre`, `0.25 of a litre`."""
@@ -110,6 +111,7 @@ def _date(languages: Languages) -> regex.Pattern[str]:
     return regex.compile(
         rf"(?:the )?{day}\s*(?:of |de |do )?(?P<month>{month})\.?{year}|(?P<month>{month})\.?\s*{day}{year}"
         rf"|(?P<month>{month})\.?,?\s+(?:of |de )?(?P<year>\d{{4}})"
+        r"|(?P<number>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)"
         r"|(?P<day>\d{1,2})\.\s?(?P<number>0?[1-9]|1[0-2])\.\s?(?P<year>\d{4})"
         r"|(?P<year>\d{4})[-/.](?P<number>\d{1,2})[-/.](?P<day>\d{1,2})"
         r"|(?:(?P<year>\d{4})\s*[年년]\s*)?(?P<number>\d{1,2})\s*[月월]\s*(?P<day>\d{1,2})\s*[日号일]",
@@ -120,7 +122,7 @@ def _date(languages: Languages) -> regex.Pattern[str]:
 @lru_cache(16_384)
 def unit_of(word: str, languages: Languages) -> str | None:
     """The name of a unit or currency by any of its spellings; the empty text for a word that only counts."""
-    return _units(languages).get(_folded(word))
+    return _units(languages).get(_folded(compiled(r"(?<=\w)(?:입니다|이에요|예요|です)$").sub("", word)))
 
 
 def is_free(text: str) -> bool:
@@ -217,7 +219,7 @@ def with_bounds(text: str) -> str:
 @lru_cache(4096)
 def quantity(text: str, languages: Languages) -> str | None:
     """The form of a text that is one quantity and nothing else, its number words in digits already."""
-    text = _BETWEEN.sub(r"\1-", text.strip(" ,;").rstrip("."))
+    text = _POUNDS_AND_PENCE.sub(r"\1.\3 \2", _BETWEEN.sub(r"\1-", text.strip(" ,;").rstrip(".")))
     if found := _RANGE.match(text):
         low, high = (_value(found[side], languages) for side in ("low", "high"))
         if low and high and Fraction(low) > Fraction(high) and " to " in text:
@@ -259,8 +261,8 @@ def _single(text: str, languages: Languages) -> str | None:
         sign, text = sign or ("-" if text.startswith("-") else ""), text.removeprefix("-")
     if found := _MIXED.match(text):
         value = Fraction(int(found[1])) + (Fraction(int(found[2]), int(found[3])) if int(found[3]) else 0)
-    elif (found := _RATIO.match(text)) and int(found[2]):
-        value = Fraction(int(found[1]), int(found[2]))
+    elif (found := _RATIO.match(text)) and int(found[2] or found[3]):
+        value = Fraction(int(found[1]), int(found[2] or found[3]))
     elif found := NUMERAL.match(text):
         parsed = parse(found[0], languages)
         if parsed is None:

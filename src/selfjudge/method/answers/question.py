@@ -22,6 +22,7 @@ _PERCENT = regex.compile(r"\b(?:per ?cent(?:age)?|prozent\w*|pourcentage|porcent
 _MONEY = regex.compile(
     r"\b(?:prices?|costs?|pay|paid|fare|fee|charge|how much (?:is|are|was|were|do|does)|salary|money|revenue)\b", regex.I
 )
+_RATIO = regex.compile(r"\b(?:ratio|score|verhältnis|соотношение|счёт|счет)\b|比分|比例|比率", regex.I)
 _TIME = regex.compile(
     r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة",
     regex.I,
@@ -63,6 +64,8 @@ class Question:
     ordered: bool
     reads: bool
     """Whether it asks what is written somewhere."""
+    ratio: bool
+    """Whether it asks for two numbers, one to the other."""
     money: bool
     time: bool
     stems: frozenset[str]
@@ -100,6 +103,7 @@ def asked(instruction: str) -> Question:
         numbers=frozenset(compiled(r"\d+(?:\.\d+)?").findall(in_digits(question, languages, ambiguous=False))),
         share=bool(_SHARE.search(question)),
         reads=compiled(rf"(?i){phrases('reads_what', languages) or '(?!)'}").search(question) is not None,
+        ratio=_RATIO.search(question) is not None,
         money=bool(_MONEY.search(question)),
         time=bool(_TIME.search(question)),
         ordered=bool(_ORDERED.search(question)),
@@ -113,7 +117,22 @@ def asked(instruction: str) -> Question:
 def _idle(languages: Languages) -> frozenset[str]:
     """Words of a question that do not say what it asks about."""
     tables = ("light", "talk", "asking", "preposition", "auxiliary")
-    return frozenset({"any", "some", "there", "many", "much", "which"}.union(*(words(table, languages) for table in tables)))
+    return frozenset(
+        {
+            "any",
+            "some",
+            "there",
+            "anyone",
+            "anybody",
+            "someone",
+            "somebody",
+            "anything",
+            "something",
+            "many",
+            "much",
+            "which",
+        }.union(*(words(table, languages) for table in tables))
+    )
 
 
 @lru_cache(64)

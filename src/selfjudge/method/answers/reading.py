@@ -79,6 +79,8 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
             return chosen
     elif (found := _LONE_LETTER.fullmatch(said)) and not compiled(r"[+#-]").search(said):
         return next(group for group in found.groups() if group).upper()
+    if question.ratio and (ratio := _ratio(parts, question)) is not None:
+        return ratio
     if question.time and not question.count and (time := _time(parts, question)) is not None:
         return time
     if (decided := _decided(parts, question)) is not None:
@@ -89,6 +91,16 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
 
 
 _POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incorrect": "no", "wrong": "no"}
+
+
+_ONE_TO_OTHER = regex.compile(r"(?<![\d.:])(\d+(?:\.\d+)?)\s*(?::|to|[-–]|zu|к|比|a|à)\s*(\d+(?:\.\d+)?)(?![\d.]*\d|:)")
+
+
+def _ratio(parts: Sequence[str], question: Question) -> str | None:
+    """The one ratio or score that an answer names."""
+    digits = (in_digits(part, question.languages, ambiguous=True) for part in parts)
+    found = {f"{one}:{other}" for text in digits for one, other in _ONE_TO_OTHER.findall(text)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _time(parts: Sequence[str], question: Question) -> str | None:
@@ -145,9 +157,9 @@ def _phrase(sentence: str, question: Question) -> str | None:
 
 
 def _measured(text: str, question: Question) -> str | None:
-    if (date := dates(text, question.languages)) is not None:
-        return date
     digits = in_digits(text, question.languages, ambiguous=True).strip()
+    if (date := dates(text, question.languages) or dates(digits.replace(" ", ""), question.languages)) is not None:
+        return date
     if question.quantity:
         digits = compiled(r"^an? (?=\p{L})").sub("1 ", digits)
     if question.money and is_free(text):
@@ -181,6 +193,8 @@ def _implied(number: str, question: Question) -> str:
 
 def _number(parts: Sequence[str], question: Question) -> str | None:
     """The number that answers a question for one, out of sentences and calculations; None when several could be meant."""
+    if question.count:
+        parts = [_OF_THOSE.sub(lambda found: found[1] if found[2] in question.numbers else found[0], part) for part in parts]
     if len(parts) == 1 and (read := _measured(stripped(clause(parts[0], question.languages), question), question)) is not None:
         return read
     digits = [in_digits(_SUBSET.sub("", part), question.languages, ambiguous=True) for part in parts]
@@ -201,6 +215,8 @@ def _number(parts: Sequence[str], question: Question) -> str | None:
     return None
 
 
+_OF_THOSE = regex.compile(r"(?<![\d/.])(\d+)\s*(?:/|out of)\s*(\d+)(?![\d/.])")
+"""How many of as many as the question names: `3/12`."""
 _SUBSET = regex.compile(r",? (?:\w+ )?(?:of (?:which|whom|them|these)|including)\b.*", regex.IGNORECASE)
 """What counts a part of what was counted: `four of which are open`."""
 
