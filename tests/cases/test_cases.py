@@ -12,7 +12,7 @@ TWIN = FOLDER / "twin"
 FOURTH = FOLDER / "fourth"
 """A fourth set of 879, written blind: 93 % were right at first, of the pairs of answers 86 %."""
 MENDED = FOLDER / "mended"
-"""Cases of a second set, written blind, that were wrong until the rule for their kind was mended."""
+"""Cases of a second set, written blind, and further ones, that were wrong until the rule for their kind was mended."""
 
 
 @pytest.mark.parametrize("folder", [FOLDER, TWIN, FOURTH], ids=["public", "twin", "fourth"])

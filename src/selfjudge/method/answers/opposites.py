@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache
+from itertools import combinations
 
 import regex
 
 from ..languages import Languages, compiled, phrases, stem, tokens, words
+from .numbers import in_digits
 from .question import IN_FRONT, Question
 
 _WORD = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
@@ -19,19 +21,24 @@ def in_its_words(sentence: str, question: Question) -> tuple[str, bool]:
     `The door is shut` becomes `The door is open`, turned, where it was asked whether the door is open.
     """
     sentence = IN_FRONT.sub("front of", sentence)
-    swapped = turned = _sides_swapped(sentence, question)
-    for table in ("opposite", "opposite_place", "same_as"):
+    swapped = _sides_swapped(sentence, question)
+    opposed = False
+    for table in ("exclusive", "opposite", "opposite_place", "same_as"):
         if (changed := _changed(sentence, question, table, swapped=swapped)) is not None:
-            sentence, turned = changed, turned is (table == "same_as")
-    return sentence, turned
+            sentence, opposed = changed, opposed or table != "same_as"
+    return sentence, opposed is not swapped
 
 
 @lru_cache(64)
 def _pairs(table: str, languages: Languages) -> dict[str, frozenset[str]]:
     """Each word of a table to those it is paired with, by their stems."""
     found: dict[str, set[str]] = defaultdict(set)
-    for pair in words(table, languages):
-        one, other = (stem(word, languages[0]) for word in pair.split("/"))
+    if table == "exclusive":
+        pairs = [pair for kind in phrases(table, languages).split("|") for pair in combinations(kind.split(), 2)]
+    else:
+        pairs = [(pair.partition("/")[0], pair.partition("/")[2]) for pair in words(table, languages)]
+    for pair in pairs:
+        one, other = (stem(word, languages[0]) for word in pair)
         found[one].add(other)
         found[other].add(one)
     return {word: frozenset(others) for word, others in found.items()}
@@ -49,7 +56,7 @@ def _changed(sentence: str, question: Question, table: str, *, swapped: bool) ->
             rest = [other[0].casefold() for other, _ in said[index + 1 :]]
             if one in others and (
                 table == "same_as"
-                or (swapped and table != "opposite")
+                or (swapped and table == "opposite_place")
                 or _fits(rest, question.named[place + 1 :], question, table)
             ):
                 return sentence[: found.start()] + asked + sentence[found.end() :]
@@ -59,7 +66,7 @@ def _changed(sentence: str, question: Question, table: str, *, swapped: bool) ->
 def _fits(rest: list[str], wanted: tuple[str, ...], question: Question, table: str) -> bool:
     """Whether an opposite is said of what was asked about: `a new hat` does not say that the man is not old."""
     idle = frozenset[str]().union(*(words(name, question.languages) for name in ("light", "preposition", "negation")))
-    if table == "opposite":
+    if table != "opposite_place":
         joint = phrases("and", question.languages)
         return not rest or question.stem(rest[0]) in question.stems or rest[0] in idle or bool(compiled(joint).fullmatch(rest[0]))
     behind, asked = ([question.stem(word) for word in one if word.casefold() not in idle] for one in (rest, wanted))
@@ -101,14 +108,24 @@ def one_side(sentence: str, told: list[str], question: Question) -> bool | None:
     return not other
 
 
-def only_some(sentence: str, question: Question) -> bool:
+_HALF = regex.compile(r"\bhalf[- ](?:full|empty|closed|finished|eaten|dressed)\b", regex.IGNORECASE)
+
+
+def says_otherwise(sentence: str, question: Question) -> bool:
+    """Whether an answer that denies nothing says something else of what was asked about, so that it is a no."""
+    if _HALF.search(sentence) and not _HALF.search(question.text):
+        return True
+    return any(rule(sentence, question) for rule in (_only_some, _nothing_there, _another_thing, another_number))
+
+
+def _only_some(sentence: str, question: Question) -> bool:
     """Whether an answer speaks of some of those all of whom it was asked about."""
     asked, said = ({word.casefold() for word in one} for one in (question.named, tokens(sentence)))
     of_all, some = (words(table, question.languages) for table in ("universal", "partial"))
     return bool(asked & of_all and said & some) and not said & of_all and not asked & some
 
 
-def nothing_there(sentence: str, question: Question) -> bool:
+def _nothing_there(sentence: str, question: Question) -> bool:
     """Whether the place where something was looked for is said to be empty."""
     said = {question.stem(word) for word in tokens(sentence)}
     empty = {question.stem(word) for word in words("empty", question.languages)}
@@ -123,10 +140,38 @@ _CALLED = regex.compile(
 )
 
 
-def another_thing(sentence: str, question: Question) -> bool:
+def _another_thing(sentence: str, question: Question) -> bool:
     """Whether an answer names another thing than the one that it was asked about: `It is a dog`, asked whether it is a cat."""
     asked, called = _ASKED_AS.fullmatch(question.text), _CALLED.fullmatch(sentence)
     if not asked or not called:
         return False
     one, other = ([question.stem(word) for word in tokens(found[1])] for found in (asked, called))
     return one[-1] not in other and other[-1] not in one
+
+
+_AT_LEAST = regex.compile(
+    r"\b(?:least|most|more|less|fewer|than|over|under|above|below|exceed\w*|up to|between|mindestens|mehr|weniger|au moins|"
+    r"plus|moins|más|menos|mais|più|meno|minder|meer|больше|меньше|более|менее)\b|至少|超过|以上|以下|이상|이하",
+    regex.IGNORECASE,
+)
+
+
+def another_number(sentence: str, question: Question) -> bool:
+    """Whether an answer gives another number of what was asked about: `There are three dogs`, asked whether there are two."""
+    if _AT_LEAST.search(f"{question.text} {sentence}"):
+        return False
+    spaceless = question.languages[0] in ("zh", "ja", "ko")
+    asked = _numbered(in_digits(question.text, question.languages, ambiguous=spaceless), question)
+    said = _numbered(in_digits(sentence, question.languages, ambiguous=True), question)
+    if not asked or not said or not asked.keys().isdisjoint(said):
+        return False
+    return not set[str]().union(*asked.values()).isdisjoint(set[str]().union(*said.values()))
+
+
+def _numbered(digits: str, question: Question) -> dict[str, set[str]]:
+    """The numbers of a text, each with the words next to it."""
+    idle = words("light", question.languages) | words("preposition", question.languages)
+    said = [word.casefold() for word in tokens(digits)]
+    numbers = [place for place, word in enumerate(said) if compiled(r"\d+(?:\.\d+)?").fullmatch(word)]
+    beside = {place: said[max(place - 1, 0) : place] + said[place + 1 : place + 2] for place in numbers}
+    return {said[place]: {question.stem(word) for word in near if word not in idle} for place, near in beside.items()}

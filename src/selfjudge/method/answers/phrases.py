@@ -55,6 +55,11 @@ def without_echo(sentence: str, question: Question) -> str:
     behind = words("preposition", question.languages)
     if comma and all(_idle(word, question) or word.casefold() in behind for word in _words(head)):
         sentence = rest
+    head, *_ = compiled(r"\sthan\s").split(sentence, maxsplit=1)
+    if any(
+        word.endswith("er") or word in ("more", "less") for word in map(question.stem, _words(head)) if word in question.stems
+    ):
+        sentence = head
     topic = compiled(r"[^は。、]{1,40}は").match(question.text) if question.languages[0] == "ja" else None
     sentence = sentence.removeprefix(topic[0]) if topic else sentence
     return _AGENT.sub("", sentence, count=1) if "who" in question.stems else sentence

@@ -8,7 +8,7 @@ from functools import lru_cache
 import regex
 
 from ..languages import WORD_START, Languages, is_ending, phrases, tokens, words
-from .opposites import another_thing, compares, in_its_words, nothing_there, one_side, only_some
+from .opposites import another_number, compares, in_its_words, one_side, says_otherwise
 from .question import Question
 
 CANNOT_TELL = "cannot tell"
@@ -93,7 +93,8 @@ def polarity(sentences: Sequence[str], question: Question) -> str | None:
     sentences = [sentence for sentence in sentences if not sentence.endswith(("?", "？"))]
     for sentence in sentences:
         if (said := said_first(sentence, question.languages, asked=True)) is not None:
-            return said
+            there_are_others = said == "yes" and question.languages[0] in _SPACELESS and another_number(sentence, question)
+            return "no" if there_are_others else said  # `有三只狗`, asked whether there are two
     for sentence in sentences:
         if undecided(sentence, question.languages) and not _sees(sentence, question):
             return CANNOT_TELL
@@ -106,7 +107,6 @@ _THERE = regex.compile(
     r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
     regex.IGNORECASE,
 )
-_HALF = regex.compile(r"\bhalf[- ](?:full|empty|closed|finished|eaten|dressed)\b", regex.IGNORECASE)
 _PERHAPS = regex.compile(r"\b(?:maybe|perhaps|possibly)\b", regex.IGNORECASE)
 _PRONOUN = regex.compile(
     r"\b(?:it|he|she|they|this|that|these|those|any(?:one|body|thing)|no(?:body|thing| one)|er|sie|es|il|elle|él|ella)\b",
@@ -118,9 +118,7 @@ def _affirms(sentence: str, question: Question) -> bool | None:
     """Whether a sentence says what was asked, or denies it; None when it speaks of something else."""
     worded, turned = in_its_words(sentence, question)
     denied = denies(worded, question.languages)
-    if not denied and _HALF.search(sentence) and not _HALF.search(question.text):
-        return False
-    if not denied and (only_some(worded, question) or nothing_there(worded, question) or another_thing(worded, question)):
+    if not denied and says_otherwise(worded, question):
         return False
     if compares(question.text, question) and not compares(worded, question) and not denied:
         affirmed = one_side(worded, _told(worded, question), question)
@@ -141,8 +139,8 @@ def _told(sentence: str, question: Question) -> list[str]:
     languages = question.languages
     idle = [words(table, languages) for table in ("light", "talk", "auxiliary", "negation", "no", "preposition", "degree")]
     said = (_CLITIC.sub("", word.casefold()) for word in tokens(sentence))
-    said = (word for word in said if word not in ("one", "ones") or question.count)  # `It has one`
-    return [question.stem(word) for word in said if not is_ending(word, languages) and not any(word in table for table in idle)]
+    told = [word for word in said if not is_ending(word, languages) and not any(word in table for table in idle)]
+    return [] if told == ["one"] else [question.stem(word) for word in told]  # `It has one`
 
 
 def _runs(told: list[str], content: tuple[str, ...]) -> bool:
