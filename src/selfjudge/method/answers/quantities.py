@@ -31,8 +31,10 @@ _CLOCK = regex.compile(
     rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I
 )
 _SAID_CLOCK = regex.compile(
-    r"(?P<day>上午|早上|凌晨|午前|오전|下午|晚上|午後|오후)?\s*(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|uur|heures?|horas?|час(?:ов|а)?|o'?clock|h\b)\s*(?:et\s+)?"
-    r"(?:(?P<quarters>[13])\s*刻|(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?(?:\s*(?P<said>[ap])\.?\s?m\b\.?)?"
+    r"(?P<day>上午|早上|凌晨|午前|오전|下午|晚上|午後|오후)?\s*(?P<hour>\d{1,2})\s*"
+    r"(?:点|點|時|时|시|uhr|uur|heures?|horas?|час(?:ов|а)?|o'?clock|h\b)\s*(?:et\s+)?"
+    r"(?:(?P<quarters>[13])\s*刻|(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
+    r"(?:\s*(?P<said>[ap])\.?\s?m\b\.?)?"
     r"|(?P<hour>\d{1,2})(?:\s*heures?)?\s*(?:y|et|e)\s*(?:(?P<half>media|demie|mezza|meia|0\.5)|"
     r"(?P<quarter>(?:un )?(?:cuarto|quart|quarto)|0\.25))"
     r"|halb\s*(?P<next>\d{1,2})"
