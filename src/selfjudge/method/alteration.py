@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+import regex
+
 from ..types import Edit, Finish
 from .languages import table
 from .refusals import refuses
@@ -82,7 +84,7 @@ def offered(response: str, names: Iterable[str]) -> list[str]:
 
 JOINED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Kana and ideographs, which have no spaces between words, for a class of characters."""
-_WORD = re.compile(rf"[{JOINED}]|[^\W{JOINED}]+(?:[-'’.,][^\W{JOINED}]+)*|[^\w\s]")
+_WORD = regex.compile(rf"[{JOINED}]|[^\W{JOINED}]+(?:[-'’.,][^\W{JOINED}]+)*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:

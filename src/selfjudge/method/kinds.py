@@ -174,6 +174,8 @@ def _closed(request: str, clauses: list[str], languages: Languages) -> str | Non
     first = [compiled(r"\W*([\w']+)").match(clause.casefold()) for clause in clauses]
     if any(found and found[1] in auxiliary for found in first[: 1 if asks[0] else None]):
         return "yes_no"
+    if languages[0] == "hi" and whether and sum(word in request for word in words("asking", ("hi",))) == 1:
+        return "yes_no"
     if any(asks):
         return "short_question"
     if whether or (marked and not _heads("closed_request", languages).match(clauses[0])):

@@ -71,7 +71,7 @@ _STEMMERS = {
     "ru": "russian", "sv": "swedish", "pl": "polish", "tr": "turkish", "id": "indonesian", "hi": "hindi", "ar": "arabic",
 }  # fmt: skip
 _KOREAN_ENDING = regex.compile(
-    r"(?<=\p{Hangul})(?:이?라고|입니다|이에요|예요|이다|에서|에게|으로|은|는|이|가|을|를|에|의|로|도)$"
+    r"(?<=\p{Hangul})(?:이?라고|입니다|인가요|입니까|인가|이에요|예요|이다|에서|에게|으로|은|는|이|가|을|를|에|의|로|도)$"
 )
 
 

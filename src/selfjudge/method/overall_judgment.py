@@ -89,6 +89,8 @@ _DIGIT = re.compile(r"\d")
 _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|boxed|text)\b)*(?:answer )?([12])\W*")
 
 _BARE_NUMBER = re.compile(r"^\W*([12])(?= (?:is|wins|was)\b)")
+_BARE_COMPARED = re.compile(r"^\W*([12])\s*([<>])\s*([12])\b")
+_CONCLUDED = re.compile(r"\b(?:so|thus|hence|therefore|consequently)\b[,:]? (?:it's |it is |i'd say )?answer ([12])\W*$")
 _NAME_FIRST = re.compile(r"[^a-z\d]*answer ([12])\s*[,.;!(–—-]")
 """A name that the line begins with, before its reason."""
 _NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
@@ -183,8 +185,9 @@ def _simple(text: str) -> str:
 def _line_scopes(text: str) -> Iterator[str]:
     """Where a verdict is looked for after the last "Overall Judgment", the likeliest place first."""
     for written in _tails(text, _JUDGMENT)[-1:]:
-        tail = _BARE_NUMBER.sub(r"answer \1", written)
+        tail = _BARE_COMPARED.sub(r"answer \1 \2 answer \3", _BARE_NUMBER.sub(r"answer \1", written))
         alone = _NAME_ALONE.fullmatch(tail.strip().partition("\n")[0][:60])
+        alone = alone or _CONCLUDED.search(tail.strip())
         yield f"answer {alone[1]} wins" if alone else _TURN.split(tail)[-1]
         yield tail
         if (opened := _NAME_FIRST.match(tail.partition("\n")[0])) and not _NUMBER.search(tail, opened.end()):

@@ -138,7 +138,10 @@ def _standing_marks(text: str, marks: tuple[str, ...]) -> Iterator[re.Match[str]
 
 
 def _standing_verdicts(text: str) -> Iterator[re.Match[str]]:
-    return (found for found in _ANCHOR.finditer(text) if _is_verdict(found[1] or found[2]))
+    for found in _ANCHOR.finditer(text):
+        held = found[1] or found[2]
+        if _is_verdict(held) or (held in ("a", "b") and not re.search(r"[\w)\]`]$", text[: found.start()][-1:])):
+            yield found
 
 
 def _squeezed(text: str) -> str:

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+import regex
+
 from ..thinking import spoken
 
 HEAD, TAIL = 500, 1_500
@@ -17,6 +19,7 @@ HEAD, TAIL = 500, 1_500
 _TOKENS = re.compile(r"</?s>|<\|[^|<>]{1,40}\|>|<(?:end_of_turn|eos|pad|unk|end_of_utterance)>|\[/?INST\]|<｜[^｜<>]{1,40}｜>")
 _RUNAWAY = re.compile(r"(?<=\S)\n+(?:Question|Hint|Human|USER|### ?(?:Human|User|Instruction))\s*:")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0f]")
+_EMOJI = regex.compile(r"\p{Emoji_Presentation}\p{Emoji_Modifier}?")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile("(?<=\\d)(?=[¼½¾⅐-⅞])")
 _DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": "/", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"'})
@@ -58,6 +61,8 @@ def clean(text: str) -> str:
     if "\\" in text or "$" in text:
         text = _typeset(text)
     text = _ROOT.sub(lambda found: f"√{found[1] or found[2]}", text)
+    bare = _EMOJI.sub("", text)
+    text = bare if any(map(str.isalnum, bare)) else text
     return _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
 
 

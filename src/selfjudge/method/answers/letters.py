@@ -58,6 +58,8 @@ def _as_text(text: str, listed: dict[str, str], form: Callable[[str], str | None
     exact = [letter for letter, option in plain.items() if option and option == said]
     if len(exact) != 1 and (read := form(text)) is not None:
         exact = [letter for letter, option in listed.items() if form(option) == read]
+    if not exact and said and len(said.split()) <= 3:
+        exact = [letter for letter, option in plain.items() if f" {said} " in f" {option} "]
     return exact[0] if len(exact) == 1 else None
 
 

@@ -27,7 +27,7 @@ NUMERAL = regex.compile(
     r"|\d+(?:[.,]\d+)*|[.,]\d+)(?![\d^])"
 )
 _TOKEN = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
-_GLUED_SCALE = regex.compile(r"(?<=\d)(?=(?:[kK]|mn|bn)\b)")
+_GLUED_SCALE = regex.compile(r"(?<=\d)(?=(?:[kK]|mn|bn)\b|[천만억])")
 _MOST_DIGITS = 1_000
 """Digits of the longest number; more are a name, or a model that repeats itself."""
 _LONGEST = 7
@@ -141,7 +141,10 @@ def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
             continue
         parts += [text[position : spans[index][0]], show(value)]
         position, index = spans[after - 1][1], after
-    return "".join(parts) + text[position:]
+    return _AND_A_HALF.sub(lambda found: show(Fraction(found[1]) + Fraction(found[2])), "".join(parts) + text[position:])
+
+
+_AND_A_HALF = regex.compile(r"(?<![\d.,])(\d+) and (0\.5|0\.25|0\.75)(?![\d.])")
 
 
 _POWER = regex.compile(r"(?<![\w.])(\d{1,30}(?:\.\d{1,30})?)(?:[eE]|\s?[×*·]\s?10\^)([+-]?\d{1,2})(?!\w)")

@@ -12,13 +12,16 @@ from .question import Question
 
 _INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
 _TOKEN = regex.compile(r"[\p{Han}]|[\p{Hiragana}]+|[\p{Katakana}ー]+|[^\s\p{Han}\p{Hiragana}\p{Katakana}]+")
-_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’「」『』.।؟"
+_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’„«»‹›←→↑↓「」『』《》.।؟"
 _ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
 
 
 def form(text: str, question: Question) -> str | None:
     """A phrase as it is compared, or None when it has no word. What repeats the question is left out at both ends."""
-    parts = [part for part in _split(_initials(text), question.languages) if compiled(r"[\w%°]").search(part)]
+    text = _MADE_BY.sub("", _NUMBERED.sub("number ", text))
+    whole = _HANDED.sub(r"\1", _SORT_OF.sub("", _TITLE.sub("", _initials(text))))
+    split = [_as_one(whole, question.languages)] if question.reads else _split(whole, question.languages)
+    parts = [part for part in split if compiled(r"[\w%°]").search(part)]
     if not parts:
         return None
     bare = [_bare(part, question) for part in parts]
@@ -33,6 +36,16 @@ def stripped(text: str, question: Question) -> str:
     return " ".join(_answering(_words(text), question)) or text
 
 
+_TITLE = regex.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Herr|Frau|Mme|Sr|Sra)\.? (?=\p{Lu}[\p{L}.'-]+ (?:\p{Lu}\.? )?\p{Lu})")
+"""A title before a whole name, which names nobody else without it."""
+_SORT_OF = regex.compile(r"\b(?:an?|some) (?:\w+ )?(?:shade|hue|tone|kind|type|sort|piece|pair) of (?=\w)", regex.IGNORECASE)
+_NUMBERED = regex.compile(r"(?<!\w)(?:No\.? ?|Nr\.? ?|№ ?|# ?)(?=\d)")
+_MADE_BY = regex.compile(
+    r"^(?:(?:it|this|that|they|the \w+(?: \w+)?)(?:'s| is| was| are| were| appears? to be| seems? to be) )?"
+    r"(?:made|manufactured|produced|built|designed)(?: up| out)? (?:of|by|from) (?=\w)",
+    regex.IGNORECASE,
+)
+_HANDED = regex.compile(r"\b(left|right)[- ]hand(?=(?: side)?\W*$)", regex.IGNORECASE)
 _AGENT = regex.compile(r"^.*\b(?i:is|was|are|were|been) \w+ (?=by )|^(?i:the) \w+ (?:is|was) (?=\p{Lu})")
 
 
@@ -42,11 +55,28 @@ def without_echo(sentence: str, question: Question) -> str:
     behind = words("preposition", question.languages)
     if comma and all(_idle(word, question) or word.casefold() in behind for word in _words(head)):
         sentence = rest
+    head, *_ = compiled(r"\sthan\s").split(sentence, maxsplit=1)
+    if any(
+        word.endswith("er") or word in ("more", "less") for word in map(question.stem, _words(head)) if word in question.stems
+    ):
+        sentence = head
+    topic = compiled(r"[^は。、]{1,40}は").match(question.text) if question.languages[0] == "ja" else None
+    sentence = sentence.removeprefix(topic[0]) if topic else sentence
     return _AGENT.sub("", sentence, count=1) if "who" in question.stems else sentence
 
 
 def _split(text: str, languages: Languages) -> list[str]:
     return [part for piece in _ITEM.split(text) for part in _joint(languages).split(piece)]
+
+
+def _as_one(text: str, languages: Languages) -> str:
+    """What is written somewhere, in one: no list, and the same with and without its commas."""
+    joint = phrases("and", languages).partition("|")[0]
+    if behind := phrases("read_so", languages):
+        text = compiled(behind).sub("", text)
+    return compiled(r"(?<=\p{L}) (?=\d+\b)").sub(
+        "", compiled(r"(?:[,;:，、；：/]|\s[-–—](?=\s))\s*(?!\d)").sub(" ", text).replace("&", f" {joint} ")
+    )
 
 
 @lru_cache(64)
@@ -141,7 +171,8 @@ def _bald(word: str) -> str:
 
 def _spelled(said: list[str], question: Question) -> str:
     short = values("abbreviation", ("spelled",))
-    kept = (word.casefold() for word in said)
+    kept = [word.casefold() for word in said]
+    kept = ["saint" if word in ("st", "st.") and number < len(kept) - 1 else word for number, word in enumerate(kept)]
     plain = [short.get(word.rstrip("."), _ordinal(word)) for word in kept if word not in words("light", question.languages[:1])]
     if question.languages[0] == "en":
         plain = [one_spelling(_bald(word)) for word in plain]

@@ -31,13 +31,15 @@ _CLOCK = regex.compile(
     rf"(\d{{1,2}})(?:[:.h](\d{{2}})(?::\d{{2}})?{_AMPM}|{_AMPM}|[:h](\d{{2}})(?::\d{{2}})?(?:\s*(?:h|uhr))?)", regex.I
 )
 _SAID_CLOCK = regex.compile(
-    r"(?P<day>上午|早上|凌晨|午前|오전|下午|晚上|午後|오후)?\s*(?P<hour>\d{1,2})\s*(?:点|點|時|时|시|uhr|heures?|o'?clock|h\b)\s*(?:et\s+)?"
-    r"(?:(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
+    r"(?P<day>上午|早上|凌晨|午前|오전|下午|晚上|午後|오후)?\s*(?P<hour>\d{1,2})\s*"
+    r"(?:点|點|時|时|시|uhr|uur|heures?|horas?|час(?:ов|а)?|o'?clock|h\b)\s*(?:et\s+)?"
+    r"(?:(?P<quarters>[13])\s*刻|(?P<minute>\d{1,2})(?:\s*(?:分|분|minutes?))?|(?P<half>半|반|demie))?钟?"
+    r"(?:\s*(?P<said>[ap])\.?\s?m\b\.?)?"
     r"|(?P<hour>\d{1,2})(?:\s*heures?)?\s*(?:y|et|e)\s*(?:(?P<half>media|demie|mezza|meia|0\.5)|"
     r"(?P<quarter>(?:un )?(?:cuarto|quart|quarto)|0\.25))"
     r"|halb\s*(?P<next>\d{1,2})"
-    r"|(?P<part>0\.25|0\.5|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})"
-    r"(?:\s*o'?clock)?",
+    r"|(?P<part>0\.25|0\.5|0\.75|\d{1,2})\s*(?:minutes?\s*)?(?P<way>past|after|to|before|till|of|nach|vor)\s*(?P<of>\d{1,2})"
+    r"(?:\s*o'?clock)?(?:\s*(?P<said>[ap])\.?\s?m\b\.?)?",
     regex.IGNORECASE,
 )
 _MORNING = ("上午", "早上", "凌晨", "午前", "오전")
@@ -45,8 +47,11 @@ _RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})
 _BETWEEN = regex.compile(
     r"^(?:between|zwischen|entre|tra|fra|tussen|между)\s+(\S+(?: \S+)?)\s+(?:and|und|et|y|e|en|и)\s+(?=\p{Sc}?\d)", regex.I
 )
-_RATIO = regex.compile(r"(\d+)\s*(?:/|out of)\s*(\d+)")
+_RATIO = regex.compile(r"(\d+)\s*(?:(?:/|out of)\s*(\d+)|(?:in|in every|of every)\s+(\d{1,3})(?!\d))")
+_POUNDS_AND_PENCE = regex.compile(r"(?i)^(\d+) (pounds?|dollars?|euros?)(?: and)? (\d{2})(?: (?:cents?|pence|p))?$")
 _RATE = regex.compile(r"(.*?)\s*(?:/|\b(?:per|an?)\s)\s*(\p{L}+)", regex.I)
+_OF_A = regex.compile(r"(?i)^\s*(?:(?:of an?|an?|de|di|of)\s+|d')(?=\p{L})")
+"""What joins a fraction to its unit: `half a litre`, `0.25 of a litre`."""
 _MIXED = regex.compile(r"(\d+)\s+(\d)/(\d{1,2})")
 
 
@@ -95,8 +100,9 @@ def _months(languages: Languages) -> dict[str, int]:
 def _weekdays(languages: Languages) -> dict[str, str]:
     from babel import Locale
 
-    days = ((number, name) for code in languages for number, name in Locale(code).days["format"]["wide"].items())
-    return {_folded(name): f"weekday {number + 1}" for number, name in days}
+    widths = [Locale(code).days["format"][width] for code in languages for width in ("abbreviated", "wide")]
+    days = ((_folded(name), number) for names in widths for number, name in names.items())
+    return {name: f"weekday {number + 1}" for name, number in days if len(name) > 2}
 
 
 @lru_cache(64)
@@ -107,6 +113,8 @@ def _date(languages: Languages) -> regex.Pattern[str]:
     return regex.compile(
         rf"(?:the )?{day}\s*(?:of |de |do )?(?P<month>{month})\.?{year}|(?P<month>{month})\.?\s*{day}{year}"
         rf"|(?P<month>{month})\.?,?\s+(?:of |de )?(?P<year>\d{{4}})"
+        r"|(?P<number>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)"
+        r"|(?P<day>\d{1,2})\.\s?(?P<number>0?[1-9]|1[0-2])\.\s?(?P<year>\d{4})"
         r"|(?P<year>\d{4})[-/.](?P<number>\d{1,2})[-/.](?P<day>\d{1,2})"
         r"|(?:(?P<year>\d{4})\s*[年년]\s*)?(?P<number>\d{1,2})\s*[月월]\s*(?P<day>\d{1,2})\s*[日号일]",
         regex.IGNORECASE,
@@ -116,7 +124,12 @@ def _date(languages: Languages) -> regex.Pattern[str]:
 @lru_cache(16_384)
 def unit_of(word: str, languages: Languages) -> str | None:
     """The name of a unit or currency by any of its spellings; the empty text for a word that only counts."""
-    return _units(languages).get(_folded(word))
+    return _units(languages).get(_folded(compiled(r"(?<=\w)(?:입니다|이에요|예요|です)$").sub("", word)))
+
+
+def is_free(text: str) -> bool:
+    """Whether a text says that a price is nothing."""
+    return text.strip(" .!").casefold() in _DATA["free"]["words"].split("|")
 
 
 def currency(word: str) -> str | None:
@@ -149,6 +162,22 @@ def _time(hour: int, minute: str, half: str) -> str:
     return f"{hour}:{minute} {half}m" if half else f"{hour}:{minute}"
 
 
+@lru_cache(64)
+def _said_times(code: str) -> tuple[tuple[regex.Pattern[str], str], ...]:
+    rows: dict[str, str] = _DATA["said_time"].get(code, {})
+    return tuple((regex.compile(rf"(?<![\w.]){shape}", regex.IGNORECASE), plain) for plain, shape in rows.items())
+
+
+_QUARTER = regex.compile(r"(?<!\w)(?:quart|cuarto|quarto|kwart|(?:1|一)\s*刻)(?= to | past )")
+
+
+def plain_times(digits: str, languages: Languages) -> str:
+    """A text, its number words in digits, with a language's ways to say the time in one: `kwart voor 4`, `4 menos cuarto`."""
+    for said, plain in _said_times(languages[0]):
+        digits = said.sub(plain, digits)
+    return _QUARTER.sub("0.25", digits)
+
+
 def times(text: str) -> str | None:
     """A text that is a time of day and nothing else, its number words in digits already."""
     text = text.strip(" .,")
@@ -161,12 +190,15 @@ def times(text: str) -> str | None:
         if found["next"]:
             return f"{(int(found['next']) - 2) % 12 + 1}:30"
         if found["hour"]:
-            minute = 30 if found["half"] else 15 if found["quarter"] else int(found["minute"] or 0)
-            return _time(int(found["hour"]), f"{minute:02}", "a" if found["day"] in _MORNING else "p" if found["day"] else "")
+            quarters = 1 if found["quarter"] else int(found["quarters"] or 0)
+            minute = 30 if found["half"] else 15 * quarters or int(found["minute"] or 0)
+            half = "a" if found["day"] in _MORNING else "p" if found["day"] else (found["said"] or "").lower()
+            return _time(int(found["hour"]), f"{minute:02}", half)
         minutes, hour = int(Fraction(found["part"]) * (60 if "." in found["part"] else 1)), int(found["of"])
+        half = (found["said"] or "").lower()
         if found["way"].lower() in ("past", "after", "nach"):
-            return f"{hour}:{minutes:02}"
-        return f"{(hour - 2) % 12 + 1}:{60 - minutes:02}" if 0 < minutes < 60 else None
+            return _time(hour, f"{minutes:02}", half)
+        return _time((hour - 2) % 12 + 1, f"{60 - minutes:02}", half) if 0 < minutes < 60 else None
     return None
 
 
@@ -189,9 +221,11 @@ def with_bounds(text: str) -> str:
 @lru_cache(4096)
 def quantity(text: str, languages: Languages) -> str | None:
     """The form of a text that is one quantity and nothing else, its number words in digits already."""
-    text = _BETWEEN.sub(r"\1-", text.strip(" ,;").rstrip("."))
+    text = _POUNDS_AND_PENCE.sub(r"\1.\3 \2", _BETWEEN.sub(r"\1-", text.strip(" ,;").rstrip(".")))
     if found := _RANGE.match(text):
         low, high = (_value(found[side], languages) for side in ("low", "high"))
+        if low and high and Fraction(low) > Fraction(high) and " to " in text:
+            return None  # a time: `20 to 11`
         unit = _rest(text[found.end() :], languages)
         return None if unit is None or not low or not high else f"{low}-{high}{unit}"
     text = with_bounds(text)
@@ -229,8 +263,8 @@ def _single(text: str, languages: Languages) -> str | None:
         sign, text = sign or ("-" if text.startswith("-") else ""), text.removeprefix("-")
     if found := _MIXED.match(text):
         value = Fraction(int(found[1])) + (Fraction(int(found[2]), int(found[3])) if int(found[3]) else 0)
-    elif (found := _RATIO.match(text)) and int(found[2]):
-        value = Fraction(int(found[1]), int(found[2]))
+    elif (found := _RATIO.match(text)) and int(found[2] or found[3]):
+        value = Fraction(int(found[1]), int(found[2] or found[3]))
     elif found := NUMERAL.match(text):
         parsed = parse(found[0], languages)
         if parsed is None:
@@ -238,7 +272,8 @@ def _single(text: str, languages: Languages) -> str | None:
         value = parsed
     else:
         return None
-    rest = _rest(text[found.end() :], languages)
+    behind = text[found.end() :]
+    rest = _rest(_OF_A.sub("", behind, count=1) if 0 < value < 1 else behind, languages)
     if rest is None:
         return None
     return f"{sign if value else ''}{show(value)}{before or ''}{rest if rest != before else ''}"

@@ -22,6 +22,7 @@ _PERCENT = regex.compile(r"\b(?:per ?cent(?:age)?|prozent\w*|pourcentage|porcent
 _MONEY = regex.compile(
     r"\b(?:prices?|costs?|pay|paid|fare|fee|charge|how much (?:is|are|was|were|do|does)|salary|money|revenue)\b", regex.I
 )
+_RATIO = regex.compile(r"\b(?:ratio|score|verhältnis|соотношение|счёт|счет)\b|比分|比例|比率", regex.I)
 _TIME = regex.compile(
     r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة",
     regex.I,
@@ -40,11 +41,19 @@ _ORDERED = regex.compile(
 )
 
 
+IN_FRONT = regex.compile(r"\bin (?:the )?front of\b", regex.IGNORECASE)
+"""A place of three words, of which `in` alone would be another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is known of a question before its answers are read."""
 
     languages: Languages
+    text: str
+    """Its wording, without options, hints and wishes for a form of answer."""
+    named: tuple[str, ...]
+    """Its words, as they are written and in order."""
     options: tuple[tuple[str, str], ...]
     yes_no: bool
     count: bool
@@ -53,6 +62,10 @@ class Question:
     """Numbers that it holds itself, which an answer may repeat."""
     share: bool
     ordered: bool
+    reads: bool
+    """Whether it asks what is written somewhere."""
+    ratio: bool
+    """Whether it asks for two numbers, one to the other."""
     money: bool
     time: bool
     stems: frozenset[str]
@@ -72,7 +85,7 @@ def asked(instruction: str) -> Question:
     text, languages = examined(instruction), languages_of(instruction)
     written = options(instruction)
     listed = tuple((letter, clean(option) or option) for letter, option in written.items())
-    question = _asking(text.partition(written["A"])[0] if listed else text, languages)
+    question = IN_FRONT.sub("front of", _asking(text.partition(written["A"])[0] if listed else text, languages))
     named, count = tokens(question), is_count(question)
     said = [stem(word, languages[0]) for word in named]
     alternatives = _alternatives(languages).findall(question)
@@ -81,12 +94,16 @@ def asked(instruction: str) -> Question:
     content = [s for word, s in zip(named, said, strict=True) if word.casefold() not in idle and not is_ending(word, languages)]
     return Question(
         languages=languages,
+        text=question,
+        named=tuple(named),
         options=listed,
         yes_no=is_yes_no(question) and not alternatives,
         count=count,
         quantity=count or bool(_wants_quantity(languages).search(question)) or bool(_NUMERIC.search(text)),
         numbers=frozenset(compiled(r"\d+(?:\.\d+)?").findall(in_digits(question, languages, ambiguous=False))),
         share=bool(_SHARE.search(question)),
+        reads=compiled(rf"(?i){phrases('reads_what', languages) or '(?!)'}").search(question) is not None,
+        ratio=_RATIO.search(question) is not None,
         money=bool(_MONEY.search(question)),
         time=bool(_TIME.search(question)),
         ordered=bool(_ORDERED.search(question)),
@@ -100,7 +117,22 @@ def asked(instruction: str) -> Question:
 def _idle(languages: Languages) -> frozenset[str]:
     """Words of a question that do not say what it asks about."""
     tables = ("light", "talk", "asking", "preposition", "auxiliary")
-    return frozenset({"any", "some", "there", "many", "much", "which"}.union(*(words(table, languages) for table in tables)))
+    return frozenset(
+        {
+            "any",
+            "some",
+            "there",
+            "anyone",
+            "anybody",
+            "someone",
+            "somebody",
+            "anything",
+            "something",
+            "many",
+            "much",
+            "which",
+        }.union(*(words(table, languages) for table in tables))
+    )
 
 
 @lru_cache(64)

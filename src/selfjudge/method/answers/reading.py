@@ -12,8 +12,8 @@ from .cleaning import clean
 from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, parse, show
 from .phrases import form, stripped, without_echo
-from .polarity import CANNOT_TELL, abstains, polarity, said_first, undecided
-from .quantities import dates, in_one_unit, quantity, times, times_in, with_bounds
+from .polarity import CANNOT_TELL, abstains, out_of_sight, polarity, said_first, undecided
+from .quantities import dates, in_one_unit, is_free, plain_times, quantity, times, times_in, with_bounds
 from .question import Question, asked
 from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies
 
@@ -79,6 +79,8 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
             return chosen
     elif (found := _LONE_LETTER.fullmatch(said)) and not compiled(r"[+#-]").search(said):
         return next(group for group in found.groups() if group).upper()
+    if question.ratio and (ratio := _ratio(parts, question)) is not None:
+        return ratio
     if question.time and not question.count and (time := _time(parts, question)) is not None:
         return time
     if (decided := _decided(parts, question)) is not None:
@@ -91,10 +93,26 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
 _POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incorrect": "no", "wrong": "no"}
 
 
+_ONE_TO_OTHER = regex.compile(r"(?<![\d.:])(\d+(?:\.\d+)?)\s*(?::|to|[-–]|zu|к|比|a|à)\s*(\d+(?:\.\d+)?)(?![\d.]*\d|:)")
+
+
+def _ratio(parts: Sequence[str], question: Question) -> str | None:
+    """The one ratio or score that an answer names."""
+    digits = (in_digits(part, question.languages, ambiguous=True) for part in parts)
+    found = {f"{one}:{other}" for text in digits for one, other in _ONE_TO_OTHER.findall(text)}
+    return found.pop() if len(found) == 1 else None
+
+
 def _time(parts: Sequence[str], question: Question) -> str | None:
     """The one time of day that an answer to a question for it names."""
-    named = {time for part in parts for time in times_in(in_digits(part, question.languages, ambiguous=True))}
+    digits = [in_digits(part, question.languages, ambiguous=True) for part in parts]
+    digits = [_POINTED.sub(r"\1:\2", plain_times(text, question.languages)) for text in digits]
+    named = {time for text in digits for time in times_in(text)}
     return named.pop() if len(named) == 1 else None
+
+
+_POINTED = regex.compile(r"(?<![\d.,$€£])(1\d|2[0-3]|0?[1-9])\.([0-5]\d)(?![\d.,%])(?!\s*(?:s|sec|seconds?|m|km|min|hours?)\b)")
+"""A time of day with a full stop, as it is written where no other number was asked for: `4.45`."""
 
 
 def _option(said: str, parts: Sequence[str], question: Question) -> str | None:
@@ -118,7 +136,7 @@ def _decided(parts: Sequence[str], question: Question) -> str | None:
         return answer
     if not question.count and (answer := said_first(parts[0], question.languages, asked=False)) is not None:
         return answer
-    if not question.count and _not_shown(question.languages).match(parts[0]):
+    if not question.count and (_not_shown(question.languages).match(parts[0]) or out_of_sight(parts[0], question)):
         return CANNOT_TELL
     telling_nothing = [abstains(part, question.languages) for part in parts]
     return CANNOT_TELL if telling_nothing[0] or telling_nothing[-1] else None
@@ -139,14 +157,18 @@ def _phrase(sentence: str, question: Question) -> str | None:
 
 
 def _measured(text: str, question: Question) -> str | None:
-    if (date := dates(text, question.languages)) is not None:
-        return date
     digits = in_digits(text, question.languages, ambiguous=True).strip()
+    if (date := dates(text, question.languages) or dates(digits.replace(" ", ""), question.languages)) is not None:
+        return date
     if question.quantity:
         digits = compiled(r"^an? (?=\p{L})").sub("1 ", digits)
-    time, number = times(digits), quantity(digits, question.languages)
+    if question.money and is_free(text):
+        return "0"
+    time, number = times(plain_times(digits, question.languages)), quantity(digits, question.languages)
     if time is not None and (number is None or question.time):
         return time
+    if number is not None and question.time and not question.quantity and compiled(r"[1-9]|1\d|2[0-4]").fullmatch(number):
+        return times(f"{number}:00")
     if number is not None:
         return _implied(number, question)
     first, _, rest = text.partition(" ")
@@ -162,6 +184,8 @@ def _implied(number: str, question: Question) -> str:
     )
     if unit == "%" and question.share and (parsed := parse(value)) is not None:
         return show(parsed / 100)
+    if question.money and value == "0":
+        return "0"
     if unit == "pound" and question.money:
         unit = "GBP"
     return value if not unit or unit in question.units else f"{value} {unit}"
@@ -169,6 +193,8 @@ def _implied(number: str, question: Question) -> str:
 
 def _number(parts: Sequence[str], question: Question) -> str | None:
     """The number that answers a question for one, out of sentences and calculations; None when several could be meant."""
+    if question.count:
+        parts = [_OF_THOSE.sub(lambda found: found[1] if found[2] in question.numbers else found[0], part) for part in parts]
     if len(parts) == 1 and (read := _measured(stripped(clause(parts[0], question.languages), question), question)) is not None:
         return read
     digits = [in_digits(_SUBSET.sub("", part), question.languages, ambiguous=True) for part in parts]
@@ -189,6 +215,8 @@ def _number(parts: Sequence[str], question: Question) -> str | None:
     return None
 
 
+_OF_THOSE = regex.compile(r"(?<![\d/.])(\d+)\s*(?:/|out of)\s*(\d+)(?![\d/.])")
+"""How many of as many as the question names: `3/12`."""
 _SUBSET = regex.compile(r",? (?:\w+ )?(?:of (?:which|whom|them|these)|including)\b.*", regex.IGNORECASE)
 """What counts a part of what was counted: `four of which are open`."""
 
