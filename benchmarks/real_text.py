@@ -63,7 +63,7 @@ def report(what: str, outcomes: Iterable[bool], aim: str = "") -> None:
     z = NormalDist().inv_cdf(0.975)
     middle, scale = (right / count + z * z / (2 * count)), 1 + z * z / count
     width = z * (right / count * (1 - right / count) / count + z * z / (4 * count * count)) ** 0.5
-    low, high = (middle - width) / scale, (middle + width) / scale
+    low, high = max(0.0, middle - width) / scale, (middle + width) / scale
     print(f"{what:58} {right / count:6.1%} [{low:.1%}, {high:.1%}] of {count:6,}  {aim}", flush=True)
 
 
