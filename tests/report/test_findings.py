@@ -21,6 +21,7 @@ from selfjudge.report.tally import asked, costs, funnel, per_kept_pair, reasons
 
 DEMO = Path(__file__).parents[2] / "docs/runs/demo-0.json"
 State = dict[str, Any]
+LAST = json.loads(DEMO.read_text())["iterations"][-1]
 
 
 @pytest.fixture
@@ -77,10 +78,10 @@ BROKEN = {
     "length bias": (_monitor("prefers_longer", 0.4), "names the longer response +40% more often than labels do"),
     "all dropped": (
         _all_dropped,
-        "kept none of its 737 pairs. Its judge is the one before, unchanged. Most often: unread verdict",
+        f"kept none of its {LAST['pairs']} pairs. Its judge is the one before, unchanged. Most often: unread verdict",
     ),
     "no pair": (_no_pair, "kept nothing: its 1,000 prompts made no pair."),
-    "all cut off": (_cut_off, "4,422 were cut off at their longest. Its figures are not reliable."),
+    "all cut off": (_cut_off, f"{6 * LAST['pairs']:,} were cut off at their longest. Its figures are not reliable."),
     "half failed": (_failed, "6,250 failed (6,250 x HTTP 500)"),
     "contradictory data": (_monitor("opposed", 0.5), "opposes 50% of the labels in both orders"),
     "labels that say nothing": (_monitor("above_coin", 0.0), "0.00 above that of random labels"),
