@@ -235,13 +235,15 @@ PARTS = {"routing": routing, "reading": reading, "voting": voting, "letters": le
 
 
 def main() -> None:
-    global verbose  # noqa: PLW0603
+    global verbose, RUNAWAY  # noqa: PLW0603
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder of the clones")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part; all by default")
     parser.add_argument("--verbose", action="store_true", help="print what was read otherwise")
+    parser.add_argument("--with-runaway", action="store_true", help="leave no response out that asks itself another question")
     given = parser.parse_args()
     verbose = given.verbose
+    RUNAWAY = re.compile("(?!)") if given.with_runaway else RUNAWAY
     for part in given.part or PARTS:
         PARTS[part](given.data)
 

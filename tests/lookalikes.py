@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -197,3 +198,25 @@ def put_on_hub(sources: Path, hub: Path) -> None:
             data.to_parquet(into / f"{split}-00000-of-00001.parquet")
         if configs:
             (place / "README.md").write_text(f"---\nconfigs:\n{card}---\n")
+
+
+def refused(folder: Path) -> dict[str, str]:
+    """The reasons of the rows that could not be built in a folder, by row."""
+    path = folder / "made/refused.jsonl"
+    return {row["row"]: row["reason"] for row in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file's digest, the lock left out."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def pixel(path: Path) -> tuple[int, ...]:
+    """A pixel of a picture, as red, green and blue."""
+    with Image.open(path) as image:
+        colour = image.convert("RGB").getpixel((1, 1))
+    return tuple(colour) if isinstance(colour, tuple) else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -20,7 +19,21 @@ import pytest
 from PIL import Image
 
 from hub_standin import COMMIT, serving
-from lookalikes import GROUPS, as_image, drawn, make_sources, one_of_each, put_on_hub, released, saved, write_release
+from lookalikes import (
+    GROUPS,
+    as_image,
+    contents,
+    drawn,
+    make_sources,
+    one_of_each,
+    pixel,
+    put_on_hub,
+    refused,
+    released,
+    saved,
+    write_release,
+)
+from runs import no_progress
 from selfjudge.benchmarks.mmrb.library import Library
 from selfjudge.benchmarks.mmrb.prepare import Assembly, prepare
 from selfjudge.benchmarks.mmrb.sources import PAIRS_REPOSITORY, REQUESTS
@@ -29,11 +42,6 @@ from selfjudge.errors import InputError, RunError
 
 class Stopped(Exception):
     """Stands for a kill between two rows."""
-
-
-@contextmanager
-def quiet(label: str, total: int | None) -> Iterator[Any]:
-    yield lambda count: None
 
 
 def stopping(after: int) -> Any:
@@ -63,29 +71,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(folder: Path, sources: Path | None, rows: list[Any], **options: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """`prepared.json` and the rows of all_data.json."""
     release = write_release(folder, rows)
-    progress = options.pop("progress", quiet)
+    progress = options.pop("progress", no_progress)
     prepared = prepare(Assembly(release=release, copies=sources, **options), folder / "made", progress=progress)
     return prepared, json.loads((folder / "made/all_data.json").read_text())
-
-
-def refused(folder: Path) -> dict[str, str]:
-    path = folder / "made/refused.jsonl"
-    return {row["row"]: row["reason"] for row in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Every file's digest, the lock left out."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-def pixel(path: Path) -> tuple[int, ...]:
-    with Image.open(path) as image:
-        colour = image.convert("RGB").getpixel((1, 1))
-    return tuple(colour) if isinstance(colour, tuple) else ()
 
 
 def test_a_row_of_every_source_has_its_prompt_and_its_picture(tmp_path: Path, sources: Path):
@@ -302,9 +290,9 @@ def test_a_bad_release_is_an_error(tmp_path: Path, text: str, message: str):
     path = tmp_path / "release.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        prepare(Assembly(release=path), tmp_path / "made", progress=quiet)
+        prepare(Assembly(release=path), tmp_path / "made", progress=no_progress)
     with pytest.raises(InputError, match="cannot read"):
-        prepare(Assembly(release=tmp_path / "none.json"), tmp_path / "made", progress=quiet)
+        prepare(Assembly(release=tmp_path / "none.json"), tmp_path / "made", progress=no_progress)
 
 
 def test_a_source_may_be_left_out_and_a_wrong_name_is_an_error(tmp_path: Path, sources: Path):
