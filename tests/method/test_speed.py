@@ -10,8 +10,20 @@ from collections.abc import Callable
 
 import pytest
 
-from selfjudge.method import alteration, copies, kinds, overall_judgment, prompts, refusals, selection, thinking, verdicts, voting
-from selfjudge.types import Alteration, Edit, Finish, Kind, PreferencePair, Prompt
+from selfjudge.method import (
+    alteration,
+    copies,
+    evidence,
+    kinds,
+    overall_judgment,
+    prompts,
+    refusals,
+    selection,
+    thinking,
+    verdicts,
+    voting,
+)
+from selfjudge.types import Alteration, Edit, Finish, Kind, PreferencePair, Prompt, Verdict
 
 SIZE, LIMIT = 100_000, 0.1
 
@@ -136,10 +148,13 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "replaced by much": lambda text: copies.replaced("A cat sits.", text, Finish.STOP),
     "defuse": lambda text: prompts.defuse(text, MARKS),
     "normalise": lambda text: voting.normalise(text, "How many cats are there?"),
+    "normalise a yes or no": lambda text: voting.normalise(text, "Is the cat to the left of the taller dog?"),
     "normalise for": lambda text: voting.normalise("Two cats.", text),
     "route": kinds.route,
     "options": kinds.options,
     "names": lambda text: selection.names(text, PAIR),
+    "agrees": lambda text: evidence.agrees(text, PAIR),
+    "with a verdict": lambda text: verdicts.with_verdict(f"{text} [[A]]", Verdict.SECOND),
     "names in": lambda text: selection.names("A cat or a dog?", pair(text, text + "x")),
     "elect": lambda text: voting.elect([text, *["cat"] * 5], instruction=text, rules=RULES, rng=random.Random(0)),
     "fill": lambda text: prompts.fill(prompts.JUDGE, {"question": "", "first": text, "second": ""}, ()),

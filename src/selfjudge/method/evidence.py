@@ -101,7 +101,7 @@ _REMARKED = regex.compile(r",\s*which\b|\b(?:but|and|yet) (?:this|that) (?:is|wa
 def _clauses(trace: str, languages: Languages) -> list[str]:
     """The sentences, cut before words that turn them and before the next response."""
     turn = compiled(rf"(?i)[,;]?\s+(?=(?:{phrases('turn', languages) or '(?!)'})(?!\w))|[,;]\s*(?:and\s+)?(?={_LABEL.pattern})")
-    return [clause for sentence in _sentences(trace) for clause in turn.split(sentence) if clause.strip()]
+    return [clause for sentence in _sentences(trace) for clause in turn.split(" ".join(sentence.split())) if clause]
 
 
 @lru_cache(64)
