@@ -93,7 +93,7 @@ def recipe(**fields: Any) -> tuple[Training, TrainerSettings]:
 def ours(folder: Path, changes: dict[str, Any]) -> tuple[float, float]:
     """Seconds, and the share of padding."""
     from selfjudge.trainers import examples as module
-    from selfjudge.trainers.sft import SftTrainer
+    from selfjudge.trainers.sft import LocalTrainer
 
     counters: list[Padding] = []
     prepare = module.Examples.__init__
@@ -104,7 +104,7 @@ def ours(folder: Path, changes: dict[str, Any]) -> tuple[float, float]:
         self.collate = counters[0]
 
     module.Examples.__init__ = counted
-    trainer = SftTrainer(*recipe(**SHAPE, **changes), read_image=ImageStore(folder / "images").get)
+    trainer = LocalTrainer(*recipe(**SHAPE, **changes), read_image=ImageStore(folder / "images").get)
     started = time.perf_counter()
     examples = read_examples(folder)
     with tempfile.TemporaryDirectory() as out:

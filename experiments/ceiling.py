@@ -38,7 +38,7 @@ from selfjudge.shapes.scenes import Scene, draw_scene
 from selfjudge.shapes.truth import answer, caption, first_difference, join, slip, wrong_answer
 from selfjudge.shapes.wording import JUDGE_TEMPLATE, SLOTS, trace
 from selfjudge.stages import evaluate
-from selfjudge.trainers.sft import SftTrainer
+from selfjudge.trainers.sft import LocalTrainer
 from selfjudge.types import seed_of
 from selfjudge.wiring import open_engine
 
@@ -86,7 +86,7 @@ class Ceiling:
         work = into.with_suffix(".work")
         for folder in (into, work):
             folder.mkdir()
-        trainer = SftTrainer(recipe, self._recipe.execution.training, read_image=self._folder.images.get)
+        trainer = LocalTrainer(recipe, self._recipe.execution.training, read_image=self._folder.images.get)
         examples = [self.example(i) for i in range(traces)]
         seed = seed_of("ceiling", self._seed, number)
         trainer.fit(examples, start=start, into=into, work=work, seed=seed, advance=lambda _: None)

@@ -137,7 +137,7 @@ def training(count: int, epochs: int, precision: str, model: Path, into: Path) -
         return dropped
 
     sft.measure = counted
-    trainer = sft.SftTrainer(
+    trainer = sft.LocalTrainer(
         Training(learning_rate=1e-5, epochs=epochs, batch_size=16),
         TrainerSettings(precision=precision, device_batch_size=8, report_to="none"),
         read_image=read_image,

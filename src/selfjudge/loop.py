@@ -71,8 +71,8 @@ class _Run:
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(folder.fingerprint)
         self._protocols = recipe.evaluation.asked(recipe.judging)
-        self._taught: list[Table] = []
-        """What the newest judge learns: the traces of its iteration, with `replay` of all before it too."""
+        self._taught: list[train.Taught] = []
+        """What the newest judge learns from: its iteration, with `replay` all before it too."""
         self._publisher = (
             None if world.hub is None or recipe.execution.push is None else Publisher(recipe.execution.push, world.hub, folder)
         )
@@ -117,7 +117,7 @@ class _Run:
         pairs, made = self._pairs(number, prompts, responses)
         judgments = self._judgments(number, pairs)
         selected, dropped = self._select(number, pairs, judgments, made)
-        judge = self._judge(number, selected)
+        judge = self._judge(number, selected, judgments)
         probe = self._probe(number, pairs, judge)
         self._train(number, judge, self._gate(number, pairs, judgments))
         probed = self._probed(number, probe, judge)
@@ -242,11 +242,11 @@ class _Run:
             progress=self._at(number, "gate"),
         )
 
-    def _judge(self, number: int, selected: Table) -> JudgeFolder:
+    def _judge(self, number: int, selected: Table, judgments: Table) -> JudgeFolder:
         """The judge of an iteration, trained or not."""
-        self._taught = [*(self._taught if self._recipe.training.replay else []), selected]
-        inputs = {"selected": [table.digest for table in self._taught], "start": self._fingerprint(self._start(number))}
-        identity = self._identity(pipeline.TRAIN, **inputs)
+        self._taught = [*(self._taught if self._recipe.training.replay else []), (selected, judgments)]
+        inputs = train.inputs(self._taught, self._recipe.training)
+        identity = self._identity(pipeline.TRAIN, **inputs, start=self._fingerprint(self._start(number)))
         execution = self._recipe.execution.training.model_dump(mode="json", exclude={"report_to"})
         return JudgeFolder(self._folder.iteration(number), identity, self._folder.replaced, execution)
 

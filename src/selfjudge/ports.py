@@ -86,11 +86,15 @@ class NamedEngine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One training example: a conversation up to the reply, and the reply to learn."""
+    """One training example: a conversation up to the reply, and the reply to learn.
+
+    With `rejected` that other reply is to become less likely than `reply`; where both are the same, `reply` is only learned.
+    """
 
     key: str
     messages: tuple[Message, ...]
     reply: str
+    rejected: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,7 @@ class Fit:
 
 
 class Trainer(Protocol):
-    """Supervised fine-tuning."""
+    """Fine-tuning: on replies, or on which of two replies is right."""
 
     def fit(self, examples: Collection[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
         """Train the model folder `start` on the replies and save it to `into`; nothing is saved where no step was made.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from families.tiny import IMAGES, OTHER, TALL, WIDE, families, folder
 from runs import training
 from selfjudge.chat import Message
 from selfjudge.ports import Example, Fit
-from selfjudge.trainers.sft import SftTrainer
+from selfjudge.trainers.sft import LocalTrainer
 from trainers.fitting import weights
 
 SHOWN = ((WIDE,), (TALL,), (WIDE, TALL), (OTHER,), (TALL, WIDE))
@@ -24,11 +25,14 @@ EXAMPLES = [
 ]
 
 
-def fit(model: Path, into: Path, **changes: object) -> Fit:
+COMPARED = [replace(example, rejected="A dog. [[B]]") for example in EXAMPLES]
+
+
+def fit(model: Path, into: Path, examples: list[Example] = EXAMPLES, **changes: object) -> Fit:
     recipe, settings = training(**{"learning_rate": 1e-2, "epochs": 2, "batch_size": 4, "device_batch_size": 4, **changes})
-    trainer = SftTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
+    trainer = LocalTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
     work = into.with_name(f"{into.name}.work")
-    return trainer.fit(EXAMPLES, start=model, into=into, work=work, seed=1, advance=lambda n: None)
+    return trainer.fit(examples, start=model, into=into, work=work, seed=1, advance=lambda n: None)
 
 
 @pytest.mark.parametrize("family", families())
@@ -46,3 +50,11 @@ def test_lora_changes_the_language_model_alone_and_leaves_the_weights_under_thei
     changed = {name for name in before if not before[name].equal(after[name])}
     assert losses[-1] < losses[0] and before.keys() == after.keys() and changed
     assert not any(part in name for name in changed for part in ("vision", "visual", "projector", "connector", "lm_head"))
+
+
+@pytest.mark.parametrize("family", families())
+def test_replies_are_told_from_others_from_where_the_model_stands(family: str, tmp_path: Path):
+    """The first loss is log 2, for the model is its own reference there."""
+    model = folder(family, tmp_path)
+    losses = fit(model, tmp_path / "judge", COMPARED, kind="dpo", sft_weight=0, epochs=4).losses
+    assert losses[0] == pytest.approx(0.693, abs=0.01) and losses[-1] < losses[0]

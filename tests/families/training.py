@@ -14,9 +14,9 @@ from runs import no_progress, training
 from selfjudge.recipe.experiment import Judging
 from selfjudge.run.folder import JudgeFolder
 from selfjudge.run.store import Table
-from selfjudge.run.tables import DROPPED, SELECTED, Row
+from selfjudge.run.tables import DROPPED, JUDGMENTS, SELECTED, Row
 from selfjudge.stages.train import train
-from selfjudge.trainers.sft import SftTrainer
+from selfjudge.trainers.sft import LocalTrainer
 from selfjudge.types import ImageRef
 
 JUDGING = Judging(template="{images} {question}\n[first]\n{first}\n[or]\n{second}\n[end]")
@@ -62,11 +62,11 @@ def trained_judge(model: Path, into: Path, rows: list[Row], **changes: Any) -> T
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SFTTrainer, "compute_loss", watched)
-        trainer = SftTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
+        trainer = LocalTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
         selected = Table(into, SELECTED, {})
         selected.seal(rows)
         train(
-            [selected],
+            [(selected, Table(into, JUDGMENTS, {}))],
             judge,
             Table(into, DROPPED, {}),
             trainer=trainer,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from runs import run_recipe, scripted_recipe
 from selfjudge.errors import TrainerError
 from selfjudge.ports import Advance, Example, Fit
 from selfjudge.run.store import Table
-from selfjudge.run.tables import DROPPED
+from selfjudge.run.tables import DROPPED, JUDGMENTS, judgment_of
 from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.wiring import World
 
@@ -81,3 +83,60 @@ def test_what_another_training_left_behind_is_not_used(tmp_path: Path):
     (tmp_path / "iteration-1/.judge.work/identity.json").write_text("{}")
     run(tmp_path, trainer)
     assert trainer.found == [["execution.json", "identity.json"]] * 2
+
+
+class Recorder(ScriptedTrainer):
+    """Keeps the examples of each training, and changes the weights a little, as the gate wants."""
+
+    def __init__(self) -> None:
+        self.trainings: list[list[Example]] = []
+
+    def fit(self, examples: Collection[Example], *, start: Path, into: Path, work: Path, seed: int, advance: Advance) -> Fit:
+        self.trainings.append(list(examples))
+        fit = super().fit(examples, start=start, into=into, work=work, seed=seed, advance=advance)
+        weights = load_file(into / "model.safetensors")
+        save_file({name: value * 1.0001 for name, value in weights.items()}, into / "model.safetensors", {"format": "pt"})
+        return fit
+
+
+def compared(folder: Path, *changes: str) -> list[list[Example]]:
+    """The examples of each training of two iterations whose replies stand against others."""
+    recorder = Recorder()
+    recipe = scripted_recipe("training.kind=dpo", "loop.iterations=2", "judging.samples=4", *changes)
+    run_recipe(recipe, folder, lambda world: replace(world, trainer=recorder))
+    return recorder.trainings
+
+
+def wrong_replies(folder: Path, number: int) -> dict[str, set[str]]:
+    """By request, what the judge said wrongly."""
+    wrong = defaultdict(set)
+    for row in Table(folder / f"iteration-{number}", JUDGMENTS, {}).rows():
+        judgment = judgment_of(row)
+        if judgment.verdict is not None and not judgment.right:
+            wrong[row["key"].rpartition(".")[0]].add(judgment.trace)
+    return wrong
+
+
+@pytest.mark.parametrize("keep", ["one", "all"])
+def test_a_trace_stands_against_a_wrong_reply_to_the_same_request_and_without_one_against_itself(tmp_path: Path, keep: str):
+    trainings = compared(tmp_path, f"selection.keep={keep}")
+    alone = 0
+    for number, examples in enumerate(trainings, 1):
+        wrong = wrong_replies(tmp_path, number)
+        assert [example.key for example in examples] == sorted(example.key for example in examples)
+        for example in examples:
+            there = wrong.get(example.key.rpartition(".")[0])
+            alone += not there
+            assert example.rejected in (there or {example.reply})
+    assert 0 < alone < sum(map(len, trainings))
+
+
+def test_with_replay_the_traces_of_earlier_iterations_stand_against_what_was_wrong_then(tmp_path: Path):
+    first, both = compared(tmp_path, "training.replay=true")
+    assert {(one.key, one.rejected) for one in first} < {(one.key, one.rejected) for one in both}
+
+
+def test_where_replies_are_only_learned_nothing_stands_against_them(tmp_path: Path):
+    recorder = Recorder()
+    run_recipe(scripted_recipe("loop.iterations=1"), tmp_path, lambda world: replace(world, trainer=recorder))
+    assert {example.rejected for example in recorder.trainings[0]} == {None}

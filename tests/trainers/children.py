@@ -21,7 +21,7 @@ from selfjudge.ports import Example, Fit
 from selfjudge.run.disk import is_disk_full
 from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.launched import AccelerateTrainer
-from selfjudge.trainers.sft import SftTrainer
+from selfjudge.trainers.sft import LocalTrainer
 from trainers.fitting import IMAGES, MODEL, REFS, example
 
 EVERY_STEP = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 4, "checkpoint_minutes": 0}
@@ -41,7 +41,7 @@ def train(into: Path, *, die_at: int | None = None, fail_at: int | None = None, 
             raise TrainerError("power cut")
 
     made: list[Example] = [example(i) for i in range(examples)]
-    trainer = SftTrainer(*training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])
+    trainer = LocalTrainer(*training(**{**EVERY_STEP, **changes}), read_image=lambda ref: IMAGES[ref.sha256])
     return trainer.fit(made, start=MODEL, into=into, work=into.with_name("work"), seed=7, advance=advance)
 
 
@@ -58,7 +58,7 @@ def train_launched(folder: Path, *, told: list[int] | None = None, **changes: ob
     (folder / "work").mkdir(parents=True, exist_ok=True)
     trainer = AccelerateTrainer(recipe, settings, images=images)
     if settings.launcher == "process":
-        trainer = SftTrainer(recipe, settings, read_image=images.get)
+        trainer = LocalTrainer(recipe, settings, read_image=images.get)
     advance = (told if told is not None else []).append
     return trainer.fit(examples, start=MODEL, into=folder / "judge", work=folder / "work", seed=7, advance=advance)
 

@@ -17,7 +17,7 @@ from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
-from selfjudge.trainers.sft import SftTrainer
+from selfjudge.trainers.sft import LocalTrainer
 from selfjudge.types import ImageRef
 
 MODEL = embedded_model()
@@ -36,7 +36,7 @@ def example(number: int, reply: str = "one (A) or two (B)? I see one (A). [[A]]"
 def fit(into: Path, *, first: int = 0, count: int = 16, start: Path = MODEL, long: int = 0, **changes: object) -> Fit:
     """Train on `count` examples without the `first` ones, the first `long` of them all with longer replies."""
     recipe, settings = training(**{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 4, **changes})
-    trainer = SftTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
+    trainer = LocalTrainer(recipe, settings, read_image=lambda ref: IMAGES[ref.sha256])
     examples = [example(i, "one " * 60) if i < long else example(i) for i in range(first, count)]
     work = into.with_name(f"{into.name}.work")
     return trainer.fit(examples, start=start, into=into, work=work, seed=7, advance=lambda n: None)

@@ -12,7 +12,7 @@ from trl import SFTTrainer
 from runs import training
 from selfjudge.errors import TrainerError
 from selfjudge.trainers import checkpoints
-from selfjudge.trainers.sft import SftTrainer
+from selfjudge.trainers.sft import LocalTrainer
 from trainers.children import EVERY_STEP, started, train, train_without_room
 from trainers.fitting import IMAGES, MODEL, digest, example
 
@@ -56,7 +56,7 @@ def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path):
 def test_the_examples_before_a_checkpoint_are_reported_as_learned(tmp_path: Path):
     train_and_die(tmp_path / "judge", 28, {})
     told: list[int] = []
-    trainer = SftTrainer(*training(**EVERY_STEP), read_image=lambda ref: IMAGES[ref.sha256])
+    trainer = LocalTrainer(*training(**EVERY_STEP), read_image=lambda ref: IMAGES[ref.sha256])
     examples = [example(i) for i in range(20)]
     trainer.fit(examples, start=MODEL, into=tmp_path / "judge", work=tmp_path / "work", seed=7, advance=told.append)
     assert told[0] + told[1] >= 20 and sum(told) == 40

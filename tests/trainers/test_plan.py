@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,15 @@ def test_processes_share_each_step_and_all_have_equally_many_batches(processes: 
     for number, step in enumerate(plan().steps()):
         mine = together[number * in_step : (number + 1) * in_step]
         assert sorted(i for part in mine for i in part) == sorted(step)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_an_even_plan_gives_all_processes_as_many_examples_and_leaves_none_out(processes: int):
+    shape = Shape(step=8, micro=2, processes=processes, even=True)
+    shares = [list(BatchPlan(LENGTHS, replace(shape, rank=rank), seed=5)) for rank in range(processes)]
+    assert all({len(batch) for batch in batches} == {2} for batches in zip(*shares, strict=True))
+    assert {len(share) for share in shares} == {len(BatchPlan(LENGTHS, shape, seed=5))}
+    assert {i for share in shares for batch in share for i in batch} == set(range(43))
 
 
 def test_what_is_in_a_step_does_not_depend_on_micro_batches():

@@ -156,7 +156,8 @@ class Estimate:
             tokens = measured.judging.tokens / max(1, measured.judging.requests)
         turns, epochs = recipe.loop.iterations, recipe.training.epochs
         last = traces * (turns if recipe.training.replay else 1)
-        operations = _BOTH_WAYS * self._parameters * last * tokens * epochs * turns
+        passes = _BOTH_WAYS if recipe.training.kind == "sft" else 2 * _BOTH_WAYS + 2 * _FORWARD
+        operations = passes * self._parameters * last * tokens * epochs * turns
         return PlannedTraining(
             pairs=pairs,
             kept=kept,

@@ -151,7 +151,7 @@ def _unreachable(host: str, port: int) -> str | None:
 
 def _packages(recipe: Recipe, here: Environment) -> Iterator[Finding]:
     """Packages that training, data sets and publishing need."""
-    needs = [("training", name) for name in ("torch", "trl", "accelerate") if recipe.training.kind == "sft"]
+    needs = [("training", name) for name in ("torch", "trl", "accelerate") if recipe.training.kind != "scripted"]
     needs += [("prompts", "datasets") for _ in filter(lambda source: isinstance(source, DatasetSource), recipe.prompts)][:1]
     needs += [("push", "huggingface-hub")] if recipe.execution.push is not None else []
     for about, name in needs:
@@ -173,7 +173,7 @@ def _memory(recipe: Recipe, model: Footprint, machine: Machine, where: Placement
         what = "vLLM has not supported Llama-3.2-Vision since 0.10.2"
         yield Finding(Level.ERROR, "engine", what, "Use execution.engine.kind: transformers.")
     yield _generating(recipe, model, machine, where)
-    if recipe.training.kind == "sft" and not isinstance(engine, RaySettings):  # a cluster may train on another machine
+    if recipe.training.kind != "scripted" and not isinstance(engine, RaySettings):  # a cluster may train on another machine
         need = model.training(recipe.training, recipe.execution.training, gpu=bool(machine.gpus))
         there = _smallest(machine, 1 if machine.gpus else 0)
         what = f"about {need / _GIB:.1f} GiB and activations are needed; {there / _GIB:.1f} are there"

@@ -61,7 +61,7 @@ def _in_process(recipe: Recipe) -> EngineSettings | None:
     if isinstance(engine, TransformersSettings):
         return engine
     served = isinstance(engine, OpenAISettings | VLLMSettings | ScriptedSettings)
-    return TransformersSettings(kind="transformers") if served and recipe.training.kind == "sft" else None
+    return TransformersSettings(kind="transformers") if served and recipe.training.kind != "scripted" else None
 
 
 def _tried(model: Path, engine: EngineSettings) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .section import Section
 
@@ -23,10 +23,15 @@ class Lora(Section):
 
 
 class Training(Section):
-    """Stage III: supervised fine-tuning on the kept traces (STATED), loss on the reply only (CHOSEN)."""
+    """Stage III: fine-tuning on the kept traces (STATED), loss on the reply only (CHOSEN)."""
 
-    kind: Literal["sft", "scripted"] = "sft"
-    """`scripted` trains nothing: for trying out a run."""
+    kind: Literal["sft", "dpo", "scripted"] = "sft"
+    """STATED: `sft`. `dpo`, ours, also teaches to tell each trace from a wrong reply of the same judge to the same pair in that
+    order; a trace without one is learned as in `sft`. `scripted` trains nothing: for trying out a run."""
+    beta: float = Field(0.1, gt=0)
+    """CHOSEN, of `kind: dpo`: how closely the judge stays with the one before; the larger, the closer."""
+    sft_weight: float = Field(1.0, ge=0)
+    """CHOSEN, of `kind: dpo`: the weight of learning the traces, beside that of telling them from wrong replies, which is 1."""
     start: Literal["continue", "restart"] = "continue"
     """STATED: from the previous judge. `restart` trains the base again each time."""
     replay: bool = False
@@ -56,3 +61,10 @@ class Training(Section):
     """CHOSEN: nothing is frozen."""
     lora: Lora | None = None
     """CHOSEN: none, all weights are trained. `{}` takes LoRA with its defaults."""
+
+    @model_validator(mode="after")
+    def _reads_what_is_set(self) -> Training:
+        for name in ("beta", "sft_weight"):
+            if self.kind != "dpo" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} belongs to kind: dpo, and this is kind: {self.kind}")
+        return self

@@ -68,7 +68,7 @@ TRAIN = Stage(
     name="train",
     version=train.VERSION,
     recipe=("training", "judging"),
-    inputs=("selected", "start"),
+    inputs=("selected", "judgments", "start"),
     writes=("training/dropped.parquet", "judge/"),
 )
 GATE = Stage(name="gate", version=gate.VERSION, writes=("gate.json",))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby, starmap
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,28 @@ from ..recipe.training import Training
 from ..run.disk import read_checked, read_json, write_checked, write_json, writing
 from ..run.fingerprint import CARD, README
 from ..run.folder import JudgeFolder
+from ..run.merging import joined
 from ..run.store import Table
-from ..run.tables import Row, images_of
+from ..run.tables import Row, images_of, judgment_of
 from .synthesize import drop
 
 VERSION = 1
+
+Taught = tuple[Table, Table]
+"""The selected traces of an iteration, and all judgments among which they were."""
 
 _TRAINED = "trained.json"
 """In the workplace: what training reported of a judge that is built and not yet admitted."""
 
 
+def inputs(taught: Sequence[Taught], recipe: Training) -> dict[str, list[str]]:
+    """What training reads, by digest: judgments only where it tells right replies from wrong ones."""
+    digests = {"selected": [selected.digest for selected, _ in taught]}
+    return digests if recipe.kind != "dpo" else {**digests, "judgments": [judgments.digest for _, judgments in taught]}
+
+
 def train(
-    selected: Sequence[Table],
+    taught: Sequence[Taught],
     judge: JudgeFolder,
     dropped: Table,
     *,
@@ -52,7 +63,7 @@ def train(
     note = judge.workplace() / _TRAINED
     if not (note.exists() and judge.built.exists()):
         note.unlink(missing_ok=True)
-        examples = _Examples(selected, judging.template)
+        examples = _Examples(taught, judging.template, compared=recipe.kind == "dpo")
         with progress("training", recipe.epochs * len(examples)) as advance:
             fit = _fit(examples, judge, trainer=trainer, start=start, judging=judging, seed=seed, advance=advance)
         if not dropped.sealed:
@@ -111,24 +122,44 @@ def _versions() -> dict[str, str]:
 
 
 class _Examples(Collection[Example]):
-    """The examples that tables of traces make, by key: read anew whenever they are wanted."""
+    """The examples that tables of traces make, by key: read anew whenever they are wanted.
 
-    def __init__(self, selected: Sequence[Table], template: str) -> None:
-        self._selected, self._template = selected, template
+    If `compared`, each trace stands against a wrong reply of the same judge to the same request, or against itself without one.
+    """
+
+    def __init__(self, taught: Sequence[Taught], template: str, *, compared: bool) -> None:
+        self._taught, self._template, self._compared = taught, template, compared
 
     def rows(self, *columns: str) -> Iterator[Row]:
-        return merge(*(table.rows(*columns) for table in self._selected), key=itemgetter("key"))
+        return merge(*(selected.rows(*columns) for selected, _ in self._taught), key=itemgetter("key"))
 
     def __iter__(self) -> Iterator[Example]:
-        for row in self.rows():
+        for row in merge(*starmap(_against, self._taught), key=itemgetter("key")) if self._compared else self.rows():
             values = {"question": row["prompt"], "first": row["first"], "second": row["second"]}
-            yield Example(key=row["key"], messages=(fill(self._template, values, images_of(row)),), reply=row["trace"])
+            request = (fill(self._template, values, images_of(row)),)
+            yield Example(key=row["key"], messages=request, reply=row["trace"], rejected=row.get("against"))
 
     def __len__(self) -> int:
-        return sum(table.manifest.rows for table in self._selected)
+        return sum(selected.manifest.rows for selected, _ in self._taught)
 
     def __contains__(self, example: object) -> bool:
         return any(example == other for other in self)
+
+
+def _against(selected: Table, judgments: Table) -> Iterator[Row]:
+    """The rows of traces, each with the reply that it stands `against`: the wrong ones to its request in turn, or itself."""
+    same_request = (list(rows) for _, rows in groupby(selected.rows(), _request))
+    replies = judgments.rows()
+    for rows, asked in joined(same_request, replies, of_item=lambda rows: _request(rows[0]), of_row=_request):
+        told = (judgment for judgment in map(judgment_of, asked) if judgment.verdict is not None and not judgment.forced)
+        wrong = [judgment.trace for judgment in told if not judgment.right]
+        for number, row in enumerate(rows):
+            yield {**row, "against": wrong[number % len(wrong)] if wrong else row["trace"]}
+
+
+def _request(row: Row) -> str:
+    """A pair in one of its orders: what keys of traces and of judgments begin with."""
+    return str(row["key"]).rpartition(".")[0]
 
 
 def copy_model(source: Path, into: Path) -> None:

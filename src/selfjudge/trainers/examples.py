@@ -6,9 +6,9 @@ every epoch. Threads process the next batches of the plan, each with its own pro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
@@ -43,14 +43,19 @@ class _Entry:
     length: int = 0
     tensors: Tensors | None = None
     pending: Future[Tensors] | None = None
+    rejected: _Entry | None = None
+    """The same with the rejected reply."""
 
 
 class Examples(Dataset[Tensors]):  # type: ignore[misc]
-    """The examples of one training, by index in the given order; a negative index `~i` is example i without labels."""
+    """The examples of one training, by index in the given order; a negative index `~i` is example i without labels.
+
+    Where examples have a rejected reply, those with the replies to learn come first in a batch, then those with the others.
+    """
 
     def __init__(self, examples: Collection[Example], *, model: Path, read_image: ReadImage, room: int, workers: int) -> None:
         """Tensors are kept up to `room` bytes. `workers` threads process examples ahead; 0 processes them when needed."""
-        self._entries = [_Entry(example) for example in examples]
+        self._entries = [_Entry(example, rejected=_rejected(example)) for example in examples]
         self._model = model
         self._read_image = read_image
         self._room = room
@@ -83,10 +88,10 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         """Process every example once to get its length."""
         for start in range(0, len(self._entries), 64):
             part = self._entries[start : start + 64]
-            for entry in part:
+            for entry in _sides(part):
                 self._begin(entry)
             for entry in part:
-                entry.length = self._take(entry)["input_ids"].shape[1]
+                entry.length = max(self._take(side)["input_ids"].shape[1] for side in _sides([entry]))
             advance(len(part))
 
     def keep(self, longest: int) -> list[Example]:
@@ -102,9 +107,10 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
             self._following[batch[0]] = [i for later in batches[number + 1 : number + 1 + _AHEAD] for i in later]
 
     def __getitems__(self, indices: list[int]) -> list[Tensors]:
-        for index in (*indices, *self._following.get(indices[0], ())):
-            self._begin(self._entries[max(index, ~index)])
-        return [self._take(self._entries[i]) if i >= 0 else _muted(self._take(self._entries[~i])) for i in indices]
+        for entry in _sides(self._entries[max(i, ~i)] for i in (*indices, *self._following.get(indices[0], ()))):
+            self._begin(entry)
+        items = [self._take(entry) for entry in _sides(self._entries[max(i, ~i)] for i in indices)]
+        return items if indices[0] >= 0 else list(map(_muted, items))
 
     def collate(self, items: Sequence[Tensors]) -> Tensors:
         """One batch: sequences padded on the right, everything else concatenated."""
@@ -170,6 +176,16 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         collator = collator_for(processor) or DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
         self._local.loaded = processor, collator
         return processor, collator
+
+
+def _rejected(example: Example) -> _Entry | None:
+    return None if example.rejected is None else _Entry(replace(example, reply=example.rejected, rejected=None))
+
+
+def _sides(entries: Iterable[_Entry]) -> list[_Entry]:
+    """Entries, then those of their rejected replies."""
+    entries = list(entries)
+    return [*entries, *(entry.rejected for entry in entries if entry.rejected is not None)]
 
 
 def _muted(tensors: Tensors) -> Tensors:

@@ -105,7 +105,7 @@ def _to_json(example: Example) -> dict[str, Any]:
     messages = [
         {"role": m.role, "content": [b if isinstance(b, str) else asdict(b) for b in m.content]} for m in example.messages
     ]
-    return {"key": example.key, "messages": messages, "reply": example.reply}
+    return {"key": example.key, "messages": messages, "reply": example.reply, "rejected": example.rejected}
 
 
 def _of_json(value: dict[str, Any]) -> Example:
@@ -113,4 +113,4 @@ def _of_json(value: dict[str, Any]) -> Example:
         Message(role=m["role"], content=tuple(b if isinstance(b, str) else ImageRef(**b) for b in m["content"]))
         for m in value["messages"]
     )
-    return Example(key=value["key"], messages=messages, reply=value["reply"])
+    return Example(key=value["key"], messages=messages, reply=value["reply"], rejected=value["rejected"])

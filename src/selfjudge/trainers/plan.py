@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from math import ceil
 
 import torch
@@ -20,13 +21,17 @@ _WINDOW = 50  # steps whose examples are sorted by length together, for `similar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Examples in a step over all processes, examples in a micro-batch, the number of processes and the rank of this one."""
+    """Examples in a step over all processes, examples in a micro-batch, the number of processes and the rank of this one.
+
+    If `even`, all processes have as many examples: where the last step has too few, some of it count twice.
+    """
 
     step: int
     micro: int
     processes: int = 1
     rank: int = 0
     similar_steps: bool = False
+    even: bool = False
 
 
 class BatchPlan(Sampler[list[int]]):  # type: ignore[misc]
@@ -49,7 +54,7 @@ class BatchPlan(Sampler[list[int]]):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps():
-            micro = self._cut(step)
+            micro = self._cut(self._filled(step))
             mine = micro[self._shape.rank :: self._shape.processes]
             yield from mine
             yield from [[~step[0]]] * (self._in_step(len(step)) - len(mine))
@@ -72,6 +77,10 @@ class BatchPlan(Sampler[list[int]]):  # type: ignore[misc]
         """Examples learned after `step` steps of the whole training, over all processes."""
         epochs, rest = divmod(step, self.steps_per_epoch)
         return epochs * len(self._lengths) + rest * self._shape.step
+
+    def _filled(self, step: list[int]) -> list[int]:
+        missing = -len(step) % (self._shape.micro * self._shape.processes) if self._shape.even else 0
+        return [*step, *islice(cycle(step), missing)]
 
     def _cut(self, step: list[int]) -> list[list[int]]:
         several = len(step) > self._shape.micro

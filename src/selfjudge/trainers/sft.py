@@ -1,4 +1,4 @@
-"""Fine-tuning with TRL's `SFTTrainer`: prompt-completion rows with images, loss on the reply only.
+"""Fine-tuning with TRL: its `SFTTrainer` (loss on the reply only), or its `DPOTrainer` where replies stand against others.
 
 TRL 1.16 neither packs rows with images nor caches them, and shards the last batch of an epoch unevenly. So `examples` and `plan`
 provide the data; the loss, the optimiser and distribution over devices are TRL's.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,16 +21,16 @@ from datasets import Dataset
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
-from trl import SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from ..errors import SelfjudgeError, TrainerError, failed_import
 from ..ports import Advance, Example, Fit, ReadImage
 from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from . import checkpoints, rates, weights
-from .examples import Examples
+from .examples import IGNORED, Examples, Tensors
 from .plan import BatchPlan, Shape
 
 _CHECKPOINTING = next(
@@ -51,7 +51,7 @@ class TrainingTask:
     seed: int
 
 
-class SftTrainer:
+class LocalTrainer:
     """Trains in this process."""
 
     def __init__(self, recipe: Training, settings: TrainerSettings, *, read_image: ReadImage) -> None:
@@ -124,7 +124,7 @@ def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dic
         raise TrainerError(f"{report_to} is not installed", hint="Install it, or set execution.training.report_to to none.")
     model = weights.load(task.start, task.recipe, task.settings, gpu=gpu)
     lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
-    trainer = _Trainer(task, material, model=model, gpu=gpu, peft_config=lora)
+    trainer = (_Dpo if task.recipe.kind == "dpo" else _Sft)(task, material, model=model, gpu=gpu, peft_config=lora)
     trainer.add_callback(_Report(trainer.plan, advance))
     last = checkpoints.latest(task.work)
     try:
@@ -138,7 +138,7 @@ def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dic
     return Fit(steps=trainer.state.global_step, loss=sum(epoch) / len(epoch), losses=losses, dropped=dropped)
 
 
-def _save(trainer: _Trainer, task: TrainingTask) -> None:
+def _save(trainer: _Planned, task: TrainingTask) -> None:
     """Save model and processor. All processes take part; the first one writes."""
     matrices = task.work / weights.ADAPTER
     trainer.save_model(str(task.into if task.recipe.lora is None else matrices))
@@ -151,10 +151,11 @@ def _save(trainer: _Trainer, task: TrainingTask) -> None:
     trainer.accelerator.wait_for_everyone()
 
 
-def _arguments(task: TrainingTask, gpu: bool) -> SFTConfig:
+def _arguments(task: TrainingTask, gpu: bool) -> dict[str, Any]:
+    """What both of TRL's configurations are given."""
     recipe, settings = task.recipe, task.settings
     on_device = settings.on_device(recipe.batch_size)
-    return SFTConfig(
+    return dict(
         output_dir=str(task.work),
         seed=task.seed % 2**32,
         num_train_epochs=recipe.epochs,
@@ -163,7 +164,6 @@ def _arguments(task: TrainingTask, gpu: bool) -> SFTConfig:
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
-        completion_only_loss=True,
         max_length=None,  # 1024 by default, which would cut image tokens
         bf16=gpu or settings.precision == "bf16",  # autocast
         **{_CHECKPOINTING: gpu},
@@ -184,36 +184,33 @@ def tracker(settings: TrainerSettings) -> str:
     """The tracker that transformers reports to."""
     if settings.report_to is None:
         return "trackio" if find_spec("trackio") else "none"
-    return "none" if settings.report_to == "tensorboard" else settings.report_to  # `_Trainer` adds its callback
+    return "none" if settings.report_to == "tensorboard" else settings.report_to  # `_Planned` adds its callback
 
 
-class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer with the data of `examples` and `plan`, the recipe's schedule, and marked checkpoints."""
+class _Planned(Trainer):  # type: ignore[misc]
+    """A trainer of TRL with the data of `examples` and `plan`, the recipe's schedule, and marked checkpoints."""
 
-    def __init__(self, task: TrainingTask, material: Examples, *, model: torch.nn.Module, gpu: bool, peft_config: Any) -> None:
+    def __init__(self, task: TrainingTask, material: Examples, *, model: torch.nn.Module, gpu: bool, **options: Any) -> None:
         recipe, settings = task.recipe, task.settings
         self._recipe = recipe
         self._material = material
         self._gpu = gpu
-        row: dict[str, list[Any]] = {"prompt": [""], "completion": [""], "images": [[]]}
+        row: dict[str, list[Any]] = {name: [""] for name in ("prompt", "completion", "chosen", "rejected")} | {"images": [[]]}
         super().__init__(
             model=model,
             processing_class=material.processor,
-            args=_arguments(task, gpu),
-            data_collator=material.collate,
             train_dataset=Dataset.from_dict(row),  # names the columns for TRL and is never read
-            peft_config=peft_config,
             callbacks=[_StopAtNan(), checkpoints.Clock(settings.checkpoint_minutes)],
+            **options,
         )
         self.remove_callback(PrinterCallback)
-        # Qwen models set this to False, which averages per micro-batch; TRL computes the loss itself, so token-weighted is right.
-        self.model_accepts_loss_kwargs = True
         shape = Shape(
             step=recipe.batch_size,
             micro=settings.on_device(recipe.batch_size),
             processes=self.accelerator.num_processes,
             rank=self.accelerator.process_index,
             similar_steps=recipe.group_by_length,
+            even=recipe.kind == "dpo" and self.accelerator.num_processes > 1,  # TRL gathers its figures as tensors of one shape
         )
         self.plan = BatchPlan(material.lengths, shape, task.seed % 2**32)
         self.add_callback(_NextEpoch(self.plan, material))
@@ -236,6 +233,31 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         if self.is_world_process_zero():
             checkpoints.mark(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
         self.accelerator.wait_for_everyone()
+
+
+class _Sft(_Planned, SFTTrainer):  # type: ignore[misc]
+    """Learns the replies."""
+
+    def __init__(self, task: TrainingTask, material: Examples, *, gpu: bool, **options: Any) -> None:
+        args = SFTConfig(**_arguments(task, gpu), completion_only_loss=True)
+        super().__init__(task, material, gpu=gpu, args=args, data_collator=material.collate, **options)
+        # Qwen models set this to False, which averages per micro-batch; TRL computes the loss itself, so token-weighted is right.
+        self.model_accepts_loss_kwargs = True
+
+
+class _Dpo(_Planned, DPOTrainer):  # type: ignore[misc]
+    """Learns the replies, and to tell them from the rejected ones; the reference is the model that training starts from."""
+
+    def __init__(self, task: TrainingTask, material: Examples, *, gpu: bool, **options: Any) -> None:
+        weights_of = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, task.recipe.sft_weight]}
+        args = DPOConfig(**_arguments(task, gpu), **weights_of, beta=task.recipe.beta)
+        super().__init__(task, material, gpu=gpu, args=args, data_collator=self._halves, **options)
+
+    def _halves(self, items: Sequence[Tensors]) -> Tensors:
+        """A batch as DPOTrainer has it: replies and rejected ones by a mask, not by labels."""
+        batch = self._material.collate(items)
+        batch["completion_mask"] = (batch.pop("labels") != IGNORED).long()
+        return batch
 
 
 def _tensorboard(folder: Path) -> TrainerCallback:
