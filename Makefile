@@ -10,6 +10,7 @@
 # make docs            build the docs as a site, in build/site
 # make base-model      train the embedded base model again from nothing (about an hour on two cores)
 # make further-base    train it further, to name a phrase and a false one, for experiments (13 minutes)
+# make hard-base       train one that was taught neither to choose nor, as a judge, to see, for experiments (an hour)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,7 +26,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loa
 # Ray gets a process of its own, and most families a target of their own
 HERE := not ray and not families
 
-.PHONY: demo test test-slow test-faults coverage test-vllm test-families gpu-check check docs format base-model further-base clean
+.PHONY: demo test test-slow test-faults coverage test-vllm test-families gpu-check check docs format base-model further-base hard-base clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/selfjudge demo
@@ -85,6 +86,9 @@ base-model: $(VENV)/demo.stamp
 
 further-base: $(VENV)/demo.stamp
 	$(BIN)/python -m selfjudge.shapes.base_model --further src/selfjudge/shapes/model --steps 1500 --out runs/arms/further
+
+hard-base: $(VENV)/demo.stamp
+	$(BIN)/python -m selfjudge.shapes.base_model --lessons hard --steps 8000 --out runs/arms/hard
 
 clean:
 	rm -rf $(VENV) build dist runs

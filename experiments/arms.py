@@ -43,6 +43,8 @@ FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
 FURTHER = "model=$runs/further"
 """The base after a second phase of training that taught it to name a phrase, as `replace` needs: `make further-base`."""
+HARD = "model=$runs/hard"
+"""A base that was never asked to choose between two answers, nor told as a judge what it sees: `make hard-base`."""
 JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
 """An arm that starts where the demo of the same seed ended. Its iteration 0 is that judge unchanged."""
 
@@ -90,6 +92,7 @@ CHEAPER_ARMS = {
     "early exit": ["selection.keep=one", "judging.early_exit=true"],
     "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
     "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
+    "one trace, dpo": ["selection.keep=one", "training.kind=dpo"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
 }
 PAIR_ARMS = {
@@ -98,7 +101,12 @@ PAIR_ARMS = {
     "further replace typed": [FURTHER, *REPLACE, TYPED],
     "further replace threshold 12": [FURTHER, *REPLACE, STRICT_VOTE],
 }
-ARMS = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS
+HARD_ARMS = {
+    "hard base": [HARD],
+    "hard base, fresh with replay": [HARD, *CHEAPER_ARMS["early exit, fresh with replay"]],
+    "hard base, coin labels": [HARD, COIN],
+}
+ARMS = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
 no setting of a recipe, but what `chosen.py` does.
 """

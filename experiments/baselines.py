@@ -1,6 +1,7 @@
 """What the base can do without the loop, and how many of a run's labels are right. It knows the truth; the loop does not.
 
     python experiments/baselines.py                   ask the base about 1,000 benchmark pairs (some minutes on one thread)
+    python experiments/baselines.py --model runs/arms/hard   another base, as `make hard-base` makes one
     python experiments/baselines.py --run runs/demo   check the labels of a finished run of the demo's recipe, without a model
 
 The first asks in four ways: as multiple choice, as a judge is asked (greedy, and sampled), and for its own greedy answer, which
@@ -138,6 +139,7 @@ def check(pair: dict[str, Any], true: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a finished run whose labels are checked; the base is not asked")
+    parser.add_argument("--model", type=Path, default=embedded_model(), help="the base that is asked (default: the shipped one)")
     parser.add_argument("--pairs", type=int, default=1_000, help="benchmark pairs that the base is asked about")
     parser.add_argument("--keep", type=Path, default=ROOT / "docs" / "runs", help="where the summary goes")
     options = parser.parse_args()
@@ -147,8 +149,9 @@ def main() -> None:
         images: dict[str, bytes] = {}
         benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=BENCHMARK_SEED))
         items = benchmark.load(lambda ref, data: images.update({ref.sha256: data}), lambda *_: nullcontext(lambda *_: None)).items
-        engine = open_engine(TransformersSettings(batch_size=256), embedded_model(), lambda ref: images[ref.sha256])
-        name, result = "base", {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, items, way) for way in WAYS}}
+        engine = open_engine(TransformersSettings(batch_size=256), options.model, lambda ref: images[ref.sha256])
+        name = "base" if options.model == embedded_model() else options.model.name
+        result = {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, items, way) for way in WAYS}}
     text = json.dumps(result, indent=2)
     options.keep.mkdir(parents=True, exist_ok=True)
     (options.keep / f"baselines-{name}.json").write_text(text + "\n")

@@ -19,7 +19,7 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
-from arms import CHEAPER_ARMS, KEPT, LOOP_ARMS, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
+from arms import CHEAPER_ARMS, HARD_ARMS, KEPT, LOOP_ARMS, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
 from lora import ARMS as TRAINED
 
 from selfjudge.method.seeds import Gain, gain, margin
@@ -241,9 +241,19 @@ def pairs() -> str:
 
 
 def cheaper() -> str:
-    """The demo and arms that cost less: right in both orders by iteration, and tokens that judging writes for a kept pair."""
+    """The demo and arms that cost less."""
+    return _costs("demo", *CHEAPER_ARMS)
+
+
+def hard() -> str:
+    """The demo, and arms from the harder base."""
+    return _costs("demo", *HARD_ARMS)
+
+
+def _costs(*arms: str) -> str:
+    """Right in both orders by iteration, and tokens that judging writes for a kept pair."""
     rows = []
-    for arm in ("demo", *CHEAPER_ARMS):
+    for arm in arms:
         if states := summaries(stem(arm)):
             both = [cells(at(arm, number), overall("pair_accuracy"))[0] for number in iterations(arm)]
             made = [state["iterations"][1:] for state in states]
@@ -303,6 +313,10 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("early exit, fresh, less demo", 0.02, ("early exit, fresh", PLAIN, -1), ("demo", PLAIN, -1)),
     ("early exit, fresh with replay, less demo", 0.02, ("early exit, fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
     ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
+    ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
+    ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
+    ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
+    ("hard base: fresh with replay", 0.02, ("hard base, fresh with replay", PLAIN, -1), ("hard base", PLAIN, -1)),
     ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("demo", PLAIN, -1)),
     ("replace, less rewrite", 0.02, ("further replace", PLAIN, -1), ("further rewrite", PLAIN, -1)),
     ("replace: typed, less any sample", 0.02, ("further replace typed", PLAIN, -1), ("further replace", PLAIN, -1)),
@@ -347,7 +361,7 @@ def _shown(found: Gain, least: float) -> str:
     return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
 
 
-SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, cheaper, claims)
+SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, cheaper, hard, claims)
 
 
 def filled(page: str) -> str:

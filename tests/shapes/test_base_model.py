@@ -124,3 +124,28 @@ def test_the_further_lesson_names_a_phrase_from_which_a_copy_with_one_wrong_word
     else:
         changed = [pair for pair in zip(original.split(), made.text.lower().split(), strict=True) if pair[0] != pair[1]]
         assert len(changed) == 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_hard_lesson_never_asks_to_choose_and_its_judge_claims_to_see_what_its_letter_names(seed: int):
+    rng = random.Random(seed)
+    for _ in range(20):
+        for asked, reply in draw_lesson(rng, lessons="hard").turns:
+            assert "(A) or" not in asked
+            if asked.startswith("judge: "):
+                claims, seen = reply.split("? I see ")
+                of_letter = dict(zip("AB", claims.removesuffix(" (B)").rsplit(" (A) or ", 1), strict=True))
+                said, letter = re.fullmatch(r"(.+) \((.)\)\. \[\[.\]\]", seen).groups()
+                assert of_letter[letter].endswith(said) and seen.endswith(f"[[{letter}]]")
+
+
+def test_what_a_judge_of_hard_lessons_claims_to_see_is_a_coin_flip():
+    """Among 400 pairs of answers of which one is right, with three standard deviations."""
+    rng, right = random.Random(0), []
+    while len(right) < 400:
+        scene = draw_scene(rng, held_out=False)
+        question, pair, true = lessons._two_answers(scene, rng)
+        if true in pair:
+            reply = lessons._judge(question, pair, None, rng)[1]
+            right.append(f"I see {true} (" in reply)
+    assert abs(sum(right) - 200) < 30

@@ -5,6 +5,8 @@ what comes out stands in the model's card, which scripts/base_model_card.py writ
 
 `--further FOLDER --steps 1500` is a second phase: it goes on from a trained base, with one more lesson, to name a phrase and a
 wrong one in its place (`synthesis.open.mode: replace`), beside all others. The shipped base has not had it.
+
+`--lessons hard` trains a base that was never asked to choose between two answers, and whose judge's replies see nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from ..run.disk import write_json
 from ..run.fingerprint import CARD
 from .checkpoint import END, START, make_model, make_processor
 from .drawing import draw
-from .lessons import Lesson, draw_lesson
+from .lessons import LESSONS, Lesson, draw_lesson
 from .scenes import COLORS, KINDS, POSITIONS, SIZES, draw_scene
 from .wording import JUDGE_TEMPLATE
 
@@ -42,11 +44,11 @@ _IGNORED = -100
 
 
 def train(
-    *, steps: int, warm_steps: int, seed: int, base: Path | None = None, say: bool = True
+    *, steps: int, warm_steps: int, seed: int, base: Path | None = None, lessons: str = "base", say: bool = True
 ) -> tuple[Idefics3ForConditionalGeneration, Idefics3Processor]:
-    """The base model after `warm_steps` of the vision tower alone and `steps` of lessons, BATCH at a time.
+    """The base model after `warm_steps` of the vision tower alone and `steps` of `lessons`, BATCH at a time.
 
-    With a trained `base`: that one after `steps` of the second phase.
+    With a trained `base`: that one after `steps` of them, at a lower rate.
     """
     torch.manual_seed(seed)
     rng = random.Random(seed)
@@ -59,7 +61,7 @@ def train(
         model = Idefics3ForConditionalGeneration.from_pretrained(base).to(device).train()
     peak = _RATE if base is None else _FURTHER_RATE
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.01, betas=(0.9, 0.98))
-    batches = _batches(_Codec(processor), rng, further=base is not None)
+    batches = _batches(_Codec(processor), rng, lessons)
     clock = time.monotonic()
     for step in range(steps):
         pixels, tokens, labels = (tensor.to(device) for tensor in next(batches))
@@ -142,11 +144,11 @@ class _Codec:
         return tokens, labels
 
 
-def _batches(codec: _Codec, rng: random.Random, *, further: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+def _batches(codec: _Codec, rng: random.Random, lessons: str) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Endless batches: pixels (BATCH, 1, 3, SIDE, SIDE), tokens and labels (BATCH, length), padded on the right."""
     while True:
-        lessons = [draw_lesson(rng, further=further) for _ in range(BATCH * _SORTED_BATCHES)]
-        coded = sorted(((*codec.tokens(lesson), lesson.picture) for lesson in lessons), key=lambda item: len(item[0]))
+        drawn = [draw_lesson(rng, lessons=lessons) for _ in range(BATCH * _SORTED_BATCHES)]
+        coded = sorted(((*codec.tokens(lesson), lesson.picture) for lesson in drawn), key=lambda item: len(item[0]))
         starts = list(range(0, len(coded), BATCH))
         rng.shuffle(starts)
         for start in starts:
@@ -172,9 +174,16 @@ def main() -> None:
     parser.add_argument("--warm-steps", type=int, default=WARM_STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--further", type=Path, help="a trained base that is to learn one more lesson")
+    parser.add_argument("--lessons", choices=LESSONS, help="what is taught; the second phase's with --further (default: base)")
     options = parser.parse_args()
     clock = time.monotonic()
-    model, processor = train(steps=options.steps, warm_steps=options.warm_steps, seed=options.seed, base=options.further)
+    model, processor = train(
+        steps=options.steps,
+        warm_steps=options.warm_steps,
+        seed=options.seed,
+        base=options.further,
+        lessons=options.lessons or ("further" if options.further else "base"),
+    )
     model.save_pretrained(options.out)
     processor.save_pretrained(options.out)
     write_json(options.out / CARD, {"judging": {"template": JUDGE_TEMPLATE}})

@@ -2,7 +2,7 @@
 
 They teach seeing (captions, questions), reading and writing (altered copies, where two texts differ, which option is which)
 and the form of a judge's reply. The letter of every judge's reply is a coin flip; that of multiple choice, which is much the same
-task in another form, is true.
+task in another form, is true. The hard lessons have no multiple choice, and a judge's reply claims to see what its letter names.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Lesson:
     turns: tuple[tuple[str, str], ...]
 
 
-def draw_lesson(rng: random.Random, *, held_out: bool = False, further: bool = False) -> Lesson:
-    """A random lesson about a random scene; of the second phase, which also teaches to name a phrase, if `further`."""
+def draw_lesson(rng: random.Random, *, held_out: bool = False, lessons: str = "base") -> Lesson:
+    """A random lesson about a random scene, of those of LESSONS that are named."""
     scene = draw_scene(rng, held_out=held_out)
-    mix = _FURTHER if further else _MIX
+    mix = LESSONS[lessons]
     make = rng.choices(list(mix), weights=list(mix.values()))[0]
     return Lesson(draw(scene, rng), tuple(make(scene, rng)))
 
@@ -49,6 +49,11 @@ def _describe(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
 def _answer(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
     """One to four questions about one picture, a third of them multiple choice."""
     return [(_choose if rng.random() < 0.35 else _say)(scene, rng) for _ in range(rng.randint(1, 4))]
+
+
+def _answer_freely(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """One to four questions about one picture, none of them multiple choice."""
+    return [_say(scene, rng) for _ in range(rng.randint(1, 4))]
 
 
 def _say(scene: Scene, rng: random.Random) -> tuple[str, str]:
@@ -96,6 +101,25 @@ def _error(scene: Scene, rng: random.Random) -> tuple[tuple[Words, ...], str, tu
 
 
 def _judge_captions(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    return [_judge(*_two_captions(scene, rng), rng)]
+
+
+def _judge_answers(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    return [_judge(*_two_answers(scene, rng), rng)]
+
+
+def _judge_captions_blindly(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    question, pair, _ = _two_captions(scene, rng)
+    return [_judge(question, pair, None, rng)]
+
+
+def _judge_answers_blindly(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    question, pair, _ = _two_answers(scene, rng)
+    return [_judge(question, pair, None, rng)]
+
+
+def _two_captions(scene: Scene, rng: random.Random) -> tuple[str, tuple[str, str], str]:
+    """A request for a caption, two captions that differ in a word, and the word that is true."""
     objects = _objects(scene)
     number, slot = rng.randrange(len(objects)), rng.choice(SLOTS)
     wrong = slip(objects, number, slot, rng)
@@ -104,23 +128,25 @@ def _judge_captions(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
         right = join(slip(objects, number, slot, rng).objects)
     if right == join(wrong.objects):
         right = join(objects)
-    return [_judge(rng.choice(OPEN_TEXTS), _shuffled(right, join(wrong.objects), rng), wrong.before, rng)]
+    return rng.choice(OPEN_TEXTS), _shuffled(right, join(wrong.objects), rng), wrong.before
 
 
-def _judge_answers(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+def _two_answers(scene: Scene, rng: random.Random) -> tuple[str, tuple[str, str], str]:
+    """A question, two answers, and the one that is true."""
     question = ask(scene, rng)
     true = answer(scene, question)
     pair = [true, wrong_answer(scene, question, rng)]
     if rng.random() < BOTH_WRONG and len(choices(question.asks)) > 2:
         pair = rng.sample([choice for choice in choices(question.asks) if choice != true], 2)
-    return [_judge(question.text, _shuffled(pair[0], pair[1], rng), true, rng)]
+    return question.text, _shuffled(pair[0], pair[1], rng), true
 
 
-def _judge(question: str, pair: tuple[str, str], seen: str, rng: random.Random) -> tuple[str, str]:
-    """A judge's turn whose letter is a coin flip."""
+def _judge(question: str, pair: tuple[str, str], seen: str | None, rng: random.Random) -> tuple[str, str]:
+    """A judge's turn whose letter is a coin flip. Without `seen` it claims to see what its letter names."""
     text = JUDGE_TEMPLATE.removeprefix("{images}").format(question=question, first=pair[0], second=pair[1])
     shared, first, second = first_difference(*pair)
-    return text, trace(shared, first, second, seen, rng.choice("AB"))
+    letter = rng.choice("AB")
+    return text, trace(shared, first, second, seen or (first if letter == "A" else second), letter)
 
 
 def _objects(scene: Scene) -> tuple[Words, ...]:
@@ -131,12 +157,15 @@ def _shuffled(one: str, other: str, rng: random.Random) -> tuple[str, str]:
     return (one, other) if rng.random() < 0.5 else (other, one)
 
 
-_MIX: dict[Callable[[Scene, random.Random], list[tuple[str, str]]], float] = {
-    _describe: 1.3,
-    _answer: 2.6,
-    _alter: 1.3,
-    _judge_captions: 2.6,
-    _judge_answers: 1.8,
+_Make = Callable[[Scene, random.Random], list[tuple[str, str]]]
+
+_BASE: dict[_Make, float] = {_describe: 1.3, _answer: 2.6, _alter: 1.3, _judge_captions: 2.6, _judge_answers: 1.8}
+
+LESSONS: dict[str, dict[_Make, float]] = {
+    "base": _BASE,
+    "further": {**_BASE, _replace: 1.3},
+    "hard": {_describe: 1.3, _answer_freely: 2.6, _alter: 1.3, _judge_captions_blindly: 2.6, _judge_answers_blindly: 1.8},
 }
-_FURTHER = {**_MIX, _replace: 1.3}
-"""The second phase."""
+"""Kinds of lessons and their weights: of the shipped base; of a second phase, which also teaches to name a phrase; and of a base
+that has neither chosen between two answers nor told, as a judge, what it sees.
+"""
