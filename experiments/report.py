@@ -269,6 +269,16 @@ def _costs(*arms: str) -> str:
     )
 
 
+def probability() -> str:
+    """What a greedy verdict decides, beside the mean probability of the chosen response over both orders; both without a new reply."""
+    ways: dict[str, Measure] = {
+        "verdicts, per order": overall("accuracy"),
+        "verdicts, in both orders": overall("pair_accuracy"),
+        "by probability": lambda figures: figures["logprob"]["accuracy"],
+    }
+    return by_iteration([(f"{arm}: {way}", arm, ways[way]) for arm in ("demo", "early exit, fresh with replay") for way in ways])
+
+
 Side = tuple[str, str, int]
 """An arm, what is measured, and after which iteration."""
 
@@ -361,7 +371,7 @@ def _shown(found: Gain, least: float) -> str:
     return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
 
 
-SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, cheaper, hard, claims)
+SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, cheaper, hard, probability, claims)
 
 
 def filled(page: str) -> str:

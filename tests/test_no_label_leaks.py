@@ -32,17 +32,32 @@ def test_without_the_truth_in_the_process_the_loop_makes_the_same(
     assert artifacts(tmp_path) == artifacts(scripted_run[0])
 
 
+EARLY = "selection.keep=one judging.samples=3 judging.early_exit=true synthesis.closed.early_exit=true"
+
+
 @pytest.mark.parametrize(
-    "change",
-    ["prompts.0.domain=photo", "prompts.0.domain=pastel", "synthesis.labels=flipped", "synthesis.closed.equivalence=model"],
+    "changes",
+    [
+        "prompts.0.domain=photo",
+        "prompts.0.domain=pastel",
+        "synthesis.labels=flipped",
+        "synthesis.labels=coin",
+        "synthesis.closed.equivalence=model",
+        "synthesis.closed.threshold=12 synthesis.closed.alternative=typed",
+        "selection.verdicts=labels",
+        "selection.evidence=signed",
+        EARLY,
+        f"{EARLY} loop.iterations=2 loop.prompts_per_iteration=30 training.replay=true",
+        "training.kind=dpo training.learning_rate=1e-4 training.epochs=1",
+    ],
 )
-def test_without_the_truth_the_loop_makes_the_same_of_other_domains_and_labels(
-    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_the_truth_the_loop_makes_the_same_in_every_other_arm_of_the_experiments(
+    changes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    small = scripted_recipe(change, "loop.iterations=1")
-    run_recipe(small, tmp_path / "before")
+    arm = ("loop.iterations=1", *changes.split())
+    run_recipe(scripted_recipe(*arm), tmp_path / "before")
     hide_the_truth(monkeypatch)
-    run_recipe(scripted_recipe(change, "loop.iterations=1", "evaluation.benchmarks=[]"), tmp_path / "after")
+    run_recipe(scripted_recipe(*arm, "evaluation.benchmarks=[]"), tmp_path / "after")
     assert artifacts(tmp_path / "before") == artifacts(tmp_path / "after")
 
 
