@@ -92,6 +92,11 @@ CHEAPER_ARMS = {
     "early exit": ["selection.keep=one", "judging.early_exit=true"],
     "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
     "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
+    "candidate": [
+        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true", STRICT_VOTE),
+        *("prompts.0.limit=6000", "loop.prompts_per_iteration=1500", "training.replay=true"),
+        *("training.epochs=2", "training.epoch_decay=0.3"),
+    ],
     "one trace, dpo": ["selection.keep=one", "training.kind=dpo"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
 }

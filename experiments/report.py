@@ -323,6 +323,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("early exit, fresh, less demo", 0.02, ("early exit, fresh", PLAIN, -1), ("demo", PLAIN, -1)),
     ("early exit, fresh with replay, less demo", 0.02, ("early exit, fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
     ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
+    ("candidate, less demo", 0.02, ("candidate", PLAIN, -1), ("demo", PLAIN, -1)),
     ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
     ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
     ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
@@ -371,7 +372,24 @@ def _shown(found: Gain, least: float) -> str:
     return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
 
 
-SECTIONS = (demo, arms, ceiling, dimensions, counting, coin, traces, ways, labels, lora, photo, pairs, cheaper, hard, probability, claims)
+SECTIONS = (
+    demo,
+    arms,
+    ceiling,
+    dimensions,
+    counting,
+    coin,
+    traces,
+    ways,
+    labels,
+    lora,
+    photo,
+    pairs,
+    cheaper,
+    hard,
+    probability,
+    claims,
+)
 
 
 def filled(page: str) -> str:
