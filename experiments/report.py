@@ -270,7 +270,7 @@ def _costs(*arms: str) -> str:
 
 
 def probability() -> str:
-    """What a greedy verdict decides, beside the mean probability of the chosen response over both orders; both without a new reply."""
+    """What greedy verdicts decide, beside the mean probability of the chosen response over both orders."""
     ways: dict[str, Measure] = {
         "verdicts, per order": overall("accuracy"),
         "verdicts, in both orders": overall("pair_accuracy"),
