@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfjudge.method.voting import Elected, Election, elect, normalise
+from selfjudge.method.voting import Elected, Election, elect, is_decided, normalise, opening, pool_of
 
 OPTIONS = "Which animal?\nA. a cat\nB. the dog\nC. horse"
 COUNT = "How many dogs are there?"
@@ -140,3 +140,55 @@ def test_the_majority_has_the_most_votes_and_at_least_the_threshold(samples: lis
         assert counts[elected.vote.majority] >= threshold
         assert all(counts[elected.vote.majority] > votes for answer, votes in counts.items() if answer != elected.vote.majority)
         assert normalise(elected.chosen) == elected.vote.majority != normalise(elected.rejected) == elected.vote.alternative
+
+
+POOLED = Election(threshold=5, alternative="pooled")
+VOTES = [
+    ("How many cats?", ["Two."] * 6 + ["a cat"]),
+    ("how many dogs are there?", ["3"] * 9),
+    ("How many cows?", ["two"] * 4 + ["7"] * 3),  # no majority
+    ("How many people?", ["many"] * 8),  # another type
+    ("What color is it?", ["red"] * 8),
+]
+
+
+def pooled(samples: list[str], question: str = "How many birds?", seed: int = 0) -> Elected | str:
+    return elect(samples, instruction=question, rules=POOLED, rng=random.Random(seed), pool=pool_of(VOTES, POOLED))
+
+
+def test_a_pooled_answer_won_on_a_question_that_opens_alike_and_has_the_type_of_the_majority():
+    drawn = {pooled(["two"] * 7 + ["green"], seed=seed).rejected for seed in range(50)}  # type: ignore[union-attr]
+    assert drawn == {"3"}
+    drawn = {pooled(["four"] * 7 + ["five"], seed=seed).rejected for seed in range(50)}  # type: ignore[union-attr]
+    assert drawn == {"3", "Two."}
+
+
+def test_with_a_pool_a_unanimous_vote_makes_a_pair_and_keeps_its_counts():
+    elected = pooled(["four"] * 16)
+    assert isinstance(elected, Elected) and elected.vote.counts == (("4", 16),)
+    assert elected.vote.alternative in ("2", "3") and elected.vote.margin == 16
+
+
+@pytest.mark.parametrize(
+    ("samples", "question", "reason"),
+    [
+        (["red"] * 16, "What color is the sky?", "unanimous"),  # red alone is there
+        (["red"] * 15 + ["blue"], "What color is the sky?", "no_alternative_of_its_type"),
+        (["four"] * 16, "Which number is it?", "unanimous"),
+        (["four"] * 4 + ["five"], "How many birds?", "no_majority"),
+    ],
+)
+def test_where_the_pool_has_no_rival_the_vote_says_why_it_makes_no_pair(samples: list[str], question: str, reason: str):
+    assert pooled(samples, question) == reason
+
+
+def test_a_vote_for_the_pool_is_decided_without_another_answer():
+    assert is_decided(["red"] * 8, instruction="", rules=POOLED)
+    assert not is_decided(["red"] * 8, instruction="", rules=Election(threshold=5, alternative="any_sample"))
+    assert not is_decided(["red"] * 6 + ["blue"] * 3, instruction="", rules=POOLED)
+    assert not is_decided(["red"] * 4, instruction="", rules=POOLED)
+
+
+def test_questions_open_alike_by_their_first_two_words():
+    assert opening("How many, cats?") == opening("how MANY dogs are there?") == "how many" != opening("What color?")
+    assert opening("?") == ""

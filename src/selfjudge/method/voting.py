@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -27,10 +27,17 @@ Answer: (the answer)
 """The request for a sample: answers that end in a line of one form can be compared whatever stands before it."""
 
 _NONE: Mapping[str, str] = {}
+_EMPTY: Mapping[tuple[str, str], Mapping[str, str]] = {}
 
-Alternative = Literal["typed", "any_sample", "any_answer", "most_voted"]
+Alternative = Literal["typed", "any_sample", "any_answer", "most_voted", "pooled"]
 """Which answer loses: a random sample outside the majority, of its type (`typed`) or of any (`any_sample`), a random other
-answer, or the most voted other answer."""
+answer, the most voted other answer, or one that won the vote on another question that opens alike (`pooled`)."""
+
+Ballot = tuple[str, str]
+"""A normalised answer, and a text of it."""
+
+Pool = Mapping[tuple[str, str], Mapping[str, str]]
+"""Answers that won votes, each with a text, by how their question opens and by their type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,37 +64,85 @@ _SAFE_LEAD = 4
 
 def is_decided(samples: Sequence[str], *, instruction: str, rules: Election) -> bool:
     """Whether a vote makes a pair already, with a lead that further samples hardly turn."""
+    counts = _counted(_ballots(samples, instruction), _NONE)
+    if rules.alternative == "pooled":
+        return _undecided(counts, rules) in (None, "unanimous") and _lead(counts) >= _SAFE_LEAD
     elected = elect(samples, instruction=instruction, rules=rules, rng=random.Random(0))
     return isinstance(elected, Elected) and elected.vote.margin >= _SAFE_LEAD
 
 
+_OPENING = 2
+"""CHOSEN: questions open alike if their first two words are the same, as `how many` and `what color` are."""
+
+
+def opening(question: str) -> str:
+    """The words that a question opens with, without case and punctuation."""
+    return " ".join(re.findall(r"\w+", question.casefold())[:_OPENING])
+
+
+def pool_of(votes: Iterable[tuple[str, Sequence[str]]], rules: Election) -> Pool:
+    """The winners of votes, which come as instruction and samples; of several texts of an answer the first one stays."""
+    pool: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for instruction, samples in votes:
+        ballots = _ballots(samples, instruction)
+        counts = _counted(ballots, _NONE)
+        if _undecided(counts, rules) in (None, "unanimous"):
+            won = counts[0][0]
+            text = next(text for answer, text in ballots if answer == won)
+            pool[opening(instruction), type_of(won)].setdefault(won, text)
+    return pool
+
+
 def elect(
-    samples: Sequence[str], *, instruction: str, rules: Election, rng: random.Random, same: Mapping[str, str] = _NONE
+    samples: Sequence[str],
+    *,
+    instruction: str,
+    rules: Election,
+    rng: random.Random,
+    same: Mapping[str, str] = _NONE,
+    pool: Pool = _EMPTY,
 ) -> Elected | str:
     """The pair that sampled answers make, or the reason why they make none.
 
-    `same` has forms that count as another one, as a model said; the pair's texts are samples in that other form itself.
+    `same` has forms that count as another one, as a model said; the pair's texts are samples in that other form itself. The rule
+    `pooled` takes the rejected answer from `pool`, each as likely, and so makes a pair of unanimous votes, too.
 
     Reasons: `no_readable_answer`, `tie` for the most votes, `no_majority` (fewer than `threshold` votes), `unanimous`,
     `small_lead`, `no_alternative_of_its_type`. The chosen text is a random sample of the majority.
     """
-    ballots = [(normalise(text, instruction), text) for text in samples]
-    readable = [(answer, text) for answer, text in ballots if answer is not None]
-    counts = tuple(
-        sorted(Counter(same.get(answer, answer) for answer, _ in readable).items(), key=lambda item: (-item[1], item[0]))
-    )
-    if reason := _undecided(counts, rules):
+    ballots = _ballots(samples, instruction)
+    counts = _counted(ballots, same)
+    reason = _undecided(counts, rules)
+    if reason is not None and (reason != "unanimous" or rules.alternative != "pooled"):
         return reason
     majority = counts[0][0]
-    others = [voted for answer, _ in readable if (voted := same.get(answer, answer)) != majority]
-    alternative = _alternative(majority, others, rules.alternative, rng)
-    if alternative is None:
-        return "no_alternative_of_its_type"
-    return Elected(
-        chosen=rng.choice([text for answer, text in readable if answer == majority]),
-        rejected=rng.choice([text for answer, text in readable if answer == alternative]),
-        vote=Vote(counts=counts, majority=majority, alternative=alternative),
-    )
+    if rules.alternative == "pooled":
+        won = pool.get((opening(instruction), type_of(majority)), _NONE)
+        rivals = sorted((answer, text) for answer, text in won.items() if same.get(answer, answer) != majority)
+    else:
+        others = [voted for answer, _ in ballots if (voted := same.get(answer, answer)) != majority]
+        alternative = _alternative(majority, others, rules.alternative, rng)
+        rivals = [] if alternative is None else [ballot for ballot in ballots if ballot[0] == alternative]
+    if not rivals:
+        return reason or "no_alternative_of_its_type"
+    chosen = rng.choice([text for answer, text in ballots if answer == majority])
+    alternative, rejected = rng.choice(rivals)
+    return Elected(chosen=chosen, rejected=rejected, vote=Vote(counts=counts, majority=majority, alternative=alternative))
+
+
+def _ballots(samples: Sequence[str], instruction: str) -> list[Ballot]:
+    """The samples that can be read."""
+    forms = ((normalise(text, instruction), text) for text in samples)
+    return [(answer, text) for answer, text in forms if answer is not None]
+
+
+def _counted(ballots: Sequence[Ballot], same: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """Votes by answer, most first."""
+    return tuple(sorted(Counter(same.get(answer, answer) for answer, _ in ballots).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _lead(counts: Sequence[tuple[str, int]]) -> int:
+    return counts[0][1] - (counts[1][1] if len(counts) > 1 else 0)
 
 
 def _undecided(counts: Sequence[tuple[str, int]], rules: Election) -> str | None:

@@ -92,7 +92,7 @@ class ClosedRecipe(Section):
     """REPORTED: sampled answers of each prompt."""
     early_exit: bool = False
     """Ours, off: sample half of them, then a quarter at a time, and no more once the majority has its votes, leads by four, and
-    another answer was sampled that it can be set against."""
+    another answer was sampled that it can be set against (which `pooled` does not need)."""
     template: str = ANSWER
     """CHOSEN: an answer line can be compared, prose hardly. The paper's bare question: `{images}\n{question}`."""
     threshold: int = Field(5, ge=1)
@@ -105,7 +105,8 @@ class ClosedRecipe(Section):
     """CHOSEN: which answers are one ballot. `model`: phrases that rules cannot compare are shown to the model that wrote them."""
     alternative: Alternative = "typed"
     """STATED as random; uniform over the samples of the majority's type (letter, number, yes or no, phrase) is CHOSEN, so that
-    form alone gives nothing away. Others: any_sample (of any type), any_answer, most_voted."""
+    form alone gives nothing away. Others: any_sample (of any type), any_answer, most_voted; and `pooled`, ours: an answer of that
+    type that won the vote on another question with the same first two words, so that unanimous votes make pairs, too."""
 
     @field_validator("template")
     @classmethod

@@ -23,7 +23,7 @@ from ..method.copies import replaced, rewritten
 from ..method.equivalence import SAME, doubtful, representatives, same
 from ..method.prompts import fill
 from ..method.thinking import spoken
-from ..method.voting import Elected, elect, is_decided
+from ..method.voting import Elected, Pool, elect, is_decided, pool_of
 from ..ports import Advance, NamedEngine, Progress
 from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
 from ..run.merging import joined
@@ -240,8 +240,10 @@ def make_pairs(
     prompts: Iterable[Prompt], responses: Iterable[Row], *, recipe: Synthesis, seed: int
 ) -> tuple[list[PreferencePair], list[Row]]:
     """The pairs that the responses make, and a row for each prompt that makes none, with the reason. Pure."""
+    prompts, responses = list(prompts), list(responses)
     lost: list[Lost] = []
-    pairs = list(pairs_of(each_pair(prompts, responses, recipe=recipe, seed=seed), lost))
+    pool = _pool(prompts, responses, recipe.closed)
+    pairs = list(pairs_of(_each(prompts, responses, recipe, seed, pool), lost))
     return pairs, list(map(lost_row, lost))
 
 
@@ -255,9 +257,10 @@ _USED = ("key", "prompt_id", "role", "sample", "instruction", "text", "finish")
 Choose = Callable[[Sequence[Prompt], Sequence[Row], list[PreferencePair]], list[PreferencePair]]
 
 
-def made(prompts: Iterable[Prompt], responses: Table, *, recipe: Synthesis, seed: int, choose: Choose | None) -> Iterable[Made]:
+def made(prompts: Collection[Prompt], responses: Table, *, recipe: Synthesis, seed: int, choose: Choose | None) -> Iterable[Made]:
     """What a sealed table of responses makes; an experiment may `choose` other pairs, which is given all rows."""
-    found = each_pair(prompts, responses.rows(*_USED), recipe=recipe, seed=seed)
+    pool = _pool(prompts, responses.rows(*_USED), recipe.closed)
+    found = _each(prompts, responses.rows(*_USED), recipe, seed, pool)
     if choose is None:
         return found
     lost: list[Lost] = []
@@ -279,12 +282,21 @@ def lost_row(lost: Lost) -> Row:
     return drop(lost[0], stage="synthesis", prompt_id=lost[0], reason=lost[1])
 
 
-def each_pair(prompts: Iterable[Prompt], responses: Iterable[Row], *, recipe: Synthesis, seed: int) -> Iterator[Made]:
+def _pool(prompts: Collection[Prompt], responses: Iterable[Row], recipe: ClosedRecipe) -> Pool:
+    """The answers that won votes, where the rejected one is to be one of them; that needs all responses beforehand."""
+    if recipe.alternative != "pooled":
+        return {}
+    answered = _answered(_of_kind(prompts, Kind.CLOSED), responses)
+    return pool_of(((prompt.text, readable(rows)) for prompt, rows in answered), recipe.election())
+
+
+def _each(prompts: Iterable[Prompt], responses: Iterable[Row], recipe: Synthesis, seed: int, pool: Pool) -> Iterator[Made]:
     """As `make_pairs`, prompt by prompt; both stand by the ids of the prompts."""
     for prompt, rows in _answered(prompts, responses):
-        made = (
-            _open_pair(prompt, rows, recipe.open) if prompt.kind is Kind.OPEN else _closed_pair(prompt, rows, recipe.closed, seed)
-        )
+        if prompt.kind is Kind.OPEN:
+            made = _open_pair(prompt, rows, recipe.open)
+        else:
+            made = _closed_pair(prompt, rows, recipe.closed, seed, pool)
         if isinstance(made, PreferencePair):
             yield _labelled(made, recipe, seed)
         else:
@@ -312,7 +324,7 @@ def _open_pair(prompt: Prompt, rows: Sequence[Row], recipe: OpenRecipe) -> Prefe
     return _pair(prompt, text, copy.text, Alteration(instruction=altered["instruction"], edits=copy.edits))
 
 
-def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int) -> PreferencePair | str:
+def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed: int, pool: Pool) -> PreferencePair | str:
     samples = readable(rows)
     elected = elect(
         samples,
@@ -320,6 +332,7 @@ def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed
         rules=recipe.election(),
         rng=random.Random(seed_of(seed, "election", prompt.id)),
         same=_equal(samples, rows, prompt) if recipe.equivalence == "model" else {},
+        pool=pool,
     )
     return _pair(prompt, elected.chosen, elected.rejected, elected.vote) if isinstance(elected, Elected) else elected
 
