@@ -39,6 +39,7 @@ PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
 COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
 REPLACE = ["synthesis.open.mode=replace", f"synthesis.open.templates={json.dumps(replace_templates())}"]
 STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternative=typed"
+POOLED = "synthesis.closed.alternative=pooled"
 FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
 FURTHER = "model=$runs/further"
@@ -93,10 +94,14 @@ CHEAPER_ARMS = {
     "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
     "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
     "candidate": [
-        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true", STRICT_VOTE),
-        *("prompts.0.limit=6000", "loop.prompts_per_iteration=1500", "training.replay=true"),
-        *("training.epochs=2", "training.epoch_decay=0.3"),
+        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true", POOLED),
+        *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true"),
     ],
+    "candidate, any sample": [
+        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true"),
+        *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true"),
+    ],
+    "pooled": [POOLED],
     "one trace, dpo": ["selection.keep=one", "training.kind=dpo"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
 }

@@ -324,6 +324,8 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("early exit, fresh with replay, less demo", 0.02, ("early exit, fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
     ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
     ("candidate, less demo", 0.02, ("candidate", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("pooled rivals alone, less demo", 0.02, ("pooled", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("candidate, less the same with any sample", 0.02, ("candidate", PLAIN, -1), ("candidate, any sample", PLAIN, -1)),
     ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
     ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
     ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
