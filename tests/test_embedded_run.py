@@ -19,7 +19,10 @@ from selfjudge.wiring import named_benchmark
 pytestmark = pytest.mark.slow
 
 COMMAND = (sys.executable, "-m", "selfjudge", "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"))
-SMALL = ("prompts.0.limit=160", "evaluation.benchmarks.0.pairs=60", "loop.iterations=2", "execution.engine.batch_size=64")
+SMALL = (
+    *("prompts.0.limit=240", "loop.prompts_per_iteration=120", "loop.iterations=2"),
+    *("evaluation.benchmarks.0.pairs=60", "execution.engine.batch_size=64"),
+)
 
 
 def command(folder: Path) -> list[str]:

@@ -22,6 +22,7 @@ from selfjudge.wiring import World
 
 SMALL = (
     "prompts.0.limit=40",
+    "loop.prompts_per_iteration=null",
     "evaluation.benchmarks.0.pairs=10",
     "loop.iterations=1",
     "training.epochs=1",

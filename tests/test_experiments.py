@@ -25,6 +25,7 @@ ENGINE = """{kind: scripted, rules: [
     {when: ".", replies: [red, blue, two]}]}"""
 SMALL = (
     "prompts.0.limit=40",
+    "loop.prompts_per_iteration=null",
     "loop.iterations=1",
     "evaluation.benchmarks.0.pairs=10",
     "training.kind=scripted",

@@ -44,6 +44,7 @@ EARLY = "selection.keep=one judging.samples=3 judging.early_exit=true synthesis.
         "synthesis.labels=coin",
         "synthesis.closed.equivalence=model",
         "synthesis.closed.threshold=12 synthesis.closed.alternative=typed",
+        "synthesis.closed.alternative=pooled synthesis.closed.early_exit=true",
         "selection.verdicts=labels",
         "selection.evidence=signed",
         EARLY,

@@ -192,3 +192,12 @@ def test_a_vote_for_the_pool_is_decided_without_another_answer():
 def test_questions_open_alike_by_their_first_two_words():
     assert opening("How many, cats?") == opening("how MANY dogs are there?") == "how many" != opening("What color?")
     assert opening("?") == ""
+
+
+def test_a_letter_is_set_against_sampled_letters_alone():
+    votes = [("Which letter?", ["C"] * 9)]
+    pool = pool_of(votes, POOLED)
+    both = elect(["A"] * 7 + ["B"], instruction="Which letter is it?", rules=POOLED, rng=random.Random(0), pool=pool)
+    assert isinstance(both, Elected) and both.rejected == "B"
+    assert elect(["A"] * 8, instruction="Which letter is it?", rules=POOLED, rng=random.Random(0), pool=pool) == "unanimous"
+    assert not is_decided(["A"] * 8, instruction="Which letter is it?", rules=POOLED)

@@ -15,7 +15,7 @@ from selfjudge.ports import NamedEngine
 from selfjudge.recipe.experiment import Synthesis
 from selfjudge.run.store import Table
 from selfjudge.run.tables import RESPONSES
-from selfjudge.stages.synthesize import make_pairs, sample_responses
+from selfjudge.stages.synthesize import made, make_pairs, pairs_of, sample_responses
 from selfjudge.types import Alteration, Edit, Finish, Kind, Prompt, Vote
 
 RECIPE = Synthesis.model_validate({"closed": {"samples": 4, "threshold": 2}})
@@ -223,3 +223,32 @@ def test_a_run_killed_among_the_comparisons_ends_with_the_same_table(tmp_path: P
     engine = Doors()
     assert doors(tmp_path / "killed", engine)[0].digest == undisturbed.digest
     assert len(engine.asked) < 3 * 4 + 3 * 3
+
+
+class Sure(Window):
+    """Answers each prompt in the same words every time: with the number of its picture, and of colours `red`."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in requests:
+            self.asked.append(request.key)
+            text = "red" if "color" in str(request.messages[0].content) else str(NUMBERS[request.key.partition(".")[0]])
+            yield Completion(key=request.key, text=text, finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
+
+
+NUMBERS: dict[str, int] = {}
+POOLED = Synthesis.model_validate({"closed": {"samples": 16, "early_exit": True, "alternative": "pooled"}})
+
+
+def test_unanimous_answers_are_set_against_those_to_other_prompts_that_open_alike(tmp_path: Path):
+    numbered = [replace(prompt, text="How many boats?") for prompt in prompts()[6:]]
+    closed = sorted([*numbered, replace(prompts()[6], id="0" * 16, text="What color is it?")], key=lambda prompt: prompt.id)
+    NUMBERS.update({prompt.id: number for number, prompt in enumerate(numbered, 2)})
+    table, named = Table(tmp_path, RESPONSES, {}), NamedEngine(name="m", engine=Sure())
+    models = {"open_model": lambda: named, "closed_model": lambda: named}
+    sample_responses(closed, table, recipe=POOLED, seed=0, progress=no_progress, **models)  # type: ignore[arg-type]
+    pairs, dropped = make_pairs(closed, table.rows(), recipe=POOLED, seed=0)
+    assert sorted(pair.chosen for pair in pairs) == ["2", "3", "4"] and [row["reason"] for row in dropped] == ["unanimous"]
+    assert all(pair.rejected in {"2", "3", "4"} - {pair.chosen} for pair in pairs)
+    assert len(named.engine.asked) == 4 * 8  # type: ignore[attr-defined]  # half of the samples decide
+    lost: list[Any] = []
+    assert list(pairs_of(made(closed, table, recipe=POOLED, seed=0, choose=None), lost)) == pairs

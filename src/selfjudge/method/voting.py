@@ -65,7 +65,7 @@ _SAFE_LEAD = 4
 def is_decided(samples: Sequence[str], *, instruction: str, rules: Election) -> bool:
     """Whether a vote makes a pair already, with a lead that further samples hardly turn."""
     counts = _counted(_ballots(samples, instruction), _NONE)
-    if rules.alternative == "pooled":
+    if _has_pool(counts, rules):
         return _undecided(counts, rules) in (None, "unanimous") and _lead(counts) >= _SAFE_LEAD
     elected = elect(samples, instruction=instruction, rules=rules, rng=random.Random(0))
     return isinstance(elected, Elected) and elected.vote.margin >= _SAFE_LEAD
@@ -113,10 +113,10 @@ def elect(
     ballots = _ballots(samples, instruction)
     counts = _counted(ballots, same)
     reason = _undecided(counts, rules)
-    if reason is not None and (reason != "unanimous" or rules.alternative != "pooled"):
+    if reason is not None and (reason != "unanimous" or not _has_pool(counts, rules)):
         return reason
     majority = counts[0][0]
-    if rules.alternative == "pooled":
+    if _has_pool(counts, rules):
         won = pool.get((opening(instruction), type_of(majority)), _NONE)
         rivals = sorted((answer, text) for answer, text in won.items() if same.get(answer, answer) != majority)
     else:
@@ -139,6 +139,11 @@ def _ballots(samples: Sequence[str], instruction: str) -> list[Ballot]:
 def _counted(ballots: Sequence[Ballot], same: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
     """Votes by answer, most first."""
     return tuple(sorted(Counter(same.get(answer, answer) for answer, _ in ballots).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _has_pool(counts: Sequence[tuple[str, int]], rules: Election) -> bool:
+    """Whether the winner of a vote is set against answers to other questions; a letter is not, for others offer other letters."""
+    return rules.alternative == "pooled" and bool(counts) and type_of(counts[0][0]) != "letter"
 
 
 def _lead(counts: Sequence[tuple[str, int]]) -> int:
@@ -166,7 +171,7 @@ def _alternative(majority: str, others: Sequence[str], rule: Alternative, rng: r
         return min(counted, key=lambda answer: (-counted[answer], answer))
     if rule == "any_answer":
         return rng.choice(sorted(counted, key=lambda answer: (-counted[answer], answer)))
-    if rule == "typed":
+    if rule in ("typed", "pooled"):
         others = [answer for answer in others if type_of(answer) == type_of(majority)]
     return rng.choice(others) if others else None
 
