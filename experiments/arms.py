@@ -102,6 +102,10 @@ CHEAPER_ARMS = {
         *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true"),
     ],
     "pooled": [POOLED],
+    "candidate, coin labels": [
+        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true", POOLED),
+        *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true", COIN),
+    ],
     "one trace, dpo": ["selection.keep=one", "training.kind=dpo"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
 }
@@ -115,6 +119,8 @@ HARD_ARMS = {
     "hard base": [HARD],
     "hard base, fresh with replay": [HARD, *CHEAPER_ARMS["early exit, fresh with replay"]],
     "hard base, coin labels": [HARD, COIN],
+    "hard base, candidate": [HARD, *CHEAPER_ARMS["candidate"]],
+    "hard base, candidate, coin labels": [HARD, *CHEAPER_ARMS["candidate"], COIN],
 }
 ARMS = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
