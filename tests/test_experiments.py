@@ -46,7 +46,7 @@ TINY = {
 }
 
 
-WITHOUT_SUMMARY = ("chosen.py", "early_exit.py", "figures.py", "report.py")
+WITHOUT_SUMMARY = ("chosen.py", "early_exit.py", "errors.py", "figures.py", "report.py")
 
 
 def start(experiment: str, *options: str | Path) -> str:
@@ -80,6 +80,18 @@ def test_replies_that_an_early_exit_would_not_ask_for_are_counted_in_a_run_witho
     assert int(kept) > 0 and float(every) > 1.3 * float(decisive) > 0
     _, _, votes, samples, whole, early, _ = voting[0].strip("| ").split(" | ")
     assert int(votes) >= int(early) >= int(whole) > 0 and 8 <= float(samples) < 16
+
+
+def test_wrong_comparisons_of_a_judge_stand_beside_the_pairs_that_were_made_of_their_answers(
+    scripted_run: tuple[Path, dict[str, Any]],
+):
+    *rows, _, total = start("errors.py", scripted_run[0], "--most", "1000").splitlines()[2:]
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    wrong, asked = (int(number) for number in re.findall(r"\d+", total))
+    figures = scripted_run[1]["iterations"][-1]["benchmarks"]["shapes-bench"]
+    assert asked == 2 * figures["n"] and sum(int(row[3].split()[0]) for row in cells) == wrong
+    assert wrong / asked == pytest.approx(1 - figures["accuracy"], abs=0.001)
+    assert all(int(row[4]) >= int(row[5]) >= 0 for row in cells) and {row[2] for row in cells} <= {"chosen", "rejected"}
 
 
 @pytest.mark.slow
