@@ -32,8 +32,14 @@ KEPT = ROOT / "docs" / "runs"
 BENCHMARK_SEED = 2026
 """Every choice in the recipe was made on benchmark seed 0 and run seed 0."""
 
+FIRST = [
+    *("selection.keep=all", "judging.early_exit=false", "synthesis.closed.early_exit=false", "training.replay=false"),
+    *("synthesis.closed.alternative=any_sample", "prompts.0.limit=1000", "loop.prompts_per_iteration=null"),
+]
+"""The first recipe, the demo's until 2026-11-27, which all other arms change."""
+
 CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
-"""The demo's recipe with a rate that hardly falls, over two epochs instead of three: what the ablations were measured with."""
+"""The first recipe with a rate that hardly falls, over two epochs instead of three: what the ablations were measured with."""
 
 PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
 COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
@@ -46,19 +52,19 @@ FURTHER = "model=$runs/further"
 """The base after a second phase of training that taught it to name a phrase, as `replace` needs: `make further-base`."""
 HARD = "model=$runs/hard"
 """A base that was never asked to choose between two answers, nor told as a judge what it sees: `make hard-base`."""
-JUDGE = "model=$runs/demo-$seed/iteration-4/judge"
-"""An arm that starts where the demo of the same seed ended. Its iteration 0 is that judge unchanged."""
+JUDGE = "model=$runs/first-recipe-$seed/iteration-4/judge"
+"""An arm that starts where the first recipe of the same seed ended. Its iteration 0 is that judge unchanged."""
 
 
 def on(domain: str) -> list[str]:
-    """Other prompts than the demo's, in a domain, measured there and on plain scenes."""
+    """Other prompts than the first recipe's, in a domain, measured there and on plain scenes."""
     other = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}, domain: {'photo' if domain == 'plain' else domain}}}"
     plain = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}}}"
     return ["prompts.0.seed=10$seed", f"prompts.0.domain={domain}", f"evaluation.benchmarks=[{plain}, {other}]"]
 
 
 LOOP_ARMS = {
-    "demo": [],
+    "first recipe": [],
     "constant rate": CONSTANT,
     "paper's filter": [*CONSTANT, *PAPER],
     "restart": [*CONSTANT, "training.start=restart"],
@@ -89,23 +95,11 @@ PHOTO_ARMS = {
     "judge to photo, 12 votes, as many": [JUDGE, *on("photo"), "choose=threshold 12"],
 }
 CHEAPER_ARMS = {
+    "pooled": [POOLED],
     "one trace": ["selection.keep=one"],
     "early exit": ["selection.keep=one", "judging.early_exit=true"],
     "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
     "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
-    "candidate": [
-        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true", POOLED),
-        *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true"),
-    ],
-    "candidate, any sample": [
-        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true"),
-        *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true"),
-    ],
-    "pooled": [POOLED],
-    "candidate, coin labels": [
-        *("selection.keep=one", "judging.early_exit=true", "synthesis.closed.early_exit=true", POOLED),
-        *("prompts.0.limit=2400", "loop.prompts_per_iteration=600", "training.replay=true", COIN),
-    ],
     "one trace, dpo": ["selection.keep=one", "training.kind=dpo"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
 }
@@ -119,10 +113,19 @@ HARD_ARMS = {
     "hard base": [HARD],
     "hard base, fresh with replay": [HARD, *CHEAPER_ARMS["early exit, fresh with replay"]],
     "hard base, coin labels": [HARD, COIN],
-    "hard base, candidate": [HARD, *CHEAPER_ARMS["candidate"]],
-    "hard base, candidate, coin labels": [HARD, *CHEAPER_ARMS["candidate"], COIN],
 }
-ARMS = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
+OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
+"""What an arm changes in the first recipe."""
+OF_DEMO = {
+    "demo": [],
+    "demo, any sample": ["synthesis.closed.alternative=any_sample"],
+    "demo, dpo": ["training.kind=dpo"],
+    "demo, coin labels": [COIN],
+    "demo from the hard base": [HARD],
+    "demo from the hard base, coin labels": [HARD, COIN],
+}
+"""What an arm changes in the demo's recipe."""
+ARMS = OF_DEMO | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
 no setting of a recipe, but what `chosen.py` does.
 """

@@ -77,7 +77,7 @@ def levels(axes: Axes, heights: dict[str, float]) -> None:
 def figure2(figure: Figure) -> None:
     """By iteration: every arm of the loop."""
     for axes, (name, title) in zip(figure.subplots(1, 2), list(MEASURES.items())[:2], strict=True):
-        for arm in filter(run_of, (EARLIER, *LOOP_ARMS)):
+        for arm in filter(run_of, (EARLIER, "demo", *LOOP_ARMS)):
             if "percent" not in arm:
                 line(axes, arm, measured(arm, overall(name)))
         ceiling = fmean(state["benchmark"][name] for state in summaries("ceiling"))
@@ -89,17 +89,17 @@ def figure2(figure: Figure) -> None:
 def figure3(figure: Figure) -> None:
     """Kept share and right labels by kind; and what a part of the pairs teaches."""
     shares, right, part = figure.subplots(1, 3)
-    for arm in filter(run_of, ("demo", "judge to photo")):
+    for arm in filter(run_of, ("first recipe", "judge to photo")):
         for kind, name in ((Kind.OPEN, "captions"), (Kind.CLOSED, "short answers")):
             line(shares, f"{arm}, {name}", kept(arm, kind), 1)
             line(right, f"{arm}, {name}, made", labelled(arm, kind, "made"), 1, "--")
             line(right, f"{arm}, {name}, kept", labelled(arm, kind, "kept"), 1)
-    arms = {percent: f"{percent} percent of the pairs" for percent in PERCENT} | {100: "demo"}
+    arms = {percent: f"{percent} percent of the pairs" for percent in PERCENT} | {100: "first recipe"}
     found = {
         percent: [row[-1] for row in measured(arm, overall("pair_accuracy"))] for percent, arm in arms.items() if run_of(arm)
     }
     halves = [margin(values) or 0 for values in found.values()]
-    part.errorbar(list(found), [fmean(values) for values in found.values()], halves, marker="o", capsize=3, label="demo")
+    part.errorbar(list(found), [fmean(values) for values in found.values()], halves, marker="o", capsize=3, label="first recipe")
     shares.set_title("kept of the pairs made")
     right.set_title("labels that are right")
     part.set(title="right in both orders", xlabel="% of the pairs", ylim=(-0.02, 1.02))
@@ -115,7 +115,7 @@ def figure4(figure: Figure) -> None:
 
 def figure5(figure: Figure) -> None:
     """Dimensions by iteration."""
-    arms = [arm for arm in ("demo", "restart", "fresh with replay", "threshold 12") if run_of(arm)]
+    arms = [arm for arm in ("first recipe", "demo", "restart") if run_of(arm)]
     for axes, arm in zip(figure.subplots(1, len(arms), squeeze=False)[0], arms, strict=True):
         for dimension in summaries(stem(arm))[0]["iterations"][0]["benchmarks"]["shapes-bench"]["dimensions"]:
             line(axes, dimension, measured(arm, within(dimension, "accuracy")))

@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from arms import FIRST
+
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "runs"
 BENCHMARK_SEED = 2026
@@ -44,7 +46,14 @@ _RUN = (
 def run(arm: str, seed: int, folder: Path, changes: Sequence[str]) -> dict[str, Any]:
     """One run in a process of its own; its figures by iteration, seconds of training and peak memory in MiB."""
     place = folder / f"{arm}-{seed}"
-    settings = [f"seed={seed}", f"prompts.0.seed={seed}", f"evaluation.benchmarks.0.seed={BENCHMARK_SEED}", *ARMS[arm], *changes]
+    settings = [
+        f"seed={seed}",
+        f"prompts.0.seed={seed}",
+        f"evaluation.benchmarks.0.seed={BENCHMARK_SEED}",
+        *FIRST,
+        *ARMS[arm],
+        *changes,
+    ]
     command = [sys.executable, "-c", _RUN, "run", str(ROOT / "src/selfjudge/shapes/demo.yaml"), "--dir", str(place)]
     command += [word for setting in settings for word in ("--set", setting)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={"OMP_NUM_THREADS": "2", **os.environ})

@@ -19,7 +19,7 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
-from arms import CHEAPER_ARMS, HARD_ARMS, KEPT, LOOP_ARMS, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
+from arms import ARMS, CHEAPER_ARMS, KEPT, LOOP_ARMS, OF_DEMO, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
 from lora import ARMS as TRAINED
 
 from selfjudge.method.seeds import Gain, gain, margin
@@ -39,8 +39,8 @@ WAYS = {
     "own answer": "the base's own answer: is it the better response?",
 }
 
-EARLIER = "demo by earlier rules"
-"""The demo as the other arms of the loop were run, before 2026-11-26: answers and evidence were read by other rules."""
+EARLIER = "first recipe by earlier rules"
+"""The first recipe as the other arms of the loop were run, before 2026-11-26: answers and evidence were read by other rules."""
 
 Figures = dict[str, Any]
 Measure = Callable[[Figures], float]
@@ -63,9 +63,9 @@ def iterations(arm: str) -> range:
     return range(len(summaries(stem(arm))[0]["iterations"]))
 
 
-def baselines() -> dict[str, Figures]:
-    """The figures of the ways to ask the base, of which there is one run."""
-    ways: dict[str, Figures] = json.loads((KEPT / "baselines-base.json").read_text())["ways"]
+def baselines(base: str = "base") -> dict[str, Figures]:
+    """The figures of the ways to ask a base, of which there is one run."""
+    ways: dict[str, Figures] = json.loads((KEPT / f"baselines-{base}.json").read_text())["ways"]
     return {title: ways[way]["all"] for way, title in WAYS.items()}
 
 
@@ -109,19 +109,18 @@ def by_iteration(rows: Sequence[tuple[str, str, Measure]]) -> str:
 
 def demo() -> str:
     """The demo between what it has to beat and what it could reach."""
-    last, coin = at("demo", -1), at("coin labels", -1)
-    highest = max(figures["accuracy"] for figures in coin)
+    last, coin = at("demo", -1), at("demo, coin labels", -1)
     rows = [("a coin", "0.5", "0.25", "0.25")]
     rows += [(title, *cells([figures], *HEADLINE)) for title, figures in baselines().items()]
     rows += [("**the demo's recipe, iteration 4**", *(f"**{cell}**" for cell in cells(last, *HEADLINE)))]
-    rows += [(f"random labels (one of {len(coin)} runs drifted: {highest:.2f})", *cells(coin, *HEADLINE))]
+    rows += [("the same with random labels", *cells(coin, *HEADLINE))]
     rows += [("supervised ceiling: true labels", *cells([state["benchmark"] for state in summaries("ceiling")], *HEADLINE))]
     return markdown(("", "per order", "in both orders", "short answers, in both orders"), rows)
 
 
 def arms() -> str:
     """Each measure of each arm by iteration."""
-    run = [EARLIER, *(arm for arm in LOOP_ARMS if arm != "demo" and summaries(stem(arm)))]
+    run = [EARLIER, *(arm for arm in LOOP_ARMS if arm != "first recipe" and summaries(stem(arm)))]
     parts = [f"**{title}**\n\n" + by_iteration([(arm, arm, overall(name)) for arm in run]) for name, title in MEASURES.items()]
     return "\n\n".join(parts)
 
@@ -175,10 +174,20 @@ def traces() -> str:
 
 def ways() -> str:
     """Right in both orders by dimension, for each way to ask the base."""
-    names = next(iter(baselines().values()))["dimensions"]
+    return _ways("base", "demo", "the demo's recipe, iteration 4")
+
+
+def hard_ways() -> str:
+    """The same of the harder base."""
+    return _ways("hard", "demo from the hard base", "the demo's recipe from it, iteration 4")
+
+
+def _ways(base: str, arm: str, title: str) -> str:
+    asked = baselines(base)
+    names = next(iter(asked.values()))["dimensions"]
     measures = [within(name, "pair_accuracy") for name in names]
-    rows = [(title, *cells([figures], *measures)) for title, figures in baselines().items()]
-    rows += [("the demo's recipe, iteration 4", *cells(at("demo", -1), *measures))]
+    rows = [(way, *cells([figures], *measures)) for way, figures in asked.items()]
+    rows += [(title, *cells(at(arm, -1), *measures))] if summaries(stem(arm)) else []
     return markdown(("right in both orders", *names), rows)
 
 
@@ -241,13 +250,18 @@ def pairs() -> str:
 
 
 def cheaper() -> str:
-    """The demo and arms that cost less."""
-    return _costs("demo", *CHEAPER_ARMS)
+    """The first recipe, and arms that cost less."""
+    return _costs("first recipe", *CHEAPER_ARMS)
+
+
+def recipe() -> str:
+    """The demo's recipe, what it replaced, what differs between them, and the paper's."""
+    return _costs(*(arm for arm in OF_DEMO if "hard" not in arm), "first recipe", "pooled", "paper's filter")
 
 
 def hard() -> str:
-    """The demo, and arms from the harder base."""
-    return _costs("demo", *HARD_ARMS)
+    """The two recipes from the shipped base, and arms from the harder one."""
+    return _costs("first recipe", "demo", *(arm for arm in ARMS if "hard base" in arm))
 
 
 def _costs(*arms: str) -> str:
@@ -262,10 +276,11 @@ def _costs(*arms: str) -> str:
                 sum(e["tokens"]["judge"]["completion"] for e in entries) / sum(e["kept"] for e in entries) for entries in made
             ]
             learned = spread([sum(entry["training"]["examples"] for entry in entries) for entries in made], ",.0f")
-            rows.append((arm, str(len(states)), *both, kept, learned, spread(judged, ".0f")))
+            written = [found[1] for state in states if (found := per_kept_pair(state))]
+            rows.append((arm, str(len(states)), *both, kept, learned, spread(judged, ".0f"), spread(written, ".0f")))
     numbers = (f"iteration {number}" for number in range(5))
     return markdown(
-        ("arm", "seeds", *numbers, "kept pairs an iteration", "examples in all", "judging tokens per kept pair"), rows
+        ("arm", "seeds", *numbers, "kept pairs", "examples in all", "judging tokens per kept pair", "all written tokens"), rows
     )
 
 
@@ -276,7 +291,7 @@ def probability() -> str:
         "verdicts, in both orders": overall("pair_accuracy"),
         "by probability": lambda figures: figures["logprob"]["accuracy"],
     }
-    return by_iteration([(f"{arm}: {way}", arm, ways[way]) for arm in ("demo", "early exit, fresh with replay") for way in ways])
+    return by_iteration([(f"{arm}: {way}", arm, ways[way]) for arm in ("first recipe", "demo") for way in ways])
 
 
 Side = tuple[str, str, int]
@@ -316,21 +331,26 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("figure 4: right majority, less majority", 0.03, ("judge to photo, right majority", PHOTO, -1), AS_MANY),
     ("figure 4: right minority, less majority", 0.03, ("judge to photo, right minority", PHOTO, -1), AS_MANY),
     ("figure 4: 12 votes, less majority", 0.03, ("judge to photo, 12 votes, as many", PHOTO, -1), AS_MANY),
-    ("evidence, three samples", 0.03, ("demo", PLAIN, -1), ("demo without evidence", PLAIN, -1)),
+    ("evidence, three samples", 0.03, ("first recipe", PLAIN, -1), ("demo without evidence", PLAIN, -1)),
     ("evidence, one sample", 0.03, ("paper with evidence", PLAIN, -1), ("paper, three times the prompts", PLAIN, -1)),
-    ("fresh prompts", 0.02, ("fresh", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("fresh prompts with replay", 0.02, ("fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("early exit, fresh, less demo", 0.02, ("early exit, fresh", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("early exit, fresh with replay, less demo", 0.02, ("early exit, fresh with replay", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("fresh prompts", 0.02, ("fresh", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("fresh prompts with replay", 0.02, ("fresh with replay", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("early exit, fresh, less the first recipe", 0.02, ("early exit, fresh", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    (
+        "early exit, fresh with replay, less the first recipe",
+        0.02,
+        ("early exit, fresh with replay", PLAIN, -1),
+        ("first recipe", PLAIN, -1),
+    ),
     ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
-    ("candidate, less demo", 0.02, ("candidate", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("pooled rivals alone, less demo", 0.02, ("pooled", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("candidate, less the same with any sample", 0.02, ("candidate", PLAIN, -1), ("candidate, any sample", PLAIN, -1)),
+    ("the demo's recipe, less the first", 0.02, ("demo", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("the demo's recipe, less the same with any sample", 0.02, ("demo", PLAIN, -1), ("demo, any sample", PLAIN, -1)),
+    ("pooled rivals, less the first recipe", 0.02, ("pooled", PLAIN, -1), ("first recipe", PLAIN, -1)),
     ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
     ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
     ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
     ("hard base: fresh with replay", 0.02, ("hard base, fresh with replay", PLAIN, -1), ("hard base", PLAIN, -1)),
-    ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("first recipe", PLAIN, -1)),
     ("replace, less rewrite", 0.02, ("further replace", PLAIN, -1), ("further rewrite", PLAIN, -1)),
     ("replace: typed, less any sample", 0.02, ("further replace typed", PLAIN, -1), ("further replace", PLAIN, -1)),
     ("replace: threshold 12, less 5", 0.02, ("further replace threshold 12", PLAIN, -1), ("further replace", PLAIN, -1)),
@@ -387,7 +407,9 @@ SECTIONS = (
     lora,
     photo,
     pairs,
+    recipe,
     cheaper,
+    hard_ways,
     hard,
     probability,
     claims,

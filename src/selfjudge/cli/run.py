@@ -35,10 +35,13 @@ def demo(
     from ..recipe.file import load_recipe
     from ..run.folder import RunFolder
 
+    shipped = Path(str(files("selfjudge") / "shapes" / "demo.yaml"))
+    usual = load_recipe(shipped).loop
+    size = 150 if quick else usual.prompts_per_iteration or 0
+    drawn = size * max(iterations, usual.iterations)  # so that a shorter demo can go on
     overrides = [f"loop.iterations={iterations}", f"seed={seed}", f"prompts.0.seed={seed}"]
-    if quick:
-        overrides += ["prompts.0.limit=200", "evaluation.benchmarks.0.pairs=200"]
-    recipe = load_recipe(Path(str(files("selfjudge") / "shapes" / "demo.yaml")), overrides)
+    overrides += [f"loop.prompts_per_iteration={size}", f"prompts.0.limit={drawn}"]
+    recipe = load_recipe(shipped, [*overrides, "evaluation.benchmarks.0.pairs=200"] if quick else overrides)
     _run_and_show(recipe, RunFolder(folder), watch(quiet, json_log), failed=AFRESH)
 
 
