@@ -184,9 +184,11 @@ def test_gpu_hours_follow_from_what_is_asked(tmp_path: Path):
         return plan(load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml", changes), tmp_path)
 
     once, twice = hours("loop.iterations=1"), hours("loop.iterations=2")
-    assert twice.training.gpu_hours == pytest.approx(2 * once.training.gpu_hours)
+    assert twice.training.gpu_hours == pytest.approx(3 * once.training.gpu_hours)  # what was kept before is learned again
+    afresh = hours("loop.iterations=2", "training.replay=false")
+    assert afresh.training.gpu_hours == pytest.approx(2 * once.training.gpu_hours)
     assert once.total.hours < twice.total.hours < 2 * once.total.hours  # the base is measured but once
-    traces, epochs, tokens = 6 * 1000, 3, 2_048 + 48
+    traces, epochs, tokens = 2 * 600, 3, 2_048 + 48
     assert once.training.gpu_hours == pytest.approx(8 * once.parameters * traces * epochs * tokens / (0.3 * 989e12) / 3600)
     assert hours("training.kind=scripted").training.gpu_hours == 0
 

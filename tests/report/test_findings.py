@@ -19,7 +19,7 @@ from selfjudge.report.findings import concerns, headline, health
 from selfjudge.report.page import write_report
 from selfjudge.report.tally import asked, costs, funnel, per_kept_pair, reasons
 
-DEMO = Path(__file__).parents[2] / "docs/runs/demo-0.json"
+DEMO = Path(__file__).parents[2] / "docs/runs/first-recipe-0.json"
 State = dict[str, Any]
 LAST = json.loads(DEMO.read_text())["iterations"][-1]
 

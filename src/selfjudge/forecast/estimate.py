@@ -156,8 +156,9 @@ class Estimate:
             tokens = measured.judging.tokens / max(1, measured.judging.requests)
         turns, epochs = recipe.loop.iterations, recipe.training.epochs
         last = traces * (turns if recipe.training.replay else 1)
+        learned = traces * turns * (turns + 1) // 2 if recipe.training.replay else traces * turns
         passes = _BOTH_WAYS if recipe.training.kind == "sft" else 2 * _BOTH_WAYS + 2 * _FORWARD
-        operations = passes * self._parameters * last * tokens * epochs * turns
+        operations = passes * self._parameters * learned * tokens * epochs
         return PlannedTraining(
             pairs=pairs,
             kept=kept,
