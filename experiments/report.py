@@ -113,7 +113,7 @@ def demo() -> str:
     rows = [("a coin", "0.5", "0.25", "0.25")]
     rows += [(title, *cells([figures], *HEADLINE)) for title, figures in baselines().items()]
     rows += [("**the demo's recipe, iteration 4**", *(f"**{cell}**" for cell in cells(last, *HEADLINE)))]
-    rows += [("the same with random labels", *cells(coin, *HEADLINE))]
+    rows += [(f"the same with random labels ({len(coin)} runs)", *cells(coin, *HEADLINE))]
     rows += [("supervised ceiling: true labels", *cells([state["benchmark"] for state in summaries("ceiling")], *HEADLINE))]
     return markdown(("", "per order", "in both orders", "short answers, in both orders"), rows)
 
