@@ -143,6 +143,7 @@ def cached(engine: VLLMEngine) -> float:
 def test_a_run_of_two_iterations_serves_each_of_its_judges(tmp_path: Path):
     changes = {
         "prompts.0.limit": 32,
+        "loop.prompts_per_iteration": None,
         "evaluation.benchmarks.0.pairs": 20,
         "loop.iterations": 2,
         "synthesis.open.model": "judge",
