@@ -37,7 +37,8 @@ _ENGINES = {
 _EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {
-    "process": "trainers.sft:LocalTrainer",
+    "sft": "trainers.sft:LocalTrainer",
+    "dpo": "trainers.sft:LocalTrainer",
     "scripted": "trainers.scripted:ScriptedTrainer",
     "accelerate": "trainers.launched:AccelerateTrainer",
     "ray": "trainers.ray:RayTrainer",
@@ -347,7 +348,7 @@ def _make_trainer(recipe: Recipe, images: ImageStore) -> Trainer:
     if training.kind == "scripted":
         trainer = _load(_TRAINERS, training.kind)()
     elif settings.launcher == "process":
-        trainer = _load(_TRAINERS, settings.launcher)(training, settings, read_image=images.get)
+        trainer = _load(_TRAINERS, training.kind)(training, settings, read_image=images.get)
     elif settings.launcher == "accelerate":
         trainer = _load(_TRAINERS, settings.launcher)(training, settings, images=images)
     else:
