@@ -97,7 +97,11 @@ def test_a_run_killed_in_its_first_iteration_ends_in_the_same_folder_with_ten_ot
 def test_another_experiment_in_the_same_folder_is_an_error_that_says_what_to_do(tmp_path: Path):
     with pytest.raises(PowerCut):
         session(tmp_path, THIRD, answered=Counter(), lifetime=20)
-    recipe = load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml", (*SMALL, "selection.keep=one", "training.learning_rate=0.5"))
-    with pytest.raises(RunError, match=r'`selection.keep` is "all" there and "one" here, and 1 other field differs') as error:
+    recipe = load_recipe(
+        ROOT / "src/selfjudge/shapes/demo.yaml", (*SMALL, "selection.both_orders=false", "training.learning_rate=0.5")
+    )
+    with pytest.raises(
+        RunError, match=r"`selection.both_orders` is true there and false here, and 1 other field differs"
+    ) as error:
         run_recipe(recipe, tmp_path)
-    assert "Change `selection.keep` back" in str(error.value.hint) and "--dir" in str(error.value.hint)
+    assert "Change `selection.both_orders` back" in str(error.value.hint) and "--dir" in str(error.value.hint)
