@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def demo(
     folder: Annotated[Path, typer.Option("--dir", help="Run folder.")] = Path("runs/demo"),
-    iterations: Annotated[int, typer.Option(min=1, help="Iterations of the loop.")] = 4,
+    iterations: Annotated[int, typer.Option(min=1, help="Iterations of the loop; in the same folder up to 4.")] = 4,
     seed: Annotated[int, typer.Option(help="Random seed of prompts and samples.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Run a much smaller demo that only checks the installation.")] = False,
     quiet: Quiet = False,
