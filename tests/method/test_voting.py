@@ -201,3 +201,30 @@ def test_a_letter_is_set_against_sampled_letters_alone():
     assert isinstance(both, Elected) and both.rejected == "B"
     assert elect(["A"] * 8, instruction="Which letter is it?", rules=POOLED, rng=random.Random(0), pool=pool) == "unanimous"
     assert not is_decided(["A"] * 8, instruction="Which letter is it?", rules=POOLED)
+
+
+@pytest.mark.parametrize(
+    "samples", [["There are four birds."] * 9 + ["five"], ["I count them. Answer: four"] * 9 + ["Answer: five"]]
+)
+def test_an_answer_in_a_sentence_is_set_against_its_own_samples_for_that_of_another_question_would_tell(samples: list[str]):
+    elected = pooled(samples)
+    assert isinstance(elected, Elected) and elected.rejected == samples[-1]
+    assert pooled(samples[:-1]) == "unanimous"
+    assert not is_decided(samples[:-1], instruction="How many birds?", rules=POOLED)
+
+
+def test_a_sentence_never_comes_out_of_the_pool():
+    votes = [("How many cats are there?", ["There are two cats."] * 9), ("How many dogs?", ["3"] * 8)]
+    pool = pool_of(votes, POOLED)
+    drawn = [elect(["four"] * 9, instruction="How many?", rules=POOLED, rng=random.Random(i), pool=pool) for i in range(30)]
+    assert {one.rejected for one in drawn} == {"3"}  # type: ignore[union-attr]
+
+
+@given(st.sets(st.integers(0, 60), min_size=1), st.integers(0, 60), st.integers(0, 99))
+def test_out_of_a_pool_each_answer_but_the_majority_can_come(numbers: set[int], majority: int, seed: int):
+    pool = pool_of([("How many?", [str(number)] * 9) for number in numbers], POOLED)
+    elected = elect([str(majority)] * 9, instruction="How many?", rules=POOLED, rng=random.Random(seed), pool=pool)
+    others = sorted(map(str, numbers - {majority}))
+    expected = random.Random(seed)
+    expected.choice(range(9))
+    assert elected == "unanimous" if not others else elected.rejected == expected.choice(others)  # type: ignore[union-attr]

@@ -7,8 +7,8 @@
 - Activations and the rest: a fifth of the weights and 1 GiB.
 - Training: weights, gradients and two moments, each in float32: 16 bytes a parameter, and 8 with `precision: bf16`; without
   activations, which gradient checkpointing keeps small, and autocast's copies of weights in use. With LoRA the weights alone, in
-  bfloat16 on a GPU, and a quarter more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share. With
-  `kind: dpo` the weights once more, for the model before.
+  bfloat16 on a GPU, and a quarter more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share. Without
+  LoRA `kind: dpo` holds the weights once more, as the judge before.
 - On disk: a judge is as wide as its weights in training; a checkpoint holds the moments, too, and the one before goes after it.
 """
 
@@ -57,7 +57,8 @@ class Footprint:
 
     def training(self, recipe: Training, settings: TrainerSettings, *, gpu: bool) -> int:
         """In each process that trains."""
-        whole = self.parameters * (TRAINING_BYTES[settings.precision] + _LOADED["float32"] * (recipe.kind == "dpo"))
+        states = 5 if recipe.kind == "dpo" else 4  # each as wide as the weights: these, gradient, two moments, the judge before
+        whole = self.parameters * TRAINING_BYTES[settings.precision] // 4 * states
         if recipe.lora is not None:
             whole = self.weights("bfloat16" if gpu or settings.precision == "bf16" else "float32") * 5 // 4
         return whole // (settings.processes if settings.accelerate_config is not None else 1)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
 
 from ..types import Vote
@@ -27,7 +29,6 @@ Answer: (the answer)
 """The request for a sample: answers that end in a line of one form can be compared whatever stands before it."""
 
 _NONE: Mapping[str, str] = {}
-_EMPTY: Mapping[tuple[str, str], Mapping[str, str]] = {}
 
 Alternative = Literal["typed", "any_sample", "any_answer", "most_voted", "pooled"]
 """Which answer loses: a random sample outside the majority, of its type (`typed`) or of any (`any_sample`), a random other
@@ -36,8 +37,10 @@ answer, the most voted other answer, or one that won the vote on another questio
 Ballot = tuple[str, str]
 """A normalised answer, and a text of it."""
 
-Pool = Mapping[tuple[str, str], Mapping[str, str]]
-"""Answers that won votes, each with a text, by how their question opens and by their type."""
+Pool = Mapping[tuple[str, str], Sequence[Ballot]]
+"""Answers that won votes, in their order, by how their question opens and by their type."""
+
+_EMPTY: Pool = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,9 @@ _SAFE_LEAD = 4
 
 def is_decided(samples: Sequence[str], *, instruction: str, rules: Election) -> bool:
     """Whether a vote makes a pair already, with a lead that further samples hardly turn."""
-    counts = _counted(_ballots(samples, instruction), _NONE)
-    if _has_pool(counts, rules):
+    ballots = _ballots(samples, instruction)
+    counts = _counted(ballots, _NONE)
+    if rules.alternative == "pooled" and _bare(ballots, counts):
         return _undecided(counts, rules) in (None, "unanimous") and _lead(counts) >= _SAFE_LEAD
     elected = elect(samples, instruction=instruction, rules=rules, rng=random.Random(0))
     return isinstance(elected, Elected) and elected.vote.margin >= _SAFE_LEAD
@@ -75,22 +79,26 @@ _OPENING = 2
 """CHOSEN: questions open alike if their first two words are the same, as `how many` and `what color` are."""
 
 
+_BARE = 1
+"""CHOSEN: words that a text may have beside those of the answer in its normal form, such as an article."""
+
+
 def opening(question: str) -> str:
     """The words that a question opens with, without case and punctuation."""
     return " ".join(re.findall(r"\w+", question.casefold())[:_OPENING])
 
 
 def pool_of(votes: Iterable[tuple[str, Sequence[str]]], rules: Election) -> Pool:
-    """The winners of votes, which come as instruction and samples; of several texts of an answer the first one stays."""
-    pool: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    """The winners of votes, which come as instruction and samples, with the first bare text of each."""
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for instruction, samples in votes:
         ballots = _ballots(samples, instruction)
         counts = _counted(ballots, _NONE)
-        if _undecided(counts, rules) in (None, "unanimous"):
+        texts = _bare(ballots, counts)
+        if texts and _undecided(counts, rules) in (None, "unanimous"):
             won = counts[0][0]
-            text = next(text for answer, text in ballots if answer == won)
-            pool[opening(instruction), type_of(won)].setdefault(won, text)
-    return pool
+            found[opening(instruction), type_of(won)].setdefault(won, texts[0])
+    return {kind: sorted(winners.items()) for kind, winners in found.items()}
 
 
 def elect(
@@ -104,28 +112,31 @@ def elect(
 ) -> Elected | str:
     """The pair that sampled answers make, or the reason why they make none.
 
-    `same` has forms that count as another one, as a model said; the pair's texts are samples in that other form itself. The rule
-    `pooled` takes the rejected answer from `pool`, each as likely, and so makes a pair of unanimous votes, too.
+    `same` has forms that count as another one, as a model said; the pair's texts are samples in that other form itself.
+
+    The rule `pooled` takes the rejected answer from `pool`, each as likely, and so makes a pair of unanimous votes, too. Where no
+    text of the majority is bare it does as `typed`.
 
     Reasons: `no_readable_answer`, `tie` for the most votes, `no_majority` (fewer than `threshold` votes), `unanimous`,
     `small_lead`, `no_alternative_of_its_type`. The chosen text is a random sample of the majority.
     """
     ballots = _ballots(samples, instruction)
     counts = _counted(ballots, same)
+    bare = _bare(ballots, counts) if rules.alternative == "pooled" else []
     reason = _undecided(counts, rules)
-    if reason is not None and (reason != "unanimous" or not _has_pool(counts, rules)):
+    if reason is not None and (reason != "unanimous" or not bare):
         return reason
     majority = counts[0][0]
-    if _has_pool(counts, rules):
-        won = pool.get((opening(instruction), type_of(majority)), _NONE)
-        rivals = sorted((answer, text) for answer, text in won.items() if same.get(answer, answer) != majority)
+    if bare:
+        won = pool.get((opening(instruction), type_of(majority)), [])
+        rivals = _without(won, [majority, *(form for form, other in same.items() if other == majority)])
     else:
         others = [voted for answer, _ in ballots if (voted := same.get(answer, answer)) != majority]
         alternative = _alternative(majority, others, rules.alternative, rng)
         rivals = [] if alternative is None else [ballot for ballot in ballots if ballot[0] == alternative]
     if not rivals:
         return reason or "no_alternative_of_its_type"
-    chosen = rng.choice([text for answer, text in ballots if answer == majority])
+    chosen = rng.choice(bare or [text for answer, text in ballots if answer == majority])
     alternative, rejected = rng.choice(rivals)
     return Elected(chosen=chosen, rejected=rejected, vote=Vote(counts=counts, majority=majority, alternative=alternative))
 
@@ -141,9 +152,25 @@ def _counted(ballots: Sequence[Ballot], same: Mapping[str, str]) -> tuple[tuple[
     return tuple(sorted(Counter(same.get(answer, answer) for answer, _ in ballots).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _has_pool(counts: Sequence[tuple[str, int]], rules: Election) -> bool:
-    """Whether the winner of a vote is set against answers to other questions; a letter is not, for others offer other letters."""
-    return rules.alternative == "pooled" and bool(counts) and type_of(counts[0][0]) != "letter"
+def _bare(ballots: Sequence[Ballot], counts: Sequence[tuple[str, int]]) -> list[str]:
+    """The texts of the winner that can stand against an answer to another question, for they say hardly more than the answer.
+
+    A letter has none: another question offers other letters.
+    """
+    if not counts or type_of(counts[0][0]) == "letter":
+        return []
+    won = counts[0][0]
+    return [text for answer, text in ballots if answer == won and len(text.split()) <= len(won.split()) + _BARE]
+
+
+def _without(ballots: Sequence[Ballot], answers: Iterable[str]) -> list[Ballot]:
+    """Ballots, which stand in order, without those for some answers."""
+    rest = list(ballots)
+    for answer in answers:
+        place = bisect_left(rest, answer, key=itemgetter(0))
+        if place < len(rest) and rest[place][0] == answer:
+            del rest[place]
+    return rest
 
 
 def _lead(counts: Sequence[tuple[str, int]]) -> int:
@@ -161,7 +188,7 @@ def _undecided(counts: Sequence[tuple[str, int]], rules: Election) -> str | None
         return "no_majority"
     if not second:
         return "unanimous"
-    return "small_lead" if votes - second < rules.lead else None
+    return "small_lead" if _lead(counts) < rules.lead else None
 
 
 def _alternative(majority: str, others: Sequence[str], rule: Alternative, rng: random.Random) -> str | None:

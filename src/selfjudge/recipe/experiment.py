@@ -105,8 +105,8 @@ class ClosedRecipe(Section):
     """CHOSEN: which answers are one ballot. `model`: phrases that rules cannot compare are shown to the model that wrote them."""
     alternative: Alternative = "typed"
     """STATED as random; uniform over the samples of the majority's type (letter, number, yes or no, phrase) is CHOSEN, so that
-    form alone gives nothing away. Others: any_sample (of any type), any_answer, most_voted; and `pooled`, ours: an answer of that
-    type that won the vote on another question with the same first two words, so that unanimous votes make pairs, too."""
+    form alone gives nothing away. Others: any_sample (of any type), any_answer, most_voted; and `pooled`, ours: a bare answer of
+    that type that won the vote on another question with the same first two words, so that unanimous votes make pairs, too."""
 
     @field_validator("template")
     @classmethod

@@ -118,8 +118,8 @@ DROPPED = {
     ),
     "unanimous": (
         "All sampled answers are the same, so there is none to reject.",
-        "Usual for easy prompts; for more pairs raise `synthesis.closed.sampling.temperature` or `samples`, or set "
-        "`synthesis.closed.alternative: pooled`.",
+        "Usual for easy prompts; for more pairs raise `synthesis.closed.sampling.temperature` or `samples`; where answers are "
+        "bare words, `synthesis.closed.alternative: pooled` makes pairs of them.",
     ),
     "small_lead": ("The majority leads by fewer votes than needed.", "Lower `synthesis.closed.lead`, or raise `samples`."),
     "no_alternative_of_its_type": (
