@@ -93,7 +93,7 @@ def recipe(**fields: Any) -> tuple[Training, TrainerSettings]:
 def ours(folder: Path, changes: dict[str, Any]) -> tuple[float, float]:
     """Seconds, and the share of padding."""
     from selfjudge.trainers import examples as module
-    from selfjudge.trainers.sft import LocalTrainer
+    from selfjudge.trainers.local import LocalTrainer
 
     counters: list[Padding] = []
     prepare = module.Examples.__init__
@@ -166,7 +166,7 @@ def one(way: str, folder: Path) -> dict[str, float]:
     """A training in this process."""
     import trl as _  # noqa: F401  (imports are not timed)
 
-    import selfjudge.trainers.sft  # noqa: F401
+    import selfjudge.trainers.local  # noqa: F401
 
     before = _cpu_seconds()
     seconds, padding = trl(folder) if way == "TRL" else ours(folder, WAYS[way])

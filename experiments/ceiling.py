@@ -38,7 +38,7 @@ from selfjudge.shapes.scenes import Scene, draw_scene
 from selfjudge.shapes.truth import answer, caption, first_difference, join, slip, wrong_answer
 from selfjudge.shapes.wording import JUDGE_TEMPLATE, SLOTS, trace
 from selfjudge.stages import evaluate
-from selfjudge.trainers.sft import LocalTrainer
+from selfjudge.trainers.local import LocalTrainer
 from selfjudge.types import seed_of
 from selfjudge.wiring import open_engine
 

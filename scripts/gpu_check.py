@@ -121,7 +121,7 @@ def training(count: int, epochs: int, precision: str, model: Path, into: Path) -
     from selfjudge.ports import Example
     from selfjudge.recipe.execution import TrainerSettings
     from selfjudge.recipe.training import Training
-    from selfjudge.trainers import sft
+    from selfjudge.trainers import local
 
     requests, read_image = workload(count, 0)
     examples = [
@@ -129,15 +129,15 @@ def training(count: int, epochs: int, precision: str, model: Path, into: Path) -
         for r in requests
     ]
     tokens: list[int] = []
-    measure = sft.measure
+    measure = local.measure
 
     def counted(material: Any, *rest: Any) -> dict[str, str]:
         dropped = measure(material, *rest)
         tokens.append(sum(material.lengths))
         return dropped
 
-    sft.measure = counted
-    trainer = sft.LocalTrainer(
+    local.measure = counted
+    trainer = local.LocalTrainer(
         Training(learning_rate=1e-5, epochs=epochs, batch_size=16),
         TrainerSettings(precision=precision, device_batch_size=8, report_to="none"),
         read_image=read_image,

@@ -37,8 +37,8 @@ _ENGINES = {
 _EXTRAS = {"openai": "http", "ray": "ray", "vllm": "http"}
 """What to install for an adapter, where it is not `local`."""
 _TRAINERS = {
-    "sft": "trainers.sft:LocalTrainer",
-    "dpo": "trainers.sft:LocalTrainer",
+    "sft": "trainers.local:LocalTrainer",
+    "dpo": "trainers.local:LocalTrainer",
     "scripted": "trainers.scripted:ScriptedTrainer",
     "accelerate": "trainers.launched:AccelerateTrainer",
     "ray": "trainers.ray:RayTrainer",

@@ -11,7 +11,7 @@ from families.tiny import IMAGES, OTHER, TALL, WIDE, families, folder
 from runs import training
 from selfjudge.chat import Message
 from selfjudge.ports import Example, Fit
-from selfjudge.trainers.sft import LocalTrainer
+from selfjudge.trainers.local import LocalTrainer
 from trainers.fitting import weights
 
 SHOWN = ((WIDE,), (TALL,), (WIDE, TALL), (OTHER,), (TALL, WIDE))

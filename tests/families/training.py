@@ -16,7 +16,7 @@ from selfjudge.run.folder import JudgeFolder
 from selfjudge.run.store import Table
 from selfjudge.run.tables import DROPPED, JUDGMENTS, SELECTED, Row
 from selfjudge.stages.train import train
-from selfjudge.trainers.sft import LocalTrainer
+from selfjudge.trainers.local import LocalTrainer
 from selfjudge.types import ImageRef
 
 JUDGING = Judging(template="{images} {question}\n[first]\n{first}\n[or]\n{second}\n[end]")

@@ -21,7 +21,7 @@ from selfjudge.ports import Example, Fit
 from selfjudge.run.disk import is_disk_full
 from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.launched import AccelerateTrainer
-from selfjudge.trainers.sft import LocalTrainer
+from selfjudge.trainers.local import LocalTrainer
 from trainers.fitting import IMAGES, MODEL, REFS, example
 
 EVERY_STEP = {"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "device_batch_size": 4, "checkpoint_minutes": 0}

@@ -17,7 +17,7 @@ from selfjudge.run.images import admit
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import draw_scene
-from selfjudge.trainers.sft import LocalTrainer
+from selfjudge.trainers.local import LocalTrainer
 from selfjudge.types import ImageRef
 
 MODEL = embedded_model()

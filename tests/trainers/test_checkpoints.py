@@ -12,7 +12,7 @@ from trl import SFTTrainer
 from runs import training
 from selfjudge.errors import TrainerError
 from selfjudge.trainers import checkpoints
-from selfjudge.trainers.sft import LocalTrainer
+from selfjudge.trainers.local import LocalTrainer
 from trainers.children import EVERY_STEP, started, train, train_without_room
 from trainers.fitting import IMAGES, MODEL, digest, example
 

@@ -15,7 +15,7 @@ from selfjudge.run.folder import ImageStore
 from selfjudge.trainers.examples import Examples
 from selfjudge.trainers.job import Job
 from selfjudge.trainers.launched import AccelerateTrainer
-from selfjudge.trainers.sft import LocalTrainer, TrainingTask
+from selfjudge.trainers.local import LocalTrainer, TrainingTask
 from trainers.fitting import IMAGES, MODEL, digest, example
 
 WRONG = "one (A) or two (B)? I see two (B). [[B]]"

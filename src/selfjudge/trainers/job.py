@@ -14,7 +14,7 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.disk import read_json, write_json, write_whole
 from ..types import ImageRef
-from .sft import TrainingTask
+from .local import TrainingTask
 
 _JOB, _FIT, _ERROR, _PROGRESS = "job.json", "fit.json", "error.json", "progress"
 

@@ -17,7 +17,7 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.folder import ImageStore
 from .job import Job, Outcome
-from .sft import TrainingTask, measure, prepared, translated
+from .local import TrainingTask, measure, prepared, translated
 
 _GUARD = Path(__file__).parents[1] / "guard.py"
 _GRACE_SECONDS = 5.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import SelfjudgeError
 from ..run.folder import ImageStore
 from .job import Job, Outcome
-from .sft import learn, prepared, translated
+from .local import learn, prepared, translated
 
 
 def take_part(path: Path) -> None:

@@ -11,7 +11,7 @@ from transformers import Idefics3ForConditionalGeneration
 
 from selfjudge.errors import TrainerError
 from selfjudge.recipe.execution import TrainerSettings
-from selfjudge.trainers.sft import tracker
+from selfjudge.trainers.local import tracker
 from trainers.fitting import MODEL, digest, fit
 
 
@@ -135,6 +135,6 @@ def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path):
 
 
 def test_a_tracker_that_is_not_installed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("selfjudge.trainers.sft.find_spec", lambda name: None)
+    monkeypatch.setattr("selfjudge.trainers.local.find_spec", lambda name: None)
     with pytest.raises(TrainerError, match="wandb is not installed"):
         fit(tmp_path, report_to="wandb")
