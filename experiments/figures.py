@@ -16,8 +16,8 @@ from arms import KEPT, LOOP_ARMS, stem
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from summaries import EARLIER, MEASURES, PHOTO, Measure, baselines, overall, summaries, within
 
-from report import EARLIER, MEASURES, PHOTO, Measure, baselines, overall, summaries, within
 from selfjudge.method.seeds import margin
 from selfjudge.types import Kind
 

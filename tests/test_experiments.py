@@ -46,7 +46,7 @@ TINY = {
 }
 
 
-WITHOUT_SUMMARY = ("chosen.py", "early_exit.py", "errors.py", "figures.py", "report.py")
+WITHOUT_SUMMARY = ("chosen.py", "early_exit.py", "errors.py", "figures.py", "report.py", "summaries.py")
 
 
 def start(experiment: str, *options: str | Path) -> str:
