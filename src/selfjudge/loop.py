@@ -14,6 +14,7 @@ from shutil import rmtree
 from typing import Any
 
 from .errors import InputError
+from .figures import Figures, Head, Iteration, Probing, Summary
 from .hub.models import record_base
 from .hub.publishing import Publisher
 from .method.monitors import watch
@@ -27,9 +28,8 @@ from .run.disk import kept, read_json, write_checked, write_json
 from .run.executions import counted
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
-from .run.iteration import Iteration
 from .run.lineage import at_commits, contents, lineage
-from .run.log import iteration_done, logged, prompts_read, watched
+from .run.log import OnHead, iteration_done, logged, prompts_read, watched
 from .run.store import Table
 from .run.views import View, held_out_of
 from .stages import contamination, evaluate, ingest, pipeline, select, synthesize, train
@@ -39,7 +39,7 @@ from .stages.probe import Probe
 from .types import PreferencePair, Prompt, content_id, seed_of
 from .wiring import OneEngine, World
 
-Told = Callable[[dict[str, Any]], None]
+Told = Callable[[Summary], None]
 Prompts = View[Prompt]
 Made = Callable[[], Iterable[synthesize.Made]]
 
@@ -48,8 +48,8 @@ _STAGES = ("synthesize", "judge", "select", "train", "gate", "evaluate")
 
 
 def run(
-    recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, on_iteration: Told, on_prompts: Told | None = None
-) -> dict[str, Any]:
+    recipe: Recipe, folder: RunFolder, world: World, *, progress: Progress, on_iteration: Told, on_prompts: OnHead | None = None
+) -> Summary:
     """Run a recipe in a folder, or what is left of it; the summary.
 
     `on_prompts` is given its head once all prompts are read, `on_iteration` the summary after each iteration.
@@ -77,7 +77,7 @@ class _Run:
             None if world.hub is None or recipe.execution.push is None else Publisher(recipe.execution.push, world.hub, folder)
         )
 
-    def iterate(self, on_prompts: Told | None, on_iteration: Told) -> dict[str, Any]:
+    def iterate(self, on_prompts: OnHead | None, on_iteration: Told) -> Summary:
         """All iterations that the recipe asks for."""
         record_base(self._recipe.model, self._world.base_commit, self._folder.root)
         try:
@@ -97,11 +97,10 @@ class _Run:
         finally:
             self._engines.close()
 
-    def _head(self, prompts: Table, refused: Table) -> dict[str, Any]:
+    def _head(self, prompts: Table, refused: Table) -> Head:
         """The summary's head. Where too few rows can be used, the sources are read again once they have been corrected."""
         try:
-            head = summary.head(self._recipe, prompts, refused, strict=self._folder.strict)
-            return {**head, "commit": self._world.base_commit}
+            return summary.head(self._recipe, prompts, refused, commit=self._world.base_commit, strict=self._folder.strict)
         except InputError:
             if not any(self._folder.root.glob("iteration-*")):
                 rmtree(prompts.path.parent)
@@ -283,7 +282,7 @@ class _Run:
             probe.ask_predecessor(self._engine(number - 1).engine)
         return probe
 
-    def _probed(self, number: int, probe: Probe | None, judge: JudgeFolder) -> dict[str, Any] | None:
+    def _probed(self, number: int, probe: Probe | None, judge: JudgeFolder) -> Probing | None:
         """What the probe found. Raises EngineError when a server does not have the judge that was trained."""
         if probe is None or self._world.open_reference is None:
             return None
@@ -295,9 +294,9 @@ class _Run:
             probe.conclude(expected=expected, served=probe.replies(self._engine(number).engine), trained=trained)
         return probe.report
 
-    def _measure(self, number: int) -> tuple[dict[str, Any], list[Table]]:
+    def _measure(self, number: int) -> tuple[dict[str, Figures], list[Table]]:
         """The figures of a judge on each benchmark, and the judgments behind them."""
-        figures, measured = {}, []
+        figures, measured = dict[str, Figures](), list[Table]()
         for benchmark in self._world.benchmarks:
             stored = self._items(benchmark)
             items = [tables.item_of(row) for row in stored.rows()]
@@ -309,7 +308,9 @@ class _Run:
                 table = self._judged(place, number, pairs, stored.digest, protocol=protocol, purpose=purpose)
                 counted[name] = evaluate.figures(items, table.rows(), protocol)
                 measured.append(table)
-            figures[benchmark.name] = {**counted.pop(STRICT.name), **({"protocols": counted} if counted else {})}
+            figures[benchmark.name] = counted.pop(STRICT.name)
+            if counted:
+                figures[benchmark.name]["protocols"] = counted
         return figures, measured
 
     def _items(self, benchmark: Benchmark) -> Table:
@@ -318,7 +319,7 @@ class _Run:
             place, benchmark.digest(), lambda: benchmark.load(put, self._progress), self._folder.replaced
         )
 
-    def _held_out_score(self, number: int, prompts: Prompts) -> tuple[dict[str, Any] | None, list[Table]]:
+    def _held_out_score(self, number: int, prompts: Prompts) -> tuple[Figures | None, list[Table]]:
         """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""
         if not len(prompts):
             return None, []
@@ -375,19 +376,17 @@ class _Run:
         """The identity of what a stage writes: its recipe fields and its inputs."""
         return stage.identity(self._recipe.as_json(), **inputs)
 
-    def _publish(
-        self, head: dict[str, Any], iterations: Sequence[Iteration], prompts: Prompts, on_iteration: Told
-    ) -> dict[str, Any]:
+    def _publish(self, head: Head, iterations: Sequence[Iteration], prompts: Prompts, on_iteration: Told) -> Summary:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
         newest, best = len(iterations) - 1, summary.best_iteration(iterations, self._recipe.loop)
         more, finished = len(self._share(prompts, newest + 1)) > 0, self._folder.finished
         stopped = summary.stopped(self._recipe.loop, iterations, best, finished=finished, more=more)
-        state = {
+        state: Summary = {
             **head,
             "stopped": stopped,
             "final_judge": f"iteration-{best}/judge" if best else None,
-            "executions": counted(execution for one in iterations for execution in one.executions),
-            "iterations": [one.as_json() for one in iterations],
+            "executions": counted(execution for one in iterations for execution in one["executions"]),
+            "iterations": iterations,
         }
         if newest:
             sources = read_json(self._folder.root / "prompts" / "sources.json", "sources")["sources"]

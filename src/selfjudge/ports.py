@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from .chat import Completion, Message, Request
+from .figures import Executed
 from .types import BenchmarkItem, ImageRef, Kind, storable
 
 ReadImage = Callable[[ImageRef], bytes]
@@ -80,7 +81,7 @@ class NamedEngine:
 
     name: str
     engine: Engine
-    execution: Mapping[str, Any] = field(default_factory=dict)
+    execution: Executed = field(default_factory=Executed)
     """How its answers are computed, as `run.executions` describes it."""
 
 

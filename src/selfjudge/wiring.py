@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, SelfjudgeError, failed_import
+from .figures import Executed
 from .hub.models import find_base
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
 from .recipe.experiment import MAX_PIXELS, Recipe
 from .recipe.file import load_recipe
 from .recipe.inputs import Bench, DatasetSource, FilesSource, ImagesSource, PairsBench, PublicBench, ShapesBench, Source
-from .run.executions import Execution, execution_of
+from .run.executions import execution_of
 from .run.fingerprint import check_unchanged, fingerprint
 from .run.folder import ImageStore, RunFolder
 from .run.lineage import SUFFIXES, at_commits, image_files, prompt_files
@@ -92,7 +93,7 @@ class World:
     open_engine: Callable[[Path], Engine]
     base_commit: str | None = None
     """The commit of a base model of the hub."""
-    execution: Execution = field(default_factory=dict)
+    execution: Executed = field(default_factory=Executed)
     """How the engine's answers are computed."""
     excluded: tuple[Benchmark, ...] = ()
     open_reference: Callable[[Path], Engine] | None = None

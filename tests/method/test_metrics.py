@@ -34,11 +34,11 @@ ITEMS = st.lists(st.builds(item, VERDICTS, VERDICTS, st.sampled_from("xy"), st.s
 def test_a_perfect_judge_is_right_in_both_orders_and_never_prefers_a_place():
     figures = score([item(FIRST, SECOND)] * 4)
     assert (
-        figures.accuracy,
-        figures.pair_accuracy,
-        figures.consistency,
-        figures.first_position_rate,
-        figures.parse_rate,
+        figures["accuracy"],
+        figures["pair_accuracy"],
+        figures["consistency"],
+        figures["first_position_rate"],
+        figures["parse_rate"],
     ) == (
         1,
         1,
@@ -50,17 +50,18 @@ def test_a_perfect_judge_is_right_in_both_orders_and_never_prefers_a_place():
 
 def test_a_judge_that_always_says_first_is_half_right_and_never_in_both_orders():
     figures = score([item(FIRST, FIRST)] * 4)
-    assert (figures.accuracy, figures.pair_accuracy, figures.consistency, figures.first_position_rate) == (0.5, 0, 0, 1)
+    names = ("accuracy", "pair_accuracy", "consistency", "first_position_rate")
+    assert [figures[name] for name in names] == [0.5, 0, 0, 1]
 
 
 def test_a_judge_that_is_always_wrong_is_consistent():
     figures = score([item(SECOND, FIRST)] * 4)
-    assert (figures.accuracy, figures.pair_accuracy, figures.consistency) == (0, 0, 1)
+    assert (figures["accuracy"], figures["pair_accuracy"], figures["consistency"]) == (0, 0, 1)
 
 
 def test_an_unread_verdict_is_wrong_and_lowers_the_parse_rate_alone():
     figures = score([item(FIRST, None), item(None, None)])
-    assert (figures.accuracy, figures.parse_rate, figures.first_position_rate, figures.consistency) == (
+    assert (figures["accuracy"], figures["parse_rate"], figures["first_position_rate"], figures["consistency"]) == (
         0.25,
         0.25,
         1,
@@ -70,7 +71,7 @@ def test_an_unread_verdict_is_wrong_and_lowers_the_parse_rate_alone():
 
 def test_without_items_there_is_nothing_to_count():
     figures = score([])
-    assert figures.n == 0 and figures.accuracy is None and figures.first_position_rate is None
+    assert figures["n"] == 0 and figures["accuracy"] is None and figures["first_position_rate"] is None
     assert interval([], accuracy_of) is None and macro_interval([], accuracy_of) is None
 
 
@@ -78,22 +79,22 @@ def test_without_items_there_is_nothing_to_count():
 def test_right_in_both_orders_is_never_more_than_right_or_consistent(items: list[Item]):
     figures = score(items)
     if items:
-        assert figures.pair_accuracy <= figures.accuracy and figures.pair_accuracy <= figures.consistency
-        assert figures.accuracy <= figures.parse_rate
+        assert figures["pair_accuracy"] <= figures["accuracy"] and figures["pair_accuracy"] <= figures["consistency"]
+        assert figures["accuracy"] <= figures["parse_rate"]
 
 
 @given(ITEMS)
 def test_the_dimensions_weighted_by_size_are_the_whole(items: list[Item]):
     parts = by_dimension(items).values()
-    assert sum(part.n for part in parts) == len(items)
+    assert sum(part["n"] for part in parts) == len(items)
     if items:
-        assert sum(part.n * part.accuracy for part in parts) / len(items) == pytest.approx(score(items).accuracy)
+        assert sum(part["n"] * part["accuracy"] for part in parts) / len(items) == pytest.approx(score(items)["accuracy"])
 
 
 @given(ITEMS.filter(bool))
 def test_the_interval_holds_the_mean_and_is_the_same_each_time(items: list[Item]):
     low, high = interval(items, accuracy_of)
-    assert low - 1e-9 <= score(items).accuracy <= high + 1e-9 or len({i.group for i in items}) < 4
+    assert low - 1e-9 <= score(items)["accuracy"] <= high + 1e-9 or len({i.group for i in items}) < 4
     assert (low, high) == interval(list(items), accuracy_of)
 
 

@@ -14,7 +14,7 @@ import typer
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..run.failures import Failures
+    from ..figures import Failures
 
 RETRY = "Fix the cause, then run the same command with --retry-failed, which asks the failed requests again."
 AFRESH = "Fix the cause, delete the folder and start again."
@@ -32,9 +32,9 @@ def end(stages: Mapping[str, Failures], *, failed: str, cut_off: str) -> None:
     say("warning: more than a tenth of the requests failed or were cut off, so the figures are not reliable:", err=True)
     for stage, share in bad.items():
         say(f"  {stage}: {told(share)}", err=True)
-    for name, hint in (("failed", failed), ("cut_off", cut_off)):
-        if any(share[name] for share in bad.values()):
-            say(f"hint: {hint}", err=True)
+    met = {failed: any(share["failed"] for share in bad.values()), cut_off: any(share["cut_off"] for share in bad.values())}
+    for hint in (hint for hint, is_met in met.items() if is_met):
+        say(f"hint: {hint}", err=True)
     raise typer.Exit(3)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from .progress import Watch, watch
 from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
+    from ..figures import Head, Summary
     from ..recipe.experiment import Recipe
     from ..run.folder import RunFolder
 
@@ -94,11 +95,11 @@ def _run_and_show(recipe: Recipe, run_folder: RunFolder, progress: Watch, *, fai
     folder = run_folder.root
     seen = _iterations_so_far(folder)
 
-    def on_prompts(head: dict[str, Any]) -> None:
+    def on_prompts(head: Head) -> None:
         if not seen:
             show_refused(head, console())
 
-    def on_iteration(state: dict[str, Any]) -> None:
+    def on_iteration(state: Summary) -> None:
         write_report(folder, state)
         if len(state["iterations"]) > seen:
             show_iterations(state, console())
@@ -120,7 +121,7 @@ def _iterations_so_far(folder: Path) -> int:
     return len(read(folder)["iterations"]) if (folder / "summary.json").exists() else 0
 
 
-def _say_where(folder: Path, state: dict[str, Any]) -> None:
+def _say_where(folder: Path, state: Summary) -> None:
     judge = state["final_judge"]
     say(f"run folder:  {folder}")
     say(f"final judge: {folder / judge if judge else 'the base model'}  ({state['stopped']})")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .terminal import interruptible, say
 
 if TYPE_CHECKING:
+    from ..figures import Iteration
     from ..report.status import Status
 
 _EVERY_SECONDS = 5.0
@@ -47,7 +47,7 @@ def _line(now: Status) -> str:
     return f"{time.strftime('%H:%M:%S')} {now.state}: {where}{what}{hint}"
 
 
-def _figures(entry: Mapping[str, Any]) -> str:
+def _figures(entry: Iteration) -> str:
     """One line about a finished iteration."""
     parts = [] if entry["pairs"] is None else [f"{entry['pairs']:,} pairs, {entry['kept']:,} kept"]
     for name, found in entry["benchmarks"].items():

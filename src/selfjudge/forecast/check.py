@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from ..figures import Refusal
 from ..method.languages import language
 from ..ports import Benchmark, Progress, PromptSource
 from ..run.disk import write_whole
 from ..run.images import decode
 from ..run.reasons import refusals
+from ..run.tables import Row
 from ..stages.contamination import index
 from ..stages.ingest import Admitted
 from ..types import storable
@@ -49,13 +50,13 @@ class Checked:
     left_out: dict[str, int]
     images: int
     sides: tuple[int, float, int] | None
-    refused: Sequence[dict[str, Any]]
+    refused: Sequence[Refusal]
     tiles: Sequence[tuple[str, str]]
 
 
 def check(sources: Sequence[PromptSource], *, max_pixels: int, progress: Progress, excluded: Sequence[Benchmark] = ()) -> Checked:
     """Read all rows of the sources. Raises SelfjudgeError where a source or a benchmark cannot be read."""
-    refused: list[dict[str, Any]] = []
+    refused: list[Row] = []
     used, kinds, rules, left_out, languages = 0, Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     sides, tiles = dict[str, int](), list[tuple[str, str]]()
     shown = index(excluded, progress) if excluded else None

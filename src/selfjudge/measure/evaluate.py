@@ -15,17 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..benchmarks.public import Replies
 from ..errors import InputError
+from ..figures import Executed, Failures, Figures
 from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.inputs import Bench, PairsBench
 from ..run import tables
 from ..run.disk import read_checked, read_json, temporary, write_checked, write_json, write_whole
-from ..run.executions import Execution
-from ..run.failures import Failures, Retry, failures
+from ..run.failures import Retry, failures
 from ..run.folder import RunFolder
 from ..run.store import Table
 from ..run.tables import Row
@@ -60,10 +60,10 @@ class Result:
     benchmark: str
     protocol: Protocol
     refused_parameters: Sequence[str]
-    figures: Mapping[str, Any]
+    figures: Figures
     own: Mapping[str, Any]
     official: Mapping[str, Any] = field(default_factory=dict)
-    executions: Sequence[Execution]
+    executions: Sequence[Executed]
     failures: Failures
     data: Mapping[str, Any]
 
@@ -206,15 +206,13 @@ def _noted(file: Path) -> list[str]:
 
 def _figures(
     name: str, protocol: Protocol, items: Sequence[BenchmarkItem], replies: Sequence[Row]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[Figures, dict[str, Any]]:
     """The general figures, some of which a benchmark may count in its own way, and those that only it has."""
     spec = find_spec(name)
     general = stage.figures(items, replies, protocol)
     own = {} if spec is None else spec.figures(Replies(protocol=protocol.base, items=items, rows=replies, general=general))
-    return (
-        {key: own.get(key, value) for key, value in general.items()},
-        {key: value for key, value in own.items() if key not in general},
-    )
+    counted = cast("Figures", {key: own.get(key, value) for key, value in general.items()})
+    return counted, {key: value for key, value in own.items() if key not in general}
 
 
 def _official(name: str, items: Sequence[BenchmarkItem], replies: Sequence[Row], folder: Path) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, RecipeError, RunError
+from ..figures import Executed
 from ..hub.models import find_model
 from ..ports import Engine
 from ..recipe.engines import SERVERS, OpenAISettings
 from ..recipe.file import engine_settings
 from ..run.cards import judge_of, judging_of
-from ..run.executions import Execution, execution_of
+from ..run.executions import execution_of
 from ..run.folder import RunFolder
 from ..wiring import BASELINES, open_baseline, open_engine
 
@@ -39,7 +40,7 @@ class Contestant:
     open: Callable[[], Engine]
     address: str | None = None
     fixed: bool = False
-    execution: Execution = field(default_factory=dict)
+    execution: Executed = field(default_factory=Executed)
 
 
 def find_contestant(name: str, place: RunFolder, engine: Mapping[str, Any] | None = None) -> Contestant:

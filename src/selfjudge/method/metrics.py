@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from ..figures import Figures
 from ..types import Order, Verdict
 
 RESAMPLES = 2_000
@@ -47,41 +48,21 @@ class Item:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """Fractions in [0, 1]; None where nothing was there to count.
-
-    accuracy              right verdicts / all comparisons
-    pair_accuracy         right in both orders / all items
-    consistency           the same response named in both orders / all items
-    first_position_rate   verdicts for the response shown first / read verdicts
-    parse_rate            verdicts that the judge wrote / all comparisons
-    n                     items
-    """
-
-    accuracy: float | None
-    pair_accuracy: float | None
-    consistency: float | None
-    first_position_rate: float | None
-    parse_rate: float | None
-    n: int
-
-
-def score(items: Sequence[Item]) -> Score:
+def score(items: Sequence[Item]) -> Figures:
     """The figures of some items."""
     read = [v for item in items for v in (item.chosen_first, item.rejected_first) if v is not None]
     same = sum(
         item.chosen_first is not None and item.rejected_first is not None and item.chosen_first is not item.rejected_first
         for item in items
     )
-    return Score(
-        accuracy=share(sum(sum(item.right) for item in items), 2 * len(items)),
-        pair_accuracy=share(sum(all(item.right) for item in items), len(items)),
-        consistency=share(same, len(items)),
-        first_position_rate=share(sum(v is Verdict.FIRST for v in read), len(read)),
-        parse_rate=share(len(read) - sum(item.forced for item in items), 2 * len(items)),
-        n=len(items),
-    )
+    return {
+        "accuracy": share(sum(sum(item.right) for item in items), 2 * len(items)),
+        "pair_accuracy": share(sum(all(item.right) for item in items), len(items)),
+        "consistency": share(same, len(items)),
+        "first_position_rate": share(sum(v is Verdict.FIRST for v in read), len(read)),
+        "parse_rate": share(len(read) - sum(item.forced for item in items), 2 * len(items)),
+        "n": len(items),
+    }
 
 
 def share(count: int, of: int) -> float | None:
@@ -95,7 +76,7 @@ def macro(shares: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(shares) else None
 
 
-def by_dimension(items: Sequence[Item]) -> dict[str, Score]:
+def by_dimension(items: Sequence[Item]) -> dict[str, Figures]:
     """The figures of each dimension, by name."""
     ordered = sorted(items, key=lambda item: item.dimension)
     return {name: score(list(part)) for name, part in groupby(ordered, key=lambda item: item.dimension)}
@@ -110,7 +91,7 @@ class Decision:
     right: bool | None
 
 
-def decided(decisions: Sequence[Decision]) -> dict[str, float | int | tuple[float, float] | None]:
+def decided(decisions: Sequence[Decision]) -> Figures:
     """Accuracy over all pairs (undecided is wrong), its interval, and the share of pairs that were decided."""
     return {
         "n": len(decisions),

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader
 
+from ..figures import Figures, Iteration
 from .differences import visible
 
 _MARGIN = 25
 """Pixels between the axes and the first and last iteration."""
 _NEAR = 0.05
 """Labels of horizontal lines that are nearer to each other stand side by side."""
-_LINES = (("accuracy", "ci95", "right, per order"), ("pair_accuracy", "pair_ci95", "right in both orders"))
+_Line = tuple[Literal["accuracy", "pair_accuracy"], Literal["ci95", "pair_ci95"], str]
+"""The names of a share and of its interval, and what the line is called."""
+_LINES: Sequence[_Line] = (("accuracy", "ci95", "right, per order"), ("pair_accuracy", "pair_ci95", "right in both orders"))
 COIN = {"a coin, per order": 0.5, "a coin, both orders": 0.25}
 
 
@@ -45,7 +48,7 @@ _SMALL = _Plot(width=220, height=150, left=34, right=212, top=10, bottom=122, ti
 
 
 def learning_curve(
-    entries: Sequence[Mapping[str, Any]], benchmark: str, *, guides: Mapping[str, float] = COIN, alone: bool = False
+    entries: Sequence[Iteration], benchmark: str, *, guides: Mapping[str, float] = COIN, alone: bool = False
 ) -> str:
     """Accuracy and both-orders accuracy over the iterations on one benchmark, with 95 % intervals, as an `<svg>` element.
 
@@ -56,14 +59,14 @@ def learning_curve(
     return _drawn(_LARGE, title, measured, _LINES, guides, alone)
 
 
-def dimension_curve(entries: Sequence[Mapping[str, Any]], benchmark: str, dimension: str) -> str:
+def dimension_curve(entries: Sequence[Iteration], benchmark: str, dimension: str) -> str:
     """Both-orders accuracy of one dimension, small enough to stand beside the others."""
     found = [(entry["iteration"], entry["benchmarks"][benchmark]["dimensions"].get(dimension)) for entry in entries]
     title = f"{visible(dimension, 100)}: right in both orders over the iterations"
     return _drawn(_SMALL, title, [(k, figures) for k, figures in found if figures], _LINES[1:], {"a coin": 0.25}, False)
 
 
-Measured = Sequence[tuple[int, Mapping[str, Any]]]
+Measured = Sequence[tuple[int, Figures]]
 """Iterations with the figures of each."""
 
 
@@ -76,7 +79,7 @@ def _drawn(
     plot: _Plot,
     title: str,
     measured: Measured,
-    lines: Sequence[tuple[str, str, str]],
+    lines: Sequence[_Line],
     guides: Mapping[str, float],
     alone: bool,
 ) -> str:
@@ -98,10 +101,10 @@ def _drawn(
     )
 
 
-def _line(plot: _Plot, columns: Sequence[float], measured: Measured, line: tuple[str, str, str]) -> dict[str, Any]:
+def _line(plot: _Plot, columns: Sequence[float], measured: Measured, line: _Line) -> dict[str, Any]:
     """The points of a line and of the band of its intervals, as SVG writes them; iterations without a figure are left out."""
     name, interval, label = line
-    known = [(x, of[name], of[interval]) for x, (_, of) in zip(columns, measured, strict=True) if of[name] is not None]
+    known = [(x, share, of[interval]) for x, (_, of) in zip(columns, measured, strict=True) if (share := of[name]) is not None]
     bounds = [(x, *(interval or (share, share))) for x, share, interval in known]
     band = [(x, low) for x, low, _ in bounds] + [(x, high) for x, _, high in reversed(bounds)]
     return {
@@ -116,7 +119,7 @@ def _points(plot: _Plot, points: Sequence[tuple[float, float]]) -> list[str]:
     return [f"{x},{plot.y(share)}" for x, share in points]
 
 
-def _told(measured: Measured, lines: Sequence[tuple[str, str, str]]) -> str:
+def _told(measured: Measured, lines: Sequence[_Line]) -> str:
     """The curve in words, for those who do not see it."""
     parts = [
         f"iteration {iteration}: {figures[name]:.3f} {label}"

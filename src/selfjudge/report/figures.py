@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-Figures = Mapping[str, Any]
+Values = Mapping[str, Any]
 
 
-def show_data(name: str, data: Figures, console: Console) -> None:
+def show_data(name: str, data: Values, console: Console) -> None:
     """A report on the data of a benchmark."""
     console.print(name, style="bold")
     for line in (*about(data), *(f"{name}: {count}" for name, count in data["dimensions"].items())):
@@ -19,7 +19,7 @@ def show_data(name: str, data: Figures, console: Console) -> None:
     console.print(f"  stored first, the better response: {cell(data['better_first'])}")
 
 
-def show_scored(figures: Figures, console: Console) -> None:
+def show_scored(figures: Values, console: Console) -> None:
     """Figures of recorded outputs: names and values, nested ones indented under their name."""
     from rich.table import Table
 
@@ -27,7 +27,7 @@ def show_scored(figures: Figures, console: Console) -> None:
     table.add_column()
     table.add_column(justify="right")
 
-    def add(values: Figures, depth: int) -> None:
+    def add(values: Values, depth: int) -> None:
         for name, value in values.items():
             nested = isinstance(value, dict)
             table.add_row("  " * depth + name, "" if nested else cell(value))
@@ -52,7 +52,7 @@ def cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def about(data: Figures) -> Iterator[str]:
+def about(data: Values) -> Iterator[str]:
     """The source of the items, and every oddity that a reader of the figures must know."""
     revision = f" at {data['revision']}" if data.get("revision") else ""
     checksum = f", sha256 {data['sha256'][:12]}…" if data.get("sha256") else ""

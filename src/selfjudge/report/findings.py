@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from ..figures import Figures, Iteration, Limits, Summary
 from ..method.monitors import MONITORS, warnings
 from ..run.failures import told, too_many
 from ..run.reasons import DROPPED, explained
-from .tally import State, asked, made
+from .tally import asked, made
 
 _SETTLED = 3
 """The iteration from which all monitors speak; at the end of a run they do, however short it was."""
@@ -16,15 +16,14 @@ COIN = 0.25
 """Of pairs, what a coin gets right in both orders."""
 
 
-def final(state: State) -> State:
+def final(state: Summary) -> Iteration:
     """The iteration whose judge is the result of the run so far."""
     name = state["final_judge"]
     number = int(name.partition("/")[0].removeprefix("iteration-")) if name else 0
-    best: State = state["iterations"][number]
-    return best
+    return state["iterations"][number]
 
 
-def headline(state: State) -> list[str]:
+def headline(state: Summary) -> list[str]:
     """What the run achieved: a sentence for each benchmark, or one without labels."""
     base, best = state["iterations"][0], final(state)
     done = len(state["iterations"]) - 1
@@ -35,7 +34,7 @@ def headline(state: State) -> list[str]:
     return [_unmeasured(state, base, best)]
 
 
-def _measured(name: str, base: State, best: State) -> str:
+def _measured(name: str, base: Iteration, best: Iteration) -> str:
     before, after = base["benchmarks"][name], best["benchmarks"][name]
     judge = f"the judge of iteration {best['iteration']}" if best["iteration"] else "the base, which is the result,"
     verb = "Better" if _clearly_better(before, after) else "No clear progress"
@@ -46,7 +45,7 @@ def _measured(name: str, base: State, best: State) -> str:
     )
 
 
-def _percent(figures: Mapping[str, Any]) -> str:
+def _percent(figures: Figures) -> str:
     value, limits = figures["pair_accuracy"], figures.get("pair_ci95")
     if value is None:
         return "an unknown share"
@@ -55,20 +54,19 @@ def _percent(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _clearly_better(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def _clearly_better(before: Figures, after: Figures) -> bool:
     return _limits(after)[0] > _limits(before)[1]
 
 
-def _beats_coin(figures: Mapping[str, Any]) -> bool:
+def _beats_coin(figures: Figures) -> bool:
     return _limits(figures)[0] > COIN
 
 
-def _limits(figures: Mapping[str, Any]) -> tuple[float, float]:
-    low, high = figures.get("pair_ci95") or [figures["pair_accuracy"] or 0.0] * 2
-    return low, high
+def _limits(figures: Figures) -> Limits:
+    return figures.get("pair_ci95") or [figures["pair_accuracy"] or 0.0] * 2
 
 
-def _unmeasured(state: State, base: State, best: State) -> str:
+def _unmeasured(state: Summary, base: Iteration, best: Iteration) -> str:
     last = made(state)[-1]
     parts = [f"in iteration {last['iteration']} it kept {last['kept']:,} of {last['pairs']:,} pairs"]
     monitors = last["monitors"] or {}
@@ -79,17 +77,17 @@ def _unmeasured(state: State, base: State, best: State) -> str:
         if monitors.get(name) is not None:
             parts.append(words.format(monitors[name]))
     if base["held_out"] and best["held_out"]:
-        shares = [entry["held_out"]["pair_accuracy"] or 0.0 for entry in (base, best)]
+        shares = [agreement["pair_accuracy"] or 0.0 for agreement in (base["held_out"], best["held_out"])]
         parts.append("agreement with the labels of held-out pairs went from {:.1%} to {:.1%}".format(*shares))
     return f"No benchmark was measured, so nothing here says how often the judge is right: {', '.join(parts)}."
 
 
-def concerns(state: State) -> list[str]:
+def concerns(state: Summary) -> list[str]:
     """A sentence for each thing that is not as it should be, in the order of the iterations; those about the result last."""
     return list(dict.fromkeys(_concerns(state)))
 
 
-def _concerns(state: State) -> Iterator[str]:
+def _concerns(state: Summary) -> Iterator[str]:
     for entry in state["iterations"]:
         where = f"Iteration {entry['iteration']}"
         yield from entry["warnings"]
@@ -103,8 +101,8 @@ def _concerns(state: State) -> Iterator[str]:
         yield from _of_result(state)
 
 
-def _nothing_kept(entry: State) -> str:
-    reasons = sorted(entry["dropped"].items(), key=lambda item: -item[1])
+def _nothing_kept(entry: Iteration) -> str:
+    reasons = sorted((entry["dropped"] or {}).items(), key=lambda item: -item[1])
     what = f"none of its {entry['pairs']:,} pairs" if entry["pairs"] else f"nothing: its {asked(entry):,} prompts made no pair"
     why = ""
     if reasons:
@@ -113,7 +111,7 @@ def _nothing_kept(entry: State) -> str:
     return f"Iteration {entry['iteration']} kept {what}. Its judge is the one before, unchanged.{why}"
 
 
-def _of_result(state: State) -> Iterator[str]:
+def _of_result(state: Summary) -> Iterator[str]:
     base, best = state["iterations"][0], final(state)
     for name, figures in best["benchmarks"].items():
         yield from _shortcuts(name, figures)
@@ -123,12 +121,12 @@ def _of_result(state: State) -> Iterator[str]:
         if not _beats_coin(figures):
             yield f"On {name} the final judge does not clearly beat a coin, which is right in both orders for 25 % of the pairs."
     if not best["benchmarks"] and base["held_out"] and best["held_out"]:
-        shares = [(entry["held_out"]["pair_accuracy"] or 0.0) for entry in (base, best)]
+        shares = [agreement["pair_accuracy"] or 0.0 for agreement in (base["held_out"], best["held_out"])]
         if shares[1] <= shares[0]:
             yield "No progress: agreement with held-out labels is {1:.1%}, and was {0:.1%} for the base.".format(*shares)
 
 
-def _shortcuts(name: str, figures: Mapping[str, Any]) -> Iterator[str]:
+def _shortcuts(name: str, figures: Figures) -> Iterator[str]:
     first, read = figures["first_position_rate"], figures["parse_rate"]
     limits = MONITORS["says_first"]
     if first is not None and not limits.low <= first <= limits.high:
@@ -155,7 +153,7 @@ _MEANING = {
 }
 
 
-def health(state: State) -> list[Row]:
+def health(state: Summary) -> list[Row]:
     """The monitors of each iteration, those left out that have no figure."""
     iterations = made(state)
     rows: list[Row] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from ..figures import Failures, Figures, Head, Iteration, Summary
 from ..run.reasons import DROPPED, explained, left_out_line, refused_lines
 from .figures import cell
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show_iterations(state: dict[str, Any], console: Console) -> None:
+def show_iterations(state: Summary, console: Console) -> None:
     """The table of iterations so far."""
     from rich.table import Table
 
@@ -43,10 +45,11 @@ def show_iterations(state: dict[str, Any], console: Console) -> None:
     if last["dropped"] and (state["stopped"] or not last["kept"]):
         console.print(f"Dropped in iteration {last['iteration']} (to change the recipe, use another folder, --dir):")
         for reason, count in sorted(last["dropped"].items(), key=lambda item: -item[1]):
-            console.print(f"  {reason} ({count:,}): {' '.join(explained(reason, DROPPED).values())}", soft_wrap=True)
+            why = explained(reason, DROPPED)
+            console.print(f"  {reason} ({count:,}): {why['meaning']} {why['change']}", soft_wrap=True)
 
 
-def show_refused(head: dict[str, Any], console: Console) -> None:
+def show_refused(head: Head, console: Console) -> None:
     """The rows that were refused when the prompts were read, and why."""
     rows = head["prompts"]["total"] + sum(head["prompts"]["refused"].values())
     for line in refused_lines(head["refused"], rows):
@@ -55,7 +58,7 @@ def show_refused(head: dict[str, Any], console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
+def _show_failures(entries: Sequence[Iteration], console: Console) -> None:
     """For each stage how many of its requests failed, were cut off and had a forced verdict, where any did."""
     from rich.table import Table
 
@@ -71,17 +74,15 @@ def _show_failures(entries: list[dict[str, Any]], console: Console) -> None:
     console.print(table)
 
 
-def _failed(found: dict[str, Any] | None) -> str:
+def _failed(found: Failures | None) -> str:
     if found is None or not found["requests"]:
         return "–"
-    failed, cut_off, forced = (round(found.get(share, 0) * found["requests"]) for share in ("failed", "cut_off", "forced"))
+    shares = found["failed"], found["cut_off"], found.get("forced", 0.0)
+    failed, cut_off, forced = (round(share * found["requests"]) for share in shares)
     return f"{failed:,} / {cut_off:,} of {found['requests']:,}" + (f", {forced:,} forced" if forced else "")
 
 
-_SCORES = ("accuracy", "pair_accuracy", "first_position_rate", "parse_rate")
-
-
-def _columns(measured: dict[str, Any]) -> list[str]:
+def _columns(measured: Mapping[str, Figures]) -> list[str]:
     heads = ("accuracy", "both orders", "says first", "read")
     return [
         head if len(measured) == 1 else f"{name} {head}"
@@ -90,5 +91,6 @@ def _columns(measured: dict[str, Any]) -> list[str]:
     ]
 
 
-def _scores(figures: dict[str, Any]) -> list[float | None]:
-    return [*(figures[name] for name in _SCORES), *(found["accuracy"] for found in figures.get("protocols", {}).values())]
+def _scores(figures: Figures) -> list[float | None]:
+    general = figures["accuracy"], figures["pair_accuracy"], figures["first_position_rate"], figures["parse_rate"]
+    return [*general, *(found["accuracy"] for found in figures.get("protocols", {}).values())]

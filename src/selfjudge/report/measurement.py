@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..figures import Figures, Limits
 from ..measure.evaluate import Result
 from ..method.paired import FEW_GROUPS
 from ..run.executions import described
-from .figures import Figures, about, cell
+from .figures import Values, about, cell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,26 +53,25 @@ def _table(result: Result) -> Any:
     for column in ("", "n", "accuracy", *(("both orders", "consistent") if both else ("decided",))):
         table.add_column(column, justify="right" if column else "left")
 
-    def add(name: str, part: Figures, macro: bool = False) -> None:
-        key = "macro" if macro else "accuracy"
-        pair = "pair_macro" if macro else "pair_accuracy"
-        cells = [_with_interval(part.get(key), part.get(f"{key}_ci95" if macro else "ci95"))]
+    def add(name: str, part: Figures) -> None:
+        cells = [_with_interval(part.get("accuracy"), part.get("ci95"))]
         if both:
-            cells += [_with_interval(part.get(pair), part.get(f"{pair}_ci95" if macro else "pair_ci95"))]
-            cells += ["" if macro else cell(part.get("consistency"))]
-        else:
-            cells += ["" if macro else cell(part.get("coverage"))]
-        table.add_row(name, "" if macro else str(part["n"]), *cells)
+            cells += [_with_interval(part.get("pair_accuracy"), part.get("pair_ci95"))]
+        table.add_row(name, str(part["n"]), *cells, cell(part.get("consistency" if both else "coverage")))
 
-    add("all items", result.figures)
-    add("mean of the dimensions", result.figures, macro=True)
+    whole = result.figures
+    add("all items", whole)
+    means = [_with_interval(whole.get("macro"), whole.get("macro_ci95"))]
+    if both:
+        means += [_with_interval(whole.get("pair_macro"), whole.get("pair_macro_ci95"))]
+    table.add_row("mean of the dimensions", "", *means, "")
     table.add_section()
-    for name, part in result.figures["dimensions"].items():
+    for name, part in whole["dimensions"].items():
         add(name, part)
     return table
 
 
-def _with_interval(value: float | None, limits: Any) -> str:
+def _with_interval(value: float | None, limits: Limits | None) -> str:
     return cell(value) if value is None or limits is None else f"{value:.3f}  {limits[0]:.3f} to {limits[1]:.3f}"
 
 
@@ -101,7 +101,7 @@ def _below(result: Result) -> Iterator[str]:
         yield f"as the official script counts: overall {cell(result.official['overall'])}" + _official_rest(result.official)
 
 
-def _official_rest(official: Figures) -> str:
+def _official_rest(official: Values) -> str:
     if "by_k" in official:
         by_k = ", ".join(f"{k}: {cell(figures['overall'])}" for k, figures in official["by_k"].items())
         return f", macro {cell(official['macro'])}, of {official['agree'] + official['reject']} decided items; by K {by_k}"

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ..benchmarks.published import PublishedGroup, context
+from ..figures import Summary
 from ..run.disk import read_json, write_whole
 from ..run.executions import described
 from ..types import storable
@@ -32,14 +33,14 @@ _BEST = 8
 """Published judges of each group that are shown."""
 
 
-def write_report(run: Path, state: dict[str, Any]) -> Path:
+def write_report(run: Path, state: Summary) -> Path:
     """Write `report.html` into a run folder; its path."""
     path = run / "report.html"
     write_whole(path, storable(page(run, state)).encode())
     return path
 
 
-def page(run: Path, state: dict[str, Any]) -> str:
+def page(run: Path, state: Summary) -> str:
     """The report of a run, as HTML."""
     recipe = read_json(run / "recipe.json") if (run / "recipe.json").exists() else {}
     last = state["iterations"][-1]["iteration"]
@@ -76,7 +77,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _benchmark(run: Path, state: dict[str, Any], name: str) -> dict[str, Any]:
+def _benchmark(run: Path, state: Summary, name: str) -> dict[str, Any]:
     """What is shown about one benchmark."""
     entries = state["iterations"]
     known = list(entries[0]["benchmarks"][name].get("dimensions", ()))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow.parquet as pq
 
 from ..errors import InputError
+from ..figures import Iteration
 from ..run.disk import read_json
 
 _TABLES = {"responses": "synthesize", "pairs": "pairs", "judgments": "judge", "selected": "select"}
@@ -32,7 +33,7 @@ class Status:
     iterations: int
     stage: str | None
     rows: int | None
-    done: list[Mapping[str, Any]]
+    done: Sequence[Iteration]
 
 
 def status(run: Path) -> Status:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ..figures import Iteration, Summary
 from ..run.reasons import DROPPED, OF_PAIRS, explained
-
-State = Mapping[str, Any]
-"""A run's summary, or one of its iterations."""
 
 STAGES = ("synthesize", "judge", "train", "evaluate")
 
@@ -51,18 +48,17 @@ class StageCost:
         return self.requests / self.seconds if self.requests and self.seconds else None
 
 
-def made(state: State) -> list[State]:
+def made(state: Summary) -> list[Iteration]:
     """The iterations that made pairs, or tried to: all but the base."""
     return [entry for entry in state["iterations"] if entry["pairs"] is not None]
 
 
-def asked(entry: State) -> int:
+def asked(entry: Iteration) -> int:
     """Prompts of an iteration: each made a pair or was dropped."""
-    lost = sum(entry["dropped"].values()) - (entry["pairs"] - entry["kept"])
-    return int(entry["pairs"] + lost)
+    return sum((entry["dropped"] or {}).values()) + (entry["kept"] or 0)
 
 
-def funnel(state: State) -> list[Step]:
+def funnel(state: Summary) -> list[Step]:
     """From the rows of the sources to what the newest judge learned; empty before the first iteration."""
     if not (iterations := made(state)):
         return []
@@ -73,8 +69,8 @@ def funnel(state: State) -> list[Step]:
         ("rows of the sources", prompts + refused, ""),
         ("prompts", prompts, "refused rows"),
         (f"prompts of iteration {last['iteration']}", now, "held out, or for other iterations"),
-        ("pairs", last["pairs"], "prompts that make no pair"),
-        ("pairs kept", last["kept"], "pairs that the judge did not get right as the recipe asks"),
+        ("pairs", last["pairs"] or 0, "prompts that make no pair"),
+        ("pairs kept", last["kept"] or 0, "pairs that the judge did not get right as the recipe asks"),
     ]
     widest = max(count for _, count, _ in steps) or 1
     counts = [count for _, count, _ in steps]
@@ -88,17 +84,17 @@ def _lost(count: int, why: str) -> str:
     return f"{count:,} {why}" if count > 0 else ""
 
 
-def reasons(state: State) -> list[Reason]:
+def reasons(state: Summary) -> list[Reason]:
     """Why prompts made no pair and pairs were not kept, in this order, the most frequent first."""
     iterations = made(state)
     total: Counter[str] = Counter()
     for entry in iterations:
-        total.update(entry["dropped"])
+        total.update(entry["dropped"] or {})
     found = [
         Reason(
             name=name,
             of="pairs" if name in OF_PAIRS else "prompts",
-            counts=[entry["dropped"].get(name, 0) for entry in iterations],
+            counts=[(entry["dropped"] or {}).get(name, 0) for entry in iterations],
             **explained(name, DROPPED),
         )
         for name, _ in sorted(total.items(), key=lambda item: (-item[1], item[0]))
@@ -106,13 +102,13 @@ def reasons(state: State) -> list[Reason]:
     return sorted(found, key=lambda reason: reason.of, reverse=True)
 
 
-def costs(state: State) -> list[StageCost]:
+def costs(state: Summary) -> list[StageCost]:
     """What each stage took, over all iterations."""
     entries = state["iterations"]
     return [_cost(stage, entries) for stage in STAGES if any(stage in entry["seconds"] for entry in entries)]
 
 
-def _cost(stage: str, entries: Sequence[State]) -> StageCost:
+def _cost(stage: str, entries: Sequence[Iteration]) -> StageCost:
     tokens = [entry["tokens"][stage] for entry in entries if stage in entry["tokens"]]
     requests = [
         found["requests"]
@@ -129,9 +125,9 @@ def _cost(stage: str, entries: Sequence[State]) -> StageCost:
     )
 
 
-def per_kept_pair(state: State) -> tuple[float, float] | None:
+def per_kept_pair(state: Summary) -> tuple[float, float] | None:
     """Seconds and written tokens for each pair that was kept, measuring left out; None where nothing was kept."""
-    kept = sum(entry["kept"] for entry in made(state))
+    kept = sum(entry["kept"] or 0 for entry in made(state))
     spent = [cost for cost in costs(state) if cost.stage != "evaluate"]
     if not kept:
         return None

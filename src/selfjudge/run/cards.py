@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import InputError, RunError
+from ..figures import Iteration
 from ..recipe.experiment import EMBEDDED_MODEL, Judging, Recipe
 from ..recipe.section import HUB_NAME
 from ..report.card import judge_card
@@ -22,7 +23,6 @@ from .disk import read_json, write_json, write_whole
 from .executions import counted, described
 from .fingerprint import CARD, README
 from .folder import JudgeFolder
-from .iteration import Iteration
 from .lineage import licence_of
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
@@ -36,15 +36,15 @@ def write_cards(
     facts = {
         **_trained(judge, recipe),
         **_origin(recipe, base),
-        "iteration": last.iteration,
-        "trained": recipe.training.kind != "scripted" and (last.training or {})["steps"] > 0,
+        "iteration": last["iteration"],
+        "trained": recipe.training.kind != "scripted" and last["training"] is not None and last["training"]["steps"] > 0,
         "selection": recipe.selection.model_dump(mode="json"),
-        "executions": counted(execution for one in iterations for execution in one.executions),
+        "executions": counted(execution for one in iterations for execution in one["executions"]),
         "data": {"sources": sources, "iterations": [_yield(one) for one in (*others, last)]},
         "metrics": _metrics(last),
         "metrics_of_base": _metrics(first),
-        "served": last.probe is not None,
-        "serve": _serving(judge, recipe, last.iteration),
+        "served": last["probe"] is not None,
+        "serve": _serving(judge, recipe, last["iteration"]),
     }
     facts = json.loads(json.dumps(facts))  # as it will be read
     if _card(judge) != facts:
@@ -107,11 +107,11 @@ def _origin(recipe: Recipe, base: Path) -> dict[str, Any]:
 
 
 def _yield(one: Iteration) -> dict[str, int | None]:
-    return {"iteration": one.iteration, "pairs": one.pairs, "kept": one.kept, "traces": one.traces}
+    return {"iteration": one["iteration"], "pairs": one["pairs"], "kept": one["kept"], "traces": one["traces"]}
 
 
 def _metrics(one: Iteration) -> dict[str, Any]:
-    return {name: {key: found.get(key) for key in _FIGURES} for name, found in one.benchmarks.items()}
+    return {name: {key: found.get(key) for key in _FIGURES} for name, found in one["benchmarks"].items()}
 
 
 def _serving(judge: Path, recipe: Recipe, number: int) -> dict[str, str]:

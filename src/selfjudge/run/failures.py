@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
+from ..figures import Failures
 from .store import Table
 from .tables import JUDGMENTS, endings
 
@@ -22,8 +22,6 @@ _REASONS = 3
 _REASON_CHARACTERS = 160
 _NUMBERS = re.compile(r"\w*\d{4,}\w*")
 """Of tokens, bytes, requests: what tells reasons of one kind apart."""
-
-Failures = Mapping[str, Any]
 
 
 def failures(table: Table) -> Failures:
@@ -40,13 +38,15 @@ def failures(table: Table) -> Failures:
         forced += count * any(lacked)
         if end == failed or error is not None:
             reasons[_reason(error)] += count
-    return {
+    found: Failures = {
         "requests": requests,
         "failed": reasons.total() / requests if requests else 0.0,
         "cut_off": cut / requests if requests else 0.0,
-        **({"forced": forced / requests} if forced else {}),
         "reasons": dict(reasons.most_common(_REASONS)),
     }
+    if forced:
+        found["forced"] = forced / requests
+    return found
 
 
 def _reason(error: str | None) -> str:

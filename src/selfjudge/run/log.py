@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SelfjudgeError
+from ..figures import Head, Summary
 from ..ports import Advance, Progress
 from ..types import plain
 from .reasons import left_out_line, refused_lines
 
 NAME = "run.log"
-Told = Callable[[dict[str, Any]], None]
+OnHead = Callable[[Head], None]
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def watched(progress: Progress) -> Progress:
     return watching
 
 
-def prompts_read(head: dict[str, Any], tell: Told | None) -> None:
+def prompts_read(head: Head, tell: OnHead | None) -> None:
     """Log what was made of the rows of the sources, and `tell` it."""
     prompts = head["prompts"]
     rows = prompts["total"] + sum(prompts["refused"].values())
@@ -93,7 +94,7 @@ def prompts_read(head: dict[str, Any], tell: Told | None) -> None:
         tell(head)
 
 
-def iteration_done(state: dict[str, Any]) -> None:
+def iteration_done(state: Summary) -> None:
     """Log the newest iteration."""
     entry = state["iterations"][-1]
     figures = {name: value["accuracy"] for name, value in entry["benchmarks"].items() if "accuracy" in value}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
+from ..figures import Explanation, Refusal, RefusedRow
 
 EXAMPLES = 3
 SAME = "same images and text as "
@@ -150,7 +151,7 @@ OF_PAIRS = ("unread_verdict", "forced_verdict", "wrong_in_both_orders", "wrong_i
 """The reasons for which a pair is not kept."""
 
 
-def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> list[dict[str, Any]]:
+def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> list[Refusal]:
     """Refused rows by reason, the most frequent first, each with its meaning, what to change, and its first rows.
 
     `rows` have `source`, `reason` and `detail`; `place` turns a source into where the row lies.
@@ -170,20 +171,20 @@ def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> 
     ]
 
 
-def _example(row: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+def _example(row: Mapping[str, Any], place: Callable[[str], str]) -> RefusedRow:
     detail = row["detail"]
     if detail is not None and detail.startswith(SAME):
         detail = SAME + place(detail.removeprefix(SAME))
     return {"place": place(row["source"]), "detail": detail}
 
 
-def explained(reason: str, table: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+def explained(reason: str, table: Mapping[str, tuple[str, str]]) -> Explanation:
     """What a reason means and what to change; empty texts for one that the table does not know."""
     meaning, change = table.get(reason, ("", ""))
     return {"meaning": meaning, "change": change}
 
 
-def refused_lines(refused: Sequence[Mapping[str, Any]], total: int) -> list[str]:
+def refused_lines(refused: Sequence[Refusal], total: int) -> list[str]:
     """For people: how many of `total` rows cannot be used, why, and where."""
     if not refused:
         return []
@@ -206,14 +207,14 @@ def left_out_line(counts: Mapping[str, int]) -> list[str]:
     return [f"rows with turns that are not used (the first turn of the user is): {which}"]
 
 
-def nothing_usable(refused: Sequence[Mapping[str, Any]]) -> InputError:
+def nothing_usable(refused: Sequence[Refusal]) -> InputError:
     """The error for a run without one prompt; it names the first row of the most frequent reason."""
     if not refused:
         return InputError("not one prompt can be used: the sources are empty", hint="Name files or data sets with rows.")
     return refused_error("not one prompt can be used", refused)
 
 
-def refused_error(what: str, refused: Sequence[Mapping[str, Any]]) -> InputError:
+def refused_error(what: str, refused: Sequence[Refusal]) -> InputError:
     """The error for rows that are missing from a run, with the reasons and the first row of the most frequent one."""
     reasons = ", ".join(f"{entry['reason']} ({entry['count']})" for entry in refused)
     example = refused[0]["examples"][0]

@@ -26,8 +26,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import RunError
+from ..figures import Executed
 from .disk import differences, read_checked, read_json, sha256_of, whole, write_checked
-from .executions import Execution
 from .fingerprint import HASHES, remembered
 from .journal import Growing, Keys
 from .journal import execution as execution_of
@@ -57,7 +57,7 @@ class Manifest:
     rows: int
     sha256: str
     seconds: float
-    executions: Sequence[Execution]
+    executions: Sequence[Executed]
     """How the rows were produced, each with its number of `rows`; none for rows that no engine made."""
 
     @staticmethod
@@ -140,7 +140,7 @@ class Table:
             for text in texts:
                 yield text, rows.filter(pc.equal(of_rows, text)).drop_columns(_EXECUTION)
 
-    def begin(self, execution: Execution) -> Keys:
+    def begin(self, execution: Executed) -> Keys:
         """Rows to come are produced by this execution; the keys of those that others produced."""
         self._growing.execution = text = _text(execution)
         return self._growing.keys(but=text)
@@ -262,7 +262,7 @@ def _of(part: pq.FileMetaData, name: bytes) -> str:
     return value.decode()
 
 
-def _text(execution: Execution) -> str:
+def _text(execution: Executed) -> str:
     fields = {name: value for name, value in execution.items() if name != "rows"}
     return json.dumps(fields, sort_keys=True) if fields else ""
 

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError, RunError
+from ..figures import Admission, Executed, Failures, Figures, Head, Iteration, Probing, Summary
 from ..method.equivalence import same
+from ..method.metrics import share
 from ..method.monitors import warnings
 from ..recipe.experiment import Loop, Recipe
 from ..recipe.inputs import Source
 from ..types import Kind
 from .disk import read_json
 from .executions import counted
-from .failures import Failures, failures
+from .failures import failures
 from .folder import JudgeFolder
-from .iteration import Iteration
 from .lineage import place_of
 from .reasons import HARMLESS, nothing_usable, refusals, refused_error
 from .store import Table
 from .tables import RESPONSES, Row
 
 
-def head(recipe: Recipe, prompts: Table, refused: Table, *, strict: bool = False) -> dict[str, Any]:
-    """The run as a whole. Raises InputError where no prompt can be used, or fewer than the recipe or `strict` asks for."""
+def head(recipe: Recipe, prompts: Table, refused: Table, *, commit: str | None, strict: bool = False) -> Head:
+    """The run as a whole; `commit` is that of its base model.
+
+    Raises InputError where no prompt can be used, or fewer than the recipe or `strict` asks for.
+    """
     why = refusals(refused.rows(), partial(place_of, recipe.prompts))
     if not prompts.manifest.rows:
         raise nothing_usable(why)
@@ -42,12 +44,14 @@ def head(recipe: Recipe, prompts: Table, refused: Table, *, strict: bool = False
         "model": recipe.model,
         "prompts": {
             "total": prompts.manifest.rows,
-            **{str(kind): prompts.counts("kind")[str(kind)] for kind in Kind},
+            "open": prompts.counts("kind")[str(Kind.OPEN)],
+            "closed": prompts.counts("kind")[str(Kind.CLOSED)],
             "rules": dict(sorted(prompts.counts("kind_rule").items())),
             "left_out": dict(Counter(turns for turns in prompts.column("left_out") if turns is not None).most_common()),
             "refused": {entry["reason"]: entry["count"] for entry in sorted(why, key=lambda entry: entry["reason"])},
         },
         "refused": why,
+        "commit": commit,
     }
 
 
@@ -78,22 +82,22 @@ def best_iteration(iterations: Sequence[Iteration], loop: Loop) -> int:
         return len(iterations) - 1
     best, record = 0, -1.0
     for one in iterations:
-        score = (one.held_out or {}).get("pair_accuracy")
+        score = one["held_out"]["pair_accuracy"] if one["held_out"] else None
         if score is not None and score > record + (loop.stop.min_gain if record >= 0 else 0):
-            best, record = one.iteration, score
+            best, record = one["iteration"], score
     return best
 
 
 def _is_warned(iterations: Sequence[Iteration], loop: Loop) -> bool:
     """Whether the run ends because of a warning in its last iteration, which is of the judge of the iteration before."""
-    return loop.stop_on_warning and len(iterations) > 2 and bool(iterations[-1].warnings)
+    return loop.stop_on_warning and len(iterations) > 2 and bool(iterations[-1]["warnings"])
 
 
 def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished: int, more: bool) -> str | None:
     """Why a run is over after these iterations, or None. `finished` lie in its folder; `more` prompts are left or not."""
     done = len(iterations) - 1
     if _is_warned(iterations, loop):
-        return f"a monitor warned: {iterations[-1].warnings[0]}"
+        return f"a monitor warned: {iterations[-1]['warnings'][0]}"
     if done >= max(loop.iterations, finished):
         return "all iterations are done"
     if loop.stop is not None and done - best >= loop.stop.patience:
@@ -102,18 +106,29 @@ def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished:
 
 
 def measured(
-    number: int, benchmarks: dict[str, Any], asked: Sequence[Table], held_out: dict[str, Any] | None, watched: Sequence[Table]
+    number: int, benchmarks: Mapping[str, Figures], asked: Sequence[Table], held_out: Figures | None, watched: Sequence[Table]
 ) -> Iteration:
     """A judge's figures on benchmarks and its score on held-out pairs, with the replies behind each: all there is of the base."""
-    return Iteration(
-        iteration=number,
-        held_out=held_out,
-        benchmarks=benchmarks,
-        seconds={"evaluate": _seconds(asked)},
-        tokens={"evaluate": _tokens(asked)},
-        failures=_failures([*asked, *watched]),
-        executions=_executions([*asked, *watched]),
-    )
+    return {
+        "iteration": number,
+        "pairs": None,
+        "kept": None,
+        "traces": None,
+        "dropped": None,
+        "training": None,
+        "gate": None,
+        "probe": None,
+        "monitors": None,
+        "warnings": [],
+        "held_out": held_out,
+        "benchmarks": benchmarks,
+        "seconds": {"evaluate": _seconds(asked)},
+        "tokens": {"evaluate": _tokens(asked)},
+        "equivalence": None,
+        "failures": _failures([*asked, *watched]),
+        "executions": _executions([*asked, *watched]),
+        "yield": None,
+    }
 
 
 def iteration(
@@ -125,29 +140,36 @@ def iteration(
     judgments: Table,
     selected: Table,
     judge: JudgeFolder,
-    gate: dict[str, Any] | None,
-    probe: dict[str, Any] | None,
+    gate: Admission | None,
+    probe: Probing | None,
     monitors: dict[str, float | None],
 ) -> Iteration:
     """An iteration whose judge was measured, with what was made and trained. `probe` is that of a served judge."""
     report, made = judge.report, {"synthesize": [responses], "judge": [judgments]}
-    return replace(
-        measured,
-        pairs=pairs.manifest.rows,
-        kept=sum(1 for _ in groupby(selected.values("pair_id"))),
-        traces=selected.manifest.rows,
-        dropped=dict(sorted(dropped.counts("reason").items())),
-        training={name: report[name] for name in ("examples", "steps", "loss", "execution")},
-        gate=gate,
-        probe=probe,
-        monitors=monitors,
-        warnings=warnings(monitors, measured.iteration),
-        seconds={stage: _seconds(tables) for stage, tables in made.items()} | {"train": report["seconds"], **measured.seconds},
-        tokens={stage: _tokens(tables) for stage, tables in made.items()} | {**measured.tokens},
-        equivalence=_compared(responses),
-        failures={**_failures([responses, judgments]), **measured.failures},
-        executions=counted([*_executions([responses, judgments]), *measured.executions]),
-    )
+    kept = sum(1 for _ in groupby(selected.values("pair_id")))
+    return {
+        **measured,
+        "pairs": pairs.manifest.rows,
+        "kept": kept,
+        "traces": selected.manifest.rows,
+        "dropped": dict(sorted(dropped.counts("reason").items())),
+        "training": {
+            "examples": report["examples"],
+            "steps": report["steps"],
+            "loss": report["loss"],
+            "execution": report["execution"],
+        },
+        "gate": gate,
+        "probe": probe,
+        "monitors": monitors,
+        "warnings": warnings(monitors, measured["iteration"]),
+        "seconds": {stage: _seconds(of) for stage, of in made.items()} | {"train": report["seconds"], **measured["seconds"]},
+        "tokens": {stage: _tokens(of) for stage, of in made.items()} | {**measured["tokens"]},
+        "equivalence": _compared(responses),
+        "failures": {**_failures([responses, judgments]), **measured["failures"]},
+        "executions": counted([*_executions([responses, judgments]), *measured["executions"]]),
+        "yield": share(kept, pairs.manifest.rows),
+    }
 
 
 def _compared(responses: Table) -> dict[str, int] | None:
@@ -163,7 +185,7 @@ def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
     return {_stage(table): failures(table) for table in asked}
 
 
-def _executions(asked: Sequence[Table]) -> list[dict[str, Any]]:
+def _executions(asked: Sequence[Table]) -> list[Executed]:
     return counted(execution for table in asked for execution in table.manifest.executions)
 
 
@@ -184,11 +206,11 @@ def _tokens(tables: Sequence[Table]) -> dict[str, int]:
     return {name: sum(table.total(f"{name}_tokens") for table in tables) for name in ("prompt", "completion")}
 
 
-def read(root: Path) -> dict[str, Any]:
+def read(root: Path) -> Summary:
     """The summary of a run folder. Raises RunError when there is none."""
     if not (root / "summary.json").exists():
         raise RunError(f"{root} holds no summary.json", hint="Name the folder of a run that has finished its first measurement.")
-    value: dict[str, Any] = read_json(
+    value: Summary = read_json(
         root / "summary.json",
         *("name", "prompts", "stopped", "final_judge", "iterations"),
         hint="Delete the file and give the command of the run again: it makes it anew.",

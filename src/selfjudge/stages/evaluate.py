@@ -6,10 +6,9 @@ import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from ..figures import Figures
 from ..method.metrics import (
     Decision,
     Item,
@@ -66,7 +65,7 @@ def ask(
     judge(pairs, table, model=model, protocol=protocol, seed=seed, progress=progress, stored=stored)
 
 
-def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: Protocol) -> dict[str, Any]:
+def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: Protocol) -> Figures:
     """All general figures of a benchmark run: fractions, None where nothing could be counted. Ties are left out and counted.
 
     Asked in both orders, `accuracy` is over comparisons and `pair_accuracy` over pairs; else accuracy is over pairs, each
@@ -75,11 +74,11 @@ def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: 
     clear = [item for item in items if not item.tie]
     if protocol.orders == "each":
         rows = list(judgments)
-        counted = {**_rated(clear, rows), **_rates(rows), "first_position_rate": None, "logprob": None}
+        counted: Figures = {**_rated(clear, rows), **_rates(rows), "first_position_rate": None, "logprob": None}
     else:
         replies = _replies(judgments)
         counted = _both_orders(clear, replies) if protocol.orders == "both" else _one_order(clear, replies)
-        counted |= _rates(row for item in clear for row in replies[item.pair.id])
+        counted = {**counted, **_rates(row for item in clear for row in replies[item.pair.id])}
         counted["logprob"] = _by_probability(clear, replies)
     return {
         **counted,
@@ -88,13 +87,15 @@ def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: 
     }
 
 
-def agreement(pairs: Iterable[PreferencePair], judgments: Iterable[Row]) -> dict[str, Any]:
+def agreement(pairs: Iterable[PreferencePair], judgments: Iterable[Row]) -> Figures:
     """How a judge's verdicts agree with the synthetic labels of pairs that were not trained on."""
     items = [BenchmarkItem(pair=pair, dimension=str(pair.prompt.kind), level="", group=pair.prompt.id) for pair in pairs]
     replies = _replies(judgments)
     judged = both_orders(items, replies)
-    forced = sum(item.forced for item in judged)
-    return asdict(score(judged)) | ({"forced": forced} if forced else {})
+    counted = score(judged)
+    if forced := sum(item.forced for item in judged):
+        counted["forced"] = forced
+    return counted
 
 
 def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], by: str = "dimension") -> list[Item]:
@@ -116,29 +117,28 @@ def both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]], b
     ]
 
 
-def _both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any]:
+def _both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> Figures:
     judged = both_orders(items, replies)
     parts = by_dimension(judged)
     return {
-        **asdict(score(judged)),
+        **score(judged),
         **_intervals(judged),
-        "macro": macro([part.accuracy for part in parts.values()]),
+        "macro": macro([part["accuracy"] for part in parts.values()]),
         "macro_ci95": macro_interval(judged, accuracy_of),
-        "pair_macro": macro([part.pair_accuracy for part in parts.values()]),
+        "pair_macro": macro([part["pair_accuracy"] for part in parts.values()]),
         "pair_macro_ci95": macro_interval(judged, pair_accuracy_of),
         "dimensions": {
-            name: {**asdict(part), **_intervals([item for item in judged if item.dimension == name])}
-            for name, part in parts.items()
+            name: {**part, **_intervals([item for item in judged if item.dimension == name])} for name, part in parts.items()
         },
-        "levels": {name: asdict(part) for name, part in by_dimension(both_orders(items, replies, by="level")).items()},
+        "levels": by_dimension(both_orders(items, replies, by="level")),
     }
 
 
-def _intervals(judged: Sequence[Item]) -> dict[str, Any]:
+def _intervals(judged: Sequence[Item]) -> Figures:
     return {"ci95": interval(judged, accuracy_of), "pair_ci95": interval(judged, pair_accuracy_of)}
 
 
-def _rated(items: Sequence[BenchmarkItem], rows: Iterable[Row]) -> dict[str, Any]:
+def _rated(items: Sequence[BenchmarkItem], rows: Iterable[Row]) -> Figures:
     """The figures of ratings: of two responses the one rated higher is preferred; equal ones decide nothing."""
     return _by_decisions(decisions_of(items, likelier(beside_pairs(items, rows))))
 
@@ -158,16 +158,16 @@ def beside_pairs(items: Sequence[BenchmarkItem], rows: Iterable[Row]) -> dict[st
     return replies
 
 
-def _one_order(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any]:
+def _one_order(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> Figures:
     return _by_decisions(decisions_of(items, lambda item: majority([is_right(row) for row in replies[item.pair.id]])))
 
 
-def _by_decisions(decisions: Sequence[Decision]) -> dict[str, Any]:
+def _by_decisions(decisions: Sequence[Decision]) -> Figures:
     names = sorted({decision.dimension for decision in decisions})
     parts = {name: decided([d for d in decisions if d.dimension == name]) for name in names}
     return {
         **decided(decisions),
-        "macro": macro([part["accuracy"] for part in parts.values()]),  # type: ignore[misc]  # a share, not an interval
+        "macro": macro([part["accuracy"] for part in parts.values()]),
         "macro_ci95": macro_interval(decisions, decision_accuracy),
         "dimensions": parts,
     }
@@ -178,7 +178,7 @@ def decisions_of(items: Iterable[BenchmarkItem], right: Callable[[BenchmarkItem]
     return [Decision(dimension=item.dimension, group=item.group, right=right(item)) for item in items]
 
 
-def _by_probability(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> dict[str, Any] | None:
+def _by_probability(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) -> Figures | None:
     """The figures of deciding by log-probabilities; None where the engine gave none."""
     if all(row["probability"] is None for item in items for row in replies[item.pair.id]):
         return None
@@ -202,7 +202,7 @@ def _chance_of_chosen(row: Row) -> float | None:
     return first if first is None or Order(row["order"]).chosen is Verdict.FIRST else 1 - first
 
 
-def _rates(rows: Iterable[Row]) -> dict[str, Any]:
+def _rates(rows: Iterable[Row]) -> Figures:
     """Rates of the replies: read, cut off, failed, and for the first position.
 
     A verdict that was asked for is one, but its reply is not read, and has the problem that it had; they are counted as `forced`.
@@ -211,10 +211,11 @@ def _rates(rows: Iterable[Row]) -> dict[str, Any]:
     verdicts = [row["verdict"] for row in seen if row["verdict"] is not None]
     problems = [problem for row in seen if (problem := row["problem"] or row.get("forced"))]
     forced = sum(map(is_forced, seen))
+    counted: Figures = {"replies": len(seen), "parse_rate": share(len(verdicts) - forced, len(seen))}
+    if forced:
+        counted["forced"] = forced
     return {
-        "replies": len(seen),
-        "parse_rate": share(len(verdicts) - forced, len(seen)),
-        **({"forced": forced} if forced else {}),
+        **counted,
         "first_position_rate": share(verdicts.count(Verdict.FIRST), len(verdicts)),
         "problems": {name: problems.count(name) for name in map(str, Problem) if name in problems},
     }

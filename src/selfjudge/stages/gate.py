@@ -22,6 +22,7 @@ from typing import Any
 
 from ..chat import Completion, Request
 from ..errors import EngineError, InputError, SelfjudgeError, TrainerError
+from ..figures import Admission
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
 from ..run.disk import read_checked, read_json, write_checked
@@ -63,21 +64,21 @@ class Gate:
         return self.folder / "gate.json"
 
     @property
-    def report(self) -> dict[str, Any] | None:
+    def report(self) -> Admission | None:
         """What was found; None for a judge that was made before there was a gate. A judge's manifest has it too."""
         manifest = self.folder / "judge.manifest.json"
         if not self.path.exists() and manifest.exists() and (known := read_json(manifest).get("gate")) is not None:
             write_checked(self.path, known)
-        report: dict[str, Any] | None = read_checked(self.path, "version") if self.path.exists() else None
+        report: Admission | None = read_checked(self.path, "version") if self.path.exists() else None
         return report
 
-    def admit(self, judge: Path, training: Mapping[str, Any]) -> dict[str, Any]:
+    def admit(self, judge: Path, training: Mapping[str, Any]) -> Admission:
         """Look at the judge in a folder, of which training reports `steps` and `loss`, and write the report, which is returned.
 
         Raises TrainerError where the judge is not to be used, EngineError where it cannot be asked; then no report is written.
         One that took no step is the one before, and is not asked.
         """
-        found: dict[str, Any] = {"version": VERSION, "loss": training["loss"], "asked": 0}
+        found: Admission = {"version": VERSION, "loss": training["loss"], "asked": 0}
         faults: list[str] = []
         if training["loss"] is not None and not math.isfinite(training["loss"]):
             faults.append(f"its training ended with a loss of {training['loss']}")
@@ -88,7 +89,7 @@ class Gate:
                 if not found["changed"]:
                     faults.append("its weights are those of the judge before it")
             faults += self._ask(judge, found)
-        report = {"accepted": not faults, "faults": faults, **found}
+        report: Admission = {"accepted": not faults, "faults": faults, **found}
         write_checked(self.path, report)
         if faults:
             raise TrainerError(
@@ -104,7 +105,7 @@ class Gate:
         except InputError as error:
             raise self._not_examined(str(error)) from error
 
-    def _ask(self, judge: Path, found: dict[str, Any]) -> list[str]:
+    def _ask(self, judge: Path, found: Admission) -> list[str]:
         """Put the drawn pairs to the judge, note what it said, and return what is wrong with it."""
         if self.open is None or not self.pairs.manifest.rows:
             return []

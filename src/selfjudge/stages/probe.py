@@ -14,6 +14,7 @@ from typing import Any
 
 from ..chat import Completion, Request
 from ..errors import EngineError
+from ..figures import Probing
 from ..method.agreement import STILL, TOLERANCE, Distance, Fault, Replies, distance, fault
 from ..method.protocols import Protocol
 from ..ports import Engine, Progress, blocks
@@ -48,8 +49,8 @@ class Probe:
         return bool(self._requests) and self.report != {**(self.report or {}), **self._identity()}
 
     @property
-    def report(self) -> dict[str, Any] | None:
-        report: dict[str, Any] | None = read_checked(self._path) if self._path.exists() else None
+    def report(self) -> Probing | None:
+        report: Probing | None = read_checked(self._path) if self._path.exists() else None
         return report
 
     def ask_predecessor(self, engine: Engine) -> None:

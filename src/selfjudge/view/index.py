@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from ..errors import InputError
+from ..figures import Summary
 from ..report.history import Turn
 from ..run.disk import read_json
 from ..run.tables import DROPPED, JUDGMENTS, PAIRS, RESPONSES, SELECTED, Row
@@ -131,7 +132,7 @@ class RunIndex:
         self.refresh()
 
     @property
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> Summary | None:
         """The run's summary; None before there is one."""
         path = self.run / "summary.json"
         return read_json(path) if path.exists() else None
