@@ -209,3 +209,110 @@ class Summary(Head):
     final_judge: str | None
     executions: Sequence[Executed]
     iterations: Sequence[Iteration]
+
+
+class Lineage(TypedDict):
+    """A source of prompts: what kind it is of, its name, revision and licence as far as they are known, and its prompts."""
+
+    kind: str
+    name: str
+    revision: str | None
+    licence: str | None
+    prompts: int
+
+
+class Repeats(TypedDict):
+    """How many there are, and some of them."""
+
+    count: int
+    examples: Sequence[str]
+
+
+class Contradictions(TypedDict):
+    """Questions about the same two responses whose `rows` do not agree which is better: how many, and some of them."""
+
+    pairs: int
+    rows: int
+    examples: Sequence[str]
+
+
+class DataReport(TypedDict, total=False):
+    """A benchmark's data: where it is from, what was left out, and what is odd about it. Examples name rows by their own ids.
+
+    benchmark, source, revision, sha256   what was read; the checksum is over all files
+    seed             of drawn scenes
+    rows, known_rows, is_a_known_size   rows that were read, and how many the published data has
+    missing_images   rows without their images
+    excluded         rows that were left out, by reason
+    unknown_prefixes, miscased_prefixes   of ids, with their rows
+    items            pairs that are asked about
+    ties             items without a better response
+    repeated_ids     ids that more than one row has
+    repeated_pairs   rows beyond the first that ask the same about the same two responses, and agree
+    better_first     share of rows that store the better response first; far from 0.5, an unswapped judge can read it off
+    """
+
+    benchmark: str
+    source: str
+    revision: str | None
+    sha256: str
+    seed: int
+    rows: int
+    known_rows: Sequence[int]
+    is_a_known_size: bool | None
+    missing_images: Repeats
+    excluded: Mapping[str, int]
+    unknown_prefixes: Mapping[str, int]
+    miscased_prefixes: Mapping[str, int]
+    items: int
+    dimensions: Mapping[str, int]
+    ties: int
+    repeated_ids: Repeats
+    repeated_pairs: int
+    contradictions: Contradictions
+    better_first: float | None
+
+
+class Hits(TypedDict):
+    """Prompts and benchmark items that have something in common, and their shares of all; None of nothing."""
+
+    prompts: int
+    share: float | None
+    items: int
+    item_share: float | None
+
+
+class Overlap(TypedDict, total=False):
+    """A prompt with content of a benchmark: the nearest item, how far it is, and how many items are hit; or one that cannot be
+    read, with the `reason`.
+    """
+
+    prompt: str
+    kind: str
+    reason: str
+    detail: str | None
+    benchmark: str
+    item: str
+    distance: int | None
+    items: int
+
+
+class BenchmarkOverlap(TypedDict):
+    """Items of a benchmark, and those of them that prompts have content of."""
+
+    items: int
+    contaminated: int
+
+
+class Contamination(TypedDict):
+    """What prompts have in common with benchmarks: hits by kind, those that condemn (`contaminated`), and the first rows."""
+
+    prompts: int
+    unreadable: Mapping[str, int]
+    benchmarks: Mapping[str, BenchmarkOverlap]
+    flat_benchmark_images: int
+    hits: Mapping[str, Hits]
+    contaminated: Hits
+    rules: Mapping[str, float]
+    rows: Sequence[Overlap]
+    rows_left_out: int

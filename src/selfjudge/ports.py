@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from .chat import Completion, Message, Request
-from .figures import Executed
+from .figures import DataReport, Executed
 from .types import BenchmarkItem, ImageRef, Kind, storable
 
 ReadImage = Callable[[ImageRef], bytes]
@@ -177,7 +177,7 @@ class BenchmarkData:
     """A benchmark as it was read: its items, and a report on where they came from and what is odd about them."""
 
     items: tuple[BenchmarkItem, ...]
-    report: dict[str, Any]
+    report: DataReport
 
 
 class Benchmark(Protocol):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..figures import DataReport
 from ..hub.client import Repository, download
 from ..recipe.section import HUB_NAME
 from ..run.disk import sha256_of
@@ -40,7 +41,7 @@ class DataFiles:
     label: str = ""
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> DataReport:
         """Where the rows came from, and a checksum over all files."""
         digest = hashlib.sha256("".join(sha256_of(file) for file in self.files).encode()).hexdigest()
         return {"source": self.source, "revision": self.revision, "sha256": digest}

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..chat import Sampling
 from ..errors import InputError
+from ..figures import DataReport
 from ..method.metrics import macro, share
 from ..method.protocols import PAPER, STRICT, Protocol
 from ..method.verdicts import parse
@@ -125,7 +126,7 @@ def _question(row: Row, where: str) -> str:
     return text
 
 
-def remarks(ids: Sequence[str]) -> dict[str, Any]:
+def remarks(ids: Sequence[str]) -> DataReport:
     """Sources that are not known, with their rows."""
     unknown = Counter(source_of(identity) for identity in ids if source_of(identity) not in _SOURCES)
     return {"unknown_prefixes": dict(sorted(unknown.items()))}
@@ -134,7 +135,7 @@ def remarks(ids: Sequence[str]) -> dict[str, Any]:
 def figures(replies: Replies) -> dict[str, Any]:
     """The averages over the leaderboard's six columns and over the eight groups; None where a group has no rows."""
     parts = {name.removesuffix(" (user subset)"): part for name, part in replies.general["dimensions"].items()}
-    right = {name: part["accuracy"] * part["n"] for name, part in parts.items()}
+    right = {name: (part["accuracy"] or 0.0) * part["n"] for name, part in parts.items()}
     columns = {
         column: share(sum(right.get(g, 0) for g in groups), sum(parts[g]["n"] for g in groups if g in parts))
         for column, groups in COLUMNS.items()

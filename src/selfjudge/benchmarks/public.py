@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..figures import DataReport, Figures
 from ..method.kinds import route
 from ..method.oddities import contradictory, oddities
 from ..method.protocols import Protocol
@@ -62,10 +63,10 @@ class Replies:
     protocol: str
     items: Sequence[BenchmarkItem]
     rows: Sequence[Row]
-    general: Mapping[str, Any]
+    general: Figures
 
 
-def _nothing(*_: Any) -> dict[str, Any]:
+def _nothing(*_: Any) -> Any:
     return {}
 
 
@@ -85,7 +86,7 @@ class Spec:
     files: tuple[str, ...]
     pairs: Callable[[DataFiles], Iterator[StoredPair]]
     protocols: Mapping[str, Protocol]
-    remarks: Callable[[Sequence[str]], dict[str, Any]] = _nothing
+    remarks: Callable[[Sequence[str]], DataReport] = _nothing
     figures: Callable[[Replies], dict[str, Any]] = _nothing
     record: Callable[[Sequence[BenchmarkItem], Sequence[Row]], Iterator[dict[str, Any]]] | None = None
 
@@ -125,7 +126,7 @@ class PublicBenchmark:
                     items.append(_item(self.name, row, refs, times))
         self._check(items, missing)
         kept, excluded = self._exclude(items)
-        report = {
+        report: DataReport = {
             "benchmark": self.name,
             **data.provenance,
             "rows": len(places),

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..chat import Sampling
 from ..errors import InputError
+from ..figures import DataReport
 from ..method.metrics import macro, share
 from ..method.overall_judgment import official, robust
 from ..method.protocols import PAPER, STRICT, Protocol
@@ -146,7 +147,7 @@ def _two(value: Any, name: str, where: str, kind: type) -> Any:
     return tuple(value)
 
 
-def remarks(ids: Sequence[str]) -> dict[str, Any]:
+def remarks(ids: Sequence[str]) -> DataReport:
     """Prefixes of ids that are not known, which count as general, and those that are known but for their case."""
     unknown = Counter(prefix_of(identity) for identity in ids if prefix_of(identity) not in _BY_PREFIX)
     known = {prefix.lower() for prefix in _BY_PREFIX}

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
+from ..figures import Contamination, Hits, Overlap
 from ..method import contamination as method
 from ..method.contamination import Hit, HitKind, Index, Query
 from ..ports import Benchmark, Progress, PromptSource, RawPrompt, blocks
@@ -20,7 +20,7 @@ from ..run.images import BadImage
 from ..stages.contamination import index as index_of
 from ..stages.ingest import admitted
 
-Note = Callable[[dict[str, Any]], None]
+Note = Callable[[Overlap], None]
 """Receives each row: a prompt with a hit that condemns it, or one that cannot be read."""
 
 ROWS = 100
@@ -33,7 +33,7 @@ _AHEAD = 256
 
 def check(
     sources: Sequence[PromptSource], benchmarks: Sequence[Benchmark], *, max_pixels: int, progress: Progress, out: Path | None
-) -> dict[str, Any]:
+) -> Contamination:
     """The figures of all prompts against all benchmarks, with the first ROWS rows; all rows go to the JSONL file `out`.
 
     Shares are of the prompts that could be read, and of the items. Raises SelfjudgeError.
@@ -65,7 +65,7 @@ class _Tally:
     def __init__(self, index: Index, write: Note | None) -> None:
         self._index = index
         self._write = write
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Overlap] = []
         self._left_out = 0
         self._read = 0
         self._unreadable: Counter[str] = Counter()
@@ -87,7 +87,7 @@ class _Tally:
             for hit in of_prompt:
                 self._count(where, hit)
 
-    def _note(self, row: dict[str, Any]) -> None:
+    def _note(self, row: Overlap) -> None:
         if self._write is not None:
             self._write(row)
         if len(self._rows) < ROWS:
@@ -100,15 +100,18 @@ class _Tally:
         self._items[hit.kind].update(hit.items)
         if hit.condemns:
             nearest = self._index.indexed[hit.items[0]]
-            nearest_item = {
-                "benchmark": nearest.benchmark,
-                "item": nearest.item,
-                "distance": hit.distance,
-                "items": len(hit.items),
-            }
-            self._note({"prompt": where, "kind": str(hit.kind), **nearest_item})
+            self._note(
+                {
+                    "prompt": where,
+                    "kind": str(hit.kind),
+                    "benchmark": nearest.benchmark,
+                    "item": nearest.item,
+                    "distance": hit.distance,
+                    "items": len(hit.items),
+                }
+            )
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Contamination:
         """All counts and shares; a share of nothing is None."""
         indexed = self._index.indexed
         hit = set().union(*(items for kind, items in self._items.items() if kind is not HitKind.GENERIC_TEXT))
@@ -132,7 +135,7 @@ class _Tally:
             "rows_left_out": self._left_out,
         }
 
-    def _shares(self, prompts: int, items: int) -> dict[str, Any]:
+    def _shares(self, prompts: int, items: int) -> Hits:
         total = len(self._index.indexed)
         return {
             "prompts": prompts,
@@ -150,7 +153,7 @@ def _rows_file(path: Path) -> Iterator[Note]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = unfinished.open("w", encoding="utf-8")
 
-    def note(row: dict[str, Any]) -> None:
+    def note(row: Overlap) -> None:
         with writing(path):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from ..benchmarks.public import Replies
 from ..errors import InputError
-from ..figures import Executed, Failures, Figures
+from ..figures import DataReport, Executed, Failures, Figures
 from ..method.protocols import STRICT, Protocol, base_of
 from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.inputs import Bench, PairsBench
@@ -65,7 +65,7 @@ class Result:
     official: Mapping[str, Any] = field(default_factory=dict)
     executions: Sequence[Executed]
     failures: Failures
-    data: Mapping[str, Any]
+    data: DataReport
 
     @property
     def prompt_id(self) -> str:
@@ -254,7 +254,7 @@ def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protoco
     return protocol.changed(samples=asking.samples, template=asking.template, max_tokens=asking.max_tokens)
 
 
-def inspect(bench: Bench, progress: Progress) -> dict[str, Any]:
+def inspect(bench: Bench, progress: Progress) -> DataReport:
     """The report on a benchmark's data; nothing is stored. Raises InputError."""
     return make_benchmark(bench).load(lambda *_: None, progress).report
 

@@ -65,7 +65,7 @@ def score(items: Sequence[Item]) -> Figures:
     }
 
 
-def share(count: int, of: int) -> float | None:
+def share(count: float, of: float) -> float | None:
     """A fraction; None of nothing."""
     return count / of if of else None
 

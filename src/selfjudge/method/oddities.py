@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
 
+from ..figures import DataReport
 from ..types import BenchmarkItem, Order, content_id
 from .metrics import share
 
 
-def oddities(items: Sequence[BenchmarkItem]) -> dict[str, Any]:
-    """Counts over all items; examples name rows by their own ids.
-
-    repeated_ids     ids that more than one row has
-    repeated_pairs   rows beyond the first that ask the same about the same two responses, and agree
-    contradictions   questions about the same two responses whose rows do not agree which is better
-    better_first     share of rows that store the better response first; far from 0.5, an unswapped judge can read it off
-    """
+def oddities(items: Sequence[BenchmarkItem]) -> DataReport:
+    """Counts over all items."""
     ids = Counter(item.pair.prompt.source_id for item in items if item.pair.prompt.source_id is not None)
     repeated = sorted(name for name, count in ids.items() if count > 1)
     rivals = contradictory(items)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..figures import Contamination, Overlap
 from .figures import cell
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ _SHOWN = 20
 """Rows in the terminal; a file can hold all."""
 
 
-def show(figures: dict[str, Any], console: Console) -> None:
+def show(figures: Contamination, console: Console) -> None:
     """Counts by kind, and the first rows."""
     from rich.table import Table
 
@@ -28,7 +29,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _lines(figures: dict[str, Any]) -> list[str]:
+def _lines(figures: Contamination) -> list[str]:
     unread = ", ".join(f"{reason} {count}" for reason, count in figures["unreadable"].items())
     rows = figures["rows"]
     more = len(rows[_SHOWN:]) + figures["rows_left_out"]
@@ -39,7 +40,7 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     ]
 
 
-def _in_words(row: dict[str, Any]) -> str:
+def _in_words(row: Overlap) -> str:
     if row["kind"] == "unreadable":
         return f"{row['prompt']}: unreadable: {row['reason']}"
     apart = f", {row['distance']} of 64 bits apart" if row["distance"] else ""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..figures import DataReport
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 Values = Mapping[str, Any]
 
 
-def show_data(name: str, data: Values, console: Console) -> None:
+def show_data(name: str, data: DataReport, console: Console) -> None:
     """A report on the data of a benchmark."""
     console.print(name, style="bold")
     for line in (*about(data), *(f"{name}: {count}" for name, count in data["dimensions"].items())):
@@ -52,7 +54,7 @@ def cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def about(data: Values) -> Iterator[str]:
+def about(data: DataReport) -> Iterator[str]:
     """The source of the items, and every oddity that a reader of the figures must know."""
     revision = f" at {data['revision']}" if data.get("revision") else ""
     checksum = f", sha256 {data['sha256'][:12]}…" if data.get("sha256") else ""

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import InputError, RunError
-from ..figures import Iteration
+from ..figures import Iteration, Lineage
 from ..recipe.experiment import EMBEDDED_MODEL, Judging, Recipe
 from ..recipe.section import HUB_NAME
 from ..report.card import judge_card
@@ -28,9 +28,7 @@ from .lineage import licence_of
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 
 
-def write_cards(
-    judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence[Iteration], sources: list[dict[str, Any]]
-) -> None:
+def write_cards(judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence[Iteration], sources: Sequence[Lineage]) -> None:
     """Write the cards of the judge of the last iteration, unless they stand there already."""
     first, *others, last = iterations
     facts = {

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ..errors import InputError, RunError, SelfjudgeError
+from ..figures import Lineage
 from ..hub.client import Repository, cached_card, commit_of
 from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, Source
 from ..types import content_id
@@ -36,13 +37,13 @@ _CARD_BYTES = 2**20
 _TEXT = "tag:yaml.org,2002:str"
 
 
-def lineage(sources: Sequence[Source], taken: Iterable[str]) -> list[dict[str, Any]]:
+def lineage(sources: Sequence[Source], taken: Iterable[str]) -> list[Lineage]:
     """Kind, name, revision, licence and number of prompts of each source, as `at_commits` returns them.
 
     `taken` holds the place of every prompt of the run, as `ports.all_rows` names it.
     """
     counts = Counter(where.partition("/")[0] for where in taken)
-    return [{**_about(source), "prompts": counts[f"prompts.{number}"]} for number, source in enumerate(sources)]
+    return [_about(source, counts[f"prompts.{number}"]) for number, source in enumerate(sources)]
 
 
 def place_of(sources: Sequence[Source], where: str) -> str:
@@ -165,20 +166,20 @@ def licence_of(card: Path | None) -> str | None:
     return ", ".join(names) or None
 
 
-def _about(source: Source) -> dict[str, Any]:
+def _about(source: Source, prompts: int) -> Lineage:
     if isinstance(source, FilesSource):
         folder = source.path if source.path.is_dir() else source.path.parent
-        return _entry("files", source.path.name, licence_of(folder / "README.md"))
+        return _entry("files", source.path.name, licence_of(folder / "README.md"), prompts)
     if isinstance(source, ImagesSource):
-        return _entry("images", source.path.name, licence_of(source.path / "README.md"))
+        return _entry("images", source.path.name, licence_of(source.path / "README.md"), prompts)
     if isinstance(source, DatasetSource):
         folder = Path(source.path)
         if folder.is_dir():
-            return _entry("data set", folder.name, licence_of(folder / "README.md"))
+            return _entry("data set", folder.name, licence_of(folder / "README.md"), prompts)
         licence = licence_of(cached_card(_repository(source)))
-        return {**_entry("data set of the hub", source.path, licence), "revision": source.revision}
-    return _entry("drawn scenes", f"shapes, seed {source.seed}", _SHAPES_LICENCE)
+        return _entry("data set of the hub", source.path, licence, prompts, revision=source.revision)
+    return _entry("drawn scenes", f"shapes, seed {source.seed}", _SHAPES_LICENCE, prompts)
 
 
-def _entry(kind: str, name: str, licence: str | None) -> dict[str, Any]:
-    return {"kind": kind, "name": name, "revision": None, "licence": licence}
+def _entry(kind: str, name: str, licence: str | None, prompts: int, *, revision: str | None = None) -> Lineage:
+    return {"kind": kind, "name": name, "revision": revision, "licence": licence, "prompts": prompts}

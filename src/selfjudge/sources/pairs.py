@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..figures import DataReport
 from ..method.kinds import route
 from ..method.oddities import oddities
 from ..ports import BenchmarkData, Given, Progress, PutImage, RawPrompt
@@ -56,7 +57,7 @@ class PairsBenchmark:
         if not items:
             raise InputError(f"{self._path} holds no pair", hint="Write one JSON object on each line.")
         pairs = tuple(items.values())
-        report = {"source": self._path.name, "sha256": sha256_of(self._path), "rows": len(pairs), **oddities(pairs)}
+        report: DataReport = {"source": self._path.name, "sha256": sha256_of(self._path), "rows": len(pairs), **oddities(pairs)}
         return BenchmarkData(items=pairs, report=report)
 
 
