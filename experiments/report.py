@@ -287,6 +287,13 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("pooled rivals, less the first recipe", 0.02, ("pooled", PLAIN, -1), ("first recipe", PLAIN, -1)),
     ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
     ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
+    (
+        "the demo's recipe from the hard base, less coin labels",
+        0.10,
+        ("demo from the hard base", PLAIN, -1),
+        ("demo from the hard base, coin labels", PLAIN, -1),
+    ),
+    ("dpo in the demo's recipe, less learning alone", 0.02, ("demo, dpo", PLAIN, -1), ("demo", PLAIN, -1)),
     ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
     ("hard base: fresh with replay", 0.02, ("hard base, fresh with replay", PLAIN, -1), ("hard base", PLAIN, -1)),
     ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("first recipe", PLAIN, -1)),
