@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,6 +50,23 @@ ADDED = pa.schema(
     ]
 )
 """The columns that are added: for two responses the first five, for a list of them `problem` and the last two."""
+
+
+class Label(TypedDict, total=False):
+    """What is known about a row, as the journal has it: the columns that are added, whether it `failed`, and whether the judge
+    `decided`.
+    """
+
+    preference: Literal["a", "b"] | None
+    probability: float | None
+    consistent: bool | None
+    traces: list[str]
+    problem: str | None
+    ranking: list[int] | None
+    strengths: list[float] | None
+    failed: bool
+    decided: bool
+
 
 _ROWS_AT_ONCE = 256
 _ALONE = Preference.failure("there is nothing to compare", None)
@@ -166,7 +183,7 @@ def _rows_in_batch(block: int) -> int:
     return 1 if block == 1 else 4 * block
 
 
-def _labelled(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueError]]) -> Iterator[list[dict[str, Any]]]:
+def _labelled(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueError]]) -> Iterator[list[Label]]:
     """The labels of the rows, in lists that are stored together."""
     size = _rows_in_batch(judge.block)
     if size > 1:
@@ -177,7 +194,7 @@ def _labelled(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueErr
             yield [one]
 
 
-def _labels_of(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueError]]) -> Iterator[dict[str, Any]]:
+def _labels_of(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueError]]) -> Iterator[Label]:
     """A label for each row, in order, while later rows are still read."""
     waiting: deque[_Read] = deque()
 
@@ -242,7 +259,7 @@ def _bad(problem: str) -> _Read:
     return _Read(cases=(Preference.failure(problem, None),))
 
 
-def _as_label(said: Preference) -> dict[str, Any]:
+def _as_label(said: Preference) -> Label:
     return {
         "preference": said.preference,
         "probability": said.probability,
@@ -254,7 +271,7 @@ def _as_label(said: Preference) -> dict[str, Any]:
     }
 
 
-def _as_ranks(ranking: Ranking, problem: str | None) -> dict[str, Any]:
+def _as_ranks(ranking: Ranking, problem: str | None) -> Label:
     """The label of a row that was ranked. `problem` is that of its first comparison, and of all where none was answered."""
     failed = 0 < ranking.comparisons == ranking.failed
     return {
@@ -274,10 +291,10 @@ def _written(journal: Path, task: Task) -> Labels:
         with journal.open("rb") as labels:
             next(labels)
             for (_, row), line in zip(rows_of(task.source), labels, strict=True):
-                label = unchecked(line)
+                label: Label = unchecked(line)
                 counts.update(rows=1, failed=int(label["failed"]), decided=int(label["decided"]))
-                if label["problem"] is not None:
-                    problems[label["problem"].partition(":")[0]] += 1
+                if (problem := label["problem"]) is not None:
+                    problems[problem.partition(":")[0]] += 1
                 if (made := _output(row, label, task.form)) is not None:
                     counts["written"] += 1
                     yield made
@@ -295,10 +312,13 @@ def _written(journal: Path, task: Task) -> Labels:
     )
 
 
-def _output(row: Row | ValueError, label: dict[str, Any], form: Form) -> dict[str, Any] | None:
+def _output(row: Row | ValueError, label: Label, form: Form) -> dict[str, Any] | None:
     """What is written about a row; None for one that has no preference, in the format of TRL."""
     if form == "ours":
-        return {**(row if isinstance(row, Mapping) else {}), **{name: label[name] for name in ADDED.names if name in label}}
+        return {
+            **(row if isinstance(row, Mapping) else {}),
+            **{name: value for name, value in label.items() if name in ADDED.names},
+        }
     if isinstance(row, ValueError) or not label["decided"]:
         return None
     ranking = label.get("ranking") or ([0, 1] if label["preference"] == "a" else [1, 0])
