@@ -35,11 +35,8 @@ BENCHMARK_SEED = 2026
 FIRST = [
     *("selection.keep=all", "judging.early_exit=false", "synthesis.closed.early_exit=false", "training.replay=false"),
     *("synthesis.closed.alternative=any_sample", "prompts.0.limit=1000", "loop.prompts_per_iteration=null"),
-    "training.group_by_length=false",
 ]
 """The first recipe, the demo's until 2026-11-27, which most arms change."""
-UNGROUPED = "training.group_by_length=false"
-"""The demo's recipe of 2026-11-27 until the evening: steps are drawn without regard to lengths."""
 
 CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
 """The first recipe with a rate that hardly falls, over two epochs instead of three: what the ablations were measured with."""
@@ -121,13 +118,12 @@ OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 """What an arm changes in the first recipe."""
 OF_DEMO = {
     "demo": [],
-    "demo, coin labels": [COIN],
+    "demo, any sample": ["synthesis.closed.alternative=any_sample"],
+    "demo, grouped": ["training.group_by_length=true"],
     "demo, dpo": ["training.kind=dpo"],
-    "ungrouped": [UNGROUPED],
-    "ungrouped, any sample": [UNGROUPED, "synthesis.closed.alternative=any_sample"],
-    "ungrouped, coin labels": [UNGROUPED, COIN],
-    "ungrouped from the hard base": [UNGROUPED, HARD],
-    "ungrouped from the hard base, coin labels": [UNGROUPED, HARD, COIN],
+    "demo, coin labels": [COIN],
+    "demo from the hard base": [HARD],
+    "demo from the hard base, coin labels": [HARD, COIN],
 }
 """What an arm changes in the demo's recipe."""
 ARMS = OF_DEMO | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
