@@ -5,7 +5,8 @@ with the embedded model does two things:
 
 1. Overhead. The judge stage asks about pairs of the embedded benchmark, and a minimal asyncio loop posts the very same requests,
    in turn, after one unmeasured pass of each. Reported are reply tokens per second, the stage's over the loop's as the median
-   of all turns, and the CPU time per request, of this process and of the server: what others do on the machine changes that less.
+   and the mean of all turns with its 95 % t-interval, and the CPU time per request, of this process and of the server: what
+   others do on the machine changes that less.
 2. Prefix reuse. 16 samples in both orders of other pairs, laid out as the judge's prompt is (instructions, image, question, then
    the responses), with the image after them, as official benchmark prompts have it, and with the responses before all else. An
    image of the embedded model is 9 tokens, so it is shown 14 times, which weighs what one small picture does elsewhere. Reported
@@ -39,6 +40,7 @@ from selfjudge.engines.vllm import VLLMEngine
 from selfjudge.hub.models import embedded_model
 from selfjudge.method.prompts import JUDGE
 from selfjudge.method.protocols import STRICT, Protocol
+from selfjudge.method.seeds import margin
 from selfjudge.ports import NamedEngine
 from selfjudge.recipe.engines import VLLMSettings
 from selfjudge.recipe.inputs import ShapesBench
@@ -57,8 +59,6 @@ LAYOUTS = {
     "responses first": "\n\n".join((FIRST, SECOND, HEAD, "{images}", REQUEST, ORDER, TAIL)),
 }
 IMAGES = 14
-TURNS = ("AB", "BA") * 5
-"""A: the judge stage, B: the loop."""
 
 
 def asked(pairs: Sequence[PreferencePair], protocol: Protocol) -> Iterator[Request]:
@@ -116,8 +116,10 @@ def server_seconds() -> float:
     return sum(t.user + t.system for t in times)
 
 
-def overhead(engine: VLLMEngine, place: RunFolder, pairs: Sequence[PreferencePair], concurrency: int) -> dict[str, Any]:
-    """The judge stage beside the loop."""
+def overhead(
+    engine: VLLMEngine, place: RunFolder, pairs: Sequence[PreferencePair], concurrency: int, turns: int
+) -> dict[str, Any]:
+    """The judge stage (A) beside the loop (B)."""
     sampling = Sampling(temperature=1.0, max_tokens=48)
     protocol = replace(STRICT, template=SHORT, sampling=sampling, samples=3)
     posts = bodies(engine, place, asked(pairs, protocol))
@@ -129,15 +131,22 @@ def overhead(engine: VLLMEngine, place: RunFolder, pairs: Sequence[PreferencePai
     for way in ways.values():
         way()
     passes: dict[str, list[dict[str, float]]] = {"A": [], "B": []}
-    for turn in TURNS:
-        for name in turn:
+    for turn in range(turns):
+        for name in "BA" if turn % 2 else "AB":
             passes[name].append(timed(ways[name], len(posts)))
         rates = [passes[name][-1]["tokens_per_second"] for name in "AB"]
         print(f"judge stage {rates[0]:5.0f} tokens/s, bare loop {rates[1]:5.0f}", flush=True)
     found = {name: {k: statistics.mean(p[k] for p in runs) for k in runs[0]} for name, runs in passes.items()}
     ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(passes["A"], passes["B"], strict=True)]
     size = {"requests": len(posts), "concurrency": concurrency}
-    return {**size, "stage": found["A"], "bare": found["B"], "ratio": statistics.median(ratios), "ratios": ratios}
+    return {
+        **size,
+        "stage": found["A"],
+        "bare": found["B"],
+        "ratio": statistics.median(ratios),
+        "margin": margin(ratios),
+        "ratios": ratios,
+    }
 
 
 def counters(engine: VLLMEngine) -> tuple[float, float]:
@@ -165,6 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", type=Path, default=Path(".venv-vllm/bin/python"))
     parser.add_argument("--pairs", type=int, default=250, help="pairs of the first part, six requests each")
+    parser.add_argument("--turns", type=int, default=10, help="passes of each of the two")
     parser.add_argument("--concurrency", type=int, default=256)
     options = parser.parse_args()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -183,11 +193,14 @@ def main() -> None:
         engine = open_engine(recipe, embedded_model(), place.images.get, place=place)
         assert isinstance(engine, VLLMEngine)
         try:
-            first = overhead(engine, place, pairs[20:], options.concurrency)
+            first = overhead(engine, place, pairs[20:], options.concurrency, options.turns)
             layouts = {name: reuse(engine, pairs[:20], template) for name, template in LAYOUTS.items()}
         finally:
             engine.close()
-    print(f"judge stage over bare loop: {first['ratio']:.3f} of its tokens/s, {first['requests']} requests a pass")
+    mean = f"mean {statistics.mean(first['ratios']):.3f} ± {first['margin']:.3f}"
+    print(
+        f"judge stage over bare loop: {first['ratio']:.3f} of its tokens/s (median; {mean}), {first['requests']} requests a pass"
+    )
     for name in ("stage", "bare"):
         print(f"CPU per request, {name}: {first[name]['cpu_ms']:.2f} ms, server {first[name]['server_cpu_ms']:.2f} ms")
     print(f"{'layout':<16}{'prompt':>10}{'cached':>10}{'computed':>10}{'seconds':>9}")

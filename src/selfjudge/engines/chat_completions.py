@@ -221,13 +221,13 @@ def _tokens(choice: dict[str, Any]) -> tuple[Token, ...] | None:
 
 
 def _token(entry: dict[str, Any]) -> Token:
-    text = entry["token"]
-    pairs = [(other["token"], _logprob(other["logprob"])) for other in entry.get("top_logprobs") or ()]
-    if all(other != text for other, _ in pairs):
-        pairs.append((text, _logprob(entry["logprob"])))
-    if not all(isinstance(token, str) for token, _ in pairs):
+    text, listed = entry["token"], entry.get("top_logprobs") or ()
+    names = [other["token"] for other in listed]
+    numbers = [n if type(n := other["logprob"]) is float and n <= 0.0 else _logprob(n) for other in listed]  # a call takes time
+    own = [] if text in names else [(text, _logprob(entry["logprob"]))]
+    if {*map(type, names), type(text)} != {str}:
         raise TypeError("a token is not text")
-    return Token(text=text, logprobs=tuple(pairs))
+    return Token(text=text, logprobs=(*zip(names, numbers, strict=True), *own))
 
 
 def _logprob(value: Any) -> float:
