@@ -32,12 +32,6 @@ KEPT = ROOT / "docs" / "runs"
 BENCHMARK_SEED = 2026
 """Every choice in the recipe was made on benchmark seed 0 and run seed 0."""
 
-FIRST = [
-    *("selection.keep=all", "judging.early_exit=false", "synthesis.closed.early_exit=false", "training.replay=false"),
-    *("synthesis.closed.alternative=any_sample", "prompts.0.limit=1000", "loop.prompts_per_iteration=null"),
-]
-"""The first recipe, the demo's until 2026-11-27, which most arms change."""
-
 CONSTANT = ["training.epochs=2", "training.epoch_decay=0.85"]
 """The first recipe with a rate that hardly falls, over two epochs instead of three: what the ablations were measured with."""
 
@@ -45,7 +39,13 @@ PAPER = ["selection.evidence=false", "selection.keep=one", "judging.samples=1"]
 COIN, FLIPPED = "synthesis.labels=coin", "synthesis.labels=flipped"
 REPLACE = ["synthesis.open.mode=replace", f"synthesis.open.templates={json.dumps(replace_templates())}"]
 STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternative=typed"
-POOLED = "synthesis.closed.alternative=pooled"
+ANY_SAMPLE, POOLED = "synthesis.closed.alternative=any_sample", "synthesis.closed.alternative=pooled"
+ALL_SAMPLES = "synthesis.closed.early_exit=false"
+FIRST = [
+    *("selection.keep=all", "judging.early_exit=false", ALL_SAMPLES, "training.replay=false"),
+    *(ANY_SAMPLE, "prompts.0.limit=1000", "loop.prompts_per_iteration=null"),
+]
+"""The first recipe, the demo's until 2026-11-27, which most arms change."""
 FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
 FURTHER = "model=$runs/further"
@@ -54,6 +54,8 @@ HARD = "model=$runs/hard"
 """A base that was never asked to choose between two answers, nor told as a judge what it sees: `make hard-base`."""
 JUDGE = "model=$runs/first-recipe-$seed/iteration-4/judge"
 """An arm that starts where the first recipe of the same seed ended. Its iteration 0 is that judge unchanged."""
+JUDGE_TODAY = "model=$runs/demo-grouped-$seed/iteration-4/judge"
+"""The same of the demo's recipe, with steps of similar lengths, which judge equally well (docs/experiments.md)."""
 
 
 def on(domain: str) -> list[str]:
@@ -118,15 +120,24 @@ OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 """What an arm changes in the first recipe."""
 OF_DEMO = {
     "demo": [],
-    "demo, any sample": ["synthesis.closed.alternative=any_sample"],
+    "demo, any sample": [ANY_SAMPLE],
     "demo, grouped": ["training.group_by_length=true"],
     "demo, dpo": ["training.kind=dpo"],
     "demo, coin labels": [COIN],
     "demo from the hard base": [HARD],
     "demo from the hard base, coin labels": [HARD, COIN],
 }
-"""What an arm changes in the demo's recipe."""
-ARMS = OF_DEMO | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
+"""What an arm changes in the demo's recipe; and so do those below."""
+DEMO_PHOTO = [JUDGE_TODAY, *on("photo"), ALL_SAMPLES]
+DEMO_PHOTO_ARMS = {
+    "demo to photo": DEMO_PHOTO,
+    "demo to photo, threshold 12": [*DEMO_PHOTO, STRICT_VOTE],
+    "demo to photo, any sample": [*DEMO_PHOTO, ANY_SAMPLE],
+    "demo to photo, correct": [*DEMO_PHOTO, ANY_SAMPLE, "choose=correct"],
+    "demo to photo, as many": [*DEMO_PHOTO, ANY_SAMPLE, "choose=equal"],
+    "demo to more plain": [JUDGE_TODAY, *on("plain"), ALL_SAMPLES],
+}
+ARMS = OF_DEMO | DEMO_PHOTO_ARMS | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
 no setting of a recipe, but what `chosen.py` does.
 """

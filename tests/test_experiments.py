@@ -46,7 +46,7 @@ TINY = {
 }
 
 
-WITHOUT_SUMMARY = ("chosen.py", "early_exit.py", "errors.py", "figures.py", "report.py", "summaries.py")
+WITHOUT_SUMMARY = ("chosen.py", "claims.py", "early_exit.py", "errors.py", "figures.py", "report.py", "summaries.py")
 
 
 def start(experiment: str, *options: str | Path) -> str:
@@ -157,7 +157,7 @@ def test_a_claim_is_shown_where_its_interval_is_off_zero_and_its_mean_at_the_mar
     gains: list[float], least: float, said: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.syspath_prepend(str(ROOT / "experiments"))
-    assert import_module("report")._shown(gain([0.0] * len(gains), gains), least) == said
+    assert import_module("claims")._shown(gain([0.0] * len(gains), gains), least) == said
 
 
 def test_the_tables_in_the_docs_are_those_of_the_summaries():
@@ -166,11 +166,11 @@ def test_the_tables_in_the_docs_are_those_of_the_summaries():
 
 def test_every_arm_is_a_recipe_and_every_claim_about_arms(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(ROOT / "experiments"))
-    arms, report = import_module("arms"), import_module("report")
+    arms, claims = import_module("arms"), import_module("claims")
     for changes in arms.ARMS.values():
         settings = [change.replace("$seed", "1") for change in changes if not change.startswith("choose=")]
         load_recipe(ROOT / "src/selfjudge/shapes/demo.yaml", settings)
-    assert {arm for _, _, *sides in report.CLAIMS for arm, _, _ in sides} <= arms.ARMS.keys()
+    assert {arm for _, _, *sides in claims.CLAIMS for arm, _, _ in sides} <= arms.ARMS.keys()
 
 
 @pytest.fixture

@@ -1,0 +1,134 @@
+"""What the experiments claim, and whether the summaries in docs/runs show it: one of the tables of `report.py`."""
+
+from __future__ import annotations
+
+import math
+
+from arms import stem
+from summaries import PHOTO, PLAIN, Figures, markdown, summaries
+
+from selfjudge.method.seeds import Gain, gain
+
+EQUAL = 0.02
+"""Within this two arms count as equal."""
+
+Side = tuple[str, str, int]
+"""An arm, what is measured, and after which iteration."""
+
+
+def value(state: Figures, what: str, iteration: int) -> float:
+    """Right in both orders on a benchmark, or right labels of those `made` or `kept`; after a colon, of a dimension or a kind."""
+    whole, _, part = what.partition(":")
+    if whole in ("made", "kept"):
+        counts = [each[kind][whole] for each in state["labels"] for kind in each if part in ("", kind)]
+        return sum(count.get("right", 0) for count in counts) / sum(sum(count.values()) for count in counts)
+    figures = state["iterations"][iteration]["benchmarks"][whole]
+    return float((figures["dimensions"][part] if part else figures)["pair_accuracy"])
+
+
+UNCHANGED, ADAPTED, AS_MANY = ("judge to photo", PHOTO, 0), ("judge to photo", PHOTO, -1), ("judge to photo, as many", PHOTO, -1)
+THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
+PASTEL = "shapes-bench-pastel:attribute"
+CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
+    ("adapts to photo: after, less before", 0.10, ADAPTED, UNCHANGED),
+    ("photo does it: less more plain", 0.05, ADAPTED, ("judge to more plain", PHOTO, -1)),
+    ("forgets plain", -0.02, ("judge to photo", PLAIN, -1), ("judge to photo", PLAIN, 0)),
+    ("coin labels", 0.10, ("judge to photo, coin labels", PHOTO, -1), ("judge to photo, coin labels", PHOTO, 0)),
+    ("flipped labels", -0.10, ("judge to photo, flipped labels", PHOTO, -1), ("judge to photo, flipped labels", PHOTO, 0)),
+    ("threshold 12 on photo, less 5", 0.02, ("judge to photo, threshold 12", PHOTO, -1), ADAPTED),
+    (
+        "typed, beside threshold 12",
+        0.02,
+        ("judge to photo, threshold 12, typed", PHOTO, -1),
+        ("judge to photo, threshold 12", PHOTO, -1),
+    ),
+    ("Stage II purifies: right labels kept, less made", 0.03, ("judge to photo", "kept", -1), ("judge to photo", "made", -1)),
+    ("… of short answers", 0.03, ("judge to photo", "kept:closed", -1), ("judge to photo", "made:closed", -1)),
+    ("… of captions", 0.03, ("judge to photo", "kept:open", -1), ("judge to photo", "made:open", -1)),
+    ("pastel: attributes", 0.05, ("judge to pastel", PASTEL, -1), ("judge to pastel", PASTEL, 0)),
+    ("figure 4: majority, less correct", 0.03, AS_MANY, ("judge to photo, correct", PHOTO, -1)),
+    ("figure 4: right majority, less majority", 0.03, ("judge to photo, right majority", PHOTO, -1), AS_MANY),
+    ("figure 4: right minority, less majority", 0.03, ("judge to photo, right minority", PHOTO, -1), AS_MANY),
+    ("figure 4: 12 votes, less majority", 0.03, ("judge to photo, 12 votes, as many", PHOTO, -1), AS_MANY),
+    ("evidence, three samples", 0.03, ("first recipe", PLAIN, -1), ("demo without evidence", PLAIN, -1)),
+    ("evidence, one sample", 0.03, ("paper with evidence", PLAIN, -1), ("paper, three times the prompts", PLAIN, -1)),
+    ("fresh prompts", 0.02, ("fresh", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("fresh prompts with replay", 0.02, ("fresh with replay", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("early exit, fresh, less the first recipe", 0.02, ("early exit, fresh", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    (
+        "early exit, fresh with replay, less the first recipe",
+        0.02,
+        ("early exit, fresh with replay", PLAIN, -1),
+        ("first recipe", PLAIN, -1),
+    ),
+    ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
+    ("the demo's recipe, less the first", 0.02, ("demo", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("the demo's recipe, less the same with any sample", 0.02, ("demo", PLAIN, -1), ("demo, any sample", PLAIN, -1)),
+    ("steps of similar lengths, less the demo's recipe", 0.02, ("demo, grouped", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("pooled rivals, less the first recipe", 0.02, ("pooled", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
+    ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
+    (
+        "the demo's recipe from the hard base, less coin labels",
+        0.10,
+        ("demo from the hard base", PLAIN, -1),
+        ("demo from the hard base, coin labels", PLAIN, -1),
+    ),
+    ("the demo's recipe with dpo, less learning alone", 0.02, ("demo, dpo", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("the demo's recipe adapts to photo: after, less before", 0.10, ("demo to photo", PHOTO, -1), ("demo to photo", PHOTO, 0)),
+    ("… photo does it: less more plain", 0.05, ("demo to photo", PHOTO, -1), ("demo to more plain", PHOTO, -1)),
+    ("… forgets plain", -0.02, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
+    ("… threshold 12, after, less before", 0.10, THRESHOLD_TODAY, ("demo to photo, threshold 12", PHOTO, 0)),
+    ("… threshold 12, less 5", 0.02, THRESHOLD_TODAY, ("demo to photo", PHOTO, -1)),
+    ("… pooled rivals, less any sample", 0.02, ("demo to photo", PHOTO, -1), ("demo to photo, any sample", PHOTO, -1)),
+    ("… Stage II purifies: right labels kept, less made", 0.03, ("demo to photo", "kept", -1), ("demo to photo", "made", -1)),
+    (
+        "figure 4, the demo's recipe: majority, less correct",
+        0.03,
+        ("demo to photo, as many", PHOTO, -1),
+        ("demo to photo, correct", PHOTO, -1),
+    ),
+    ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
+    ("hard base: fresh with replay", 0.02, ("hard base, fresh with replay", PLAIN, -1), ("hard base", PLAIN, -1)),
+    ("threshold 12", 0.02, ("threshold 12", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("replace, less rewrite", 0.02, ("further replace", PLAIN, -1), ("further rewrite", PLAIN, -1)),
+    ("replace: typed, less any sample", 0.02, ("further replace typed", PLAIN, -1), ("further replace", PLAIN, -1)),
+    ("replace: threshold 12, less 5", 0.02, ("further replace threshold 12", PLAIN, -1), ("further replace", PLAIN, -1)),
+    ("typed, beside threshold 12, on plain", 0.02, ("threshold 12, typed", PLAIN, -1), ("threshold 12", PLAIN, -1)),
+)
+"""What is claimed, by how much at least, of what and against what (docs/experiments.md); negative where a loss is meant."""
+
+
+def by_seed(arm: str, what: str, after: int) -> dict[int, float]:
+    """The value of an arm in each of its runs; those that were made before their labels were counted are left out."""
+    return {state["seed"]: value(state, what, after) for state in summaries(stem(arm)) if "labels" in state}
+
+
+def claims() -> str:
+    """Each claim by its gain, paired by seed."""
+    rows = []
+    for claim, least, *sides in CLAIMS:
+        ours, theirs = (by_seed(*side) for side in sides)
+        seeds = sorted(ours.keys() & theirs.keys())
+        if not seeds:
+            continue
+        found = gain([theirs[seed] for seed in seeds], [ours[seed] for seed in seeds])
+        half = "" if found.margin is None else f" ± {found.margin:.3f}"
+        figures = (f"{found.mean:+.3f}{half}", _number(found.p), _number(found.equal_within), _shown(found, least))
+        rows.append((claim, f"{least:+.2f}", str(found.n), *figures))
+    head = ("claim", "at least", "seeds", "gain", "p", "equal within", "")
+    return markdown(head, rows or [("no run is finished yet", *["–"] * 6)])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _shown(found: Gain, least: float) -> str:
+    """Shown where the interval lies off 0 and the mean is at least the margin; equal by two one-sided tests within 0.02."""
+    toward = math.copysign(1, least) * found.mean
+    if found.margin is None:
+        return "too few seeds"
+    if toward >= abs(least) and toward > found.margin:
+        return "shown"
+    return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
