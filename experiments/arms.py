@@ -132,6 +132,7 @@ DEMO_PHOTO = [JUDGE_TODAY, *on("photo"), ALL_SAMPLES]
 DEMO_PHOTO_ARMS = {
     "demo to photo": DEMO_PHOTO,
     "demo to photo, threshold 12": [*DEMO_PHOTO, STRICT_VOTE],
+    "demo to photo, sure": [*DEMO_PHOTO, "selection.min_probability=0.9"],
     "demo to photo, any sample": [*DEMO_PHOTO, ANY_SAMPLE],
     "demo to photo, correct": [*DEMO_PHOTO, ANY_SAMPLE, "choose=correct"],
     "demo to photo, as many": [*DEMO_PHOTO, ANY_SAMPLE, "choose=equal"],

@@ -28,6 +28,7 @@ def value(state: Figures, what: str, iteration: int) -> float:
 
 UNCHANGED, ADAPTED, AS_MANY = ("judge to photo", PHOTO, 0), ("judge to photo", PHOTO, -1), ("judge to photo, as many", PHOTO, -1)
 THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
+SURE = ("demo to photo, sure", PHOTO, -1)
 PASTEL = "shapes-bench-pastel:attribute"
 CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("adapts to photo: after, less before", 0.10, ADAPTED, UNCHANGED),
@@ -82,6 +83,13 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… threshold 12, less 5", 0.02, THRESHOLD_TODAY, ("demo to photo", PHOTO, -1)),
     ("… pooled rivals, less any sample", 0.02, ("demo to photo", PHOTO, -1), ("demo to photo, any sample", PHOTO, -1)),
     ("… Stage II purifies: right labels kept, less made", 0.03, ("demo to photo", "kept", -1), ("demo to photo", "made", -1)),
+    ("… sure of its verdicts, less any", 0.02, SURE, ("demo to photo", PHOTO, -1)),
+    (
+        "… sure: right labels kept, less made",
+        0.03,
+        ("demo to photo, sure", "kept", -1),
+        ("demo to photo, sure", "made", -1),
+    ),
     (
         "figure 4, the demo's recipe: majority, less correct",
         0.03,

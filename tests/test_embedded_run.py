@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from killing import kill_at_random
@@ -14,6 +16,7 @@ from runs import ROOT, digests, no_progress
 from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.measure.judges import find_contestant
 from selfjudge.run.folder import RunFolder
+from selfjudge.types import Order
 from selfjudge.wiring import named_benchmark
 
 pytestmark = pytest.mark.slow
@@ -25,8 +28,8 @@ SMALL = (
 )
 
 
-def command(folder: Path) -> list[str]:
-    return [*COMMAND, "--dir", str(folder), *(word for change in SMALL for word in ("--set", change))]
+def command(folder: Path, *more: str) -> list[str]:
+    return [*COMMAND, "--dir", str(folder), *(word for change in (*SMALL, *more) for word in ("--set", change))]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,21 @@ def test_the_judge_of_each_iteration_can_be_asked_about_other_peoples_benchmarks
 def test_the_same_recipe_and_seed_twice_give_the_same_tables_and_judges(undisturbed: Path, tmp_path: Path):
     subprocess.run(command(tmp_path / "again"), check=True, capture_output=True)
     assert digests(tmp_path / "again") == digests(undisturbed)
+
+
+def test_pairs_of_which_the_judge_is_not_sure_are_dropped_where_it_has_to_be(undisturbed: Path, tmp_path: Path):
+    changes = ("loop.iterations=1", "selection.min_probability=0.6", "evaluation.benchmarks=[]")
+    subprocess.run(command(tmp_path, *changes), check=True, capture_output=True)
+    kept, sure = (pq.read_table(run / "iteration-1/selected.parquet").to_pylist() for run in (undisturbed, tmp_path))
+    replies = {row["key"]: row for row in pq.read_table(undisturbed / "iteration-1/judgments.parquet").to_pylist()}
+    chances = defaultdict(list)
+    for row in kept:
+        reply = replies[f"{row['pair_id']}.{row['order']}.{row['sample']}"]
+        chances[row["pair_id"]].append(Order(row["order"]).of_chosen(reply["probability"]))
+    expected = {pair for pair, (one, other) in chances.items() if (one + other) / 2 >= 0.6}
+    assert {row["pair_id"] for row in sure} == expected and 0 < len(expected) < len(chances)
+    dropped = json.loads((tmp_path / "summary.json").read_text())["iterations"][1]["dropped"]
+    assert dropped["improbable_verdicts"] == len(chances) - len(expected)
 
 
 def test_killed_three_times_at_random_moments_a_run_is_as_if_undisturbed(undisturbed: Path, tmp_path: Path):

@@ -41,6 +41,7 @@ TINY = {
     "baselines.py": ["--pairs", "10"],
     "best_of.py": ["--judge", "shapes", "--prompts", "4"],
     "letters.py": ["--judge", "shapes", "--pairs", "5"],
+    "probability.py": ["shapes", "--pairs", "5"],
     "injection.py": ["--judge", "shapes", "--pairs", "5"],
     "grpo.py": ["--judge", "shapes", "--steps", "1", "--prompts", "4"],
 }

@@ -85,6 +85,10 @@ class Order(StrEnum):
         """The verdict that names the chosen response in this order."""
         return Verdict.FIRST if self is Order.CHOSEN_FIRST else Verdict.SECOND
 
+    def of_chosen(self, probability: float | None) -> float | None:
+        """P(chosen response) from that of the response shown first; None from None."""
+        return probability if probability is None or self is Order.CHOSEN_FIRST else 1 - probability
+
 
 class Finish(StrEnum):
     """How a completion ended."""

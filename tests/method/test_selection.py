@@ -92,6 +92,27 @@ def test_the_evidence_rule_passes_over_a_pair_without_evidence():
     assert len(select(pair, judged(True, True, trace="so"), Rule(evidence=True))) == 2
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [(0.9, 0.1, True), (1.0, 0.25, True), (0.9, 0.2, False), (0.5, 0.5, False), (0.95, None, False), (None, None, False)],
+)
+def test_a_pair_is_kept_only_with_the_mean_probability_that_is_asked_for(first: float | None, second: float | None, kept: bool):
+    """Probabilities are of the response shown first, which is the rejected one in the second order."""
+    judgments = [replace(j, probability=p) for j, p in zip(judged(True, True), (first, second), strict=True)]
+    found = select(PAIR, judgments, Rule(min_probability=0.875))
+    assert found == (tuple(judgments) if kept else "improbable_verdicts")
+
+
+def test_the_probability_that_counts_is_that_of_the_traces_to_be_kept():
+    judgments = [
+        replace(judgment(order, right, sample=sample), probability=p if order is Order.CHOSEN_FIRST else 1 - p)
+        for order in Order
+        for sample, (right, p) in enumerate([(False, 0.2), (True, 0.9), (True, 0.6)])
+    ]
+    assert len(select(PAIR, judgments, Rule(min_probability=0.9))) == 2
+    assert select(PAIR, judgments, Rule(min_probability=0.9, keep="all")) == "improbable_verdicts"
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(Order), st.sampled_from([True, False, None]), st.booleans()), max_size=12),
     st.booleans(),
@@ -129,9 +150,9 @@ def asked_in_turn(pair: PreferencePair, replies: dict, rule: Rule, samples: int)
 UNWATCHED, WATCHED = (next(f"pair {n}" for n in range(99) if is_watched(f"pair {n}") is watched) for watched in (False, True))
 
 
-@given(st.data(), st.integers(1, 4), st.booleans(), st.booleans(), st.booleans())
+@given(st.data(), st.integers(1, 4), st.booleans(), st.booleans(), st.booleans(), st.booleans())
 def test_an_early_exit_keeps_the_same_pairs_with_the_same_traces(
-    data: st.DataObject, samples: int, evidence: bool, both_orders: bool, watched: bool
+    data: st.DataObject, samples: int, evidence: bool, both_orders: bool, watched: bool, probable: bool
 ):
     pair = replace(PAIR, id=WATCHED if watched else UNWATCHED)
     one = st.tuples(st.sampled_from([True, False, None]), st.booleans(), st.booleans())
@@ -140,8 +161,9 @@ def test_an_early_exit_keeps_the_same_pairs_with_the_same_traces(
         for sample in range(samples):
             right, named, forced = data.draw(one)
             trace = NAMED if named else "so"
-            replies[order, sample] = judgment(order, right, sample=sample, trace=trace, forced=forced and right is not None)
-    rule = Rule(evidence=evidence, both_orders=both_orders)
+            reply = judgment(order, right, sample=sample, trace=trace, forced=forced and right is not None)
+            replies[order, sample] = replace(reply, probability=data.draw(st.sampled_from([0.1, 0.5, 0.9])))
+    rule = Rule(evidence=evidence, both_orders=both_orders, min_probability=0.6 if probable and both_orders else None)
     known, whole = asked_in_turn(pair, replies, rule, samples), select(pair, list(replies.values()), rule)
     early = select(pair, list(known.values()), rule)
     assert isinstance(early, str) == isinstance(whole, str)

@@ -1,6 +1,7 @@
 """The last anchor decides; anything but one offered letter is a reason, never a guess."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -189,6 +190,40 @@ def test_the_last_anchor_is_the_one_that_is_read():
     early = Token(text="[[A]]", logprobs=(("[[A]]", 0.0),))
     late = Token(text="[[B]]", logprobs=(("[[A]]", math.log(0.3)), ("[[B]]", math.log(0.7))))
     assert probability(completion(early, Token(text=" no, ", logprobs=()), late)) == pytest.approx(0.3)
+
+
+def letters(text: str, *chances_of_a: float) -> Completion:
+    """A reply whose tokens `A` and `B` have P(A) in turn; `1.0` where there are no more."""
+    chances = iter(chances_of_a)
+    tokens = []
+    for part in re.findall(r"(?<![A-Za-z])[AB](?![A-Za-z])|.[^AB]*", text):
+        of_a = next(chances, 1.0) if part in ("A", "B") else None
+        rivals = {} if of_a is None else {letter: p for letter, p in (("A", of_a), ("B", 1 - of_a)) if p}
+        tokens.append(token(part, **rivals))
+    return completion(*tokens)
+
+
+@pytest.mark.parametrize(
+    ("text", "chances", "expected"),
+    [
+        ("red (A) or blue (B)? I see red (A). [[A]]", (1.0, 0.0, 0.7, 1.0), 0.7),
+        ("red (A) or blue (B)? I see blue (B). [[B]]", (1.0, 0.0, 0.4, 0.0), 0.4),
+        ("A: red. B: blue. So Response B is right.\n[[B]]", (1.0, 0.0, 0.2, 0.01), 0.2),
+        ("So Response A is wrong. [[B]]", (0.9, 0.3), 0.3),
+        ("(B) at first; no, (A), and A again. [[A]]", (0.1, 0.6, 0.8, 0.9), 0.6),
+        ("(B) was said by (A)? (B). A dog is there, as (B) says. [[B]]", (0.0, 1.0, 0.3, 1.0, 0.0, 0.0), 0.3),
+        ("<think>(A)</think>Right is (A). [[A]]", (0.5, 0.8, 1.0), 0.8),
+    ],
+)
+def test_the_probability_is_that_of_the_first_letter_that_the_verdict_repeats(text: str, chances: tuple, expected: float):
+    assert probability(letters(text, *chances)) == pytest.approx(expected)
+
+
+def test_a_letter_without_log_probabilities_before_the_verdict_is_passed_over():
+    reply = completion(
+        Token(text="So (B)", logprobs=()), token(". ", **{". ": 1.0}), token("[[B]]", **{"[[A]]": 0.3, "[[B]]": 0.7})
+    )
+    assert probability(reply) == pytest.approx(0.3)
 
 
 def test_without_a_verdict_or_log_probabilities_there_is_no_probability():

@@ -343,7 +343,7 @@ def _preference(one: _Waiting, protocol: Protocol) -> Preference:
         return Preference.failure(f"{'refused' if lost.refused else 'failed'}: {lost.error}", one.key)
     read = [protocol.reading(reply) for reply in replies]
     named = tuple(_side(said.verdict, order) for said, order in zip(read, Order, strict=True))
-    chances = [_chance(said.probability, order) for said, order in zip(read, Order, strict=True)]
+    chances = [order.of_chosen(said.probability) for said, order in zip(read, Order, strict=True)]
     consistent = named[0] is not None and named[0] == named[1]
     return Preference(
         preference=named[0] if consistent else None,
@@ -367,8 +367,3 @@ def _side(verdict: Verdict | None, order: Order) -> Side | None:
     if verdict is None:
         return None
     return "a" if verdict is order.chosen else "b"
-
-
-def _chance(first: float | None, order: Order) -> float | None:
-    """P(response a) from P(the response shown first)."""
-    return first if first is None or order is Order.CHOSEN_FIRST else 1 - first

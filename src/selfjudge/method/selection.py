@@ -1,13 +1,15 @@
 """Stage II, the filter: which pairs and traces teach the next judge.
 
 A pair is kept when the judge named the chosen response in both orders; the same number of traces is kept of each order,
-so that `[[A]]` and `[[B]]` balance by construction. With the evidence rule a trace must also name what Stage I changed.
+so that `[[A]]` and `[[B]]` balance by construction. With the evidence rule a trace must also name what Stage I changed, and a
+pair may have to be probable, by the log-probabilities at the verdicts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal
 
 from ..types import Judgment, Order, PreferencePair, seed_of
@@ -31,6 +33,7 @@ class Rule:
     evidence: EvidenceRule = False
     keep: Keep = "one"
     verdicts: Verdicts = "judged"
+    min_probability: float | None = None
 
     def verdict_of(self, judgment: Judgment) -> Judgment:
         """A judgment with the verdict that counts."""
@@ -87,8 +90,8 @@ def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> t
     """The traces of a pair that are kept, or the reason why it is dropped.
 
     Reasons: `unread_verdict` (an order without any verdict), `wrong_in_both_orders`, `wrong_in_one_order`, `forced_verdict`
-    (right only with verdicts that were asked for: such a trace is not whole), `evidence_not_named`. Within an order, traces are
-    taken by sample number.
+    (right only with verdicts that were asked for: such a trace is not whole), `evidence_not_named`, `improbable_verdicts` (of
+    the traces that would be kept; also where a verdict has no probability). Within an order, traces are taken by sample number.
     """
     judgments = [rule.verdict_of(judgment) for judgment in judgments]
     right = {order: [j for j in _of(judgments, order) if j.right] for order in Order}
@@ -106,7 +109,15 @@ def select(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> t
         return "unread_verdict"
     kept = [right[order] for order in Order if rule.both_orders or right[order]]
     count = 1 if rule.keep == "one" else min(map(len, kept))
-    return tuple(judgment for traces in kept for judgment in traces[:count])
+    traces = tuple(judgment for traces in kept for judgment in traces[:count])
+    return traces if rule.min_probability is None or _probable(traces, rule.min_probability) else "improbable_verdicts"
+
+
+def _probable(traces: Sequence[Judgment], least: float) -> bool:
+    """Whether P(chosen), the mean over both orders, is at least so much: each order has as many traces."""
+    chances = [judgment.order.of_chosen(judgment.probability) for judgment in traces]
+    known = [chance for chance in chances if chance is not None]
+    return len(known) == len(chances) and fmean(known) >= least
 
 
 def _of(judgments: Sequence[Judgment], order: Order) -> list[Judgment]:

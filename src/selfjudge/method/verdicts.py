@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 from ..chat import Completion, Token
 from ..types import Finish, Problem, Verdict
@@ -31,6 +31,8 @@ _LAST = 100
 """Anchors that are looked at, from the last one back."""
 _AROUND = f" \t\u00a0\u3000.()*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
+_NAMED = re.compile(r"(?<![A-Za-z])(?:B|A(?! [a-z])|(?<=[^\W\d_] )A)(?![A-Za-z])")
+"""A letter that names a response. "A dog", unless a word stands before it, is no such letter."""
 _QUOTED = re.compile(
     r"\"[^\"\n]{0,200}\"|“[^“”\n]{0,200}”|„[^„“”\n]{0,200}[“”]|«[^«»\n]{0,200}»|「[^「」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"
 )
@@ -135,10 +137,23 @@ def _is_legend(text: str, anchors: Sequence[re.Match[str]], held: Sequence[str])
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A verdict's place in a reply: the two symbols that are rivals, and where the last one stands, None without any."""
+    """A verdict's place in a reply: the two symbols that are rivals, and where the last one stands, None without any.
+
+    `named` finds the symbols before it, so that a verdict that only repeats what was said is not taken for its beginning.
+    """
 
     symbols: tuple[str, str]
     place: Callable[[str], int | None]
+    named: re.Pattern[str] | None = None
+
+    def places(self, text: str) -> list[int]:
+        """The verdict's place and, from there back, those of the same symbol since the other one was named."""
+        last = self.place(text)
+        if last is None or self.named is None:
+            return [] if last is None else [last]
+        read = plain(text)
+        before = deque((found.start() for found in self.named.finditer(read, spoken_span(text)[0], last)), maxlen=_LAST)
+        return [last, *takewhile(lambda place: read[place] == read[last], reversed(before))]
 
 
 def _letter_place(text: str) -> int | None:
@@ -148,35 +163,38 @@ def _letter_place(text: str) -> int | None:
     return plain(text).index(letter, anchors[-1].start())
 
 
-LETTER = Anchor(("A", "B"), _letter_place)
+LETTER = Anchor(("A", "B"), _letter_place, _NAMED)
 
 
 def probability(completion: Completion, anchor: Anchor = LETTER) -> float | None:
-    """P(FIRST) against P(SECOND) at the symbol of the last verdict, in [0, 1]; None without log-probabilities or verdict.
+    """P(FIRST) against P(SECOND) where the verdict was committed, in [0, 1]; None without log-probabilities or verdict.
 
-    The symbol may be a token of its own or a part of one (`[[A]]`): its rival is the token that holds the other symbol in
-    the same place. Whoever calls has read the verdict: a reply without one has none here either.
+    A verdict mostly repeats a letter that the judge wrote before ("so (B) is right. [[B]]"), and there is no doubt in a copy. So
+    of the places of its symbol since the other one was named, the one counts at which it was least certain. The symbol may be
+    a token of its own or a part of one (`[[A]]`): its rival is the token that holds the other symbol in the same place. Whoever
+    calls has read the verdict: a reply without one has none here either.
     """
-    found = None if completion.tokens is None else _token_at(completion.tokens, anchor.place)
-    if found is None:
+    tokens = completion.tokens or ()
+    text, ends = "".join(token.text for token in tokens), list(accumulate(len(token.text) for token in tokens))
+    places = anchor.places(text)
+    chances = []
+    for place in places:
+        index = bisect_right(ends, place)
+        chances.append(_first_at(tokens[index], place - ends[index] + len(tokens[index].text), anchor.symbols))
+    if not chances or chances[0] is None:
         return None
-    token, place = found
-    mass = dict.fromkeys(anchor.symbols, 0.0)
+    known = [chance for chance in chances if chance is not None]
+    return min(known) if text[places[0]] == anchor.symbols[0] else max(known)
+
+
+def _first_at(token: Token, place: int, symbols: tuple[str, str]) -> float | None:
+    """P(the first symbol) against the other one at this character of a token."""
+    mass = dict.fromkeys(symbols, 0.0)
     for text, logprob in token.logprobs:
         if len(text) > place and text[place] in mass and _same_but(text, token.text, place):
             mass[text[place]] += math.exp(logprob)
     total = sum(mass.values())
-    return mass[anchor.symbols[0]] / total if total > 0 else None
-
-
-def _token_at(tokens: Sequence[Token], find: Callable[[str], int | None]) -> tuple[Token, int] | None:
-    """The token that holds the character which `find` names, and the character's place in it."""
-    target = find("".join(token.text for token in tokens))
-    if target is None:
-        return None
-    ends = list(accumulate(len(token.text) for token in tokens))
-    index = bisect_right(ends, target)
-    return tokens[index], target - ends[index] + len(tokens[index].text)
+    return mass[symbols[0]] / total if total > 0 else None
 
 
 def _same_but(a: str, b: str, place: int) -> bool:

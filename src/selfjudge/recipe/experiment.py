@@ -181,6 +181,18 @@ class Selection(Section):
     verdicts: Verdicts = "judged"
     """A control of an experiment: `labels` writes the label into each trace in place of the judge's verdict, so that nothing is
     filtered by what the judge thinks."""
+    min_probability: float | None = Field(None, gt=0, le=1)
+    """Ours, off: keep a pair only if the traces to be kept give the chosen response this probability at their verdicts, as the
+    mean over both orders. Needs an engine that gives log-probabilities."""
+
+    @field_validator("min_probability")
+    @classmethod
+    def _of_own_verdicts_in_both_orders(cls, least: float | None, info: ValidationInfo) -> float | None:
+        if least is not None and not info.data.get("both_orders", True):
+            raise ValueError("it is a mean over both orders: set selection.both_orders: true")
+        if least is not None and info.data.get("verdicts") == "labels":
+            raise ValueError("it is of the judge's verdicts: set selection.verdicts: judged")
+        return least
 
     def rule(self) -> Rule:
         return Rule(**self.model_dump())

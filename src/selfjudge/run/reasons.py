@@ -144,10 +144,17 @@ DROPPED = {
         "No right trace names what tells the two answers apart.",
         "`judging.samples` gives the judge more tries; `selection.evidence: false` keeps such traces.",
     ),
+    "improbable_verdicts": (
+        "The judge is right in both orders, but not sure enough of it; or its engine gives no log-probabilities.",
+        "Lower `selection.min_probability`; expected where labels are wrong or the judge is new.",
+    ),
     "too_long": ("The training example has more tokens than allowed.", "Raise `training.max_length` if the model can."),
 }
 """Of prompts that make no pair, and of pairs that are not kept."""
-OF_PAIRS = ("unread_verdict", "forced_verdict", "wrong_in_both_orders", "wrong_in_one_order", "evidence_not_named")
+OF_PAIRS = (
+    *("unread_verdict", "forced_verdict", "wrong_in_both_orders", "wrong_in_one_order"),
+    *("evidence_not_named", "improbable_verdicts"),
+)
 """The reasons for which a pair is not kept."""
 
 

@@ -189,17 +189,12 @@ def likelier(replies: Mapping[str, Sequence[Row]]) -> Callable[[BenchmarkItem], 
     """What P(chosen), the mean over all replies to a pair, decides; None where one has no probability, or they balance."""
 
     def right(item: BenchmarkItem) -> bool | None:
-        chances = [_chance_of_chosen(row) for row in replies[item.pair.id]]
+        chances = [Order(row["order"]).of_chosen(row["probability"]) for row in replies[item.pair.id]]
         known = [chance for chance in chances if chance is not None]
         mean = sum(known) / len(known) if known and len(known) == len(chances) else 0.5
         return None if mean == 0.5 else mean > 0.5
 
     return right
-
-
-def _chance_of_chosen(row: Row) -> float | None:
-    first: float | None = row["probability"]
-    return first if first is None or Order(row["order"]).chosen is Verdict.FIRST else 1 - first
 
 
 def _rates(rows: Iterable[Row]) -> Figures:
