@@ -93,8 +93,15 @@ async def bare(url: str, key: str, posts: list[bytes], concurrency: int) -> int:
     async def work(session: aiohttp.ClientSession) -> None:
         nonlocal tokens
         for body in waiting:
-            async with session.post(f"{url}/chat/completions", data=body, headers=headers) as reply:
-                tokens += json.loads(await reply.read())["usage"]["completion_tokens"]
+            try:
+                got = await post(session, body)
+            except aiohttp.ClientOSError:  # the server has just closed a connection that was kept alive
+                got = await post(session, body)
+            tokens += got
+
+    async def post(session: aiohttp.ClientSession, body: bytes) -> int:
+        async with session.post(f"{url}/chat/completions", data=body, headers=headers) as reply:
+            return int(json.loads(await reply.read())["usage"]["completion_tokens"])
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=4)) as session:
         await asyncio.gather(*(work(session) for _ in range(concurrency)))
