@@ -95,7 +95,7 @@ async def bare(url: str, key: str, posts: list[bytes], concurrency: int) -> int:
         for body in waiting:
             try:
                 got = await post(session, body)
-            except aiohttp.ClientOSError:  # the server has just closed a connection that was kept alive
+            except aiohttp.ClientConnectionError:  # the server has just closed a connection that was kept alive
                 got = await post(session, body)
             tokens += got
 
