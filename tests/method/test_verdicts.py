@@ -213,6 +213,13 @@ def letters(text: str, *chances_of_a: float) -> Completion:
         ("(B) at first; no, (A), and A again. [[A]]", (0.1, 0.6, 0.8, 0.9), 0.6),
         ("(B) was said by (A)? (B). A dog is there, as (B) says. [[B]]", (0.0, 1.0, 0.3, 1.0, 0.0, 0.0), 0.3),
         ("<think>(A)</think>Right is (A). [[A]]", (0.5, 0.8, 1.0), 0.8),
+        ("Here Response B is wrong, and A is right. [[A]]", (0.0, 0.7, 1.0), 0.7),
+        ("Here Response A is wrong, and B is right. [[B]]", (1.0, 0.3, 0.0), 0.3),
+        ("I see a dog; A says so. [[A]]", (0.8, 1.0), 0.8),
+        ("In Bild A fehlt der Hund. [[B]]", (1.0, 0.2), 0.2),
+        ("A is right. [[A]]", (0.6, 1.0), 0.6),
+        ("A dog is seen. [[A]]", (0.1, 1.0), 1.0),
+        ("图中有狗，回答A正确。[[A]]", (0.7, 1.0), 0.7),
     ],
 )
 def test_the_probability_is_that_of_the_first_letter_that_the_verdict_repeats(text: str, chances: tuple, expected: float):

@@ -31,8 +31,10 @@ _LAST = 100
 """Anchors that are looked at, from the last one back."""
 _AROUND = f" \t\u00a0\u3000.()*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
-_NAMED = re.compile(r"(?<![A-Za-z])(?:B|A(?! [a-z])|(?<=[^\W\d_] )A)(?![A-Za-z])")
-"""A letter that names a response. "A dog", unless a word stands before it, is no such letter."""
+_NAMED = re.compile(
+    r"(?<![A-Za-z])[AB](?:(?![A-Za-z]| [a-z])|(?= (?:is|was|has|does|says|claims)\b)|(?<=(?:[^\W\d_]|[,;)]) [AB])(?= ))"
+)
+"""A letter that names a response. An article is none: where a sentence may begin ("A dog"), no other word may follow."""
 _QUOTED = re.compile(
     r"\"[^\"\n]{0,200}\"|“[^“”\n]{0,200}”|„[^„“”\n]{0,200}[“”]|«[^«»\n]{0,200}»|「[^「」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"
 )
