@@ -219,13 +219,24 @@ def _costs(*arms: str) -> str:
 
 
 def probability() -> str:
-    """What greedy verdicts decide, beside the mean probability of the chosen response over both orders."""
-    ways: dict[str, Measure] = {
+    """What greedy verdicts decide, beside the mean probability of the better response over both orders."""
+    runs = [state["iterations"] for state in summaries("probability-demo-grouped")]
+    measures: dict[str, Measure] = {
         "verdicts, per order": overall("accuracy"),
         "verdicts, in both orders": overall("pair_accuracy"),
-        "by probability": lambda figures: figures["logprob"]["accuracy"],
     }
-    return by_iteration([(f"{arm}: {way}", arm, ways[way]) for arm in ("first recipe", "demo") for way in ways])
+    for name in ("at the verdict", "where it was committed"):
+        measures[f"by probability {name}"] = _of(name, "accuracy")
+        measures[f"… its Brier score {name}"] = _of(name, "brier")
+    copied, committed = (_of(name, "accuracy") for name in ("at the verdict", "where it was committed"))
+    measures["by probability, the second less the first"] = lambda figures: committed(figures) - copied(figures)
+    head = ("", *(f"iteration {number}" for number in range(len(runs[0]))))
+    rows = [(title, *(cells(figures, measure)[0] for figures in zip(*runs, strict=True))) for title, measure in measures.items()]
+    return markdown(head, rows)
+
+
+def _of(part: str, name: str) -> Measure:
+    return lambda figures: figures[part][name]
 
 
 SECTIONS = (
