@@ -196,7 +196,7 @@ def letters(text: str, *chances_of_a: float) -> Completion:
     """A reply whose tokens `A` and `B` have P(A) in turn; `1.0` where there are no more."""
     chances = iter(chances_of_a)
     tokens = []
-    for part in re.findall(r"(?<![A-Za-z])[AB](?![A-Za-z])|.[^AB]*", text):
+    for part in re.findall(r"(?<![A-Za-zä])[AB](?![A-Za-zä])|[\s\S][^AB]*", text):
         of_a = next(chances, 1.0) if part in ("A", "B") else None
         rivals = {} if of_a is None else {letter: p for letter, p in (("A", of_a), ("B", 1 - of_a)) if p}
         tokens.append(token(part, **rivals))
@@ -209,21 +209,52 @@ def letters(text: str, *chances_of_a: float) -> Completion:
         ("red (A) or blue (B)? I see red (A). [[A]]", (1.0, 0.0, 0.7, 1.0), 0.7),
         ("red (A) or blue (B)? I see blue (B). [[B]]", (1.0, 0.0, 0.4, 0.0), 0.4),
         ("A: red. B: blue. So Response B is right.\n[[B]]", (1.0, 0.0, 0.2, 0.01), 0.2),
+        ("### Conclusion\nResponse A is better than Response B.\n\n[[A]]", (0.6, 0.0, 1.0), 0.6),
         ("So Response A is wrong. [[B]]", (0.9, 0.3), 0.3),
         ("(B) at first; no, (A), and A again. [[A]]", (0.1, 0.6, 0.8, 0.9), 0.6),
-        ("(B) was said by (A)? (B). A dog is there, as (B) says. [[B]]", (0.0, 1.0, 0.3, 1.0, 0.0, 0.0), 0.3),
-        ("<think>(A)</think>Right is (A). [[A]]", (0.5, 0.8, 1.0), 0.8),
+        ("A: a red bus. B: a blue bus. Response B also sees a tree. Thus Response B is right. [[B]]", (1, 0, 0.4, 0.05, 0), 0.05),
+        ("Response A says red. Response B says blue. It is red. [[A]]", (0.5, 0.5, 0.9), 0.9),
+        ("Is A right? No wait. Is A wrong? No. It is A. [[A]]", (0.5, 0.5, 0.97, 1.0), 0.97),
+        ("<think>(A)</think>Right. [[A]]", (0.5, 0.8), 0.8),
         ("Here Response B is wrong, and A is right. [[A]]", (0.0, 0.7, 1.0), 0.7),
         ("Here Response A is wrong, and B is right. [[B]]", (1.0, 0.3, 0.0), 0.3),
         ("I see a dog; A says so. [[A]]", (0.8, 1.0), 0.8),
-        ("In Bild A fehlt der Hund. [[B]]", (1.0, 0.2), 0.2),
-        ("A is right. [[A]]", (0.6, 1.0), 0.6),
+        ("A correctly names the dog. [[A]]", (0.6, 1.0), 0.6),
+        ("B describes the dog. [[B]]", (0.4, 0.0), 0.4),
         ("A dog is seen. [[A]]", (0.1, 1.0), 1.0),
+        ("Die Bäume: Antwort A ist richtig. [[A]]", (0.6, 1.0), 0.6),
+        ("So Response A is right: a Bär. [[A]]", (0.6, 1.0), 0.6),
         ("图中有狗，回答A正确。[[A]]", (0.7, 1.0), 0.7),
     ],
 )
-def test_the_probability_is_that_of_the_first_letter_that_the_verdict_repeats(text: str, chances: tuple, expected: float):
+def test_the_probability_is_that_of_the_letter_in_the_last_sentence_that_the_verdict_repeats(
+    text: str, chances: tuple, expected: float
+):
     assert probability(letters(text, *chances)) == pytest.approx(expected)
+
+
+SAID = ("Response {} is right. ", "({}) ", "{} says so. ", "It is {}, so ", "better than {}.\n", "a red bus. ", "**{}**: ", "\n")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(SAID), st.sampled_from("AB"), st.floats(0.01, 0.99)), max_size=8), st.floats(0.01, 0.99)
+)
+def test_neither_letter_is_read_otherwise_than_the_other(said: list, last: float):
+    def chance(first: str, turned: bool) -> float | None:
+        second = "AB".replace(first, "")
+        named = [(words.format(first if letter == "A" else second), p) for words, letter, p in said]
+        chances = [p for words, p in named if re.search(r"(?<![A-Za-z])[AB](?![A-Za-z])", words)]
+        text = "".join(words for words, _ in named) + f"[[{first}]]"
+        return probability(letters(text, *(1 - p if turned else p for p in (*chances, last))))
+
+    one, other = chance("A", turned=False), chance("B", turned=True)
+    assert one is not None and other is not None and one == pytest.approx(1 - other)
+
+
+def test_a_letter_with_further_rivals_is_an_option_of_a_question_and_names_no_response():
+    option = token("A", A=0.4, B=0.3, C=0.3)
+    words = (Token(text="The correct answer is ", logprobs=()), option, Token(text=".\n", logprobs=()))
+    assert probability(completion(*words, token("[[A]]", **{"[[A]]": 0.9, "[[B]]": 0.1}))) == pytest.approx(0.9)
 
 
 def test_a_letter_without_log_probabilities_before_the_verdict_is_passed_over():

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate
 
 from ..chat import Completion, Token
 from ..types import Finish, Problem, Verdict
@@ -31,10 +31,17 @@ _LAST = 100
 """Anchors that are looked at, from the last one back."""
 _AROUND = f" \t\u00a0\u3000.()*_`~'\"“”$\\{UNSEEN}"
 _LETTER_ALONE = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
+_BESIDE = "[A-Za-zÀ-ÖØ-öø-ɏ]"
+"""Letters that make a word of the one beside them: Latin ones, for in 回答A正确 the A stands alone."""
+_VERB = r"(?:[a-z]+ly )?(?:is|was|has|[a-z]+[^\Waius]s)\b"
 _NAMED = re.compile(
-    r"(?<![A-Za-z])[AB](?:(?![A-Za-z]| [a-z])|(?= (?:is|was|has|does|says|claims)\b)|(?<=(?:[^\W\d_]|[,;)]) [AB])(?= ))"
+    rf"(?<!{_BESIDE})[AB](?!{_BESIDE})(?:(?! [a-z])|(?= {_VERB})|(?<=(?:[^\W\d_]|[,;)]) [AB]))",
 )
-"""A letter that names a response. An article is none: where a sentence may begin ("A dog"), no other word may follow."""
+"""A letter that names a response. An article is none: where a sentence may begin ("A dog"), only a verb may follow."""
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|[\n。！？]")
+_LONGEST_SENTENCE = 2_000
+_OPTIONS, _SOME = "CDE", 0.03
+"""CHOSEN: a letter beside which these have more than such a share is an option of a question, and names no response."""
 _QUOTED = re.compile(
     r"\"[^\"\n]{0,200}\"|“[^“”\n]{0,200}”|„[^„“”\n]{0,200}[“”]|«[^«»\n]{0,200}»|「[^「」\n]{0,200}」|(?<!\w)'[^'\n]{0,200}'(?!\w)"
 )
@@ -141,21 +148,23 @@ def _is_legend(text: str, anchors: Sequence[re.Match[str]], held: Sequence[str])
 class Anchor:
     """A verdict's place in a reply: the two symbols that are rivals, and where the last one stands, None without any.
 
-    `named` finds the symbols before it, so that a verdict that only repeats what was said is not taken for its beginning.
+    `named` finds symbols in the words before it: a verdict that repeats one is not where it was decided.
     """
 
     symbols: tuple[str, str]
     place: Callable[[str], int | None]
     named: re.Pattern[str] | None = None
 
-    def places(self, text: str) -> list[int]:
-        """The verdict's place and, from there back, those of the same symbol since the other one was named."""
-        last = self.place(text)
-        if last is None or self.named is None:
-            return [] if last is None else [last]
-        read = plain(text)
-        before = deque((found.start() for found in self.named.finditer(read, spoken_span(text)[0], last)), maxlen=_LAST)
-        return [last, *takewhile(lambda place: read[place] == read[last], reversed(before))]
+    def committed(self, text: str, last: int) -> int | None:
+        """Where the last sentence before the verdict that names a symbol first names the verdict's; None where it does not."""
+        text = plain(text)
+        before = deque(self.named.finditer(text, spoken_span(text)[0], last) if self.named else (), maxlen=_LAST)
+        if not before:
+            return None
+        end = before[-1].start()
+        ends = [found.end() for found in _SENTENCE_END.finditer(text, max(0, end - _LONGEST_SENTENCE), end)]
+        start = ends[-1] if ends else 0
+        return next((found.start() for found in before if found.start() >= start and text[found.start()] == text[last]), None)
 
 
 def _letter_place(text: str) -> int | None:
@@ -169,34 +178,38 @@ LETTER = Anchor(("A", "B"), _letter_place, _NAMED)
 
 
 def probability(completion: Completion, anchor: Anchor = LETTER) -> float | None:
-    """P(FIRST) against P(SECOND) where the verdict was committed, in [0, 1]; None without log-probabilities or verdict.
+    """P(FIRST) against P(SECOND) at the verdict, in [0, 1]; None without log-probabilities or verdict.
 
-    A verdict mostly repeats a letter that the judge wrote before ("so (B) is right. [[B]]"), and there is no doubt in a copy. So
-    of the places of its symbol since the other one was named, the one counts at which it was least certain. The symbol may be
-    a token of its own or a part of one (`[[A]]`): its rival is the token that holds the other symbol in the same place. Whoever
-    calls has read the verdict: a reply without one has none here either.
+    A verdict mostly repeats a letter that the judge wrote before ("So (B) is right. [[B]]"), and there is no doubt in a copy. So
+    where the last sentence before it that names a response names the same one, P is the less certain of the two. The symbol may
+    be a token of its own or a part of one (`[[A]]`): its rival is the token that holds the other symbol in the same place.
+    Whoever calls has read the verdict: a reply without one has none here either.
     """
     tokens = completion.tokens or ()
     text, ends = "".join(token.text for token in tokens), list(accumulate(len(token.text) for token in tokens))
-    places = anchor.places(text)
-    chances = []
-    for place in places:
-        index = bisect_right(ends, place)
-        chances.append(_first_at(tokens[index], place - ends[index] + len(tokens[index].text), anchor.symbols))
-    if not chances or chances[0] is None:
+    last = anchor.place(text)
+    if last is None:
         return None
-    known = [chance for chance in chances if chance is not None]
-    return min(known) if text[places[0]] == anchor.symbols[0] else max(known)
+
+    def first(place: int, options: str = "") -> float | None:
+        index = bisect_right(ends, place)
+        return _first_at(tokens[index], place - ends[index] + len(tokens[index].text), anchor.symbols, options)
+
+    written, committed = first(last), anchor.committed(text, last)
+    before = None if committed is None else first(committed, _OPTIONS)
+    if written is None or before is None:
+        return written
+    return (min if plain(text)[last] == anchor.symbols[0] else max)(written, before)
 
 
-def _first_at(token: Token, place: int, symbols: tuple[str, str]) -> float | None:
-    """P(the first symbol) against the other one at this character of a token."""
-    mass = dict.fromkeys(symbols, 0.0)
+def _first_at(token: Token, place: int, symbols: tuple[str, str], options: str) -> float | None:
+    """P(the first symbol) against the other one at this character of a token; None where one of `options` is a rival, too."""
+    mass = dict.fromkeys((*symbols, *options), 0.0)
     for text, logprob in token.logprobs:
         if len(text) > place and text[place] in mass and _same_but(text, token.text, place):
             mass[text[place]] += math.exp(logprob)
-    total = sum(mass.values())
-    return mass[symbols[0]] / total if total > 0 else None
+    total = mass[symbols[0]] + mass[symbols[1]]
+    return mass[symbols[0]] / total if total > 0 and sum(mass[letter] for letter in options) <= _SOME * total else None
 
 
 def _same_but(a: str, b: str, place: int) -> bool:
