@@ -76,6 +76,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
         ("demo from the hard base, coin labels", PLAIN, -1),
     ),
     ("the demo's recipe with dpo, less learning alone", 0.02, ("demo, dpo", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("… after iteration 1", 0.02, ("demo, dpo", PLAIN, 1), ("demo", PLAIN, 1)),
     ("the demo's recipe adapts to photo: after, less before", 0.10, ("demo to photo", PHOTO, -1), ("demo to photo", PHOTO, 0)),
     ("… photo does it: less more plain", 0.05, ("demo to photo", PHOTO, -1), ("demo to more plain", PHOTO, -1)),
     ("… forgets plain", -0.02, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
