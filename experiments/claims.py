@@ -27,6 +27,7 @@ def value(state: Figures, what: str, iteration: int) -> float:
 
 
 UNCHANGED, ADAPTED, AS_MANY = ("judge to photo", PHOTO, 0), ("judge to photo", PHOTO, -1), ("judge to photo, as many", PHOTO, -1)
+CORRECT_TODAY = ("demo to photo, correct", PHOTO, -1)
 THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
 SURE = ("demo to photo, sure", PHOTO, -1)
 PASTEL = "shapes-bench-pastel:attribute"
@@ -80,6 +81,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("the demo's recipe adapts to photo: after, less before", 0.10, ("demo to photo", PHOTO, -1), ("demo to photo", PHOTO, 0)),
     ("… photo does it: less more plain", 0.05, ("demo to photo", PHOTO, -1), ("demo to more plain", PHOTO, -1)),
     ("… forgets plain", -0.02, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
+    ("… with right labels, after, less before", 0.10, CORRECT_TODAY, ("demo to photo, correct", PHOTO, 0)),
     ("… threshold 12, after, less before", 0.10, THRESHOLD_TODAY, ("demo to photo, threshold 12", PHOTO, 0)),
     ("… threshold 12, less 5", 0.02, THRESHOLD_TODAY, ("demo to photo", PHOTO, -1)),
     ("… pooled rivals, less any sample", 0.02, ("demo to photo", PHOTO, -1), ("demo to photo, any sample", PHOTO, -1)),
@@ -95,7 +97,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
         "figure 4, the demo's recipe: majority, less correct",
         0.03,
         ("demo to photo, as many", PHOTO, -1),
-        ("demo to photo, correct", PHOTO, -1),
+        CORRECT_TODAY,
     ),
     ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),
     ("hard base: fresh with replay", 0.02, ("hard base, fresh with replay", PLAIN, -1), ("hard base", PLAIN, -1)),
