@@ -26,7 +26,7 @@ from selfjudge.chat import Request, Sampling
 from selfjudge.hub.models import embedded_model
 from selfjudge.method.prompts import fill
 from selfjudge.method.protocols import STRICT
-from selfjudge.ports import Engine
+from selfjudge.ports import BenchmarkData, Engine, ReadImage
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.inputs import ShapesBench, ShapesSource
 from selfjudge.run.images import admit
@@ -53,6 +53,14 @@ WAYS = {
     "own answer": ("{images}{question}", 0.0, ""),
 }
 """What is asked, at which temperature, and what the letter of a reply looks like; an own answer has none."""
+
+
+def held_out(pairs: int, seed: int = BENCHMARK_SEED) -> tuple[BenchmarkData, ReadImage]:
+    """Pairs about scenes that are shown nowhere else, and what reads their images."""
+    files: dict[str, bytes] = {}
+    bench = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=pairs, seed=seed))
+    data = bench.load(lambda ref, image: files.update({ref.sha256: image}), lambda *_: nullcontext(lambda *_: None))
+    return data, lambda ref: files[ref.sha256]
 
 
 def measure(engine: Engine, items: Sequence[BenchmarkItem], way: str) -> dict[str, Any]:
@@ -146,12 +154,10 @@ def main() -> None:
     if options.run:
         name, result = "labels", labels(options.run)
     else:
-        images: dict[str, bytes] = {}
-        benchmark = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=BENCHMARK_SEED))
-        items = benchmark.load(lambda ref, data: images.update({ref.sha256: data}), lambda *_: nullcontext(lambda *_: None)).items
-        engine = open_engine(TransformersSettings(batch_size=256), options.model, lambda ref: images[ref.sha256])
+        data, read_image = held_out(options.pairs)
+        engine = open_engine(TransformersSettings(batch_size=256), options.model, read_image)
         name = "base" if options.model == embedded_model() else options.model.name
-        result = {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, items, way) for way in WAYS}}
+        result = {"seed": BENCHMARK_SEED, "ways": {way: measure(engine, data.items, way) for way in WAYS}}
     text = json.dumps(result, indent=2)
     options.keep.mkdir(parents=True, exist_ok=True)
     (options.keep / f"baselines-{name}.json").write_text(text + "\n")

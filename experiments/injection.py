@@ -22,22 +22,21 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from baselines import held_out
+
 from selfjudge.chat import Request, Sampling
 from selfjudge.hub.models import find_model
 from selfjudge.method.prompts import fill
 from selfjudge.method.verdicts import parse
 from selfjudge.processors import control_tokens, plain
 from selfjudge.recipe.engines import TransformersSettings
-from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.cards import judge_of, judging_of
-from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.types import BenchmarkItem, Order, Problem, Verdict, seed_of
 from selfjudge.wiring import open_engine
 
 Addition = Callable[[int, str], str]
 
 ROOT = Path(__file__).parents[1]
-BENCHMARK_SEED = 2026
 LETTERS = {Verdict.FIRST: "A", Verdict.SECOND: "B"}
 OTHERS = {"A": "B", "B": "A"}
 
@@ -102,12 +101,11 @@ def wilson(count: int, of: int) -> dict[str, Any]:
 
 def flips(judge: Path, pairs: int) -> dict[str, Any]:
     """How many responses of each kind flip the judge, by whether they are protected against."""
-    images: dict[str, bytes] = {}
-    bench = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=pairs, seed=BENCHMARK_SEED))
-    items = bench.load(lambda ref, data: images.__setitem__(ref.sha256, data), lambda *_: None).items
+    data, read_image = held_out(pairs)
+    items = data.items
     judging = judging_of(judge)
     template = judging.template if judging is not None else "{images}judge: {question}\nA: {first}\nB: {second}"
-    engine = open_engine(TransformersSettings(), judge, lambda ref: images[ref.sha256])
+    engine = open_engine(TransformersSettings(), judge, read_image)
 
     def verdicts(addition: Addition | None, *, verbatim: bool) -> dict[str, Verdict | Problem]:
         what = "nothing" if addition is None else addition.__name__

@@ -18,15 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from baselines import held_out
+
 from selfjudge.hub.models import find_model
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.ports import BenchmarkData, NamedEngine
 from selfjudge.recipe.engines import TransformersSettings
-from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.cards import judge_of, judging_of
 from selfjudge.run.store import Table
 from selfjudge.run.tables import JUDGMENTS
-from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.stages.evaluate import ask, figures
 from selfjudge.wiring import open_engine
 
@@ -73,14 +73,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--keep", type=Path, default=KEPT, help="folder of the figures; another one for a try")
     options = parser.parse_args()
-    files: dict[str, bytes] = {}
-    bench = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=options.seed))
-    data = bench.load(lambda ref, image: files.__setitem__(ref.sha256, image), lambda *_: nullcontext(lambda *_: None))
+    data, read_image = held_out(options.pairs, options.seed)
     folder = find_model(str(judge_of(options.judge))).path
     judging = judging_of(folder)
     assert judging is not None
     found: dict[str, Any] = {"judge": options.judge.name, "seed": options.seed, "n": options.pairs}
-    with closing(open_engine(TransformersSettings(), folder, lambda ref: files[ref.sha256])) as engine:
+    with closing(open_engine(TransformersSettings(), folder, read_image)) as engine:
         for name, protocol in ways(judging.template).items():
             found[name] = measured(data, NamedEngine(name="judge", engine=engine), protocol)
             print(name, json.dumps(found[name]), flush=True)

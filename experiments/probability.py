@@ -11,20 +11,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from baselines import held_out
+
 from selfjudge.chat import Completion, Request
-from selfjudge.hub.models import embedded_model
+from selfjudge.hub.models import embedded_model, find_model
 from selfjudge.method.protocols import STRICT, Protocol
 from selfjudge.method.verdicts import LETTER, Anchor, probability
 from selfjudge.recipe.engines import TransformersSettings
-from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.cards import judging_of
-from selfjudge.shapes.benchmark import ShapesBenchmark
 from selfjudge.stages.judge import comparison_request
 from selfjudge.types import BenchmarkItem, Order
 from selfjudge.wiring import open_engine
@@ -66,21 +66,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--keep", type=Path, default=KEPT, help="folder of the figures; another one for a try")
     options = parser.parse_args()
-    files: dict[str, bytes] = {}
-    bench = ShapesBenchmark(ShapesBench(name="shapes-bench", pairs=options.pairs, seed=options.seed))
-    items = bench.load(lambda ref, image: files.__setitem__(ref.sha256, image), lambda *_: nullcontext(lambda *_: None)).items
+    data, read_image = held_out(options.pairs, options.seed)
     judging = judging_of(embedded_model())
     assert judging is not None
     protocol = replace(STRICT, template=judging.template).changed(max_tokens=48)
     for run in options.runs:
-        judges = sorted(run.glob("iteration-*/judge"))
-        if not judges and run.name != "shapes":
-            parser.error(f"{run} has no iteration-K/judge")
+        if run.name != "shapes" and not (run / "recipe.json").exists():
+            parser.error(f"{run} is no run folder: it has no recipe.json")
+        base = "shapes" if run.name == "shapes" else json.loads((run / "recipe.json").read_text())["model"]
         found = []
-        for folder in (embedded_model(), *judges):
-            with closing(open_engine(TransformersSettings(), folder, lambda ref: files[ref.sha256])) as engine:
-                replies = {reply.key: reply for reply in engine.generate(asked(items, protocol))}
-            found.append(figures(items, replies, protocol))
+        for folder in (find_model(base).path, *sorted(run.glob("iteration-*/judge"))):
+            with closing(open_engine(TransformersSettings(), folder, read_image)) as engine:
+                replies = {reply.key: reply for reply in engine.generate(asked(data.items, protocol))}
+            found.append(figures(data.items, replies, protocol))
             print(run.name, len(found) - 1, json.dumps(found[-1]), flush=True)
         kept = {"run": run.name, "seed": options.seed, "n": options.pairs, "iterations": found}
         (options.keep / f"probability-{run.name}.json").write_text(json.dumps(kept, indent=2) + "\n")

@@ -18,8 +18,9 @@ from ..method.letters import opening
 from ..method.protocols import STRICT, Protocol
 from ..method.strikes import unbroken
 from ..ports import CONTINUES, Engine, continues
-from ..recipe.experiment import SET_APART, Judging, check_judge_prompt
+from ..recipe.experiment import Judging
 from ..recipe.file import engine_settings
+from ..recipe.templates import SET_APART, check_judge_prompt
 from ..run.cards import judge_of, judging_of
 from ..run.disk import temporary
 from ..run.fingerprint import fingerprint, states

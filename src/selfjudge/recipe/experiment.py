@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from ..chat import Sampling
 from ..method.alteration import Mode, default_templates
 from ..method.equivalence import MOST_PAIRS, Equivalence
-from ..method.prompts import JUDGE, placeholders, unprotected
+from ..method.prompts import JUDGE
 from ..method.protocols import PAPER, STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule, Verdicts
 from ..method.voting import ANSWER, Alternative, Election
@@ -27,6 +27,7 @@ from .engines import VLLMSettings
 from .execution import Execution
 from .inputs import Bench, Source
 from .section import PathOrHub, Section
+from .templates import check_judge_prompt, check_placeholders
 from .training import Training
 
 MAX_PIXELS = 100_000_000
@@ -380,31 +381,3 @@ def _temperatures(sections: dict[str, Any]) -> Iterator[float]:
             yield section.temperature
         elif isinstance(section, Section):
             yield from _temperatures(dict(section))
-
-
-def check_placeholders(template: str, *, needed: set[str], allowed: set[str]) -> None:
-    """Raise ValueError unless a template has the placeholders it needs and no unknown one."""
-    found = placeholders(template)
-    if missing := sorted(needed - found):
-        raise ValueError(f"the template lacks {_braced(missing)}")
-    if unknown := sorted(found - allowed):
-        raise ValueError(f"the template has {_braced(unknown)}; known are {_braced(sorted(allowed))}")
-
-
-SET_APART = "Set both responses apart by lines with a mark of their own, such as `[Response A begins]` and `[Response A ends]`."
-
-
-def check_judge_prompt(template: str) -> None:
-    """Raise ValueError unless a template shows two responses, and no response can pass for the other one."""
-    sides = {"first", "second"}
-    check_placeholders(template, needed=sides, allowed={"images", "question"} | sides)
-    if (bare := unprotected(template, sides)) is not None:
-        raise PydanticCustomError(
-            "forgeable",
-            "a response could forge `{mark}`, which is all that sets a response apart here",
-            {"mark": " ".join(bare.split()), "hint": SET_APART},
-        )
-
-
-def _braced(names: list[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in names)

@@ -17,9 +17,10 @@ from ..errors import RecipeError
 from ..run.jsonl import regular
 from .engines import EngineSettings, VLLMSettings
 from .execution import TrainerSettings
-from .experiment import SET_APART, Recipe, check_judge_prompt
+from .experiment import Recipe
 from .inputs import Bench, Source
 from .reading import Place, YamlError, read_yaml
+from .templates import SET_APART, check_judge_prompt
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
