@@ -38,6 +38,21 @@ def test_a_change_on_the_command_line_wins(tmp_path: Path):
     assert (recipe.loop.iterations, recipe.prompts[0].limit, recipe.selection.evidence) == (2, 7, True)
 
 
+@pytest.mark.parametrize(
+    ("beside", "way_out"),
+    [
+        ("selection.both_orders=false", "set selection.both_orders: true"),
+        ("selection.verdicts=labels", "selection.verdicts: judged"),
+    ],
+)
+def test_a_probability_that_a_pair_must_have_is_of_the_judges_verdicts_in_both_orders(tmp_path: Path, beside: str, way_out: str):
+    with pytest.raises(RecipeError, match=way_out):
+        load(tmp_path, MINIMAL, beside, "selection.min_probability=0.9")
+    with pytest.raises(RecipeError, match="min_probability"):
+        load(tmp_path, MINIMAL, "selection.min_probability=1.5")
+    assert load(tmp_path, MINIMAL, "selection.min_probability=0.9").selection.min_probability == 0.9
+
+
 def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_file_at_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -146,7 +146,7 @@ DROPPED = {
     ),
     "improbable_verdicts": (
         "The judge is right in both orders, but not sure enough of it; or its engine gives no log-probabilities.",
-        "Lower `selection.min_probability`; expected where labels are wrong or the judge is new.",
+        "Lower `selection.min_probability`, or leave it out; expected where labels are wrong or the judge is new.",
     ),
     "too_long": ("The training example has more tokens than allowed.", "Raise `training.max_length` if the model can."),
 }
