@@ -162,11 +162,22 @@ def photo() -> str:
         if states := summaries(stem(arm)):
             domain = list(states[0]["iterations"][0]["benchmarks"])[-1]
             measured = [(domain, 0), (domain, -1), (PLAIN, 0), (PLAIN, -1)]
-            columns = [*measured, ("made", -1), ("kept", -1)]
+            columns = [*measured, ("made", -1), ("kept", -1), ("made:closed", -1), ("kept:closed", -1)]
             figures = [spread([value(state, what, after) for state in states]) for what, after in columns]
             rows.append((arm, str(len(states)), *figures))
-    head = ("arm", "seeds", "before", "after", "plain, before", "plain, after", "right labels, made", "kept")
-    return markdown(head, rows or [("no run is finished yet", *["–"] * 7)])
+    head = (
+        "arm",
+        "seeds",
+        "before",
+        "after",
+        "plain, before",
+        "plain, after",
+        "right labels, made",
+        "kept",
+        "short answers, made",
+        "kept",
+    )
+    return markdown(head, rows or [("no run is finished yet", *["–"] * 9)])
 
 
 def pairs() -> str:
