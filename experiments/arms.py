@@ -122,6 +122,7 @@ OF_DEMO = {
     "demo": [],
     "demo, any sample": [ANY_SAMPLE],
     "demo, grouped": ["training.group_by_length=true"],
+    "demo, closed first": ["loop.open_share=[0, 0.3334]"],
     "demo, dpo": ["training.kind=dpo"],
     "demo, coin labels": [COIN],
     "demo from the hard base": [HARD],

@@ -2,6 +2,8 @@
 
     python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
     python experiments/ceiling.py --domain photo       the same on another domain; writes ceiling-photo-SEED.json
+    python experiments/ceiling.py --domain photo --model runs/arms/demo-grouped-1/iteration-4/judge --traces 1000 --rounds 8
+                                                 a judge on true traces, a few at a time; writes judge-ceiling-photo-SEED.json
     python experiments/ceiling.py --traces 16 --patience 1 --pairs 10 --keep runs/try        the same, tried in a small way
 
 Every round draws new scenes (never the benchmark's) and writes traces as a perfect judge would. When a round does not raise the
@@ -115,6 +117,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--traces", type=int, default=4_000, help="traces of a round")
     parser.add_argument("--patience", type=int, default=3, help="halvings of the rate")
+    parser.add_argument("--rounds", type=int, help="rounds at most, also those that are discarded")
+    parser.add_argument("--model", type=Path, help="a judge to begin with, in place of the base")
     parser.add_argument("--pairs", type=int, default=1_000, help="benchmark pairs")
     parser.add_argument("--domain", default="plain", choices=get_args(Domain), help="how scenes look")
     parser.add_argument("--keep", type=Path, default=ROOT / "docs" / "runs", help="where the summary goes")
@@ -123,8 +127,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         bench = ShapesBench(name="shapes-bench", pairs=options.pairs, domain=options.domain)
         ceiling = Ceiling(recipe, Path(work), options.seed, bench)
-        model, best, rate, halved, rounds = embedded_model(), -1.0, recipe.training.learning_rate, 0, []
-        while halved < options.patience:
+        model, rate, halved, rounds = options.model or embedded_model(), recipe.training.learning_rate, 0, []
+        before, best = ceiling.measure(model, REPORT_SEED, -1), ceiling.measure(model, STOP_SEED, 0)["pair_accuracy"]
+        while halved < options.patience and len(rounds) != options.rounds:
             number = len(rounds) + 1
             candidate = Path(work) / f"round-{number}"
             ceiling.fit(model, candidate, rate, number, options.traces)
@@ -135,10 +140,11 @@ def main() -> None:
                 model, best = candidate, figures["pair_accuracy"]
             else:
                 rate, halved = rate / 2, halved + 1
-        result = {"seed": options.seed, "rounds": rounds, "benchmark": ceiling.measure(model, REPORT_SEED, 0)}
+        result = {"seed": options.seed, "before": before, "rounds": rounds, "benchmark": ceiling.measure(model, REPORT_SEED, 0)}
     options.keep.mkdir(parents=True, exist_ok=True)
+    name = "ceiling" if options.model is None else "judge-ceiling"
     domain = "" if options.domain == "plain" else f"{options.domain}-"
-    (options.keep / f"ceiling-{domain}{options.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
+    (options.keep / f"{name}-{domain}{options.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     print({name: result["benchmark"][name] for name in ("accuracy", "pair_accuracy", "first_position_rate")})
 
 

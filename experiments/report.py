@@ -69,6 +69,17 @@ def ceiling() -> str:
     return markdown(("", "demo", "ceiling", "share"), rows)
 
 
+def photo_ceiling() -> str:
+    """What true traces about photographs teach the base and the demo's judge: right in both orders there."""
+    rows = []
+    for title, name in (("the base", "ceiling-photo"), ("the demo's judge", "judge-ceiling-photo")):
+        runs = summaries(name)
+        learned = [sum(round_["traces"] for round_ in run["rounds"]) for run in runs]
+        figures = ([run[when]["pair_accuracy"] for run in runs] for when in ("before", "benchmark"))
+        rows.append((title, str(len(runs)), spread(learned, ",.0f"), *map(spread, figures)))
+    return markdown(("from", "seeds", "true traces", "before", "after"), rows)
+
+
 def dimensions() -> str:
     """The demo's dimensions by iteration."""
     names = at("demo", 0)[0]["dimensions"]
@@ -262,6 +273,7 @@ SECTIONS = (
     labels,
     lora,
     photo,
+    photo_ceiling,
     pairs,
     recipe,
     cheaper,

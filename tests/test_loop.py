@@ -196,6 +196,29 @@ def test_fresh_prompts_are_used_once_and_the_run_ends_when_none_are_left(tmp_pat
     assert state["stopped"] == "no fresh prompts are left"
 
 
+@pytest.mark.parametrize("stop", ["", "{held_out: 0.3, patience: 9}"])
+def test_an_open_share_says_which_prompts_come_when_and_none_comes_twice(stop: str, tmp_path: Path):
+    recipe = scripted_recipe(
+        "loop.prompts_per_iteration=10", "loop.open_share=[0, 0.3]", "loop.iterations=3", f"loop.stop={stop}"
+    )
+    run_recipe(recipe, tmp_path)
+    kinds = dict(
+        zip(*(pq.read_table(tmp_path / "prompts/prompts.parquet")[name].to_pylist() for name in ("id", "kind")), strict=True)
+    )
+    asked = [pq.read_table(tmp_path / f"iteration-{k}/responses.parquet")["prompt_id"].to_pylist() for k in (1, 2, 3)]
+    used = [set(ids) for ids in asked]
+    assert [Counter(kinds[one] for one in ids) for ids in used] == [{"closed": 10}, *[{"closed": 7, "open": 3}] * 2]
+    assert len(set().union(*used)) == 30
+
+
+def test_where_a_kind_runs_out_iterations_have_fewer_prompts_until_none_are_left(tmp_path: Path):
+    recipe = scripted_recipe("loop.prompts_per_iteration=20", "loop.open_share=[0.5]", "loop.iterations=9")
+    state = run_recipe(recipe, tmp_path)  # 15 of the 60 prompts are open
+    used = [set(pq.read_table(tmp_path / f"iteration-{k}/responses.parquet")["prompt_id"].to_pylist()) for k in range(1, 6)]
+    assert list(map(len, used)) == [20, 15, 10, 10, 5]
+    assert state["stopped"] == "no fresh prompts are left"
+
+
 def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):
     state = run_recipe(scripted_recipe("loop.stop={held_out: 0.3, patience: 2}", "loop.iterations=9"), tmp_path)
     held_out = set(pq.read_table(tmp_path / "iteration-0/pairs.parquet")["prompt_id"].to_pylist())

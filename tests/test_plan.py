@@ -63,7 +63,11 @@ def test_every_shipped_recipe_can_be_planned_also_where_its_model_is_not_here(pa
     assert planned.assumptions and planned.findings and json.dumps(asdict(planned))
 
 
-@pytest.mark.parametrize("changes", [(), ("loop.stop={held_out: 0.3}",)], ids=["plain", "held-out pairs"])
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("loop.stop={held_out: 0.3}",), ("loop.prompts_per_iteration=20", "loop.open_share=[0.5]")],
+    ids=["plain", "held-out pairs", "open share"],
+)
 def test_the_files_and_requests_are_at_least_those_of_a_run(changes: tuple[str, ...], tmp_path: Path):
     recipe = scripted_recipe("loop.iterations=1", *changes)
     run_recipe(recipe, tmp_path)

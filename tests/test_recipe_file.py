@@ -133,6 +133,13 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
             "recipe.yaml:4: `execution`: vLLM samples at temperatures up to 2, and this recipe has 3",
             "vllm",
         ),
+        (
+            MINIMAL + "loop: {open_share: [0, 0.5]}\n",
+            (),
+            "recipe.yaml:3: `loop.open_share`: it is a share of fresh prompts: set loop.prompts_per_iteration",
+            "",
+        ),
+        (MINIMAL + "loop: {prompts_per_iteration: 9, open_share: [2]}\n", (), "`loop.open_share.0`", ""),
         (MINIMAL + "training: {batch_size: 3}\n", (), "batch_size must be a multiple", ""),
         ("prompts: [{kind: shapes}]\n", (), "`model` is missing", "recipes/"),
         ("model: shapes\nmodel: other\n", (), "recipe.yaml:2: `model` is set twice", "line 1"),

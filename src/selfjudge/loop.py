@@ -31,7 +31,7 @@ from .run.folder import JudgeFolder, RunFolder
 from .run.lineage import at_commits, contents, lineage
 from .run.log import OnHead, iteration_done, logged, prompts_read, watched
 from .run.store import Table
-from .run.views import View, held_out_of
+from .run.views import View, held_out_of, turn
 from .stages import contamination, evaluate, ingest, pipeline, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
@@ -90,7 +90,8 @@ class _Run:
             iterations = [self._measured(0, held_out)]
             state = self._publish(head, iterations, training, on_iteration)
             while state["stopped"] is None:
-                iterations.append(self._iteration(len(iterations), self._share(training, len(iterations)), held_out))
+                fresh = turn(training, self._recipe.loop, len(iterations))
+                iterations.append(self._iteration(len(iterations), fresh, held_out))
                 state = self._publish(head, iterations, training, on_iteration)
             self._retry.conclude()
             return state
@@ -151,11 +152,6 @@ class _Run:
         if not (known := prompts.path.with_name("sources.json")).exists():
             write_checked(known, {"sources": lineage(at_commits(self._recipe.prompts, known.parent), prompts.values("source"))})
         return prompts, refused
-
-    def _share(self, prompts: Prompts, number: int) -> Prompts:
-        """The prompts of an iteration: all of them each time, or fresh ones."""
-        size = self._recipe.loop.prompts_per_iteration
-        return prompts if size is None else prompts[(number - 1) * size : number * size]
 
     def _responses(self, number: int, prompts: Prompts) -> Table:
         synthesis = self._recipe.synthesis
@@ -379,7 +375,7 @@ class _Run:
     def _publish(self, head: Head, iterations: Sequence[Iteration], prompts: Prompts, on_iteration: Told) -> Summary:
         """Rewrite the summary, say whether the run is over and which judge is its result, and tell whoever watches."""
         newest, best = len(iterations) - 1, summary.best_iteration(iterations, self._recipe.loop)
-        more, finished = len(self._share(prompts, newest + 1)) > 0, self._folder.finished
+        more, finished = len(turn(prompts, self._recipe.loop, newest + 1)) > 0, self._folder.finished
         stopped = summary.stopped(self._recipe.loop, iterations, best, finished=finished, more=more)
         state: Summary = {
             **head,

@@ -113,8 +113,12 @@ class Estimate:
 
     @cached_property
     def turn(self) -> Counter[Kind]:
-        """The prompts of an iteration."""
-        return Counter({kind: ceil(count * self.share) for kind, count in self.counts.items()})
+        """The prompts of an iteration, on average."""
+        loop = self.recipe.loop
+        if loop.open_share is None:
+            return Counter({kind: ceil(count * self.share) for kind, count in self.counts.items()})
+        wanted = {kind: sum(loop.wanted(kind, number) for number in range(1, loop.iterations + 1)) for kind in Kind}
+        return Counter({kind: ceil(min(wanted[kind], count) / loop.iterations) for kind, count in self.counts.items()})
 
     @cached_property
     def stages(self) -> tuple[PlannedStage, ...]:

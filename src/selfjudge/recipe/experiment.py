@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -22,7 +22,7 @@ from ..method.prompts import JUDGE
 from ..method.protocols import PAPER, STRICT, Protocol
 from ..method.selection import EvidenceRule, Keep, Rule, Verdicts
 from ..method.voting import ANSWER, Alternative, Election
-from ..types import content_id
+from ..types import Kind, content_id
 from .engines import VLLMSettings
 from .execution import Execution
 from .inputs import Bench, Source
@@ -217,10 +217,27 @@ class Loop(Section):
     """REPORTED. A finished run goes on when this is raised."""
     prompts_per_iteration: int | None = Field(None, ge=1)
     """CHOSEN: each iteration samples all prompts anew. A number gives each iteration this many prompts of its own."""
+    open_share: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = Field(None, min_length=1)
+    """Ours, off: the share of open prompts in each iteration; the last one holds for all that follow. `[0, 0.4]` starts with
+    closed prompts alone. Where a kind runs out, an iteration has fewer. Without it, prompts come as they are mixed."""
+
+    @field_validator("open_share")
+    @classmethod
+    def _of_fresh_prompts(cls, shares: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+        if shares is not None and info.data.get("prompts_per_iteration") is None:
+            raise ValueError("it is a share of fresh prompts: set loop.prompts_per_iteration")
+        return shares
+
     stop: EarlyStop | None = None
     """CHOSEN: a fixed number of iterations."""
     stop_on_warning: bool = False
     """Ours, off: the run ends once a monitor warns of a judge that was trained; its result is the judge before that one."""
+
+    def wanted(self, kind: Kind, number: int) -> int:
+        """The fresh prompts of a kind that an iteration is to have, by `open_share`."""
+        size, shares = self.prompts_per_iteration or 0, self.open_share or (0.0,)
+        opens = round(shares[min(number, len(shares)) - 1] * size)
+        return opens if kind is Kind.OPEN else size - opens
 
 
 class Evaluation(Section):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
+from itertools import islice
 from sys import maxsize
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..recipe.experiment import EarlyStop
-from ..types import Prompt, seed_of
+from ..recipe.experiment import EarlyStop, Loop
+from ..types import Kind, Prompt, seed_of
 from .store import Table
 from .tables import Row, prompt_of
 
@@ -50,6 +51,10 @@ class View(Collection[Made]):
     def __getitem__(self, part: slice) -> View[Made]:
         return View(self._table, self._make, only=self._only, but=self._but, part=part, kind=self._kind)
 
+    def chosen(self, keys: frozenset[str]) -> View[Made]:
+        """Those with these keys."""
+        return View(self._table, self._make, only=keys)
+
     def of_kind(self, kind: str) -> View[Made]:
         """Those of one kind: the others are not made."""
         return View(self._table, self._make, only=self._only, but=self._but, part=self._part, kind=kind)
@@ -76,6 +81,18 @@ class View(Collection[Made]):
             else:
                 keys = rows[self._table.kind.key].to_pylist()
                 yield rows.filter(pa.array([key not in but and (only is None or key in only) for key in keys], pa.bool_()))
+
+
+def turn(prompts: View[Prompt], loop: Loop, number: int) -> View[Prompt]:
+    """The prompts of an iteration: all of them each time, or fresh ones, as they are mixed or with so many open ones."""
+    size = loop.prompts_per_iteration
+    if size is None or loop.open_share is None:
+        return prompts if size is None else prompts[(number - 1) * size : number * size]
+    keys: list[str] = []
+    for kind in Kind:
+        start = sum(loop.wanted(kind, earlier) for earlier in range(1, number))
+        keys += islice(prompts.of_kind(kind).keys(), start, start + loop.wanted(kind, number))
+    return prompts.chosen(frozenset(keys))
 
 
 def held_out_of(prompts: Table, stop: EarlyStop | None) -> tuple[View[Prompt], View[Prompt]]:
