@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from runs import digests, run_recipe, scripted_recipe
+from runs import digests, no_progress, run_recipe, scripted_recipe
 from selfjudge.chat import Completion, Request
 from selfjudge.errors import EngineError, InputError, RunError
+from selfjudge.forecast.findings import Level
+from selfjudge.forecast.plan import plan
 from selfjudge.ports import Engine
 from selfjudge.wiring import World
 
@@ -217,6 +219,10 @@ def test_where_a_kind_runs_out_iterations_have_fewer_prompts_until_none_are_left
     used = [set(pq.read_table(tmp_path / f"iteration-{k}/responses.parquet")["prompt_id"].to_pylist()) for k in range(1, 6)]
     assert list(map(len, used)) == [20, 15, 10, 10, 5]
     assert state["stopped"] == "no fresh prompts are left"
+    said = "loop.open_share asks for 90 open prompts, and there are 15: later iterations have fewer"
+    assert said in (tmp_path / "run.log").read_text()
+    findings = [finding for finding in plan(recipe, tmp_path, progress=no_progress).findings if finding.about == "prompts"]
+    assert findings[0].what == said and findings[0].level is Level.WARNING
 
 
 def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):

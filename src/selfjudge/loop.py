@@ -31,7 +31,7 @@ from .run.folder import JudgeFolder, RunFolder
 from .run.lineage import at_commits, contents, lineage
 from .run.log import OnHead, iteration_done, logged, prompts_read, watched
 from .run.store import Table
-from .run.views import View, held_out_of, turn
+from .run.views import View, held_out_of, shortages, turn
 from .stages import contamination, evaluate, ingest, pipeline, select, synthesize, train
 from .stages import judge as judging
 from .stages.gate import Gate
@@ -85,8 +85,8 @@ class _Run:
                 self._publisher.prepare(self._recipe.loop.iterations)
             prompts, refused = self._ingest()
             head = self._head(prompts, refused)
-            prompts_read(head, on_prompts)
             training, held_out = held_out_of(prompts, self._recipe.loop.stop)
+            prompts_read(head, on_prompts, shortages(self._recipe.loop, lambda kind: len(training.of_kind(kind))))
             iterations = [self._measured(0, held_out)]
             state = self._publish(head, iterations, training, on_iteration)
             while state["stopped"] is None:

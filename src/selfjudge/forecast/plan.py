@@ -17,6 +17,7 @@ from ..recipe.experiment import Recipe
 from ..run.folder import RunFolder
 from ..run.lineage import place_of
 from ..run.reasons import refusals
+from ..run.views import shortages
 from ..types import Kind
 from .engines import gpus_used
 from .estimate import Disk, Estimate, PlannedStage, PlannedTraining
@@ -64,6 +65,9 @@ class RunPlan:
     assumptions: tuple[str, ...]
 
 
+_MORE_PROMPTS = "Add prompts of this kind, or change loop.open_share or loop.prompts_per_iteration."
+
+
 def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool = True, progress: Progress) -> RunPlan:
     """Plan a run in a folder; `prompts` of each kind are measured if the recipe can run here. `load` tries the model.
 
@@ -73,7 +77,8 @@ def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool
     run.check(recipe.as_json())
     model, findings = examine(recipe, machine)
     rows, assumed, unusable = count_prompts(recipe, progress)
-    findings += [*unusable, *try_benchmarks(recipe, progress)]
+    short = (Finding(Level.WARNING, "prompts", what, _MORE_PROMPTS) for what in shortages(recipe.loop, rows.counts.__getitem__))
+    findings += [*unusable, *short, *try_benchmarks(recipe, progress)]
     if load and prompts is None and not _has_error(findings):
         findings += try_model(recipe, progress)
     measured = None if prompts is None or _has_error(findings) else measure(recipe, prompts, progress)

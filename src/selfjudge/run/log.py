@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -83,13 +83,15 @@ def watched(progress: Progress) -> Progress:
     return watching
 
 
-def prompts_read(head: Head, tell: OnHead | None) -> None:
-    """Log what was made of the rows of the sources, and `tell` it."""
+def prompts_read(head: Head, tell: OnHead | None, shortages: Iterable[str]) -> None:
+    """Log what was made of the rows of the sources, and what they are too few for, and `tell` it."""
     prompts = head["prompts"]
     rows = prompts["total"] + sum(prompts["refused"].values())
     log.info("%d of %d rows can be used: %d open, %d closed", prompts["total"], rows, prompts["open"], prompts["closed"])
     for line in (*left_out_line(prompts["left_out"]), *refused_lines(head["refused"], rows)):
         log.info(line)
+    for line in shortages:
+        log.warning(line)
     if tell is not None:
         tell(head)
 

@@ -95,6 +95,14 @@ def turn(prompts: View[Prompt], loop: Loop, number: int) -> View[Prompt]:
     return prompts.chosen(frozenset(keys))
 
 
+def shortages(loop: Loop, there: Callable[[Kind], int]) -> Iterator[str]:
+    """Of which kinds `loop.open_share` asks for more prompts than are `there`, one line for each."""
+    for kind in Kind if loop.open_share is not None else ():
+        wanted = sum(loop.wanted(kind, number) for number in range(1, loop.iterations + 1))
+        if wanted > (found := there(kind)):
+            yield f"loop.open_share asks for {wanted:,} {kind} prompts, and there are {found:,}: later iterations have fewer"
+
+
 def held_out_of(prompts: Table, stop: EarlyStop | None) -> tuple[View[Prompt], View[Prompt]]:
     """Prompts to train on and, where a run stops early, prompts to watch; decided by the prompt's id."""
     if stop is None:
