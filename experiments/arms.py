@@ -79,7 +79,6 @@ LOOP_ARMS = {
     "fresh with replay": [*FRESH, "training.replay=true"],
     "threshold 12": [STRICT_VOTE],
     "threshold 12, typed": [STRICT_VOTE, TYPED],
-    **{f"{percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
 }
 PHOTO_ARMS = {
     "base to photo": on("photo"),
@@ -124,6 +123,7 @@ OF_DEMO = {
     "demo, grouped": ["training.group_by_length=true"],
     "demo, closed first": ["loop.open_share=[0, 0.3334]"],
     "demo, dpo": ["training.kind=dpo"],
+    **{f"demo, {percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
     "demo, coin labels": [COIN],
     "demo from the hard base": [HARD],
     "demo from the hard base, coin labels": [HARD, COIN],

@@ -78,8 +78,7 @@ def figure2(figure: Figure) -> None:
     """By iteration: every arm of the loop."""
     for axes, (name, title) in zip(figure.subplots(1, 2), list(MEASURES.items())[:2], strict=True):
         for arm in filter(run_of, (EARLIER, "demo", *LOOP_ARMS)):
-            if "percent" not in arm:
-                line(axes, arm, measured(arm, overall(name)))
+            line(axes, arm, measured(arm, overall(name)))
         ceiling = fmean(state["benchmark"][name] for state in summaries("ceiling"))
         choice = baselines()["the base, asked as multiple choice"][name]
         levels(axes, {"coin": {"accuracy": 0.5}.get(name, 0.25), "base, multiple choice": choice, "supervised": ceiling})
@@ -94,12 +93,12 @@ def figure3(figure: Figure) -> None:
             line(shares, f"{arm}, {name}", kept(arm, kind), 1)
             line(right, f"{arm}, {name}, made", labelled(arm, kind, "made"), 1, "--")
             line(right, f"{arm}, {name}, kept", labelled(arm, kind, "kept"), 1)
-    arms = {percent: f"{percent} percent of the pairs" for percent in PERCENT} | {100: "first recipe"}
+    arms = {percent: f"demo, {percent} percent of the pairs" for percent in PERCENT} | {100: "demo"}
     found = {
         percent: [row[-1] for row in measured(arm, overall("pair_accuracy"))] for percent, arm in arms.items() if run_of(arm)
     }
     halves = [margin(values) or 0 for values in found.values()]
-    part.errorbar(list(found), [fmean(values) for values in found.values()], halves, marker="o", capsize=3, label="first recipe")
+    part.errorbar(list(found), [fmean(values) for values in found.values()], halves, marker="o", capsize=3, label="demo")
     shares.set_title("kept of the pairs made")
     right.set_title("labels that are right")
     part.set(title="right in both orders", xlabel="% of the pairs", ylim=(-0.02, 1.02))
