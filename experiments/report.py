@@ -75,9 +75,12 @@ def photo_ceiling() -> str:
     for title, name in (("the base", "ceiling-photo"), ("the demo's judge", "judge-ceiling-photo")):
         runs = summaries(name)
         learned = [sum(round_["traces"] for round_ in run["rounds"]) for run in runs]
-        figures = ([run[when]["pair_accuracy"] for run in runs] for when in ("before", "benchmark"))
-        rows.append((title, str(len(runs)), spread(learned, ",.0f"), *map(spread, figures)))
-    return markdown(("from", "seeds", "true traces", "before", "after"), rows)
+        before = [run["before"]["pair_accuracy"] for run in runs if "before" in run]
+        after = [run["benchmark"]["pair_accuracy"] for run in runs]
+        gained = [end - start for start, end in zip(before, after, strict=bool(before))]
+        figures = (spread(values) if values else "–" for values in (before, after, gained))
+        rows.append((title, str(len(runs)), spread(learned, ",.0f"), *figures))
+    return markdown(("from", "seeds", "true traces, at most", "before", "after", "gain"), rows)
 
 
 def dimensions() -> str:
