@@ -122,6 +122,7 @@ OF_DEMO = {
     "demo, any sample": [ANY_SAMPLE],
     "demo, grouped": ["training.group_by_length=true"],
     "demo, closed first": ["loop.open_share=[0, 0.3334]"],
+    "demo, closed first, then captions": ["loop.open_share=[0, 0.6]", "prompts.0.limit=6000"],
     "demo, dpo": ["training.kind=dpo"],
     **{f"demo, {percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
     "demo, coin labels": [COIN],

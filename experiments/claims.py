@@ -30,6 +30,7 @@ UNCHANGED, ADAPTED, AS_MANY = ("judge to photo", PHOTO, 0), ("judge to photo", P
 CORRECT_TODAY = ("demo to photo, correct", PHOTO, -1)
 THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
 SURE = ("demo to photo, sure", PHOTO, -1)
+CAPTIONS = "demo, closed first, then captions"
 PASTEL = "shapes-bench-pastel:attribute"
 CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("adapts to photo: after, less before", 0.10, ADAPTED, UNCHANGED),
@@ -81,6 +82,8 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("closed prompts first, less the demo's recipe", 0.02, ("demo, closed first", PLAIN, -1), ("demo", PLAIN, -1)),
     ("… after iteration 1", 0.02, ("demo, closed first", PLAIN, 1), ("demo", PLAIN, 1)),
     ("… iteration 3, less the demo's iteration 4", 0.02, ("demo, closed first", PLAIN, 3), ("demo", PLAIN, 4)),
+    ("closed first, then captions, less the demo's recipe", 0.02, (CAPTIONS, PLAIN, -1), ("demo", PLAIN, -1)),
+    ("… iteration 3, less the demo's iteration 4", 0.02, (CAPTIONS, PLAIN, 3), ("demo", PLAIN, 4)),
     ("the demo's recipe adapts to photo: after, less before", 0.10, ("demo to photo", PHOTO, -1), ("demo to photo", PHOTO, 0)),
     ("… photo does it: less more plain", 0.05, ("demo to photo", PHOTO, -1), ("demo to more plain", PHOTO, -1)),
     ("… forgets plain", -0.02, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
