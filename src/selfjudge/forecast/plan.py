@@ -65,7 +65,7 @@ class RunPlan:
     assumptions: tuple[str, ...]
 
 
-_MORE_PROMPTS = "Add prompts of this kind, or change loop.open_share or loop.prompts_per_iteration."
+_MORE_PROMPTS = "Add prompts of this kind; or change the shares, in another folder (--dir)."
 
 
 def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool = True, progress: Progress) -> RunPlan:
