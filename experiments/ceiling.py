@@ -1,9 +1,9 @@
 """The supervised ceiling: the same base and trainer on traces with the true verdict, until it stops improving.
 
     python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
-    python experiments/ceiling.py --domain photo       the same on another domain; writes ceiling-photo-SEED.json
-    python experiments/ceiling.py --domain photo --model runs/arms/demo-grouped-1/iteration-4/judge --traces 1000 --rounds 8
-                                                 a judge on true traces, a few at a time; writes judge-ceiling-photo-SEED.json
+    python experiments/ceiling.py --domain photo       the same on another domain (25 minutes); writes ceiling-photo-SEED.json
+    python experiments/ceiling.py --domain photo --model JUDGE --traces 500 --rounds 4 --patience 9
+                                 a judge on few true traces (four minutes); writes judge-ceiling-photo-SEED.json
     python experiments/ceiling.py --traces 16 --patience 1 --pairs 10 --keep runs/try        the same, tried in a small way
 
 Every round draws new scenes (never the benchmark's) and writes traces as a perfect judge would. When a round does not raise the

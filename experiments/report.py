@@ -12,11 +12,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from statistics import fmean
 
 from arms import ARMS, CHEAPER_ARMS, DEMO_PHOTO_ARMS, KEPT, LOOP_ARMS, OF_DEMO, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
-from claims import claims, value
+from claims import CAPTIONS, claims, value
 from lora import ARMS as TRAINED
 from summaries import (
     EARLIER,
@@ -31,6 +31,7 @@ from summaries import (
     iterations,
     markdown,
     overall,
+    short,
     spread,
     summaries,
     within,
@@ -243,6 +244,16 @@ def _costs(*arms: str) -> str:
     )
 
 
+def closed_first() -> str:
+    """What closed prompts first do for each kind: right in both orders after the first iteration and the last."""
+    rows = []
+    for arm in ("demo", "demo, closed first", CAPTIONS):
+        figures = [cells(at(arm, number), short, within("caption", "pair_accuracy")) for number in (1, -1)]
+        rows.append((arm, str(len(at(arm, -1))), *chain(*figures)))
+    head = [f"{kind}, iteration {number}" for number in (1, 4) for kind in ("short answers", "captions")]
+    return markdown(("arm", "seeds", *head), rows)
+
+
 def probability() -> str:
     """What greedy verdicts decide, beside the mean probability of the better response over both orders."""
     runs = [state["iterations"] for state in summaries("probability-demo-grouped")]
@@ -279,6 +290,7 @@ SECTIONS = (
     photo_ceiling,
     pairs,
     recipe,
+    closed_first,
     cheaper,
     hard_ways,
     hard,

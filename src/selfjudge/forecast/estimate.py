@@ -117,8 +117,8 @@ class Estimate:
         loop = self.recipe.loop
         if loop.open_share is None:
             return Counter({kind: ceil(count * self.share) for kind, count in self.counts.items()})
-        wanted = {kind: sum(loop.wanted(kind, number) for number in range(1, loop.iterations + 1)) for kind in Kind}
-        return Counter({kind: ceil(min(wanted[kind], count) / loop.iterations) for kind, count in self.counts.items()})
+        wanted = {kind: min(loop.wanted(kind, loop.iterations), count) for kind, count in self.counts.items()}
+        return Counter({kind: ceil(count / loop.iterations) for kind, count in wanted.items()})
 
     @cached_property
     def stages(self) -> tuple[PlannedStage, ...]:

@@ -233,11 +233,11 @@ class Loop(Section):
     stop_on_warning: bool = False
     """Ours, off: the run ends once a monitor warns of a judge that was trained; its result is the judge before that one."""
 
-    def wanted(self, kind: Kind, number: int) -> int:
-        """The fresh prompts of a kind that an iteration is to have, by `open_share`."""
+    def wanted(self, kind: Kind, iterations: int) -> int:
+        """The fresh prompts of a kind that so many iterations are to have together, by `open_share`."""
         size, shares = self.prompts_per_iteration or 0, self.open_share or (0.0,)
-        opens = round(shares[min(number, len(shares)) - 1] * size)
-        return opens if kind is Kind.OPEN else size - opens
+        opens = sum(round(shares[min(number, len(shares) - 1)] * size) for number in range(iterations))
+        return opens if kind is Kind.OPEN else size * iterations - opens
 
 
 class Evaluation(Section):

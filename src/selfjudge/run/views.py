@@ -90,15 +90,14 @@ def turn(prompts: View[Prompt], loop: Loop, number: int) -> View[Prompt]:
         return prompts if size is None else prompts[(number - 1) * size : number * size]
     keys: list[str] = []
     for kind in Kind:
-        start = sum(loop.wanted(kind, earlier) for earlier in range(1, number))
-        keys += islice(prompts.of_kind(kind).keys(), start, start + loop.wanted(kind, number))
+        keys += islice(prompts.of_kind(kind).keys(), loop.wanted(kind, number - 1), loop.wanted(kind, number))
     return prompts.chosen(frozenset(keys))
 
 
 def shortages(loop: Loop, there: Callable[[Kind], int]) -> Iterator[str]:
     """Of which kinds `loop.open_share` asks for more prompts than are `there`, one line for each."""
     for kind in Kind if loop.open_share is not None else ():
-        wanted = sum(loop.wanted(kind, number) for number in range(1, loop.iterations + 1))
+        wanted = loop.wanted(kind, loop.iterations)
         if wanted > (found := there(kind)):
             yield f"loop.open_share asks for {wanted:,} {kind} prompts, and there are {found:,}: later iterations have fewer"
 
