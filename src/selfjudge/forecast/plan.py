@@ -65,9 +65,6 @@ class RunPlan:
     assumptions: tuple[str, ...]
 
 
-_MORE_PROMPTS = "Add prompts of this kind; or change the shares, in another folder (--dir)."
-
-
 def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool = True, progress: Progress) -> RunPlan:
     """Plan a run in a folder; `prompts` of each kind are measured if the recipe can run here. `load` tries the model.
 
@@ -77,8 +74,7 @@ def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool
     run.check(recipe.as_json())
     model, findings = examine(recipe, machine)
     rows, assumed, unusable = count_prompts(recipe, progress)
-    short = (Finding(Level.WARNING, "prompts", what, _MORE_PROMPTS) for what in shortages(recipe.loop, rows.counts.__getitem__))
-    findings += [*unusable, *short, *try_benchmarks(recipe, progress)]
+    findings += [*unusable, *_short(recipe, rows), *try_benchmarks(recipe, progress)]
     if load and prompts is None and not _has_error(findings):
         findings += try_model(recipe, progress)
     measured = None if prompts is None or _has_error(findings) else measure(recipe, prompts, progress)
@@ -114,6 +110,12 @@ def plan(recipe: Recipe, folder: Path, *, prompts: int | None = None, load: bool
 def _prompts(rows: Survey, per_iteration: int) -> Prompts:
     opened, closed = rows.counts[Kind.OPEN], rows.counts[Kind.CLOSED]
     return Prompts(open=opened, closed=closed, per_iteration=per_iteration, refused=len(rows.refused))
+
+
+def _short(recipe: Recipe, rows: Survey) -> list[Finding]:
+    """The kinds of prompts that run out."""
+    do = "Add prompts of this kind; or change the shares, in another folder (--dir)."
+    return [Finding(Level.WARNING, "prompts", what, do) for what in shortages(recipe.loop, rows.counts.__getitem__)]
 
 
 def _has_error(findings: Sequence[Finding]) -> bool:
