@@ -131,14 +131,18 @@ OF_DEMO = {
 }
 """What an arm changes in the demo's recipe; and so do those below."""
 DEMO_PHOTO = [JUDGE_TODAY, *on("photo"), ALL_SAMPLES]
+FOURFOLD = ["prompts.0.limit=9600", "loop.prompts_per_iteration=2400"]
 DEMO_PHOTO_ARMS = {
     "demo to photo": DEMO_PHOTO,
     "demo to photo, threshold 12": [*DEMO_PHOTO, STRICT_VOTE],
+    "demo to photo, threshold 12, four times the prompts": [*DEMO_PHOTO, STRICT_VOTE, *FOURFOLD],
     "demo to photo, sure": [*DEMO_PHOTO, "selection.min_probability=0.9"],
     "demo to photo, any sample": [*DEMO_PHOTO, ANY_SAMPLE],
     "demo to photo, correct": [*DEMO_PHOTO, ANY_SAMPLE, "choose=correct"],
     "demo to photo, as many": [*DEMO_PHOTO, ANY_SAMPLE, "choose=equal"],
     "demo to more plain": [JUDGE_TODAY, *on("plain"), ALL_SAMPLES],
+    "demo to pastel": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES],
+    "demo to pastel, coin labels": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, COIN],
 }
 ARMS = OF_DEMO | DEMO_PHOTO_ARMS | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is

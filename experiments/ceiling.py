@@ -3,7 +3,7 @@
     python experiments/ceiling.py --seed 1       one seed (about ten minutes on two cores); writes docs/runs/ceiling-SEED.json
     python experiments/ceiling.py --domain photo       the same on another domain (25 minutes); writes ceiling-photo-SEED.json
     python experiments/ceiling.py --domain photo --model JUDGE --traces 500 --rounds 4 --patience 9
-                                 a judge on few true traces (four minutes); writes judge-ceiling-photo-SEED.json
+                                 a judge on few true traces (four minutes); writes judge-ceiling-500-photo-SEED.json
     python experiments/ceiling.py --traces 16 --patience 1 --pairs 10 --keep runs/try        the same, tried in a small way
 
 Every round draws new scenes (never the benchmark's) and writes traces as a perfect judge would. When a round does not raise the
@@ -142,7 +142,7 @@ def main() -> None:
                 rate, halved = rate / 2, halved + 1
         result = {"seed": options.seed, "before": before, "rounds": rounds, "benchmark": ceiling.measure(model, REPORT_SEED, 0)}
     options.keep.mkdir(parents=True, exist_ok=True)
-    name = "ceiling" if options.model is None else "judge-ceiling"
+    name = "ceiling" if options.model is None else f"judge-ceiling-{options.traces}"
     domain = "" if options.domain == "plain" else f"{options.domain}-"
     (options.keep / f"{name}-{domain}{options.seed}.json").write_text(json.dumps(result, indent=2) + "\n")
     print({name: result["benchmark"][name] for name in ("accuracy", "pair_accuracy", "first_position_rate")})

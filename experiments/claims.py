@@ -31,7 +31,10 @@ CORRECT_TODAY = ("demo to photo, correct", PHOTO, -1)
 THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
 SURE = ("demo to photo, sure", PHOTO, -1)
 CAPTIONS = "demo, closed first, then captions"
-PASTEL = "shapes-bench-pastel:attribute"
+FOURFOLD = "demo to photo, threshold 12, four times the prompts"
+TO_PASTEL, PASTEL_COIN = "demo to pastel", "demo to pastel, coin labels"
+PASTEL = "shapes-bench-pastel"
+PASTEL_ATTRIBUTES = f"{PASTEL}:attribute"
 CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("adapts to photo: after, less before", 0.10, ADAPTED, UNCHANGED),
     ("photo does it: less more plain", 0.05, ADAPTED, ("judge to more plain", PHOTO, -1)),
@@ -48,7 +51,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("Stage II purifies: right labels kept, less made", 0.03, ("judge to photo", "kept", -1), ("judge to photo", "made", -1)),
     ("… of short answers", 0.03, ("judge to photo", "kept:closed", -1), ("judge to photo", "made:closed", -1)),
     ("… of captions", 0.03, ("judge to photo", "kept:open", -1), ("judge to photo", "made:open", -1)),
-    ("pastel: attributes", 0.05, ("judge to pastel", PASTEL, -1), ("judge to pastel", PASTEL, 0)),
+    ("pastel: attributes", 0.05, ("judge to pastel", PASTEL_ATTRIBUTES, -1), ("judge to pastel", PASTEL_ATTRIBUTES, 0)),
     ("figure 4: majority, less correct", 0.03, AS_MANY, ("judge to photo, correct", PHOTO, -1)),
     ("figure 4: right majority, less majority", 0.03, ("judge to photo, right majority", PHOTO, -1), AS_MANY),
     ("figure 4: right minority, less majority", 0.03, ("judge to photo, right minority", PHOTO, -1), AS_MANY),
@@ -99,6 +102,12 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
         ("demo to photo, sure", "kept", -1),
         ("demo to photo, sure", "made", -1),
     ),
+    ("… threshold 12, four times the prompts, after, less before", 0.10, (FOURFOLD, PHOTO, -1), (FOURFOLD, PHOTO, 0)),
+    ("the demo's recipe adapts to pastel: after, less before", 0.10, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
+    ("… attributes", 0.05, (TO_PASTEL, PASTEL_ATTRIBUTES, -1), (TO_PASTEL, PASTEL_ATTRIBUTES, 0)),
+    ("… forgets plain", -0.02, (TO_PASTEL, PLAIN, -1), (TO_PASTEL, PLAIN, 0)),
+    ("… Stage II purifies: right labels kept, less made", 0.03, (TO_PASTEL, "kept", -1), (TO_PASTEL, "made", -1)),
+    ("… coin labels", 0.05, (PASTEL_COIN, PASTEL, -1), (PASTEL_COIN, PASTEL, 0)),
     (
         "figure 4, the demo's recipe: majority, less correct",
         0.03,

@@ -73,8 +73,10 @@ def ceiling() -> str:
 def photo_ceiling() -> str:
     """What true traces about photographs teach the base and the demo's judge: right in both orders there."""
     rows = []
-    for title, name in (("the base", "ceiling-photo"), ("the demo's judge", "judge-ceiling-photo")):
-        runs = summaries(name)
+    judges = [("the demo's judge", f"judge-ceiling-{traces}-photo") for traces in (500, 2000)]
+    for title, name in [("the base", "ceiling-photo"), *judges]:
+        if not (runs := summaries(name)):
+            continue
         learned = [sum(round_["traces"] for round_ in run["rounds"]) for run in runs]
         before = [run["before"]["pair_accuracy"] for run in runs if "before" in run]
         after = [run["benchmark"]["pair_accuracy"] for run in runs]
