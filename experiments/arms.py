@@ -42,7 +42,7 @@ STRICT_VOTE, TYPED = "synthesis.closed.threshold=12", "synthesis.closed.alternat
 ANY_SAMPLE, POOLED = "synthesis.closed.alternative=any_sample", "synthesis.closed.alternative=pooled"
 ALL_SAMPLES = "synthesis.closed.early_exit=false"
 FIRST = [
-    *("selection.keep=all", "judging.early_exit=false", ALL_SAMPLES, "training.replay=false"),
+    *("selection.keep=all", "judging.early_exit=false", ALL_SAMPLES, "training.replay=0"),
     *(ANY_SAMPLE, "prompts.0.limit=1000", "loop.prompts_per_iteration=null"),
 ]
 """The first recipe, the demo's until 2026-11-27, which most arms change."""
@@ -76,7 +76,7 @@ LOOP_ARMS = {
     "paper with evidence": [*PAPER, "selection.evidence=true", "prompts.0.limit=3000"],
     "demo without evidence": ["selection.evidence=false"],
     "fresh": FRESH,
-    "fresh with replay": [*FRESH, "training.replay=true"],
+    "fresh with replay": [*FRESH, "training.replay=3"],
     "threshold 12": [STRICT_VOTE],
     "threshold 12, typed": [STRICT_VOTE, TYPED],
 }
@@ -100,7 +100,7 @@ CHEAPER_ARMS = {
     "one trace": ["selection.keep=one"],
     "early exit": ["selection.keep=one", "judging.early_exit=true"],
     "early exit, fresh": ["selection.keep=one", "judging.early_exit=true", *FRESH],
-    "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=true"],
+    "early exit, fresh with replay": ["selection.keep=one", "judging.early_exit=true", *FRESH, "training.replay=3"],
     "one trace, dpo": ["selection.keep=one", "training.kind=dpo"],
     "labels as verdicts": ["selection.keep=one", "selection.verdicts=labels", "judging.samples=1"],
 }
@@ -117,12 +117,15 @@ HARD_ARMS = {
 }
 OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 """What an arm changes in the first recipe."""
+FASTER = ["training.replay=1", "training.group_by_length=true", "prompts.0.limit=2800", "loop.prompts_per_iteration=700"]
 OF_DEMO = {
     "demo": [],
     "demo, any sample": [ANY_SAMPLE],
     "demo, grouped": ["training.group_by_length=true"],
     "demo, closed first": ["loop.open_share=[0, 0.3334]"],
     "demo, closed first, then captions": ["loop.open_share=[0, 0.6]", "prompts.0.limit=6000"],
+    "demo, faster": FASTER,
+    "demo, faster, coin labels": [*FASTER, COIN],
     "demo, dpo": ["training.kind=dpo"],
     **{f"demo, {percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
     "demo, coin labels": [COIN],

@@ -235,10 +235,12 @@ def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):
     assert state["final_judge"] is None
 
 
-def test_replay_teaches_the_traces_of_earlier_iterations_too(tmp_path: Path):
-    state = run_recipe(scripted_recipe("training.replay=true"), tmp_path)
-    first, second = state["iterations"][1:]
-    assert second["training"]["examples"] == first["traces"] + second["traces"]
+def test_replay_teaches_the_traces_of_so_many_earlier_iterations_too(tmp_path: Path):
+    for replay in (1, 2):
+        state = run_recipe(scripted_recipe("loop.iterations=3", f"training.replay={replay}"), tmp_path / str(replay))
+        traces = [entry["traces"] for entry in state["iterations"][1:]]
+        learned = [entry["training"]["examples"] for entry in state["iterations"][1:]]
+        assert learned == [traces[0], sum(traces[:2]), sum(traces[2 - replay :])]
 
 
 def test_restart_trains_the_base_each_time(tmp_path: Path):

@@ -48,7 +48,7 @@ EARLY = "selection.keep=one judging.samples=3 judging.early_exit=true synthesis.
         "selection.verdicts=labels",
         "selection.evidence=signed",
         EARLY,
-        f"{EARLY} loop.iterations=2 loop.prompts_per_iteration=30 training.replay=true",
+        f"{EARLY} loop.iterations=2 loop.prompts_per_iteration=30 training.replay=1",
         "loop.iterations=2 loop.prompts_per_iteration=20 loop.open_share=[0,0.4]",
         "training.kind=dpo training.learning_rate=1e-4 training.epochs=1",
     ],

@@ -189,7 +189,7 @@ def test_gpu_hours_follow_from_what_is_asked(tmp_path: Path):
 
     once, twice = hours("loop.iterations=1"), hours("loop.iterations=2")
     assert twice.training.gpu_hours == pytest.approx(3 * once.training.gpu_hours)  # what was kept before is learned again
-    afresh = hours("loop.iterations=2", "training.replay=false")
+    afresh = hours("loop.iterations=2", "training.replay=0")
     assert afresh.training.gpu_hours == pytest.approx(2 * once.training.gpu_hours)
     assert once.total.hours < twice.total.hours < 2 * once.total.hours  # the base is measured but once
     traces, epochs, tokens = 2 * 600, 3, 2_048 + 48

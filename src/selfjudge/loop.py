@@ -5,6 +5,7 @@ Iteration 0 is the base model, measured. Every stage names what it was made of, 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -71,8 +72,8 @@ class _Run:
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(folder.fingerprint)
         self._protocols = recipe.evaluation.asked(recipe.judging)
-        self._taught: list[train.Taught] = []
-        """What the newest judge learns from: its iteration, with `replay` all before it too."""
+        self._taught: deque[train.Taught] = deque(maxlen=1 + recipe.training.replay)
+        """What the newest judge learns from: its iteration, with `replay` so many before it too."""
         self._publisher = (
             None if world.hub is None or recipe.execution.push is None else Publisher(recipe.execution.push, world.hub, folder)
         )
@@ -239,7 +240,7 @@ class _Run:
 
     def _judge(self, number: int, selected: Table, judgments: Table) -> JudgeFolder:
         """The judge of an iteration, trained or not."""
-        self._taught = [*(self._taught if self._recipe.training.replay else []), (selected, judgments)]
+        self._taught.append((selected, judgments))
         inputs = train.inputs(self._taught, self._recipe.training)
         identity = self._identity(pipeline.TRAIN, **inputs, start=self._fingerprint(self._start(number)))
         execution = self._recipe.execution.training.model_dump(mode="json", exclude={"report_to"})

@@ -132,7 +132,7 @@ def test_a_trace_stands_against_a_wrong_reply_to_the_same_request_and_without_on
 
 
 def test_with_replay_the_traces_of_earlier_iterations_stand_against_what_was_wrong_then(tmp_path: Path):
-    first, both = compared(tmp_path, "training.replay=true")
+    first, both = compared(tmp_path, "training.replay=1")
     assert {(one.key, one.rejected) for one in first} < {(one.key, one.rejected) for one in both}
 
 

@@ -159,16 +159,15 @@ class Estimate:
             pairs, kept, traces = (round(self.share * total) for total in (measured.pairs, measured.kept, measured.traces))
             tokens = measured.judging.tokens / max(1, measured.judging.requests)
         turns, epochs = recipe.loop.iterations, recipe.training.epochs
-        last = traces * (turns if recipe.training.replay else 1)
-        learned = traces * turns * (turns + 1) // 2 if recipe.training.replay else traces * turns
+        learned = [traces * min(turn, 1 + recipe.training.replay) for turn in range(1, turns + 1)]
         passes = _BOTH_WAYS if recipe.training.kind == "sft" else 2 * _BOTH_WAYS + 2 * _FORWARD
-        operations = passes * self._parameters * learned * tokens * epochs
+        operations = passes * self._parameters * sum(learned) * tokens * epochs
         return PlannedTraining(
             pairs=pairs,
             kept=kept,
-            traces=last,
+            traces=learned[-1],
             epochs=epochs,
-            steps=ceil(last / recipe.training.batch_size) * epochs,
+            steps=ceil(learned[-1] / recipe.training.batch_size) * epochs,
             gpu_hours=0.0 if recipe.training.kind == "scripted" else operations / _TRAINING / _PEAK / 3600,
         )
 

@@ -34,8 +34,8 @@ class Training(Section):
     """CHOSEN, of `kind: dpo`: the weight of learning the traces, beside that of telling them from wrong replies, which is 1."""
     start: Literal["continue", "restart"] = "continue"
     """STATED: from the previous judge. `restart` trains the base again each time."""
-    replay: bool = False
-    """CHOSEN: the traces of this iteration only. True adds those of all earlier ones."""
+    replay: int = Field(0, ge=0, strict=True)
+    """CHOSEN: none, the traces of this iteration only. So many iterations before it are learned again."""
     learning_rate: float = Field(1e-5, gt=0)
     """REPORTED: the rate of AdamW in the first epoch, after warm-up."""
     epochs: int = Field(5, ge=1)
