@@ -124,6 +124,7 @@ OF_DEMO = {
     "demo, grouped": ["training.group_by_length=true"],
     "demo, closed first": ["loop.open_share=[0, 0.3334]"],
     "demo, closed first, then captions": ["loop.open_share=[0, 0.6]", "prompts.0.limit=6000"],
+    "demo, replay 1": ["training.replay=1"],
     "demo, faster": FASTER,
     "demo, faster, coin labels": [*FASTER, COIN],
     "demo, dpo": ["training.kind=dpo"],

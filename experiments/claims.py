@@ -83,6 +83,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("the demo's recipe with dpo, less learning alone", 0.02, ("demo, dpo", PLAIN, -1), ("demo", PLAIN, -1)),
     ("… after iteration 1", 0.02, ("demo, dpo", PLAIN, 1), ("demo", PLAIN, 1)),
     ("faster, less the demo's recipe", 0.02, ("demo, faster", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("replay 1, less the demo's recipe", 0.02, ("demo, replay 1", PLAIN, -1), ("demo", PLAIN, -1)),
     ("closed prompts first, less the demo's recipe", 0.02, ("demo, closed first", PLAIN, -1), ("demo", PLAIN, -1)),
     ("… after iteration 1", 0.02, ("demo, closed first", PLAIN, 1), ("demo", PLAIN, 1)),
     ("… iteration 3, less the demo's iteration 4", 0.02, ("demo, closed first", PLAIN, 3), ("demo", PLAIN, 4)),
