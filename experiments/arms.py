@@ -136,6 +136,7 @@ OF_DEMO = {
 """What an arm changes in the demo's recipe; and so do those below."""
 DEMO_PHOTO = [JUDGE_TODAY, *on("photo"), ALL_SAMPLES]
 FOURFOLD = ["prompts.0.limit=9600", "loop.prompts_per_iteration=2400"]
+WITH_PLAIN = "prompts=[{kind: shapes, domain: pastel, limit: 2400, seed: 10$seed}, {kind: shapes, limit: 800, seed: 20$seed}]"
 DEMO_PHOTO_ARMS = {
     "demo to photo": DEMO_PHOTO,
     "demo to photo, threshold 12": [*DEMO_PHOTO, STRICT_VOTE],
@@ -146,6 +147,7 @@ DEMO_PHOTO_ARMS = {
     "demo to photo, as many": [*DEMO_PHOTO, ANY_SAMPLE, "choose=equal"],
     "demo to more plain": [JUDGE_TODAY, *on("plain"), ALL_SAMPLES],
     "demo to pastel": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES],
+    "demo to pastel and plain": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, WITH_PLAIN, "loop.prompts_per_iteration=800"],
     "demo to pastel, coin labels": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, COIN],
 }
 ARMS = OF_DEMO | DEMO_PHOTO_ARMS | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
+from textwrap import fill
 
-from arms import stem
+from arms import ARMS, stem
 from summaries import PHOTO, PLAIN, Figures, markdown, summaries
 
 from selfjudge.method.seeds import Gain, gain
 
-EQUAL = 0.02
-"""Within this two arms count as equal."""
+EQUAL, EQUAL_SHARES = 0.02, 0.05
+"""Within the first two arms count as equal in a figure, within the second in a share of right labels."""
+NO_LOSS = 0.0
+"""In place of what is gained at least: no more than EQUAL is lost."""
 
 Side = tuple[str, str, int]
 """An arm, what is measured, and after which iteration."""
 
 
 def value(state: Figures, what: str, iteration: int) -> float:
-    """Right in both orders on a benchmark, or right labels of those `made` or `kept`; after a colon, of a dimension or a kind."""
+    """Right in both orders on a benchmark, or right labels of those `made` or `kept`; after a colon, of a dimension or a kind, or
+    right `per order`.
+    """
     whole, _, part = what.partition(":")
     if whole in ("made", "kept"):
         counts = [each[kind][whole] for each in state["labels"] for kind in each if part in ("", kind)]
         return sum(count.get("right", 0) for count in counts) / sum(sum(count.values()) for count in counts)
     figures = state["iterations"][iteration]["benchmarks"][whole]
+    if part == "per order":
+        return float(figures["accuracy"])
     return float((figures["dimensions"][part] if part else figures)["pair_accuracy"])
 
 
@@ -32,13 +39,13 @@ THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
 SURE = ("demo to photo, sure", PHOTO, -1)
 CAPTIONS = "demo, closed first, then captions"
 FOURFOLD = "demo to photo, threshold 12, four times the prompts"
-TO_PASTEL, PASTEL_COIN = "demo to pastel", "demo to pastel, coin labels"
+TO_PASTEL, MIXED, PASTEL_COIN = "demo to pastel", "demo to pastel and plain", "demo to pastel, coin labels"
 PASTEL = "shapes-bench-pastel"
 PASTEL_ATTRIBUTES = f"{PASTEL}:attribute"
 CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("adapts to photo: after, less before", 0.10, ADAPTED, UNCHANGED),
     ("photo does it: less more plain", 0.05, ADAPTED, ("judge to more plain", PHOTO, -1)),
-    ("forgets plain", -0.02, ("judge to photo", PLAIN, -1), ("judge to photo", PLAIN, 0)),
+    ("keeps plain", NO_LOSS, ("judge to photo", PLAIN, -1), ("judge to photo", PLAIN, 0)),
     ("coin labels", 0.10, ("judge to photo, coin labels", PHOTO, -1), ("judge to photo, coin labels", PHOTO, 0)),
     ("flipped labels", -0.10, ("judge to photo, flipped labels", PHOTO, -1), ("judge to photo, flipped labels", PHOTO, 0)),
     ("threshold 12 on photo, less 5", 0.02, ("judge to photo, threshold 12", PHOTO, -1), ADAPTED),
@@ -80,6 +87,12 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
         ("demo from the hard base", PLAIN, -1),
         ("demo from the hard base, coin labels", PLAIN, -1),
     ),
+    (
+        "… per order",
+        0.10,
+        ("demo from the hard base", f"{PLAIN}:per order", -1),
+        ("demo from the hard base, coin labels", f"{PLAIN}:per order", -1),
+    ),
     ("the demo's recipe with dpo, less learning alone", 0.02, ("demo, dpo", PLAIN, -1), ("demo", PLAIN, -1)),
     ("… after iteration 1", 0.02, ("demo, dpo", PLAIN, 1), ("demo", PLAIN, 1)),
     ("faster, less the demo's recipe", 0.02, ("demo, faster", PLAIN, -1), ("demo", PLAIN, -1)),
@@ -91,12 +104,15 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… iteration 3, less the demo's iteration 4", 0.02, (CAPTIONS, PLAIN, 3), ("demo", PLAIN, 4)),
     ("the demo's recipe adapts to photo: after, less before", 0.10, ("demo to photo", PHOTO, -1), ("demo to photo", PHOTO, 0)),
     ("… photo does it: less more plain", 0.05, ("demo to photo", PHOTO, -1), ("demo to more plain", PHOTO, -1)),
-    ("… forgets plain", -0.02, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
+    ("… keeps plain", NO_LOSS, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
     ("… with right labels, after, less before", 0.10, CORRECT_TODAY, ("demo to photo, correct", PHOTO, 0)),
     ("… threshold 12, after, less before", 0.10, THRESHOLD_TODAY, ("demo to photo, threshold 12", PHOTO, 0)),
     ("… threshold 12, less 5", 0.02, THRESHOLD_TODAY, ("demo to photo", PHOTO, -1)),
     ("… pooled rivals, less any sample", 0.02, ("demo to photo", PHOTO, -1), ("demo to photo, any sample", PHOTO, -1)),
     ("… Stage II purifies: right labels kept, less made", 0.03, ("demo to photo", "kept", -1), ("demo to photo", "made", -1)),
+    ("… of short answers", 0.03, ("demo to photo", "kept:closed", -1), ("demo to photo", "made:closed", -1)),
+    ("… of captions", 0.03, ("demo to photo", "kept:open", -1), ("demo to photo", "made:open", -1)),
+    ("… on plain scenes", 0.03, ("demo", "kept", -1), ("demo", "made", -1)),
     ("… sure of its verdicts, less any", 0.02, SURE, ("demo to photo", PHOTO, -1)),
     (
         "… sure: right labels kept, less made",
@@ -107,8 +123,11 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… threshold 12, four times the prompts, after, less before", 0.10, (FOURFOLD, PHOTO, -1), (FOURFOLD, PHOTO, 0)),
     ("the demo's recipe adapts to pastel: after, less before", 0.10, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
     ("… attributes", 0.05, (TO_PASTEL, PASTEL_ATTRIBUTES, -1), (TO_PASTEL, PASTEL_ATTRIBUTES, 0)),
-    ("… forgets plain", -0.02, (TO_PASTEL, PLAIN, -1), (TO_PASTEL, PLAIN, 0)),
+    ("… keeps plain", NO_LOSS, (TO_PASTEL, PLAIN, -1), (TO_PASTEL, PLAIN, 0)),
     ("… Stage II purifies: right labels kept, less made", 0.03, (TO_PASTEL, "kept", -1), (TO_PASTEL, "made", -1)),
+    ("… with plain prompts, less without", 0.02, (MIXED, PASTEL, -1), (TO_PASTEL, PASTEL, -1)),
+    ("… with plain prompts, after, less before", 0.10, (MIXED, PASTEL, -1), (MIXED, PASTEL, 0)),
+    ("… with plain prompts, keeps plain", NO_LOSS, (MIXED, PLAIN, -1), (MIXED, PLAIN, 0)),
     ("… coin labels", 0.05, (PASTEL_COIN, PASTEL, -1), (PASTEL_COIN, PASTEL, 0)),
     (
         "figure 4, the demo's recipe: majority, less correct",
@@ -133,7 +152,7 @@ def by_seed(arm: str, what: str, after: int) -> dict[int, float]:
 
 
 def claims() -> str:
-    """Each claim by its gain, paired by seed."""
+    """Each claim by its gain, paired by seed, and the arms that did not run."""
     rows = []
     for claim, least, *sides in CLAIMS:
         ours, theirs = (by_seed(*side) for side in sides)
@@ -142,21 +161,28 @@ def claims() -> str:
             continue
         found = gain([theirs[seed] for seed in seeds], [ours[seed] for seed in seeds])
         half = "" if found.margin is None else f" ± {found.margin:.3f}"
-        figures = (f"{found.mean:+.3f}{half}", _number(found.p), _number(found.equal_within), _shown(found, least))
-        rows.append((claim, f"{least:+.2f}", str(found.n), *figures))
+        equal = EQUAL_SHARES if sides[0][1].startswith(("made", "kept")) else EQUAL
+        figures = (f"{found.mean:+.3f}{half}", _number(found.p), _number(found.equal_within), _shown(found, least, equal))
+        rows.append((claim, f"{least:+.2f}" if least else f"{-EQUAL:+.2f}", str(found.n), *figures))
     head = ("claim", "at least", "seeds", "gain", "p", "equal within", "")
-    return markdown(head, rows or [("no run is finished yet", *["–"] * 6)])
+    absent = "; ".join(f"*{arm}*" for arm in ARMS if not summaries(stem(arm)))
+    return markdown(head, rows) + "\n\n" + fill(f"Arms that did not run: {absent}.", 120, break_on_hyphens=False)
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _shown(found: Gain, least: float) -> str:
-    """Shown where the interval lies off 0 and the mean is at least the margin; equal by two one-sided tests within 0.02."""
-    toward = math.copysign(1, least) * found.mean
-    if found.margin is None:
+def _shown(found: Gain, least: float, equal: float = EQUAL) -> str:
+    """Shown where the interval lies off 0 and the mean is at least the margin; with NO_LOSS, where the 90 % interval lies above
+    -EQUAL. Equal by two one-sided tests.
+    """
+    if found.margin is None or found.equal_within is None:
         return "too few seeds"
+    if least == NO_LOSS:
+        half = found.equal_within - abs(found.mean)
+        return "shown" if found.mean - half > -EQUAL else "not shown"
+    toward = math.copysign(1, least) * found.mean
     if toward >= abs(least) and toward > found.margin:
         return "shown"
-    return "equal" if found.equal_within is not None and found.equal_within < EQUAL else "not shown"
+    return "equal" if found.equal_within < equal else "not shown"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
-from arms import KEPT, LOOP_ARMS, stem
+from arms import DEMO_PHOTO_ARMS, KEPT, LOOP_ARMS, PHOTO_ARMS, stem
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +24,6 @@ from selfjudge.types import Kind
 Runs = list[list[float]]
 """A row for each seed, a column for each iteration."""
 
-CHOICES = ("as many", "correct", "right majority", "right minority", "12 votes, as many")
 PERCENT = (10, 25, 50)
 
 
@@ -88,7 +87,7 @@ def figure2(figure: Figure) -> None:
 def figure3(figure: Figure) -> None:
     """Kept share and right labels by kind; and what a part of the pairs teaches."""
     shares, right, part = figure.subplots(1, 3)
-    for arm in filter(run_of, ("first recipe", "judge to photo")):
+    for arm in filter(run_of, ("demo", "demo to photo")):
         for kind, name in ((Kind.OPEN, "captions"), (Kind.CLOSED, "short answers")):
             line(shares, f"{arm}, {name}", kept(arm, kind), 1)
             line(right, f"{arm}, {name}, made", labelled(arm, kind, "made"), 1, "--")
@@ -107,8 +106,9 @@ def figure3(figure: Figure) -> None:
 def figure4(figure: Figure) -> None:
     """On photographs: majority against truth."""
     for axes, (bench, title) in zip(figure.subplots(1, 2), ((PHOTO, "photo"), ("shapes-bench", "plain")), strict=True):
-        for name in ("judge to photo", *(f"judge to photo, {choice}" for choice in CHOICES)):
-            line(axes, name.removeprefix("judge to photo, "), measured(name, overall("pair_accuracy"), bench))
+        for name in (*PHOTO_ARMS, *DEMO_PHOTO_ARMS):
+            if "photo" in name:
+                line(axes, name, measured(name, overall("pair_accuracy"), bench))
         axes.set_title(f"right in both orders, {title}")
 
 

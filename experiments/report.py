@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from statistics import fmean
 
 from arms import ARMS, CHEAPER_ARMS, DEMO_PHOTO_ARMS, KEPT, LOOP_ARMS, OF_DEMO, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
-from claims import CAPTIONS, claims, value
+from claims import CAPTIONS, by_seed, claims, value
 from lora import ARMS as TRAINED
 from summaries import (
     EARLIER,
     HEADLINE,
     MEASURES,
+    PHOTO,
     PLAIN,
+    Figures,
     Measure,
     at,
     baselines,
@@ -77,13 +80,51 @@ def photo_ceiling() -> str:
     for title, name in [("the base", "ceiling-photo"), *judges]:
         if not (runs := summaries(name)):
             continue
-        learned = [sum(round_["traces"] for round_ in run["rounds"]) for run in runs]
+        drawn = [sum(round_["traces"] for round_ in run["rounds"]) for run in runs]
         before = [run["before"]["pair_accuracy"] for run in runs if "before" in run]
         after = [run["benchmark"]["pair_accuracy"] for run in runs]
         gained = [end - start for start, end in zip(before, after, strict=bool(before))]
         figures = (spread(values) if values else "–" for values in (before, after, gained))
-        rows.append((title, str(len(runs)), spread(learned, ",.0f"), *figures))
-    return markdown(("from", "seeds", "true traces, at most", "before", "after", "gain"), rows)
+        learned = spread([_learned(run["rounds"]) for run in runs], ",.0f")
+        rows.append((title, str(len(runs)), spread(drawn, ",.0f"), learned, *figures))
+    return markdown(("from", "seeds", "true traces drawn", "learned", "before", "after", "gain"), rows)
+
+
+def _learned(rounds: Sequence[Figures]) -> int:
+    """The traces of the rounds that `ceiling.py` kept. After one that it discarded the rate is halved."""
+    kept = [one for one, later in pairwise(rounds) if later["rate"] == one["rate"]]
+    if kept and rounds[-1]["pair_accuracy"] > kept[-1]["pair_accuracy"]:
+        kept.append(rounds[-1])
+    return sum(one["traces"] for one in kept)
+
+
+def gap() -> str:
+    """How much of what true labels bring on photographs the loop brings, on the seeds that have both."""
+    best = {run["seed"]: run["benchmark"]["pair_accuracy"] for run in summaries("ceiling-photo")}
+    rows = []
+    for arm in ("demo to photo", "demo to photo, threshold 12"):
+        before, after = (by_seed(arm, PHOTO, iteration) for iteration in (0, -1))
+        seeds = sorted(best.keys() & after.keys())
+        gained, open_ = ([side[seed] - before[seed] for seed in seeds] for side in (after, best))
+        shares = [one / other for one, other in zip(gained, open_, strict=True)]
+        rows.append((arm, ", ".join(map(str, seeds)), *map(spread, (gained, open_, shares))))
+    return markdown(("arm", "seeds", "adapted, less unchanged", "supervised, less unchanged", "share"), rows)
+
+
+def peaks() -> str:
+    """Where a dimension's last value lies more than two standard errors of its pairs below its highest, by arm."""
+    rows = []
+    for arm in ("demo", "first recipe", "restart"):
+        runs = [[entry["benchmarks"][PLAIN]["dimensions"] for entry in state["iterations"]] for state in summaries(stem(arm))]
+        fell = [sum(_fell([entry[name] for entry in run]) for run in runs) for name in runs[0][0]]
+        rows.append((arm, *(f"{number} of {len(runs)}" for number in fell)))
+    return markdown(("last more than 2 standard errors below the highest", *runs[0][0]), rows)
+
+
+def _fell(figures: Sequence[Figures]) -> bool:
+    highest = max(one["accuracy"] for one in figures)
+    error = math.sqrt(highest * (1 - highest) / figures[-1]["n"])
+    return bool(figures[-1]["accuracy"] < highest - 2 * error)
 
 
 def dimensions() -> str:
@@ -268,6 +309,7 @@ def probability() -> str:
         measures[f"… its Brier score {name}"] = _of(name, "brier")
     copied, committed = (_of(name, "accuracy") for name in ("at the verdict", "where it was committed"))
     measures["by probability, the second less the first"] = lambda figures: committed(figures) - copied(figures)
+    measures["by probability, the second less verdicts per order"] = lambda figures: committed(figures) - figures["accuracy"]
     head = ("", *(f"iteration {number}" for number in range(len(runs[0]))))
     rows = [(title, *(cells(figures, measure)[0] for figures in zip(*runs, strict=True))) for title, measure in measures.items()]
     return markdown(head, rows)
@@ -290,6 +332,8 @@ SECTIONS = (
     lora,
     photo,
     photo_ceiling,
+    gap,
+    peaks,
     pairs,
     recipe,
     closed_first,
