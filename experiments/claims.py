@@ -79,6 +79,10 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("the demo's recipe, less the same with any sample", 0.02, ("demo", PLAIN, -1), ("demo, any sample", PLAIN, -1)),
     ("steps of similar lengths, less the demo's recipe", 0.02, ("demo, grouped", PLAIN, -1), ("demo", PLAIN, -1)),
     ("pooled rivals, less the first recipe", 0.02, ("pooled", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    *(
+        (f"continuing, less restarting, iteration {after}", 0.02, ("constant rate", PLAIN, after), ("restart", PLAIN, after))
+        for after in (2, 3, 4)
+    ),
     ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
     ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
     (
@@ -147,8 +151,8 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
 
 
 def by_seed(arm: str, what: str, after: int) -> dict[int, float]:
-    """The value of an arm in each of its runs; those that were made before their labels were counted are left out."""
-    return {state["seed"]: value(state, what, after) for state in summaries(stem(arm)) if "labels" in state}
+    """The value of an arm in each of its runs."""
+    return {state["seed"]: value(state, what, after) for state in summaries(stem(arm))}
 
 
 def claims() -> str:
