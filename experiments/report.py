@@ -13,17 +13,17 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain
 from statistics import fmean
 
-from arms import ARMS, CHEAPER_ARMS, DEMO_PHOTO_ARMS, KEPT, LOOP_ARMS, OF_DEMO, PAIR_ARMS, PHOTO_ARMS, ROOT, stem
-from claims import CAPTIONS, by_seed, claims, value
+from arms import ARMS, CHEAPER_ARMS, KEPT, LOOP_ARMS, OF_DEMO, PAIR_ARMS, ROOT, stem
+from claims import CAPTIONS, claims, value
+from domains import domains, gap, photo, photo_ceiling
 from lora import ARMS as TRAINED
 from summaries import (
     EARLIER,
     HEADLINE,
     MEASURES,
-    PHOTO,
     PLAIN,
     Figures,
     Measure,
@@ -71,44 +71,6 @@ def ceiling() -> str:
         best = [state["benchmark"][name] for state in summaries("ceiling")]
         rows.append((MEASURES[name], spread(ours), spread(best), f"{fmean(ours) / fmean(best):.3f}"))
     return markdown(("", "demo", "ceiling", "share"), rows)
-
-
-def photo_ceiling() -> str:
-    """What true traces about photographs teach the base and the demo's judge: right in both orders there."""
-    rows = []
-    judges = [("the demo's judge", f"judge-ceiling-{traces}-photo") for traces in (500, 2000)]
-    for title, name in [("the base", "ceiling-photo"), *judges]:
-        if not (runs := summaries(name)):
-            continue
-        drawn = [sum(round_["traces"] for round_ in run["rounds"]) for run in runs]
-        before = [run["before"]["pair_accuracy"] for run in runs if "before" in run]
-        after = [run["benchmark"]["pair_accuracy"] for run in runs]
-        gained = [end - start for start, end in zip(before, after, strict=bool(before))]
-        figures = (spread(values) if values else "–" for values in (before, after, gained))
-        learned = spread([_learned(run["rounds"]) for run in runs], ",.0f")
-        rows.append((title, str(len(runs)), spread(drawn, ",.0f"), learned, *figures))
-    return markdown(("from", "seeds", "true traces drawn", "learned", "before", "after", "gain"), rows)
-
-
-def _learned(rounds: Sequence[Figures]) -> int:
-    """The traces of the rounds that `ceiling.py` kept. After one that it discarded the rate is halved."""
-    kept = [one for one, later in pairwise(rounds) if later["rate"] == one["rate"]]
-    if kept and rounds[-1]["pair_accuracy"] > kept[-1]["pair_accuracy"]:
-        kept.append(rounds[-1])
-    return sum(one["traces"] for one in kept)
-
-
-def gap() -> str:
-    """How much of what true labels bring on photographs the loop brings, on the seeds that have both."""
-    best = {run["seed"]: run["benchmark"]["pair_accuracy"] for run in summaries("ceiling-photo")}
-    rows = []
-    for arm in ("demo to photo", "demo to photo, threshold 12"):
-        before, after = (by_seed(arm, PHOTO, iteration) for iteration in (0, -1))
-        seeds = sorted(best.keys() & after.keys())
-        gained, open_ = ([side[seed] - before[seed] for seed in seeds] for side in (after, best))
-        shares = [one / other for one, other in zip(gained, open_, strict=True)]
-        rows.append((arm, ", ".join(map(str, seeds)), *map(spread, (gained, open_, shares))))
-    return markdown(("arm", "seeds", "adapted, less unchanged", "supervised, less unchanged", "share"), rows)
 
 
 def peaks() -> str:
@@ -213,31 +175,6 @@ def lora() -> str:
     return markdown(("arm", "seeds", "per order", "in both orders", "peak MiB"), rows)
 
 
-def photo() -> str:
-    """The arms on another domain: right in both orders before and after, there and on plain scenes, and how right labels were."""
-    rows = []
-    for arm in (*PHOTO_ARMS, *DEMO_PHOTO_ARMS):
-        if states := summaries(stem(arm)):
-            domain = list(states[0]["iterations"][0]["benchmarks"])[-1]
-            measured = [(domain, 0), (domain, -1), (PLAIN, 0), (PLAIN, -1)]
-            columns = [*measured, ("made", -1), ("kept", -1), ("made:closed", -1), ("kept:closed", -1)]
-            figures = [spread([value(state, what, after) for state in states]) for what, after in columns]
-            rows.append((arm, str(len(states)), *figures))
-    head = (
-        "arm",
-        "seeds",
-        "before",
-        "after",
-        "plain, before",
-        "plain, after",
-        "right labels, made",
-        "kept",
-        "short answers, made",
-        "kept",
-    )
-    return markdown(head, rows or [("no run is finished yet", *["–"] * 9)])
-
-
 def pairs() -> str:
     """The arms on how pairs are made: right in both orders by iteration, pairs, right labels, and what a kept pair costs."""
     rows = []
@@ -331,6 +268,7 @@ SECTIONS = (
     labels,
     lora,
     photo,
+    domains,
     photo_ceiling,
     gap,
     peaks,

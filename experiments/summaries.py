@@ -73,7 +73,7 @@ HEADLINE = (overall("accuracy"), overall("pair_accuracy"), short)
 def spread(values: Sequence[float], form: str = ".3f") -> str:
     """The mean, and its margin where the values differ."""
     half = margin(values)
-    return f"{fmean(values):{form}}" + (f" ± {half:{form}}" if half else "")
+    return f"{fmean(values):{form}}" + (f" ± {half:{form.removeprefix('+')}}" if half else "")
 
 
 def cells(figures: Sequence[Figures], *measures: Measure) -> list[str]:

@@ -47,7 +47,16 @@ TINY = {
 }
 
 
-WITHOUT_SUMMARY = ("chosen.py", "claims.py", "early_exit.py", "errors.py", "figures.py", "report.py", "summaries.py")
+WITHOUT_SUMMARY = (
+    "chosen.py",
+    "claims.py",
+    "domains.py",
+    "early_exit.py",
+    "errors.py",
+    "figures.py",
+    "report.py",
+    "summaries.py",
+)
 
 
 def start(experiment: str, *options: str | Path) -> str:
