@@ -126,6 +126,8 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ),
     ("… threshold 12, four times the prompts, after, less before", 0.10, (FOURFOLD, PHOTO, -1), (FOURFOLD, PHOTO, 0)),
     ("the demo's recipe adapts to pastel: after, less before", 0.10, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
+    ("… by half of that", 0.05, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
+    ("… captions", 0.05, (TO_PASTEL, f"{PASTEL}:caption", -1), (TO_PASTEL, f"{PASTEL}:caption", 0)),
     ("… attributes", 0.05, (TO_PASTEL, PASTEL_ATTRIBUTES, -1), (TO_PASTEL, PASTEL_ATTRIBUTES, 0)),
     ("… keeps plain", NO_LOSS, (TO_PASTEL, PLAIN, -1), (TO_PASTEL, PLAIN, 0)),
     ("… Stage II purifies: right labels kept, less made", 0.03, (TO_PASTEL, "kept", -1), (TO_PASTEL, "made", -1)),
