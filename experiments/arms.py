@@ -58,11 +58,11 @@ JUDGE_TODAY = "model=$runs/demo-grouped-$seed/iteration-4/judge"
 """The same of the demo's recipe, with steps of similar lengths, which judge equally well (docs/experiments.md)."""
 
 
-def on(domain: str) -> list[str]:
-    """Other prompts than the first recipe's, in a domain, measured there and on plain scenes."""
-    other = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}, domain: {'photo' if domain == 'plain' else domain}}}"
+def on(domain: str, *measured: str) -> list[str]:
+    """Other prompts than the first recipe's, in a domain, measured on plain scenes and there, or in the domains that are given."""
+    others = [f"{{name: shapes-bench, seed: {BENCHMARK_SEED}, domain: {name}}}" for name in measured or (domain,)]
     plain = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}}}"
-    return ["prompts.0.seed=10$seed", f"prompts.0.domain={domain}", f"evaluation.benchmarks=[{plain}, {other}]"]
+    return ["prompts.0.seed=10$seed", f"prompts.0.domain={domain}", f"evaluation.benchmarks=[{', '.join([plain, *others])}]"]
 
 
 LOOP_ARMS = {
@@ -83,7 +83,7 @@ LOOP_ARMS = {
 PHOTO_ARMS = {
     "base to photo": on("photo"),
     "judge to photo": [JUDGE, *on("photo")],
-    "judge to more plain": [JUDGE, *on("plain")],
+    "judge to more plain": [JUDGE, *on("plain", "photo")],
     "judge to photo, coin labels": [JUDGE, *on("photo"), COIN],
     "judge to photo, flipped labels": [JUDGE, *on("photo"), FLIPPED],
     "judge to photo, threshold 12": [JUDGE, *on("photo"), STRICT_VOTE],
@@ -126,7 +126,6 @@ OF_DEMO = {
     "demo, closed first, then captions": ["loop.open_share=[0, 0.6]", "prompts.0.limit=6000"],
     "demo, replay 1": ["training.replay=1"],
     "demo, faster": FASTER,
-    "demo, faster, coin labels": [*FASTER, COIN],
     "demo, dpo": ["training.kind=dpo"],
     **{f"demo, {percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
     "demo, coin labels": [COIN],
@@ -145,7 +144,7 @@ DEMO_PHOTO_ARMS = {
     "demo to photo, any sample": [*DEMO_PHOTO, ANY_SAMPLE],
     "demo to photo, correct": [*DEMO_PHOTO, ANY_SAMPLE, "choose=correct"],
     "demo to photo, as many": [*DEMO_PHOTO, ANY_SAMPLE, "choose=equal"],
-    "demo to more plain": [JUDGE_TODAY, *on("plain"), ALL_SAMPLES],
+    "demo to more plain": [JUDGE_TODAY, *on("plain", "pastel", "photo"), ALL_SAMPLES],
     "demo to pastel": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES],
     "demo to pastel and plain": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, WITH_PLAIN, "loop.prompts_per_iteration=800"],
     "demo to pastel, coin labels": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, COIN],

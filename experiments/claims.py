@@ -126,6 +126,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ),
     ("… threshold 12, four times the prompts, after, less before", 0.10, (FOURFOLD, PHOTO, -1), (FOURFOLD, PHOTO, 0)),
     ("the demo's recipe adapts to pastel: after, less before", 0.10, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
+    ("… pastel does it: less more plain", 0.05, (TO_PASTEL, PASTEL, -1), ("demo to more plain", PASTEL, -1)),
     ("… by half of that", 0.05, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
     ("… captions", 0.05, (TO_PASTEL, f"{PASTEL}:caption", -1), (TO_PASTEL, f"{PASTEL}:caption", 0)),
     ("… attributes", 0.05, (TO_PASTEL, PASTEL_ATTRIBUTES, -1), (TO_PASTEL, PASTEL_ATTRIBUTES, 0)),
