@@ -59,7 +59,7 @@ JUDGE_TODAY = "model=$runs/demo-grouped-$seed/iteration-4/judge"
 
 
 def on(domain: str, *measured: str) -> list[str]:
-    """Other prompts than the first recipe's, in a domain, measured on plain scenes and there, or in the domains that are given."""
+    """Other prompts than the first recipe's, in a domain, measured on plain scenes and there, or in domains of a list."""
     others = [f"{{name: shapes-bench, seed: {BENCHMARK_SEED}, domain: {name}}}" for name in measured or (domain,)]
     plain = f"{{name: shapes-bench, seed: {BENCHMARK_SEED}}}"
     return ["prompts.0.seed=10$seed", f"prompts.0.domain={domain}", f"evaluation.benchmarks=[{', '.join([plain, *others])}]"]
