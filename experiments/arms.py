@@ -45,7 +45,9 @@ FIRST = [
     *("selection.keep=all", "judging.early_exit=false", ALL_SAMPLES, "training.replay=0"),
     *(ANY_SAMPLE, "prompts.0.limit=1000", "loop.prompts_per_iteration=null"),
 ]
-"""The first recipe, the demo's until 2026-11-27, which most arms change."""
+"""The first recipe, the demo's until 2026-11-27, which many arms change."""
+SECOND = ["training.replay=3"]
+"""The second one, the demo's until 2026-11-28, which the others change: it replays all earlier iterations."""
 FRESH = ["prompts.0.limit=4000", "loop.prompts_per_iteration=1000"]
 
 FURTHER = "model=$runs/further"
@@ -54,8 +56,8 @@ HARD = "model=$runs/hard"
 """A base that was never asked to choose between two answers, nor told as a judge what it sees: `make hard-base`."""
 JUDGE = "model=$runs/first-recipe-$seed/iteration-4/judge"
 """An arm that starts where the first recipe of the same seed ended. Its iteration 0 is that judge unchanged."""
-JUDGE_TODAY = "model=$runs/demo-grouped-$seed/iteration-4/judge"
-"""The same of the demo's recipe, with steps of similar lengths, which judge equally well (docs/experiments.md)."""
+JUDGE_SECOND = "model=$runs/second-recipe-grouped-$seed/iteration-4/judge"
+"""The same of the second recipe, with steps of similar lengths, which judge equally well (docs/experiments.md)."""
 
 
 def on(domain: str, *measured: str) -> list[str]:
@@ -120,36 +122,47 @@ OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 FASTER = ["training.replay=1", "training.group_by_length=true", "prompts.0.limit=2800", "loop.prompts_per_iteration=700"]
 OF_DEMO = {
     "demo": [],
-    "demo, any sample": [ANY_SAMPLE],
-    "demo, grouped": ["training.group_by_length=true"],
-    "demo, closed first": ["loop.open_share=[0, 0.3334]"],
-    "demo, closed first, then captions": ["loop.open_share=[0, 0.6]", "prompts.0.limit=6000"],
-    "demo, replay 1": ["training.replay=1"],
-    "demo, faster": FASTER,
-    "demo, dpo": ["training.kind=dpo"],
-    **{f"demo, {percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
     "demo, coin labels": [COIN],
-    "demo from the hard base": [HARD],
-    "demo from the hard base, coin labels": [HARD, COIN],
 }
-"""What an arm changes in the demo's recipe; and so do those below."""
-DEMO_PHOTO = [JUDGE_TODAY, *on("photo"), ALL_SAMPLES]
+"""What an arm changes in the demo's recipe."""
+OF_SECOND = {
+    "second recipe": [],
+    "second recipe, any sample": [ANY_SAMPLE],
+    "second recipe, grouped": ["training.group_by_length=true"],
+    "second recipe, closed first": ["loop.open_share=[0, 0.3334]"],
+    "second recipe, closed first, then captions": ["loop.open_share=[0, 0.6]", "prompts.0.limit=6000"],
+    "second recipe, faster": FASTER,
+    "second recipe, dpo": ["training.kind=dpo"],
+    **{f"second recipe, {percent} percent of the pairs": [f"choose={percent}"] for percent in (10, 25, 50)},
+    "second recipe, coin labels": [COIN],
+    "second recipe from the hard base": [HARD],
+    "second recipe from the hard base, coin labels": [HARD, COIN],
+}
+"""What an arm changes in the second recipe; and so do those below."""
+SECOND_PHOTO = [JUDGE_SECOND, *on("photo"), ALL_SAMPLES]
 FOURFOLD = ["prompts.0.limit=9600", "loop.prompts_per_iteration=2400"]
 WITH_PLAIN = "prompts=[{kind: shapes, domain: pastel, limit: 2400, seed: 10$seed}, {kind: shapes, limit: 800, seed: 20$seed}]"
-DEMO_PHOTO_ARMS = {
-    "demo to photo": DEMO_PHOTO,
-    "demo to photo, threshold 12": [*DEMO_PHOTO, STRICT_VOTE],
-    "demo to photo, threshold 12, four times the prompts": [*DEMO_PHOTO, STRICT_VOTE, *FOURFOLD],
-    "demo to photo, sure": [*DEMO_PHOTO, "selection.min_probability=0.9"],
-    "demo to photo, any sample": [*DEMO_PHOTO, ANY_SAMPLE],
-    "demo to photo, correct": [*DEMO_PHOTO, ANY_SAMPLE, "choose=correct"],
-    "demo to photo, as many": [*DEMO_PHOTO, ANY_SAMPLE, "choose=equal"],
-    "demo to more plain": [JUDGE_TODAY, *on("plain", "pastel", "photo"), ALL_SAMPLES],
-    "demo to pastel": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES],
-    "demo to pastel and plain": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, WITH_PLAIN, "loop.prompts_per_iteration=800"],
-    "demo to pastel, coin labels": [JUDGE_TODAY, *on("pastel"), ALL_SAMPLES, COIN],
+DOMAIN_ARMS = {
+    "second recipe to photo": SECOND_PHOTO,
+    "second recipe to photo, threshold 12": [*SECOND_PHOTO, STRICT_VOTE],
+    "second recipe to photo, threshold 12, four times the prompts": [*SECOND_PHOTO, STRICT_VOTE, *FOURFOLD],
+    "second recipe to photo, sure": [*SECOND_PHOTO, "selection.min_probability=0.9"],
+    "second recipe to photo, any sample": [*SECOND_PHOTO, ANY_SAMPLE],
+    "second recipe to photo, correct": [*SECOND_PHOTO, ANY_SAMPLE, "choose=correct"],
+    "second recipe to photo, as many": [*SECOND_PHOTO, ANY_SAMPLE, "choose=equal"],
+    "second recipe to more plain": [JUDGE_SECOND, *on("plain", "pastel", "photo"), ALL_SAMPLES],
+    "second recipe to pastel": [JUDGE_SECOND, *on("pastel"), ALL_SAMPLES],
+    "second recipe to pastel and plain": [
+        *(JUDGE_SECOND, *on("pastel"), ALL_SAMPLES),
+        *(WITH_PLAIN, "loop.prompts_per_iteration=800"),
+    ],
+    "second recipe to pastel, coin labels": [JUDGE_SECOND, *on("pastel"), ALL_SAMPLES, COIN],
 }
-ARMS = OF_DEMO | DEMO_PHOTO_ARMS | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
+ARMS = (
+    OF_DEMO
+    | {name: [*SECOND, *row] for name, row in (OF_SECOND | DOMAIN_ARMS).items()}
+    | {name: [*FIRST, *row] for name, row in OF_FIRST.items()}
+)
 """Each arm by what it changes in the demo's recipe; `$seed` stands for the run's, `$runs` for the folder of the runs. `choose` is
 no setting of a recipe, but what `chosen.py` does.
 """

@@ -34,12 +34,16 @@ def value(state: Figures, what: str, iteration: int) -> float:
 
 
 UNCHANGED, ADAPTED, AS_MANY = ("judge to photo", PHOTO, 0), ("judge to photo", PHOTO, -1), ("judge to photo, as many", PHOTO, -1)
-CORRECT_TODAY = ("demo to photo, correct", PHOTO, -1)
-THRESHOLD_TODAY = ("demo to photo, threshold 12", PHOTO, -1)
-SURE = ("demo to photo, sure", PHOTO, -1)
-CAPTIONS = "demo, closed first, then captions"
-FOURFOLD = "demo to photo, threshold 12, four times the prompts"
-TO_PASTEL, MIXED, PASTEL_COIN = "demo to pastel", "demo to pastel and plain", "demo to pastel, coin labels"
+CORRECT_TODAY = ("second recipe to photo, correct", PHOTO, -1)
+THRESHOLD_TODAY = ("second recipe to photo, threshold 12", PHOTO, -1)
+SURE = ("second recipe to photo, sure", PHOTO, -1)
+CAPTIONS = "second recipe, closed first, then captions"
+FOURFOLD = "second recipe to photo, threshold 12, four times the prompts"
+TO_PASTEL, MIXED, PASTEL_COIN = (
+    "second recipe to pastel",
+    "second recipe to pastel and plain",
+    "second recipe to pastel, coin labels",
+)
 PASTEL = "shapes-bench-pastel"
 PASTEL_ATTRIBUTES = f"{PASTEL}:attribute"
 CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
@@ -75,9 +79,19 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
         ("first recipe", PLAIN, -1),
     ),
     ("the judge's own verdicts, less labels in their place", 0.02, ("one trace", PLAIN, -1), ("labels as verdicts", PLAIN, -1)),
-    ("the demo's recipe, less the first", 0.02, ("demo", PLAIN, -1), ("first recipe", PLAIN, -1)),
-    ("the demo's recipe, less the same with any sample", 0.02, ("demo", PLAIN, -1), ("demo, any sample", PLAIN, -1)),
-    ("steps of similar lengths, less the demo's recipe", 0.02, ("demo, grouped", PLAIN, -1), ("demo", PLAIN, -1)),
+    ("the second recipe, less the first", 0.02, ("second recipe", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    (
+        "the second recipe, less the same with any sample",
+        0.02,
+        ("second recipe", PLAIN, -1),
+        ("second recipe, any sample", PLAIN, -1),
+    ),
+    (
+        "steps of similar lengths, less the second recipe",
+        0.02,
+        ("second recipe, grouped", PLAIN, -1),
+        ("second recipe", PLAIN, -1),
+    ),
     ("pooled rivals, less the first recipe", 0.02, ("pooled", PLAIN, -1), ("first recipe", PLAIN, -1)),
     *(
         (f"continuing, less restarting, iteration {after}", 0.02, ("constant rate", PLAIN, after), ("restart", PLAIN, after))
@@ -86,47 +100,73 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("dpo, less learning alone", 0.02, ("one trace, dpo", PLAIN, -1), ("one trace", PLAIN, -1)),
     ("dpo, less learning alone, iteration 1", 0.02, ("one trace, dpo", PLAIN, 1), ("one trace", PLAIN, 1)),
     (
-        "the demo's recipe from the hard base, less coin labels",
+        "the second recipe from the hard base, less coin labels",
         0.10,
-        ("demo from the hard base", PLAIN, -1),
-        ("demo from the hard base, coin labels", PLAIN, -1),
+        ("second recipe from the hard base", PLAIN, -1),
+        ("second recipe from the hard base, coin labels", PLAIN, -1),
     ),
     (
         "… per order",
         0.10,
-        ("demo from the hard base", f"{PLAIN}:per order", -1),
-        ("demo from the hard base, coin labels", f"{PLAIN}:per order", -1),
+        ("second recipe from the hard base", f"{PLAIN}:per order", -1),
+        ("second recipe from the hard base, coin labels", f"{PLAIN}:per order", -1),
     ),
-    ("the demo's recipe with dpo, less learning alone", 0.02, ("demo, dpo", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("… after iteration 1", 0.02, ("demo, dpo", PLAIN, 1), ("demo", PLAIN, 1)),
-    ("faster, less the demo's recipe", 0.02, ("demo, faster", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("replay 1, less the demo's recipe", 0.02, ("demo, replay 1", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("closed prompts first, less the demo's recipe", 0.02, ("demo, closed first", PLAIN, -1), ("demo", PLAIN, -1)),
-    ("… after iteration 1", 0.02, ("demo, closed first", PLAIN, 1), ("demo", PLAIN, 1)),
-    ("… iteration 3, less the demo's iteration 4", 0.02, ("demo, closed first", PLAIN, 3), ("demo", PLAIN, 4)),
-    ("closed first, then captions, less the demo's recipe", 0.02, (CAPTIONS, PLAIN, -1), ("demo", PLAIN, -1)),
-    ("… iteration 3, less the demo's iteration 4", 0.02, (CAPTIONS, PLAIN, 3), ("demo", PLAIN, 4)),
-    ("the demo's recipe adapts to photo: after, less before", 0.10, ("demo to photo", PHOTO, -1), ("demo to photo", PHOTO, 0)),
-    ("… photo does it: less more plain", 0.05, ("demo to photo", PHOTO, -1), ("demo to more plain", PHOTO, -1)),
-    ("… keeps plain", NO_LOSS, ("demo to photo", PLAIN, -1), ("demo to photo", PLAIN, 0)),
-    ("… with right labels, after, less before", 0.10, CORRECT_TODAY, ("demo to photo, correct", PHOTO, 0)),
-    ("… threshold 12, after, less before", 0.10, THRESHOLD_TODAY, ("demo to photo, threshold 12", PHOTO, 0)),
-    ("… threshold 12, less 5", 0.02, THRESHOLD_TODAY, ("demo to photo", PHOTO, -1)),
-    ("… pooled rivals, less any sample", 0.02, ("demo to photo", PHOTO, -1), ("demo to photo, any sample", PHOTO, -1)),
-    ("… Stage II purifies: right labels kept, less made", 0.03, ("demo to photo", "kept", -1), ("demo to photo", "made", -1)),
-    ("… of short answers", 0.03, ("demo to photo", "kept:closed", -1), ("demo to photo", "made:closed", -1)),
-    ("… of captions", 0.03, ("demo to photo", "kept:open", -1), ("demo to photo", "made:open", -1)),
-    ("… on plain scenes", 0.03, ("demo", "kept", -1), ("demo", "made", -1)),
-    ("… sure of its verdicts, less any", 0.02, SURE, ("demo to photo", PHOTO, -1)),
+    ("the second recipe with dpo, less learning alone", 0.02, ("second recipe, dpo", PLAIN, -1), ("second recipe", PLAIN, -1)),
+    ("… after iteration 1", 0.02, ("second recipe, dpo", PLAIN, 1), ("second recipe", PLAIN, 1)),
+    ("faster, less the second recipe", 0.02, ("second recipe, faster", PLAIN, -1), ("second recipe", PLAIN, -1)),
+    ("the demo's recipe, less the first", 0.02, ("demo", PLAIN, -1), ("first recipe", PLAIN, -1)),
+    ("the demo's (replay 1), less the second recipe", 0.02, ("demo", PLAIN, -1), ("second recipe", PLAIN, -1)),
+    (
+        "closed prompts first, less the second recipe",
+        0.02,
+        ("second recipe, closed first", PLAIN, -1),
+        ("second recipe", PLAIN, -1),
+    ),
+    ("… after iteration 1", 0.02, ("second recipe, closed first", PLAIN, 1), ("second recipe", PLAIN, 1)),
+    (
+        "… iteration 3, less the second recipe's iteration 4",
+        0.02,
+        ("second recipe, closed first", PLAIN, 3),
+        ("second recipe", PLAIN, 4),
+    ),
+    ("closed first, then captions, less the second recipe", 0.02, (CAPTIONS, PLAIN, -1), ("second recipe", PLAIN, -1)),
+    ("… iteration 3, less the second recipe's iteration 4", 0.02, (CAPTIONS, PLAIN, 3), ("second recipe", PLAIN, 4)),
+    (
+        "the second recipe adapts to photo: after, less before",
+        0.10,
+        ("second recipe to photo", PHOTO, -1),
+        ("second recipe to photo", PHOTO, 0),
+    ),
+    ("… photo does it: less more plain", 0.05, ("second recipe to photo", PHOTO, -1), ("second recipe to more plain", PHOTO, -1)),
+    ("… keeps plain", NO_LOSS, ("second recipe to photo", PLAIN, -1), ("second recipe to photo", PLAIN, 0)),
+    ("… with right labels, after, less before", 0.10, CORRECT_TODAY, ("second recipe to photo, correct", PHOTO, 0)),
+    ("… threshold 12, after, less before", 0.10, THRESHOLD_TODAY, ("second recipe to photo, threshold 12", PHOTO, 0)),
+    ("… threshold 12, less 5", 0.02, THRESHOLD_TODAY, ("second recipe to photo", PHOTO, -1)),
+    (
+        "… pooled rivals, less any sample",
+        0.02,
+        ("second recipe to photo", PHOTO, -1),
+        ("second recipe to photo, any sample", PHOTO, -1),
+    ),
+    (
+        "… Stage II purifies: right labels kept, less made",
+        0.03,
+        ("second recipe to photo", "kept", -1),
+        ("second recipe to photo", "made", -1),
+    ),
+    ("… of short answers", 0.03, ("second recipe to photo", "kept:closed", -1), ("second recipe to photo", "made:closed", -1)),
+    ("… of captions", 0.03, ("second recipe to photo", "kept:open", -1), ("second recipe to photo", "made:open", -1)),
+    ("… on plain scenes", 0.03, ("second recipe", "kept", -1), ("second recipe", "made", -1)),
+    ("… sure of its verdicts, less any", 0.02, SURE, ("second recipe to photo", PHOTO, -1)),
     (
         "… sure: right labels kept, less made",
         0.03,
-        ("demo to photo, sure", "kept", -1),
-        ("demo to photo, sure", "made", -1),
+        ("second recipe to photo, sure", "kept", -1),
+        ("second recipe to photo, sure", "made", -1),
     ),
     ("… threshold 12, four times the prompts, after, less before", 0.10, (FOURFOLD, PHOTO, -1), (FOURFOLD, PHOTO, 0)),
-    ("the demo's recipe adapts to pastel: after, less before", 0.10, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
-    ("… pastel does it: less more plain", 0.05, (TO_PASTEL, PASTEL, -1), ("demo to more plain", PASTEL, -1)),
+    ("the second recipe adapts to pastel: after, less before", 0.10, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
+    ("… pastel does it: less more plain", 0.05, (TO_PASTEL, PASTEL, -1), ("second recipe to more plain", PASTEL, -1)),
     ("… by half of that", 0.05, (TO_PASTEL, PASTEL, -1), (TO_PASTEL, PASTEL, 0)),
     ("… captions", 0.05, (TO_PASTEL, f"{PASTEL}:caption", -1), (TO_PASTEL, f"{PASTEL}:caption", 0)),
     ("… attributes", 0.05, (TO_PASTEL, PASTEL_ATTRIBUTES, -1), (TO_PASTEL, PASTEL_ATTRIBUTES, 0)),
@@ -137,9 +177,9 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… with plain prompts, keeps plain", NO_LOSS, (MIXED, PLAIN, -1), (MIXED, PLAIN, 0)),
     ("… coin labels", 0.05, (PASTEL_COIN, PASTEL, -1), (PASTEL_COIN, PASTEL, 0)),
     (
-        "figure 4, the demo's recipe: majority, less correct",
+        "figure 4, the second recipe: majority, less correct",
         0.03,
-        ("demo to photo, as many", PHOTO, -1),
+        ("second recipe to photo, as many", PHOTO, -1),
         CORRECT_TODAY,
     ),
     ("hard base, less coin labels", 0.10, ("hard base", PLAIN, -1), ("hard base, coin labels", PLAIN, -1)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from arms import DEMO_PHOTO_ARMS, PHOTO_ARMS, stem
+from arms import DOMAIN_ARMS, PHOTO_ARMS, stem
 from claims import by_seed, value
 from summaries import PHOTO, PLAIN, Figures, markdown, spread, summaries
 
@@ -13,7 +13,7 @@ from summaries import PHOTO, PLAIN, Figures, markdown, spread, summaries
 def photo() -> str:
     """The arms on another domain: right in both orders before and after, there and on plain scenes, and how right labels were."""
     rows = []
-    for arm in (*PHOTO_ARMS, *DEMO_PHOTO_ARMS):
+    for arm in (*PHOTO_ARMS, *DOMAIN_ARMS):
         if states := summaries(stem(arm)):
             domain = list(states[0]["iterations"][0]["benchmarks"])[-1]
             measured = [(domain, 0), (domain, -1), (PLAIN, 0), (PLAIN, -1)]
@@ -38,7 +38,7 @@ def photo() -> str:
 def domains() -> str:
     """What four iterations in another domain change: right in both orders there and on plain scenes; and how right labels are."""
     rows = []
-    for arm in DEMO_PHOTO_ARMS:
+    for arm in DOMAIN_ARMS:
         if states := summaries(stem(arm)):
             there = list(states[0]["iterations"][0]["benchmarks"])[-1]
             measured = [(there, 0), (there, -1), ("made:open", -1), ("made:closed", -1), ("made", -1), ("kept", -1)]
@@ -53,9 +53,9 @@ def domains() -> str:
 
 
 def photo_ceiling() -> str:
-    """What true traces about photographs teach the base and the demo's judge: right in both orders there."""
+    """What true traces about photographs teach the base and a judge of the second recipe: right in both orders there."""
     rows = []
-    judges = [("the demo's judge", f"judge-ceiling-{traces}-photo") for traces in (500, 2000)]
+    judges = [("a judge of the second recipe", f"judge-ceiling-{traces}-photo") for traces in (500, 2000)]
     for title, name in [("the base", "ceiling-photo"), *judges]:
         if not (runs := summaries(name)):
             continue
@@ -81,7 +81,7 @@ def gap() -> str:
     """How much of what true labels bring on photographs the loop brings, on the seeds that have both."""
     best = {run["seed"]: run["benchmark"]["pair_accuracy"] for run in summaries("ceiling-photo")}
     rows = []
-    for arm in ("demo to photo", "demo to photo, threshold 12"):
+    for arm in ("second recipe to photo", "second recipe to photo, threshold 12"):
         before, after = (by_seed(arm, PHOTO, iteration) for iteration in (0, -1))
         seeds = sorted(best.keys() & after.keys())
         gained, open_ = ([side[seed] - before[seed] for seed in seeds] for side in (after, best))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
-from arms import DEMO_PHOTO_ARMS, KEPT, LOOP_ARMS, PHOTO_ARMS, stem
+from arms import DOMAIN_ARMS, KEPT, LOOP_ARMS, PHOTO_ARMS, stem
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -87,17 +87,17 @@ def figure2(figure: Figure) -> None:
 def figure3(figure: Figure) -> None:
     """Kept share and right labels by kind; and what a part of the pairs teaches."""
     shares, right, part = figure.subplots(1, 3)
-    for arm in filter(run_of, ("demo", "demo to photo")):
+    for arm in filter(run_of, ("demo", "second recipe to photo")):
         for kind, name in ((Kind.OPEN, "captions"), (Kind.CLOSED, "short answers")):
             line(shares, f"{arm}, {name}", kept(arm, kind), 1)
             line(right, f"{arm}, {name}, made", labelled(arm, kind, "made"), 1, "--")
             line(right, f"{arm}, {name}, kept", labelled(arm, kind, "kept"), 1)
-    arms = {percent: f"demo, {percent} percent of the pairs" for percent in PERCENT} | {100: "demo"}
+    arms = {percent: f"second recipe, {percent} percent of the pairs" for percent in PERCENT} | {100: "second recipe"}
     found = {
         percent: [row[-1] for row in measured(arm, overall("pair_accuracy"))] for percent, arm in arms.items() if run_of(arm)
     }
     halves = [margin(values) or 0 for values in found.values()]
-    part.errorbar(list(found), [fmean(values) for values in found.values()], halves, marker="o", capsize=3, label="demo")
+    part.errorbar(list(found), [fmean(values) for values in found.values()], halves, marker="o", capsize=3, label="second recipe")
     shares.set_title("kept of the pairs made")
     right.set_title("labels that are right")
     part.set(title="right in both orders", xlabel="% of the pairs", ylim=(-0.02, 1.02))
@@ -106,7 +106,7 @@ def figure3(figure: Figure) -> None:
 def figure4(figure: Figure) -> None:
     """On photographs: majority against truth."""
     for axes, (bench, title) in zip(figure.subplots(1, 2), ((PHOTO, "photo"), ("shapes-bench", "plain")), strict=True):
-        for name in (*PHOTO_ARMS, *DEMO_PHOTO_ARMS):
+        for name in (*PHOTO_ARMS, *DOMAIN_ARMS):
             if "photo" in name:
                 line(axes, name, measured(name, overall("pair_accuracy"), bench))
         axes.set_title(f"right in both orders, {title}")

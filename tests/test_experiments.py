@@ -105,10 +105,12 @@ def test_wrong_comparisons_of_a_judge_stand_beside_the_pairs_that_were_made_of_t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arm", "share"), [("demo, 10 percent of the pairs", 0.1), ("demo, 50 percent of the pairs", 0.5)])
+@pytest.mark.parametrize(
+    ("arm", "share"), [("second recipe, 10 percent of the pairs", 0.1), ("second recipe, 50 percent of the pairs", 0.5)]
+)
 def test_an_arm_may_take_a_share_of_the_pairs(arm: str, share: float, tmp_path: Path):
-    start("arms.py", "--arms", "demo", arm, "--seeds", "1", *SET, "--keep", tmp_path)
-    kept = [tmp_path / f"{name.replace(',', '').replace(' ', '-')}-1.json" for name in ("demo", arm)]
+    start("arms.py", "--arms", "second recipe", arm, "--seeds", "1", *SET, "--keep", tmp_path)
+    kept = [tmp_path / f"{name.replace(',', '').replace(' ', '-')}-1.json" for name in ("second recipe", arm)]
     whole, part = (json.loads(path.read_text())["iterations"][1]["pairs"] for path in kept)
     assert part == round(whole * share)
 
