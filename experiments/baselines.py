@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _kept(result: dict[str, Any]) -> dict[str, Any]:
 def labels(run: Path) -> dict[str, Any]:
     """For each iteration and kind: pairs that were made, and that were kept, by whether their label is right."""
     recipe = json.loads((run / "recipe.json").read_text())
-    known = dict(truths(ShapesSource(**recipe["prompts"][0])))
+    known = dict(chain.from_iterable(truths(ShapesSource(**source)) for source in recipe["prompts"]))
     iterations = []
     for number in range(1, 1 + len(list(run.glob("iteration-*/judge.manifest.json")))):
         folder = run / f"iteration-{number}"

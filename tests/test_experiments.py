@@ -147,6 +147,14 @@ def test_the_labels_of_a_run_are_counted_by_kind(scripted_run: tuple[Path, dict[
             assert sum(sum(kind[which].values()) for kind in counts.values()) == number
 
 
+def test_the_labels_of_a_run_with_two_sources_are_counted_too(tmp_path: Path):
+    sources = "prompts=[{kind: shapes, domain: pastel, limit: 20, seed: 1}, {kind: shapes, limit: 20, seed: 2}]"
+    state = run_recipe(scripted_recipe(sources, "loop.iterations=1"), tmp_path / "run")
+    start("baselines.py", "--run", tmp_path / "run", "--keep", tmp_path)
+    (counts,) = json.loads((tmp_path / "baselines-labels.json").read_text())["iterations"]
+    assert sum(sum(kind["made"].values()) for kind in counts.values()) == state["iterations"][1]["pairs"] > 0
+
+
 def test_each_figure_is_drawn_from_the_summaries_that_there_are(tmp_path: Path):
     start("figures.py", 2, 3, 4, 5, "--keep", tmp_path)
     assert {"figure-2.svg", "figure-3.svg", "figure-5.svg"} <= {path.name for path in tmp_path.iterdir()}
