@@ -47,7 +47,7 @@ PAGES = ("README.md", "docs/results.md", "docs/experiments.md", "docs/training.m
 
 def demo() -> str:
     """The demo between what it has to beat and what it could reach."""
-    last, coin = at("demo", -1), at("second recipe, coin labels", -1)
+    last, coin = at("demo", -1), at("demo, coin labels", -1)
     rows = [("a coin", "0.5", "0.25", "0.25")]
     rows += [(title, *cells([figures], *HEADLINE)) for title, figures in baselines().items()]
     rows += [("**the demo's recipe, iteration 4**", *(f"**{cell}**" for cell in cells(last, *HEADLINE)))]
