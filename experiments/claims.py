@@ -156,7 +156,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ),
     ("… of short answers", 0.03, ("second recipe to photo", "kept:closed", -1), ("second recipe to photo", "made:closed", -1)),
     ("… of captions", 0.03, ("second recipe to photo", "kept:open", -1), ("second recipe to photo", "made:open", -1)),
-    ("… on plain scenes", 0.03, ("second recipe", "kept", -1), ("second recipe", "made", -1)),
+    ("… on plain scenes, the demo", 0.03, ("demo", "kept", -1), ("demo", "made", -1)),
     ("… sure of its verdicts, less any", 0.02, SURE, ("second recipe to photo", PHOTO, -1)),
     (
         "… sure: right labels kept, less made",
