@@ -64,9 +64,13 @@ def photo_ceiling() -> str:
         after = [run["benchmark"]["pair_accuracy"] for run in runs]
         gained = [end - start for start, end in zip(before, after, strict=bool(before))]
         figures = (spread(values) if values else "–" for values in (before, after, gained))
-        learned = spread([_learned(run["rounds"]) for run in runs], ",.0f")
-        rows.append((title, str(len(runs)), spread(drawn, ",.0f"), learned, *figures))
+        learned = [_learned(run["rounds"]) for run in runs]
+        rows.append((title, str(len(runs)), _range(drawn), _range(learned), *figures))
     return markdown(("from", "seeds", "true traces drawn", "learned", "before", "after", "gain"), rows)
+
+
+def _range(values: Sequence[int]) -> str:
+    return " to ".join(f"{value:,}" for value in sorted({min(values), max(values)}))
 
 
 def _learned(rounds: Sequence[Figures]) -> int:
