@@ -176,6 +176,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… with plain prompts, after, less before", 0.10, (MIXED, PASTEL, -1), (MIXED, PASTEL, 0)),
     ("… with plain prompts, less without, on plain", 0.02, (MIXED, PLAIN, -1), (TO_PASTEL, PLAIN, -1)),
     ("… with plain prompts, keeps plain", NO_LOSS, (MIXED, PLAIN, -1), (MIXED, PLAIN, 0)),
+    ("… less coin labels", 0.05, (TO_PASTEL, PASTEL, -1), (PASTEL_COIN, PASTEL, -1)),
     ("… coin labels", 0.05, (PASTEL_COIN, PASTEL, -1), (PASTEL_COIN, PASTEL, 0)),
     (
         "figure 4, the second recipe: majority, less correct",
