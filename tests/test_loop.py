@@ -236,7 +236,7 @@ def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):
 
 
 def test_replay_teaches_the_traces_of_so_many_earlier_iterations_too(tmp_path: Path):
-    for replay in (1, 2):
+    for replay in (1, 2, 10**30):
         state = run_recipe(scripted_recipe("loop.iterations=3", f"training.replay={replay}"), tmp_path / str(replay))
         traces = [entry["traces"] for entry in state["iterations"][1:]]
         learned = [entry["training"]["examples"] for entry in state["iterations"][1:]]

@@ -189,6 +189,8 @@ def test_gpu_hours_follow_from_what_is_asked(tmp_path: Path):
 
     once, twice = hours("loop.iterations=1"), hours("loop.iterations=2")
     assert twice.training.gpu_hours == pytest.approx(3 * once.training.gpu_hours)  # what was kept before is learned again
+    longer = hours("loop.iterations=4")
+    assert longer.training.gpu_hours == pytest.approx(7 * once.training.gpu_hours)  # but no iteration older than the one before
     afresh = hours("loop.iterations=2", "training.replay=0")
     assert afresh.training.gpu_hours == pytest.approx(2 * once.training.gpu_hours)
     assert once.total.hours < twice.total.hours < 2 * once.total.hours  # the base is measured but once

@@ -72,7 +72,7 @@ class _Run:
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(folder.fingerprint)
         self._protocols = recipe.evaluation.asked(recipe.judging)
-        self._taught: deque[train.Taught] = deque(maxlen=1 + recipe.training.replay)
+        self._taught: deque[train.Taught] = deque(maxlen=1 + min(recipe.training.replay, recipe.loop.iterations))
         """What the newest judge learns from: its iteration, with `replay` so many before it too."""
         self._publisher = (
             None if world.hub is None or recipe.execution.push is None else Publisher(recipe.execution.push, world.hub, folder)

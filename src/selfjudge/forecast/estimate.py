@@ -159,15 +159,16 @@ class Estimate:
             pairs, kept, traces = (round(self.share * total) for total in (measured.pairs, measured.kept, measured.traces))
             tokens = measured.judging.tokens / max(1, measured.judging.requests)
         turns, epochs = recipe.loop.iterations, recipe.training.epochs
-        learned = [traces * min(turn, 1 + recipe.training.replay) for turn in range(1, turns + 1)]
+        most = min(turns, 1 + recipe.training.replay)  # iterations that the last judge learns from
+        last, learned = traces * most, traces * (most * (most + 1) // 2 + (turns - most) * most)
         passes = _BOTH_WAYS if recipe.training.kind == "sft" else 2 * _BOTH_WAYS + 2 * _FORWARD
-        operations = passes * self._parameters * sum(learned) * tokens * epochs
+        operations = passes * self._parameters * learned * tokens * epochs
         return PlannedTraining(
             pairs=pairs,
             kept=kept,
-            traces=learned[-1],
+            traces=last,
             epochs=epochs,
-            steps=ceil(learned[-1] / recipe.training.batch_size) * epochs,
+            steps=ceil(last / recipe.training.batch_size) * epochs,
             gpu_hours=0.0 if recipe.training.kind == "scripted" else operations / _TRAINING / _PEAK / 3600,
         )
 
