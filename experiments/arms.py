@@ -76,7 +76,7 @@ LOOP_ARMS = {
     "flipped labels": [*CONSTANT, FLIPPED],
     "paper, three times the prompts": [*PAPER, "prompts.0.limit=3000"],
     "paper with evidence": [*PAPER, "selection.evidence=true", "prompts.0.limit=3000"],
-    "demo without evidence": ["selection.evidence=false"],
+    "first recipe without evidence": ["selection.evidence=false"],
     "fresh": FRESH,
     "fresh with replay": [*FRESH, "training.replay=3"],
     "threshold 12": [STRICT_VOTE],
@@ -119,12 +119,12 @@ HARD_ARMS = {
 }
 OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 """What an arm changes in the first recipe."""
-FASTER = ["training.replay=1", "training.group_by_length=true", "prompts.0.limit=2800", "loop.prompts_per_iteration=700"]
 OF_DEMO = {
     "demo": [],
     "demo, coin labels": [COIN],
 }
 """What an arm changes in the demo's recipe."""
+FASTER = ["training.replay=1", "training.group_by_length=true", "prompts.0.limit=2800", "loop.prompts_per_iteration=700"]
 OF_SECOND = {
     "second recipe": [],
     "second recipe, any sample": [ANY_SAMPLE],
@@ -140,8 +140,12 @@ OF_SECOND = {
 }
 """What an arm changes in the second recipe; and so do those below."""
 SECOND_PHOTO = [JUDGE_SECOND, *on("photo"), ALL_SAMPLES]
+SECOND_PASTEL = [JUDGE_SECOND, *on("pastel"), ALL_SAMPLES]
 FOURFOLD = ["prompts.0.limit=9600", "loop.prompts_per_iteration=2400"]
-WITH_PLAIN = "prompts=[{kind: shapes, domain: pastel, limit: 2400, seed: 10$seed}, {kind: shapes, limit: 800, seed: 20$seed}]"
+WITH_PLAIN = [
+    "prompts=[{kind: shapes, domain: pastel, limit: 2400, seed: 10$seed}, {kind: shapes, limit: 800, seed: 20$seed}]",
+    "loop.prompts_per_iteration=800",
+]
 DOMAIN_ARMS = {
     "second recipe to photo": SECOND_PHOTO,
     "second recipe to photo, threshold 12": [*SECOND_PHOTO, STRICT_VOTE],
@@ -151,12 +155,9 @@ DOMAIN_ARMS = {
     "second recipe to photo, correct": [*SECOND_PHOTO, ANY_SAMPLE, "choose=correct"],
     "second recipe to photo, as many": [*SECOND_PHOTO, ANY_SAMPLE, "choose=equal"],
     "second recipe to more plain": [JUDGE_SECOND, *on("plain", "pastel", "photo"), ALL_SAMPLES],
-    "second recipe to pastel": [JUDGE_SECOND, *on("pastel"), ALL_SAMPLES],
-    "second recipe to pastel and plain": [
-        *(JUDGE_SECOND, *on("pastel"), ALL_SAMPLES),
-        *(WITH_PLAIN, "loop.prompts_per_iteration=800"),
-    ],
-    "second recipe to pastel, coin labels": [JUDGE_SECOND, *on("pastel"), ALL_SAMPLES, COIN],
+    "second recipe to pastel": SECOND_PASTEL,
+    "second recipe to pastel and plain": [*SECOND_PASTEL, *WITH_PLAIN],
+    "second recipe to pastel, coin labels": [*SECOND_PASTEL, COIN],
 }
 ARMS = (
     OF_DEMO

@@ -4,41 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from arms import DOMAIN_ARMS, PHOTO_ARMS, stem
 from claims import by_seed, value
 from summaries import PHOTO, PLAIN, Figures, markdown, spread, summaries
 
 
-def photo() -> str:
-    """The arms on another domain: right in both orders before and after, there and on plain scenes, and how right labels were."""
+def domains() -> str:
+    """What the iterations of an arm in another domain change: right in both orders there and on plain scenes, and how right its
+    labels are.
+    """
     rows = []
     for arm in (*PHOTO_ARMS, *DOMAIN_ARMS):
-        if states := summaries(stem(arm)):
-            domain = list(states[0]["iterations"][0]["benchmarks"])[-1]
-            measured = [(domain, 0), (domain, -1), (PLAIN, 0), (PLAIN, -1)]
-            columns = [*measured, ("made", -1), ("kept", -1), ("made:closed", -1), ("kept:closed", -1)]
-            figures = [spread([value(state, what, after) for state in states]) for what, after in columns]
-            rows.append((arm, str(len(states)), *figures))
-    head = (
-        "arm",
-        "seeds",
-        "before",
-        "after",
-        "plain, before",
-        "plain, after",
-        "right labels, made",
-        "kept",
-        "short answers, made",
-        "kept",
-    )
-    return markdown(head, rows or [("no run is finished yet", *["–"] * 9)])
-
-
-def domains() -> str:
-    """What four iterations in another domain change: right in both orders there and on plain scenes; and how right labels are."""
-    rows = []
-    for arm in DOMAIN_ARMS:
         if states := summaries(stem(arm)):
             there = list(states[0]["iterations"][0]["benchmarks"])[-1]
             measured = [(there, 0), (there, -1), ("made:open", -1), ("made:closed", -1), ("made", -1), ("kept", -1)]
@@ -46,10 +24,10 @@ def domains() -> str:
             gains = [
                 spread([value(state, what, -1) - value(state, what, 0) for state in states], "+.3f") for what in (there, PLAIN)
             ]
-            rows.append((arm, str(len(states)), before, after, *gains, *shares))
-    made = ("captions", "short answers", "all", "all that were kept")
-    labels = (f"right labels: {which}" for which in made)
-    return markdown(("arm", "seeds", "before", "after", "gain", "gain on plain", *labels), rows)
+            kept = spread([fmean(entry["kept"] for entry in state["iterations"][1:]) for state in states], ".0f")
+            rows.append((arm, str(len(states)), before, after, *gains, kept, *shares))
+    labels = (f"right labels: {which}" for which in ("captions", "short answers", "all", "all that were kept"))
+    return markdown(("arm", "seeds", "before", "after", "gain", "gain on plain", "kept pairs", *labels), rows)
 
 
 def photo_ceiling() -> str:
