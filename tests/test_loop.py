@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from selfjudge.errors import EngineError, InputError, RunError
 from selfjudge.forecast.findings import Level
 from selfjudge.forecast.plan import plan
 from selfjudge.ports import Engine
+from selfjudge.run.disk import read_json, write_checked
 from selfjudge.wiring import World
 
 TABLES = ("responses", "pairs", "dropped", "judgments", "selected")
@@ -241,6 +243,17 @@ def test_replay_teaches_the_traces_of_so_many_earlier_iterations_too(tmp_path: P
         traces = [entry["traces"] for entry in state["iterations"][1:]]
         learned = [entry["training"]["examples"] for entry in state["iterations"][1:]]
         assert learned == [traces[0], sum(traces[:2]), sum(traces[2 - replay :])]
+
+
+@pytest.mark.parametrize(("before", "goes_on"), [(True, False), (False, True)])
+def test_a_run_whose_replay_was_true_is_not_taken_for_one_that_replays_one_iteration(tmp_path: Path, before: bool, goes_on: bool):
+    recipe = scripted_recipe("loop.iterations=1", f"training.replay={int(before)}")
+    run_recipe(recipe, tmp_path)
+    stored = read_json(tmp_path / "recipe.json")
+    stored["training"]["replay"] = before
+    write_checked(tmp_path / "recipe.json", stored)
+    with nullcontext() if goes_on else pytest.raises(RunError, match=r"`training.replay` is true there and 1 here"):
+        run_recipe(recipe, tmp_path)
 
 
 def test_restart_trains_the_base_each_time(tmp_path: Path):

@@ -278,7 +278,7 @@ def differences(ours: Any, theirs: Any, field: str = "") -> Iterator[Mismatch]:
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         parts = list(zip(range(len(ours)), ours, theirs, strict=True))
     else:
-        if ours != theirs:
+        if ours != theirs or (ours is True) != (theirs is True):  # JSON tells true from 1; false, once "none of them", is 0
             yield Mismatch(field=field, ours=ours, theirs=theirs)
         return
     for key, mine, other in parts:
