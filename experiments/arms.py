@@ -154,10 +154,17 @@ DOMAIN_ARMS = {
     "second recipe to photo, any sample": [*SECOND_PHOTO, ANY_SAMPLE],
     "second recipe to photo, correct": [*SECOND_PHOTO, ANY_SAMPLE, "choose=correct"],
     "second recipe to photo, as many": [*SECOND_PHOTO, ANY_SAMPLE, "choose=equal"],
+    "second recipe to photo, right majority": [*SECOND_PHOTO, ANY_SAMPLE, "choose=right majority"],
+    "second recipe to photo, right minority": [*SECOND_PHOTO, ANY_SAMPLE, "choose=right minority"],
+    "second recipe to photo, 12 votes, as many": [*SECOND_PHOTO, ANY_SAMPLE, "choose=threshold 12"],
+    "second recipe to photo, coin labels": [*SECOND_PHOTO, COIN],
+    "second recipe to photo, flipped labels": [*SECOND_PHOTO, FLIPPED],
+    "second recipe from the base to photo": [*on("photo"), ALL_SAMPLES],
     "second recipe to more plain": [JUDGE_SECOND, *on("plain", "pastel", "photo"), ALL_SAMPLES],
     "second recipe to pastel": SECOND_PASTEL,
     "second recipe to pastel and plain": [*SECOND_PASTEL, *WITH_PLAIN],
     "second recipe to pastel, coin labels": [*SECOND_PASTEL, COIN],
+    "second recipe to pastel, both ways": [*SECOND_PASTEL, "choose=both ways"],
 }
 ARMS = (
     OF_DEMO

@@ -1,4 +1,5 @@
-"""A run whose pairs are chosen with the truth, or fewer of them: for figures 3 and 4. The package itself has no way to do so.
+"""A run whose pairs are chosen with the truth, or fewer of them, for figures 3 and 4, or each of them with both labels. The
+package itself has no way to do so.
 
     python experiments/chosen.py RECIPE --dir DIR --choose correct --set A.B=C    as `selfjudge run`; `arms.py` starts it
 
@@ -27,6 +28,7 @@ from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish, Kind, PreferencePair, Prompt, Vote, content_id, seed_of
 from selfjudge.wiring import make_world
 
+BOTH = "both ways"
 Pairs = list[PreferencePair]
 Known = dict[str, str]
 """True answers by the id of their prompt."""
@@ -48,6 +50,11 @@ def some(pairs: Pairs, number: int) -> Pairs:
     return [pair for pair in pairs if content_id("some", pair.id) in drawn]
 
 
+def turned(pair: PreferencePair) -> PreferencePair:
+    """The same two responses, the other one called the better."""
+    return replace(pair, id=content_id("turned", pair.id), chosen=pair.rejected, rejected=pair.chosen)
+
+
 def decide(name: str, votes: Pairs, correct: Pairs, known: Known) -> Pairs:
     """What becomes of the pairs that votes made and of those with a right and a wrong sample, which need no majority."""
     rightly = [pair for pair in votes if right(pair, known)]
@@ -62,9 +69,13 @@ def decide(name: str, votes: Pairs, correct: Pairs, known: Known) -> Pairs:
 
 
 def choose(name: str, known: Known, prompts: Sequence[Prompt], responses: Sequence[dict[str, Any]], pairs: Pairs) -> Pairs:
-    """The pairs of an iteration. A name that is a number stands for that percentage of all."""
+    """The pairs of an iteration. A name that is a number stands for that percentage of all; with `both ways` no label says
+    anything, for each pair is there with either, and only the judge's verdicts decide which is kept.
+    """
     if name.isdigit():
         return some(pairs, round(len(pairs) * int(name) / 100))
+    if name == BOTH:
+        return [*pairs, *map(turned, pairs)]
     answers: dict[str, list[str]] = defaultdict(list)
     for row in responses:
         if row["role"] == "sample" and flaw(row["text"], Finish(row["finish"])) is None:
@@ -94,11 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--dir", type=Path, required=True)
-    parser.add_argument("--choose", required=True, help="a percentage of all pairs, or a name that `decide` knows")
+    parser.add_argument("--choose", required=True, help=f"a percentage of all pairs, {BOTH!r}, or a name that `decide` knows")
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="A.B=C")
     options = parser.parse_args()
     recipe, folder = load_recipe(options.recipe, options.changes), RunFolder(options.dir)
-    known = {} if options.choose.isdigit() else dict(truths(recipe.prompts[0]))
+    known = {} if options.choose.isdigit() or options.choose == BOTH else dict(truths(recipe.prompts[0]))
     world = replace(make_world(recipe, folder), choose=partial(choose, options.choose, known))
     run(recipe, folder, world, progress=lambda *_: nullcontext(lambda *_: None), on_iteration=lambda _: None)
 

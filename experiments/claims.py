@@ -50,6 +50,7 @@ def purer(arm: str, kind: str = "") -> tuple[Side, Side]:
 
 
 CAPTIONS = "second recipe, closed first, then captions"
+AS_MANY = "second recipe to photo, as many"
 PASTEL = "shapes-bench-pastel"
 CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("adapts to photo: after, less before", 0.10, *since("judge to photo", PHOTO)),
@@ -124,6 +125,9 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… threshold 12, after, less before", 0.10, *since("second recipe to photo, threshold 12", PHOTO)),
     ("… threshold 12, less 5", 0.02, *over("second recipe to photo, threshold 12", "second recipe to photo", PHOTO)),
     ("… pooled rivals, less any sample", 0.02, *over("second recipe to photo", "second recipe to photo, any sample", PHOTO)),
+    ("… less from the base", 0.05, *over("second recipe to photo", "second recipe from the base to photo", PHOTO)),
+    ("… coin labels", 0.10, *since("second recipe to photo, coin labels", PHOTO)),
+    ("… flipped labels", -0.10, *since("second recipe to photo, flipped labels", PHOTO)),
     ("… Stage II purifies: right labels kept, less made", 0.03, *purer("second recipe to photo")),
     ("… of short answers", 0.03, *purer("second recipe to photo", "closed")),
     ("… of captions", 0.03, *purer("second recipe to photo", "open")),
@@ -149,11 +153,13 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… with plain prompts, keeps plain", NO_LOSS, *since("second recipe to pastel and plain", PLAIN)),
     ("… less coin labels", 0.05, *over("second recipe to pastel", "second recipe to pastel, coin labels", PASTEL)),
     ("… coin labels", 0.05, *since("second recipe to pastel, coin labels", PASTEL)),
-    (
-        "figure 4, the second recipe: majority, less correct",
-        0.03,
-        *over("second recipe to photo, as many", "second recipe to photo, correct", PHOTO),
-    ),
+    ("… less both ways", 0.02, *over("second recipe to pastel", "second recipe to pastel, both ways", PASTEL)),
+    ("… both ways", 0.05, *since("second recipe to pastel, both ways", PASTEL)),
+    ("… both ways, keeps plain", NO_LOSS, *since("second recipe to pastel, both ways", PLAIN)),
+    ("figure 4, the second recipe: majority, less correct", 0.03, *over(AS_MANY, "second recipe to photo, correct", PHOTO)),
+    ("… right majority, less majority", 0.03, *over("second recipe to photo, right majority", AS_MANY, PHOTO)),
+    ("… right minority, less majority", 0.03, *over("second recipe to photo, right minority", AS_MANY, PHOTO)),
+    ("… 12 votes, less majority", 0.03, *over("second recipe to photo, 12 votes, as many", AS_MANY, PHOTO)),
     ("hard base, less coin labels", 0.10, *over("hard base", "hard base, coin labels")),
     ("hard base: fresh with replay", 0.02, *over("hard base, fresh with replay", "hard base")),
     ("threshold 12", 0.02, *over("threshold 12", "first recipe")),

@@ -235,6 +235,13 @@ def test_choices_differ_in_which_questions_they_keep_and_the_captions_stay(chose
     assert kept("threshold 12") == ["0"]
 
 
+def test_a_pair_that_goes_both_ways_is_there_once_with_each_label_and_needs_no_truth(chosen: Any):
+    prompt = Prompt(id="1", text="what color?", images=(), kind=Kind.CLOSED, kind_rule="test", source="test")
+    pair = PreferencePair(id="one", prompt=prompt, chosen="red", rejected="blue", evidence=None)
+    same, other = chosen.choose("both ways", {}, [prompt], [], [pair])
+    assert same == pair and (other.chosen, other.rejected) == ("blue", "red") and other.id != pair.id
+
+
 def test_only_an_experiment_chooses_pairs():
     package = ROOT / "src" / "selfjudge"
     naming = {path.name for path in package.rglob("*.py") if re.search(r"\bchoose\s*:?=[^=]", path.read_text())}
