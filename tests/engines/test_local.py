@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -252,6 +253,18 @@ def test_a_model_without_a_chat_template_is_an_error_before_anything_is_asked(tm
     with pytest.raises(EngineError, match="has no chat template") as error:
         TransformersEngine(str(tmp_path / "model"), TransformersSettings(batch_size=1, device="cpu"), read_image=lambda ref: b"")
     assert "chat_template.jinja" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    "own", [{"repetition_penalty": 5}, {"no_repeat_ngram_size": 1}, {"min_new_tokens": 20}, {"num_beams": 3}, {"max_time": 1e-9}]
+)
+def test_the_models_own_generation_config_changes_no_reply(engine: TransformersEngine, tmp_path, own: dict[str, Any]):
+    model = shutil.copytree(MODEL, tmp_path / "model")
+    stored = json.loads((model / "generation_config.json").read_text())
+    (model / "generation_config.json").write_text(json.dumps(stored | own))
+    settings = TransformersSettings(batch_size=8, device="cpu")
+    other = TransformersEngine(str(model), settings, read_image=lambda ref: IMAGES[ref.sha256])
+    assert captions(other, 4) == captions(engine, 4)
 
 
 def test_a_folder_that_is_no_model_is_an_error_with_a_hint(tmp_path):

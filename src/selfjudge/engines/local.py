@@ -73,6 +73,7 @@ class TransformersEngine:
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
+        self._model.generation_config = GenerationConfig()  # the model's own would fill in what a request leaves open
         self._marks = control_tokens(self._processor)
         self._longest = _longest(self._model.config.get_text_config())
         self._shares, self._beginnings = True, only_full_attention(self._model.config)
