@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,15 @@ def test_a_server_that_dies_is_started_again_and_its_requests_are_asked_again(
     assert_answered_once(done, numbered(100))
     said = [record.getMessage() for record in caplog.records if "is restarted" in record.getMessage()]
     assert len(said) == 1 and "MemoryError: out of memory" in said[0]
+
+
+def test_a_server_that_is_started_again_answers_all_threads_that_asked_it(tmp_path: Path):
+    engine = make_engine(tmp_path, "--crash-once", "20", str(tmp_path / "crashed"))
+    with ThreadPoolExecutor(4) as threads:
+        asked = [[request(f"{thread}.{number}") for number in range(30)] for thread in range(4)]
+        for done, given in zip(threads.map(lambda requests: list(engine.generate(requests)), asked), asked, strict=True):
+            assert_answered_once(done, given)
+    engine.close()
 
 
 def test_a_server_that_dies_again_soon_is_an_error_with_the_reason(tmp_path: Path):

@@ -45,6 +45,7 @@ class VLLMEngine:
         self._name, self._images = name, place.images
         self._marks = control_tokens_in(model)
         self._concurrency = settings.concurrency
+        self._recovering = threading.Lock()
         self._restarted: dict[VLLMServer, float] = {}
         self._client: OpenAIEngine | None = None
         self._ended = False
@@ -82,8 +83,9 @@ class VLLMEngine:
                     yield completion
                 return
             except EngineError as error:
-                if client is self._client:  # or else another call has started the server again
-                    self._recover(error, len(asked))
+                with self._recovering:
+                    if client is self._client:  # or else another call has started the server again
+                        self._recover(error, len(asked))
 
     def _plain(self, request: Request) -> Request:
         """With the control tokens of this model broken: its server reads them in any text."""
