@@ -10,6 +10,7 @@ import pytest
 
 from selfjudge.errors import RunError
 from selfjudge.run.disk import kept, locked, read_json, write_whole, writing
+from selfjudge.run.folder import RunFolder
 from selfjudge.run.jsonl import regular
 
 
@@ -52,7 +53,7 @@ def test_what_a_process_of_another_user_has_not_finished_stays(tmp_path: Path, m
     def kill(process: int, signal: int) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    theirs = tmp_path / ".report.html.12345.0"
+    theirs = tmp_path / ".selfjudge-tmp.report.html.12345.0"
     theirs.write_text("half")
     monkeypatch.setattr(os, "kill", kill)
     with locked(tmp_path, "--dir"):
@@ -87,3 +88,18 @@ def test_what_was_found_once_is_found_again_only_for_something_else(tmp_path: Pa
 
     found = [kept(tmp_path / "found.json", of, find) for of in ("a", "a", "b", "a")]
     assert found == [{"n": 1}, {"n": 1}, {"n": 2}, {"n": 3}]
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "summary.json", "prompts/prompts.parquet", "prompts/sources.json"])
+def test_a_file_of_the_users_is_not_overwritten_by_a_run_in_its_folder(tmp_path: Path, name: str):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"model": "mine"}')
+    with pytest.raises(RunError, match=name) as error, RunFolder(tmp_path).claim({"model": "shapes"}):
+        pass
+    assert "or use another folder (--dir)" in str(error.value.hint) and path.read_text() == '{"model": "mine"}'
+    path.rename(tmp_path / "moved")
+    with RunFolder(tmp_path).claim({"model": "shapes"}):
+        pass
+    with RunFolder(tmp_path).claim({"model": "corrected"}):
+        """Nothing was made of it yet."""

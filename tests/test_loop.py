@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -106,6 +107,18 @@ def test_the_summary_says_what_each_iteration_made(scripted_run: tuple[Path, dic
         "dimensions",
     } <= set(figures)
     assert state["final_judge"] == "iteration-2/judge"
+
+
+def test_a_run_in_the_current_folder_is_the_same_run(
+    scripted_run: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    here = run_recipe(scripted_recipe("loop.stop={held_out: 0.3}"), Path())
+    assert run_recipe(scripted_recipe("loop.stop={held_out: 0.3}"), tmp_path) == here
+    assert list(here["iterations"][0]["failures"]) == ["evaluate shapes-bench", "evaluate held-out", "synthesize"]
+    assert list(here["iterations"][1]["failures"]) == ["synthesize", "judge", "evaluate shapes-bench", "evaluate held-out"]
+    monkeypatch.chdir(shutil.copytree(scripted_run[0], tmp_path / "copy"))
+    assert run_recipe(scripted_recipe(), Path()) == scripted_run[1]
 
 
 def test_every_prompt_ends_as_kept_or_dropped_with_a_reason(scripted_run: tuple[Path, dict[str, Any]]):

@@ -77,6 +77,16 @@ def test_the_same_folder_is_used_once_the_rows_are_corrected(tmp_path: Path):
     assert (tmp_path / "run/summary.json").exists()
 
 
+def test_a_run_that_refuses_its_rows_leaves_the_users_files_alone(tmp_path: Path):
+    (tmp_path / "prompts").mkdir()
+    made = recipe(tmp_path / "prompts")
+    with pytest.raises(InputError, match="--strict allows none"):
+        strictly(made, tmp_path)
+    assert [path.name for path in (tmp_path / "prompts").iterdir()] == ["rows.jsonl"]
+    strictly(recipe(tmp_path / "prompts", bad=0), tmp_path)
+    assert (tmp_path / "prompts/sources.json").exists()
+
+
 def test_each_source_is_held_to_its_own_share(tmp_path: Path):
     for name in "ab":
         (tmp_path / name).mkdir()

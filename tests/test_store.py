@@ -311,9 +311,13 @@ def test_whoever_deletes_the_lock_lets_nobody_in(tmp_path: Path):
 def test_what_killed_processes_left_unfinished_goes_when_the_folder_is_opened(tmp_path: Path):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left = [tmp_path / f"images/ab/.abcd.png.{gone.pid}.0", tmp_path / f".summary.json.{os.getpid()}.7"]
-    theirs = [tmp_path / f".report.html.{os.getppid()}.0", tmp_path / "images/ab/.hidden", tmp_path / "a.1.2"]
-    for path in [*left, *theirs, tmp_path / f"p/.merging.{gone.pid}.1/0.parquet"]:
+    left = [
+        tmp_path / f"images/ab/.selfjudge-tmp.abcd.png.{gone.pid}.0",
+        tmp_path / f".selfjudge-tmp.summary.json.{os.getpid()}.7",
+    ]
+    theirs = [tmp_path / f".selfjudge-tmp.report.html.{os.getppid()}.0", tmp_path / "images/ab/.hidden", tmp_path / "a.1.2"]
+    theirs += [tmp_path / f".backup.{gone.pid}.1/photo.png", tmp_path / f".notes.{gone.pid}.10"]
+    for path in [*left, *theirs, tmp_path / f"p/.selfjudge-tmp.merging.{gone.pid}.1/0.parquet"]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
     sealed = table(tmp_path / "p")

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from .errors import InputError
@@ -29,7 +28,7 @@ from .run.disk import kept, read_json, write_checked, write_json
 from .run.executions import counted
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
-from .run.lineage import at_commits, contents, lineage
+from .run.lineage import at_commits, contents, forget, lineage
 from .run.log import OnHead, iteration_done, logged, prompts_read, watched
 from .run.store import Table
 from .run.views import View, held_out_of, shortages, turn
@@ -105,7 +104,9 @@ class _Run:
             return summary.head(self._recipe, prompts, refused, commit=self._world.base_commit, strict=self._folder.strict)
         except InputError:
             if not any(self._folder.root.glob("iteration-*")):
-                rmtree(prompts.path.parent)
+                prompts.remove()
+                refused.remove()
+                forget(prompts.path.parent)
             raise
 
     def _measured(self, number: int, held_out: Prompts) -> Iteration:
@@ -291,9 +292,9 @@ class _Run:
             probe.conclude(expected=expected, served=probe.replies(self._engine(number).engine), trained=trained)
         return probe.report
 
-    def _measure(self, number: int) -> tuple[dict[str, Figures], list[Table]]:
-        """The figures of a judge on each benchmark, and the judgments behind them."""
-        figures, measured = dict[str, Figures](), list[Table]()
+    def _measure(self, number: int) -> tuple[dict[str, Figures], dict[str, Table]]:
+        """The figures of a judge on each benchmark, and the judgments behind them, by stage."""
+        figures, measured = dict[str, Figures](), dict[str, Table]()
         for benchmark in self._world.benchmarks:
             stored = self._items(benchmark)
             items = [tables.item_of(row) for row in stored.rows()]
@@ -302,9 +303,8 @@ class _Run:
                 own = (benchmark.name,) if name == STRICT.name else (benchmark.name, name)
                 place = self._folder.iteration(number).joinpath("benchmarks", *own)
                 pairs, purpose = [item.pair for item in items], " ".join(("evaluate", *own))
-                table = self._judged(place, number, pairs, stored.digest, protocol=protocol, purpose=purpose)
-                counted[name] = evaluate.figures(items, table.rows(), protocol)
-                measured.append(table)
+                measured[purpose] = self._judged(place, number, pairs, stored.digest, protocol=protocol, purpose=purpose)
+                counted[name] = evaluate.figures(items, measured[purpose].rows(), protocol)
             figures[benchmark.name] = counted.pop(STRICT.name)
             if counted:
                 figures[benchmark.name]["protocols"] = counted
@@ -316,17 +316,18 @@ class _Run:
             place, benchmark.digest(), lambda: benchmark.load(put, self._progress), self._folder.replaced
         )
 
-    def _held_out_score(self, number: int, prompts: Prompts) -> tuple[Figures | None, list[Table]]:
+    def _held_out_score(self, number: int, prompts: Prompts) -> tuple[Figures | None, dict[str, Table]]:
         """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""
         if not len(prompts):
-            return None, []
+            return None, {}
         responses = self._responses(0, prompts)
         stored, _ = self._pairs(0, prompts, responses)
         pairs = [tables.pair_of(row) for row in stored.rows()]
         place = self._folder.iteration(number) / "held-out"
         strict = self._protocols[STRICT.name]
-        table = self._judged(place, number, pairs, stored.digest, protocol=strict, purpose="evaluate held-out")
-        return evaluate.agreement(pairs, table.rows()), [table] if number else [responses, table]
+        stage = "evaluate held-out"
+        table = self._judged(place, number, pairs, stored.digest, protocol=strict, purpose=stage)
+        return evaluate.agreement(pairs, table.rows()), {stage: table, **({} if number else {"synthesize": responses})}
 
     def _judged(
         self, place: Path, judge: int, pairs: Collection[PreferencePair], source: str, *, protocol: Protocol, purpose: str

@@ -84,7 +84,7 @@ def _lock(descriptor: int, *, needed: bool) -> bool:
 
 def unfinished(path: Path) -> Path:
     """Where to make what gets the name `path` once it is whole: nobody else has it, and `locked` knows it when we are killed."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBERS)}")
+    return path.with_name(f".selfjudge-tmp.{path.name}.{os.getpid()}.{next(_NUMBERS)}")
 
 
 _NUMBERS = count()
@@ -102,7 +102,7 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-_UNFINISHED = re.compile(r"\..+\.(\d+)\.\d+")
+_UNFINISHED = re.compile(r"\.selfjudge-tmp\..+\.(\d+)\.\d+")
 
 
 def _sweep(folder: Path) -> None:
@@ -222,7 +222,7 @@ def read_json(path: Path, *needed: str, of: Any = dict, hint: str = _ANEW, check
             raise ValueError(f"a JSON {type(value).__name__}, not what was written there")
         checksum = value.pop(_CHECKSUM, None) if of is dict else None
         if (checked or checksum is not None) and checksum != _checksum(value):
-            raise ValueError("its checksum is wrong")
+            raise ValueError("its checksum is wrong" if checksum is not None else "selfjudge did not write it")
         if missing := [key for key in needed if key not in value]:
             raise ValueError(f"`{missing[0]}` is missing")
     except (OSError, ValueError, RecursionError) as error:

@@ -165,6 +165,13 @@ class JudgeFolder:
         shutil.rmtree(self._work, ignore_errors=True)
 
 
+_OURS = (
+    *("iteration-*", "summary.json", "report.html"),
+    *("prompts/prompts.parquet", "prompts/refused.parquet", "prompts/contents.json", "prompts/sources.json"),
+)
+"""What a run overwrites or takes for its own."""
+
+
 class RunFolder:
     """A run on disk. Open it with `claim`, which makes sure that it belongs to this recipe and to this process alone."""
 
@@ -211,20 +218,23 @@ class RunFolder:
             yield
 
     def check(self, recipe: Mapping[str, Any]) -> None:
-        """Raises RunError when the folder was made by another experiment; the error names the field and both values."""
-        path = self.root / "recipe.json"
-        if path.exists() and any(self.root.glob("*/*.manifest.json")):  # before the first table any recipe may be corrected
-            known = read_json(path, *list(recipe)[:1], hint="Put back a copy of the file, or use another folder (--dir).")
-            different = list(differences(experiment_of(recipe), experiment_of(known)))
-            if different:
-                more = len(different) - 1
-                others = f", and {more} other {'field differs' if more == 1 else 'fields differ'}" if more else ""
-                raise RunError(
-                    f"{self.root} was made by another experiment: {different[0]}{others}",
-                    hint=f"Change `{different[0].field}` back, or use another folder (--dir) for the new experiment. "
-                    "In the same folder only `execution` may change, and `loop.iterations`.",
-                )
-        elif not path.exists() and any(self.root.glob("iteration-*")):
+        """Raises RunError when the folder was made by another experiment, or holds files that no run of ours wrote."""
+        path, begun = self.root / "recipe.json", any(self.root.glob("*/*.manifest.json"))
+        if not path.exists():
+            if (theirs := next((found for name in _OURS for found in self.root.glob(name)), None)) is not None:
+                hint = "Put back a copy of recipe.json if it is a run's, or use another folder (--dir)."
+                raise RunError(f"{theirs} would be overwritten: it is there, but no recipe.json of a run", hint=hint)
+            return
+        hint = f"{'Put back a copy of the file' if begun else 'Move the file elsewhere'}, or use another folder (--dir)."
+        known = read_json(path, *list(recipe)[:1], hint=hint, checked=True)
+        if not begun:  # before the first table any recipe may be corrected
+            return
+        different = list(differences(experiment_of(recipe), experiment_of(known)))
+        if different:
+            more = len(different) - 1
+            others = f", and {more} other {'field differs' if more == 1 else 'fields differ'}" if more else ""
             raise RunError(
-                f"{self.root} holds a run but no recipe.json", hint="Put back a copy of that file, or use another folder (--dir)."
+                f"{self.root} was made by another experiment: {different[0]}{others}",
+                hint=f"Change `{different[0].field}` back, or use another folder (--dir) for the new experiment. "
+                "In the same folder only `execution` may change, and `loop.iterations`.",
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,14 @@ def contents(sources: Sequence[Source], folder: Path) -> dict[str, Any]:
 
 def _recorded(folder: Path) -> dict[str, Any]:
     return read_json(folder / _CONTENTS) if (folder / _CONTENTS).exists() else {}
+
+
+def forget(folder: Path) -> None:
+    """Remove what is recorded of sources in `folder`, that of a run's prompts, and an empty folder, too."""
+    for name in (_CONTENTS, "sources.json", HASHES):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _content(source: Source, hashes: Hashes) -> dict[str, Any] | None:

@@ -165,6 +165,11 @@ class Table:
         """Remove the rows of a table that is not whole: all of them are made anew."""
         self._growing.clear()
 
+    def remove(self) -> None:
+        """Remove the sealed table."""
+        for path in (self.manifest_path, self.path):
+            path.unlink(missing_ok=True)
+
     def flush(self) -> None:
         """Wait until all rows are safe, from a loss of power too."""
         self._growing.flush()

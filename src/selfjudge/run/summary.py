@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,7 @@ from .folder import JudgeFolder
 from .lineage import place_of
 from .reasons import HARMLESS, nothing_usable, refusals, refused_error
 from .store import Table
-from .tables import RESPONSES, Row
+from .tables import Row
 
 
 def head(recipe: Recipe, prompts: Table, refused: Table, *, commit: str | None, strict: bool = False) -> Head:
@@ -106,9 +106,14 @@ def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished:
 
 
 def measured(
-    number: int, benchmarks: Mapping[str, Figures], asked: Sequence[Table], held_out: Figures | None, watched: Sequence[Table]
+    number: int,
+    benchmarks: Mapping[str, Figures],
+    asked: Mapping[str, Table],
+    held_out: Figures | None,
+    watched: Mapping[str, Table],
 ) -> Iteration:
-    """A judge's figures on benchmarks and its score on held-out pairs, with the replies behind each: all there is of the base."""
+    """A judge's figures on benchmarks and its score on held-out pairs, with the replies behind each by stage: all of the base."""
+    behind = {**asked, **watched}
     return {
         "iteration": number,
         "pairs": None,
@@ -122,11 +127,11 @@ def measured(
         "warnings": [],
         "held_out": held_out,
         "benchmarks": benchmarks,
-        "seconds": {"evaluate": _seconds(asked)},
-        "tokens": {"evaluate": _tokens(asked)},
+        "seconds": {"evaluate": _seconds(asked.values())},
+        "tokens": {"evaluate": _tokens(asked.values())},
         "equivalence": None,
-        "failures": _failures([*asked, *watched]),
-        "executions": _executions([*asked, *watched]),
+        "failures": _failures(behind),
+        "executions": _executions(behind),
         "yield": None,
     }
 
@@ -145,7 +150,7 @@ def iteration(
     monitors: dict[str, float | None],
 ) -> Iteration:
     """An iteration whose judge was measured, with what was made and trained. `probe` is that of a served judge."""
-    report, made = judge.report, {"synthesize": [responses], "judge": [judgments]}
+    report, made = judge.report, {"synthesize": responses, "judge": judgments}
     kept = sum(1 for _ in groupby(selected.values("pair_id")))
     return {
         **measured,
@@ -163,11 +168,11 @@ def iteration(
         "probe": probe,
         "monitors": monitors,
         "warnings": warnings(monitors, measured["iteration"]),
-        "seconds": {stage: _seconds(of) for stage, of in made.items()} | {"train": report["seconds"], **measured["seconds"]},
-        "tokens": {stage: _tokens(of) for stage, of in made.items()} | {**measured["tokens"]},
+        "seconds": {stage: _seconds([of]) for stage, of in made.items()} | {"train": report["seconds"], **measured["seconds"]},
+        "tokens": {stage: _tokens([of]) for stage, of in made.items()} | {**measured["tokens"]},
         "equivalence": _compared(responses),
-        "failures": {**_failures([responses, judgments]), **measured["failures"]},
-        "executions": counted([*_executions([responses, judgments]), *measured["executions"]]),
+        "failures": {**_failures(made), **measured["failures"]},
+        "executions": counted([*_executions(made), *measured["executions"]]),
         "yield": share(kept, pairs.manifest.rows),
     }
 
@@ -180,29 +185,20 @@ def _compared(responses: Table) -> dict[str, int] | None:
     return {"same": said[True], "different": said[False], "unread": said[None]}
 
 
-def _failures(asked: Sequence[Table]) -> dict[str, Failures]:
+def _failures(asked: Mapping[str, Table]) -> dict[str, Failures]:
     """What failed or was cut off, by stage."""
-    return {_stage(table): failures(table) for table in asked}
+    return {stage: failures(table) for stage, table in asked.items()}
 
 
-def _executions(asked: Sequence[Table]) -> list[Executed]:
-    return counted(execution for table in asked for execution in table.manifest.executions)
+def _executions(asked: Mapping[str, Table]) -> list[Executed]:
+    return counted(execution for table in asked.values() for execution in table.manifest.executions)
 
 
-def _stage(table: Table) -> str:
-    if table.kind is RESPONSES:
-        return "synthesize"
-    *_, before, place = table.path.parent.parts
-    if place.startswith("iteration-"):
-        return "judge"
-    return f"evaluate {place}" if before == "benchmarks" or before.startswith("iteration-") else f"evaluate {before} {place}"
-
-
-def _seconds(tables: Sequence[Table]) -> float:
+def _seconds(tables: Iterable[Table]) -> float:
     return round(sum(table.manifest.seconds for table in tables), 3)
 
 
-def _tokens(tables: Sequence[Table]) -> dict[str, int]:
+def _tokens(tables: Collection[Table]) -> dict[str, int]:
     return {name: sum(table.total(f"{name}_tokens") for table in tables) for name in ("prompt", "completion")}
 
 
