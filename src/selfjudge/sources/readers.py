@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 import tarfile
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ def columns_of(path: Path) -> list[str] | None:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         with _translated(path), _opened(path) as file:
-            return list(_table(file, suffix).fieldnames or ())
+            return _table(file, suffix)[0]
     schema = schema_of(path)
     return None if schema is None else list(schema.names)
 
@@ -73,7 +74,7 @@ def digest_of(path: Path) -> str:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, tarfile.TarError, UnicodeError) as error:  # a column's name that is no text, too
+    except (pa.ArrowException, tarfile.TarError, csv.Error, UnicodeError) as error:  # a column's name that is no text, too
         raise InputError(f"{path} cannot be read: {error}", hint="Write the file again, or convert it to JSONL.") from error
     except FileNotFoundError as error:
         raise InputError(
@@ -118,35 +119,55 @@ def _opened(path: Path) -> Iterator[TextIO]:
         yield text
 
 
-def _table(file: TextIO, suffix: str) -> csv.DictReader[Any]:
-    """The rows of a table below its first line that is not empty, which also shows what separates the cells."""
+def _table(file: TextIO, suffix: str) -> tuple[list[str], Iterator[tuple[int, list[str] | csv.Error]]]:
+    """The columns that the first line that is not empty names, which also shows what separates the cells, and the rows below."""
     csv.field_size_limit(sys.maxsize)
     head = next(filter(str.strip, file), "")
     delimiter = "\t" if suffix == ".tsv" else max(",;\t|", key=head.count)
     file.seek(0)
-    table: csv.DictReader[Any] = csv.DictReader(file, (), delimiter=delimiter, skipinitialspace=True)
-    table.fieldnames = next(filter(any, table.reader), ())
-    return table
+    rows = _cells(file, delimiter)
+    for number, cells in rows:
+        if isinstance(cells, csv.Error):
+            raise csv.Error(f"line {number}: its quotation marks do not match")
+        if any(cells):
+            return cells, rows
+    return [], rows
+
+
+def _cells(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """The cells of each row with the number of its last line. Where quotation marks do not match, it goes on in the next line."""
+    number, again, taken = 0, deque[str](), list[str]()
+
+    def line() -> str:
+        taken.append(again.popleft() if again else file.readline())
+        return taken[-1]
+
+    while True:
+        reader = csv.reader(iter(line, ""), delimiter=delimiter, skipinitialspace=True, strict=True)
+        try:
+            for cells in reader:
+                number += len(taken)
+                taken.clear()
+                yield number, cells
+            return
+        except csv.Error as error:
+            again.extendleft(reversed(taken[1:]))
+            number += 1
+            taken.clear()
+            yield number, error
 
 
 def _csv(path: Path) -> Numbered:
-    with _opened(path) as file:
-        reader = _table(file, path.suffix.lower())
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield reader.line_num, ValueError(str(error))
-                continue
-            extra = None in row
-            yield reader.line_num, ValueError("more cells than the header has") if extra else _set(row)
-
-
-def _set(row: dict[Any, Any]) -> Row:
     """Without empty cells: a CSV file has no other way to leave one out."""
-    return {name: value for name, value in row.items() if value not in (None, "")}
+    with _opened(path) as file:
+        columns, rows = _table(file, path.suffix.lower())
+        for number, cells in rows:
+            if isinstance(cells, csv.Error):
+                yield number, ValueError(f"its quotation marks do not match: {cells}")
+            elif len(cells) > len(columns):
+                yield number, ValueError("more cells than the header has")
+            elif cells:
+                yield number, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
 
 
 def _parquet(path: Path, only: Container[str] | None = None) -> Numbered:
@@ -168,23 +189,29 @@ def rows_in(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | ValueError]:
 
 
 def _shard(path: Path) -> Numbered:
-    """A tar file of samples: members that share a name up to its first dot, such as `1.json`, `1.txt` and `1.jpg`."""
+    """A tar file of samples: members of a folder that share a name up to its first dot, such as `1.json`, `1.txt` and `1.jpg`.
+
+    Hidden ones, as a Mac adds them, are left out.
+    """
     sample: dict[str, bytes] = {}
-    name, number = "", 0
+    key, number = ("", ""), 0
     with tarfile.open(regular(path), "r|*") as shard:
         for member in shard:
             if not member.isfile():
                 continue
-            stem, _, suffix = member.name.rpartition("/")[2].partition(".")
-            if sample and stem != name:
+            folder, _, name = member.name.rpartition("/")
+            stem, _, suffix = name.partition(".")
+            if not stem:
+                continue
+            if sample and (folder, stem) != key:
                 number += 1
-                yield number, _sample(name, sample)
+                yield number, _sample(key[1], sample)
                 sample = {}
-            name = stem
+            key = folder, stem
             file = shard.extractfile(member)
             sample[suffix.lower()] = b"" if file is None else file.read()
     if sample:
-        yield number + 1, _sample(name, sample)
+        yield number + 1, _sample(key[1], sample)
 
 
 _PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic")
