@@ -233,11 +233,17 @@ def test_where_a_kind_runs_out_iterations_have_fewer_prompts_until_none_are_left
     state = run_recipe(recipe, tmp_path)  # 15 of the 60 prompts are open
     used = [set(pq.read_table(tmp_path / f"iteration-{k}/responses.parquet")["prompt_id"].to_pylist()) for k in range(1, 6)]
     assert list(map(len, used)) == [20, 15, 10, 10, 5]
-    assert state["stopped"] == "no fresh prompts are left"
+    assert state["stopped"] == "no fresh prompts are left of the kinds that loop.open_share asks for next"
     said = "loop.open_share asks for 90 open prompts, and there are 15: later iterations have fewer"
     assert said in (tmp_path / "run.log").read_text()
     findings = [finding for finding in plan(recipe, tmp_path, progress=no_progress).findings if finding.about == "prompts"]
     assert findings[0].what == said and findings[0].level is Level.WARNING
+
+
+def test_a_run_says_of_which_kind_no_fresh_prompts_are_left(tmp_path: Path):
+    recipe = scripted_recipe("loop.prompts_per_iteration=20", "loop.open_share=[1, 1, 0]", "loop.iterations=4")
+    state = run_recipe(recipe, tmp_path)  # 15 of the 60 prompts are open
+    assert len(state["iterations"]) == 2 and state["stopped"].endswith("of the kinds that loop.open_share asks for next")
 
 
 def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):
@@ -248,6 +254,15 @@ def test_an_early_stop_watches_pairs_that_are_never_trained_on(tmp_path: Path):
     assert state["iterations"][0]["held_out"]["n"] == len(held_out)
     assert state["stopped"] == "no progress on held-out pairs since iteration 0" and len(state["iterations"]) == 3
     assert state["final_judge"] is None
+
+
+@pytest.mark.parametrize(("seed", "held_out"), [(1, None), (5, 0)])
+def test_without_a_held_out_pair_an_early_stop_is_none_and_that_is_said(seed: int, held_out: int | None, tmp_path: Path):
+    small = ("prompts.0.limit=12", f"prompts.0.seed={seed}", "evaluation.benchmarks=[]", "loop.iterations=3")
+    state = run_recipe(scripted_recipe(*small, "loop.stop={held_out: 0.08}"), tmp_path)
+    assert [one["held_out"] and one["held_out"]["n"] for one in state["iterations"]] == [held_out] * 4
+    assert state["stopped"] == "all iterations are done" and state["final_judge"] == "iteration-3/judge"
+    assert "warning: loop.stop has no held-out pair to go by" in (tmp_path / "run.log").read_text()
 
 
 def test_replay_teaches_the_traces_of_so_many_earlier_iterations_too(tmp_path: Path):

@@ -88,6 +88,7 @@ class _Run:
             training, held_out = held_out_of(prompts, self._recipe.loop.stop)
             prompts_read(head, on_prompts, shortages(self._recipe.loop, lambda kind: len(training.of_kind(kind))))
             iterations = [self._measured(0, held_out)]
+            summary.check_watched(iterations[0], self._recipe.loop)
             state = self._publish(head, iterations, training, on_iteration)
             while state["stopped"] is None:
                 fresh = turn(training, self._recipe.loop, len(iterations))

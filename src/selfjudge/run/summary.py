@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -24,6 +25,8 @@ from .lineage import place_of
 from .reasons import HARMLESS, nothing_usable, refusals, refused_error
 from .store import Table
 from .tables import Row
+
+log = logging.getLogger(__name__)
 
 
 def head(recipe: Recipe, prompts: Table, refused: Table, *, commit: str | None, strict: bool = False) -> Head:
@@ -78,14 +81,27 @@ def best_iteration(iterations: Sequence[Iteration], loop: Loop) -> int:
     """The last iteration, or with an early stop the first of those that did best on held-out pairs; none that was warned of."""
     if _is_warned(iterations, loop):
         return len(iterations) - 3
-    if loop.stop is None:
+    if loop.stop is None or all(_score(one) is None for one in iterations):
         return len(iterations) - 1
     best, record = 0, -1.0
     for one in iterations:
-        score = one["held_out"]["pair_accuracy"] if one["held_out"] else None
+        score = _score(one)
         if score is not None and score > record + (loop.stop.min_gain if record >= 0 else 0):
             best, record = one["iteration"], score
     return best
+
+
+def _score(one: Iteration) -> float | None:
+    return one["held_out"]["pair_accuracy"] if one["held_out"] else None
+
+
+def check_watched(base: Iteration, loop: Loop) -> None:
+    """Warn where an early stop has nothing to go by."""
+    if loop.stop is not None and _score(base) is None:
+        log.warning(
+            "loop.stop has no held-out pair to go by, and all iterations are run: "
+            "more prompts, or a larger loop.stop.held_out, need another folder (--dir)"
+        )
 
 
 def _is_warned(iterations: Sequence[Iteration], loop: Loop) -> bool:
@@ -102,7 +118,8 @@ def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished:
         return "all iterations are done"
     if loop.stop is not None and done - best >= loop.stop.patience:
         return f"no progress on held-out pairs since iteration {best}"
-    return None if more else "no fresh prompts are left"
+    kinds = " of the kinds that loop.open_share asks for next" if loop.open_share else ""
+    return None if more else f"no fresh prompts are left{kinds}"
 
 
 def measured(
