@@ -98,6 +98,29 @@ def test_images_of_all_splits_are_read_as_they_were_saved(tmp_path: Path):
     assert [row["prompt"] for _, row in rows_of(tmp_path / "splits") if not isinstance(row, ValueError)] == ["1?", "2?"]
 
 
+@pytest.mark.parametrize("name", ["numpy", "pandas", "torch", "arrow"])
+def test_a_saved_data_set_has_the_same_rows_whatever_its_format(tmp_path: Path, name: str):
+    features = datasets.Features({"prompt": datasets.Value("string"), "images": datasets.List(datasets.Image())})
+    data = datasets.Dataset.from_list([{"prompt": "how many?", "images": [{"bytes": PNG, "path": None}]}], features=features)
+    for columns in (None, ["prompt"]):
+        folder = tmp_path / str(columns)
+        data.with_format(name, columns=columns).save_to_disk(folder)
+        (raw,) = DatasetPrompts(DatasetSource(kind="dataset", path=str(folder)))
+        assert (raw.text, raw.images) == ("how many?", (PNG,))
+        assert [row for _, row in rows_of(folder)] == [{"prompt": "how many?", "images": [{"bytes": PNG, "path": None}]}]
+
+
+def test_a_split_that_a_saved_data_set_does_not_have_is_an_error_that_says_which_it_has(tmp_path: Path):
+    data = datasets.Dataset.from_dict({"prompt": ["what?"]})
+    datasets.DatasetDict({"test": data, "validation": data}).save_to_disk(tmp_path / "splits")
+    data.save_to_disk(tmp_path / "one")
+    with pytest.raises(InputError, match="splits has no split 'train'") as error:
+        list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path / "splits"))))
+    assert error.value.hint == "Name one of its splits in the recipe, as `split: test`: test, validation."
+    with pytest.raises(InputError, match="one is one data set without a split 'validation'"):
+        list(DatasetPrompts(DatasetSource(kind="dataset", path=str(tmp_path / "one"), split="validation")))
+
+
 def test_without_its_library_a_data_set_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "state.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "datasets", None)

@@ -219,7 +219,7 @@ class Loop(Section):
     """CHOSEN: each iteration samples all prompts anew. A number gives each iteration this many prompts of its own."""
     open_share: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = Field(None, min_length=1)
     """Ours, off: the share of open prompts in each iteration; the last one holds for all that follow. `[0, 0.4]` starts with
-    closed prompts alone. Where a kind runs out, an iteration has fewer; one that would have none ends the run. Unset: as mixed."""
+    closed prompts alone. Where a kind runs out, an iteration has fewer; one without any ends the run. Unset: as mixed."""
 
     @field_validator("open_share")
     @classmethod

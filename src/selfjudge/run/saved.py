@@ -33,16 +33,20 @@ def load_saved(folder: Path, split: str | None) -> Any:
 
     if (folder / "dataset_dict.json").exists():
         splits = datasets.load_from_disk(str(folder))
+        if split is not None and split not in splits:
+            hint = f"Name one of its splits in the recipe, as `split: {next(iter(splits), 'NAME')}`: {', '.join(splits)}."
+            raise InputError(f"{folder} has no split {split!r}", hint=hint)
         return datasets.concatenate_datasets(list(splits.values())) if split is None else splits[split]
     return datasets.load_from_disk(str(folder)) if (folder / "state.json").exists() else None
 
 
 def undecoded(data: Any) -> Any:
-    """A data set whose images, and lists of images, are bytes or paths instead of decoded pictures."""
+    """A data set of plain values, whatever format it has, whose images, and lists of images, are bytes or paths, not pictures."""
     import datasets
 
     if isinstance(data, datasets.IterableDataset):
         return data.decode(False) if data.features else data
+    data = data.with_format(None)
     for column, feature in (data.features or {}).items():
         if isinstance(feature, datasets.Image):
             data = data.cast_column(column, datasets.Image(decode=False))

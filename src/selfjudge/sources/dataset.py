@@ -85,6 +85,10 @@ class DatasetPrompts:
 
         recipe = self._recipe
         if (saved := load_saved(self._folder, recipe.split)) is not None:
+            known = (DatasetSource.model_fields["split"].default, str(saved.split))
+            if (self._folder / "state.json").exists() and recipe.split not in known:
+                hint = "Leave `split` out, or name the folder of all splits that `save_to_disk` wrote."
+                raise InputError(f"{self._folder} is one data set without a split {recipe.split!r}", hint=hint)
             return saved
         return datasets.load_dataset(recipe.path, recipe.config, split=recipe.split, revision=self._repo.revision, streaming=True)
 
