@@ -17,7 +17,7 @@ from selfjudge.errors import InputError
 from selfjudge.ports import RawPrompt
 from selfjudge.recipe.inputs import FilesSource, ImagesSource
 from selfjudge.run.images import BadImage
-from selfjudge.run.lineage import SUFFIXES
+from selfjudge.run.lineage import SUFFIXES, image_files
 from selfjudge.sources.files import FilePrompts
 from selfjudge.sources.images import ImagePrompts
 from selfjudge.sources.readers import READERS
@@ -304,6 +304,34 @@ def test_rows_beside_images_that_are_not_read_are_said(tmp_path: Path, caplog: p
     for path in (folder, zipped(tmp_path / "b.zip", {"a.png": png(), "metadata.csv": "file_name\na.png\n"})):
         assert list(ImagePrompts(ImagesSource(kind="images", path=path)))
         assert "metadata.csv is not read by `kind: images`" in caplog.messages[-1]
+
+
+def test_linked_folders_are_entered_once_and_every_kind_of_image_that_is_read_is_found(tmp_path: Path):
+    (photos := tmp_path / "photos").mkdir()
+    for name in ("elsewhere/b.jfif", "elsewhere/deep/d.ppm", "photos/z/c.mpo", "photos/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png())
+    links = {"photos/2024": "elsewhere", "photos/again": "elsewhere", "photos/a": "photos/z", "elsewhere/back": "photos"}
+    for name, to in {**links, "photos/gone.png": "nowhere"}.items():
+        (tmp_path / name).symlink_to(tmp_path / to)
+    found = [str(path.relative_to(photos)) for path in image_files(photos)]
+    assert found == ["2024/b.jfif", "2024/deep/d.ppm", "a.png", "z/c.mpo"]
+
+
+def test_files_that_are_no_images_by_their_names_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    files: dict[str, bytes | str] = {"a.png": png(), "b.MOV": "", "in/c.mov": "", "d": "", "README.md": "", "rows.csv": ""}
+    path = zipped(tmp_path / "photos.zip", files)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "photos")
+    for made in (path, tmp_path / "photos"):
+        assert len(list(ImagePrompts(ImagesSource(kind="images", path=made, prompts=("one",))))) == 1
+        assert caplog.messages[-1] == f"{made}: 3 files are left out: no image's name ends as theirs (.mov 2, none 1)"
+
+
+def test_hidden_files_of_rows_are_left_out(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "what?"}\n')
+    (tmp_path / "._rows.jsonl").write_bytes(b"\0\5\x16\7Mac OS X")
+    assert [raw.text for raw in FilePrompts(FilesSource(kind="files", path=tmp_path))] == ["what?"]
 
 
 @pytest.mark.parametrize("made", ["empty", "gone", "broken.zip"])

@@ -6,6 +6,7 @@ it: YAML between two lines of dashes.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,10 @@ from .jsonl import regular
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tar")
 """Suffixes of files with prompts."""
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".avifs"),
+    *(".heic", ".heif", ".hif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 """Suffixes of images in a folder of them."""
 _DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "state.json")
 _CONTENTS = "contents.json"
@@ -127,16 +131,32 @@ def _content(source: Source, hashes: Hashes) -> dict[str, Any] | None:
 
 
 def prompt_files(path: Path) -> list[Path]:
-    """A file with prompts, or all such files of a folder, by name, without the descriptions that `save_to_disk` writes."""
+    """A file with prompts, or all such files of a folder, by name, but for hidden ones and descriptions of `save_to_disk`."""
     if not path.is_dir():
         return [path]
-    return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name not in _DESCRIPTIONS)
+    found = (p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in found if p.name not in _DESCRIPTIONS)
 
 
 def image_files(folder: Path) -> list[Path]:
     """The images of a folder and of the folders in it, by name; hidden ones are left out."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return [path for path in files_in(folder) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder and of the folders in it, linked ones too, but for hidden ones. No folder is entered twice."""
+    found, entered, tops = list[Path](), set[Path](), [folder]
+    for top in tops:
+        for place, folders, files in os.walk(top):
+            here = Path(place)
+            if (itself := here.resolve()) in entered:
+                folders.clear()
+                continue
+            entered.add(itself)
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            tops += sorted(path for name in folders if (path := here / name).is_symlink())
+            found += (here / name for name in files if not name.startswith("."))
+    return sorted(found)
 
 
 def _digest(path: Path, hashes: Hashes) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 from ..method.image_marks import unmarked
 from ..ports import RawPrompt
 from ..recipe.inputs import ImagesSource
 from ..run.image_files import BadImage
-from ..run.lineage import IMAGE_SUFFIXES, image_files, prompt_files
+from ..run.lineage import IMAGE_SUFFIXES, SUFFIXES, files_in, image_files, prompt_files
 from ..types import Kind
 from .archives import data_files, find, names, opened
 
@@ -35,6 +36,11 @@ class ImagePrompts:
         path = self._recipe.path
         if beside := data_files(path) if path.is_file() else [file.name for file in prompt_files(path)]:
             log.warning("%s: %s is not read by `kind: images`; `kind: files` takes its prompts", path, beside[0])
+        others = Counter(PurePath(name).suffix.lower() for name in self._names())
+        left = {suffix or "none": count for suffix, count in others.most_common() if suffix not in (*IMAGE_SUFFIXES, *SUFFIXES)}
+        if left:
+            what = ", ".join(f"{suffix} {count:,}" for suffix, count in left.items())
+            log.warning("%s: %d files are left out: no image's name ends as theirs (%s)", path, sum(left.values()), what)
         return islice(self._all(), self._recipe.limit)
 
     def _all(self) -> Iterator[RawPrompt]:
@@ -51,6 +57,15 @@ class ImagePrompts:
                     yield RawPrompt(where=where, text=text, images=(image,), kind=kind, kind_rule=rule)
         if none:
             raise InputError(f"{self._recipe.path} holds no image", hint="Name a folder of images, or a zip file of them.")
+
+    def _names(self) -> Iterator[str]:
+        """The files that are there, but for a README."""
+        if self._recipe.path.is_file():
+            with opened(self._recipe.path) as archive:
+                found = [name for name in archive.namelist() if not name.startswith("__MACOSX/") and not name.endswith("/")]
+        else:
+            found = list(map(str, files_in(self._recipe.path)))
+        return (name for name in found if PurePath(name).stem != "README")
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         for path in image_files(self._recipe.path):
