@@ -11,6 +11,7 @@ import pytest
 
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import RunError
+from selfjudge.run.disk import read_json
 from selfjudge.run.fingerprint import CARD
 
 DAMAGES = pytest.mark.parametrize("damage", ["", "{}", "[]", "\0\0"], ids=["empty", "no keys", "a list", "NULs"])
@@ -59,3 +60,17 @@ def test_the_recipe_of_a_run_is_put_back_or_another_folder_is_used(run: Path, tm
     assert error.value.hint == "Put back a copy of the file, or use another folder (--dir)."
     recipe.write_bytes(whole)
     run_recipe(scripted_recipe(), run)
+
+
+@pytest.mark.parametrize("name", ["judgments.parquet", "judge/config.json"])
+def test_what_is_damaged_is_made_anew_also_where_it_comes_back_otherwise(run: Path, name: str):
+    manifest = run / "iteration-1" / f"{Path(name).parts[0].removesuffix('.parquet')}.manifest.json"
+    before = read_json(manifest)["sha256"]
+    with (run / "iteration-1" / name).open("ab") as file:
+        file.write(b" ")
+    other = scripted_recipe("execution.engine.rules.0.replies.2=Who knows. [[B]]")  # as a server that answers otherwise
+    with pytest.raises(RunError, match="is damaged or was changed") as error:
+        run_recipe(other, run)
+    assert read_json(run / "replaced.json")["sha256"] == [before] and str(manifest) in str(error.value.hint)
+    manifest.unlink()
+    assert run_recipe(other, run)["stopped"] == "all iterations are done"

@@ -91,6 +91,7 @@ class JudgeFolder:
         if is_outdated(self.path, self.identity, manifest["identity"], self._replaced):
             return False
         if not self.path.is_dir() or self.digest() != manifest["sha256"]:
+            note_replaced(self.manifest_path, self._replaced)
             raise RunError(
                 f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it trained again."
             )

@@ -89,6 +89,7 @@ class Table:
         if is_outdated(self.path, self._identity, manifest.identity, self._replaced):
             return False
         if not self.path.exists() or remembered(self.path, self.path.with_name(HASHES)) != manifest.sha256:
+            note_replaced(self.manifest_path, self._replaced)
             raise RunError(f"{self.path} is damaged or was changed", hint=f"Delete {self.manifest_path} to have it made again.")
         return True
 
