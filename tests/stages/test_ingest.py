@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +16,9 @@ import pytest
 from PIL import Image
 
 from runs import no_progress
+from selfjudge.forecast.reading import read
 from selfjudge.method.contamination import Index
+from selfjudge.ports import RawPrompt, Remote
 from selfjudge.recipe.inputs import FilesSource, PairsBench
 from selfjudge.run.folder import ImageStore
 from selfjudge.run.store import Table
@@ -138,6 +143,34 @@ def test_reading_goes_on_where_it_was_interrupted(tmp_path: Path):
     assert again == whole
     names = ["prompts.parquet", "refused.parquet"]
     assert all((tmp_path / "run" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["ingest", "check"])
+def test_whoever_stops_reading_waits_for_no_image_that_is_not_being_fetched(tmp_path: Path, reads: bool):
+    begun: list[int] = []
+
+    def get(url: str) -> bytes:
+        begun.append(len(begun))
+        if len(begun) > 20:
+            time.sleep(0.1)  # a host that hangs
+        return png(begun[-1])
+
+    rows = [RawPrompt(where=f"rows.jsonl:{n}", text="what?", images=(Remote(url="u", get=get),)) for n in range(256)]
+    done = 0
+
+    def advance(count: int, *_: object) -> None:
+        nonlocal done
+        if (done := done + count) == 10:
+            raise KeyboardInterrupt
+
+    given: dict[str, Any] = {"max_pixels": 10_000, "progress": lambda *_: nullcontext(advance)}
+    prompts, refused = (Table(tmp_path, kind, IDENTITY) for kind in (PROMPTS, REFUSED))
+    with pytest.raises(KeyboardInterrupt):
+        if reads:
+            list(read([rows], **given))
+        else:
+            ingest([rows], prompts, refused, images=ImageStore(tmp_path / "images"), **given)
+    assert len(begun) < 100
 
 
 def test_sealed_prompts_are_readable_as_parquet(tmp_path: Path):

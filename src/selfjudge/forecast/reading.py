@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from threading import Event
 
 from ..method.contamination import Index
 from ..ports import Progress, PromptSource, RawPrompt, Remote, all_rows, blocks
@@ -30,10 +32,13 @@ def read(
     cannot be read.
     """
     seen: dict[str, str] = {}
+    rows, stopped = enumerate(all_rows(sources)), Event()
 
     def examined(numbered: tuple[int, RawPrompt]) -> tuple[RawPrompt, Admitted | BadImage | None]:
         number, raw = numbered
         try:
+            if stopped.is_set():
+                return raw, None
             if opened is None or (number < opened and not any(isinstance(image, Remote) for image in raw.images)):
                 found = admitted(raw, max_pixels=max_pixels, looking=excluded is not None)
                 if excluded is not None:
@@ -45,11 +50,13 @@ def read(
         return raw, None
 
     with progress("rows", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
-        for block in blocks(enumerate(all_rows(sources)), _AHEAD):
-            for raw, found in pool.map(examined, block):
+        try:
+            for raw, found in chain.from_iterable(pool.map(examined, block) for block in blocks(rows, _AHEAD)):
                 advance(1)
                 before = seen.setdefault(found.prompt.id, raw.where) if isinstance(found, Admitted) else raw.where
                 yield raw, found if before == raw.where else BadImage("duplicate", SAME + before)
+        finally:
+            stopped.set()
 
 
 def refusal(where: str, bad: BadImage) -> Row:

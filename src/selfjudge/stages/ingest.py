@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..method.contamination import Appearance, Index, Query
@@ -62,8 +63,9 @@ def ingest(
             return raw, bad
 
     def examined(rows: list[RawPrompt]) -> list[tuple[RawPrompt, Prompt | BadImage]]:
-        return [examine(raw) for raw in rows]
+        return [examine(raw) for raw in rows if not stopped.is_set()]
 
+    stopped = Event()
     with progress("prompts", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
         try:
             for batch in blocks((raw for raw in all_rows(sources) if raw.where not in done), _AHEAD):
@@ -77,6 +79,7 @@ def ingest(
                         seen[found.id] = found.source
                         _keep(found, prompts, refused)
         finally:
+            stopped.set()
             refused.flush()
             prompts.flush()
     refused.seal()
