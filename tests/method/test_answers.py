@@ -131,6 +131,10 @@ SAME = [
     ("How heavy is the bag?", "It weighs 3 kg.", "3kg"),
     ("What share of pupils walk?", "30 %", "30 percent"),
     ("What share of pupils walk?", "30%", "0.3"),
+    ("What share of pupils walk?", "10-15%", "between 10 and 15 percent"),
+    ("What share of pupils walk?", "over 20 %", "> 0.2"),
+    ("How many geese are there?", "more than 20", "> 20"),
+    ("How many geese are there?", "There are at least 4 geese.", "≥4"),
     ("What is the angle at B?", "65°", "65 degrees"),
     ("How much is the hat?", "£8", "8 pounds"),
     ("How much is the hat?", "€7.50", "7.50 €"),
@@ -393,3 +397,33 @@ def test_a_form_does_not_depend_on_case(asked: tuple[str, str, str], recased):
 def test_every_text_equals_itself_and_has_a_form_or_none(text: str, question: str):
     form = normalise(text, question)
     assert form == normalise(text, question) and (form is None or form.strip())
+
+
+ASKED = ["What share is red?", "How many?", "How much is it?", "What time is it?", "How tall in metres?", "When was it?", ""]
+PIECES = [
+    "",
+    "about ",
+    "> ",
+    "between ",
+    "$",
+    "3",
+    "0",
+    "1.5",
+    "1,000",
+    "1/2",
+    "½",
+    "three",
+    "10-15",
+    "5e3",
+    "-4",
+    "2020",
+    "1:30",
+]
+UNITS = ["", "%", " percent", " cm", " feet 3 inches", " pm", " May", " dollars", " and ", " to ", "-", "/", ". "]
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(UNITS)), max_size=4), st.sampled_from(ASKED))
+def test_what_looks_like_numbers_and_units_has_a_form_or_none(pieces: list[tuple[str, str]], question: str):
+    form = normalise("".join(map("".join, pieces)), question)
+    assert form is None or form.strip()

@@ -230,7 +230,7 @@ def quantity(text: str, languages: Languages) -> str | None:
         return None if unit is None or not low or not high else f"{low}-{high}{unit}"
     text = with_bounds(text)
     if text[:1] in _BOUND:
-        number = _single(text[1:], languages)
+        number = _single(text[1:].strip(), languages)
         return number and f"{text[0]} {number}"
     return _single(text, languages)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 
 import regex
@@ -10,7 +11,7 @@ import regex
 from ..languages import Languages, compiled, language, phrases, words
 from .cleaning import clean
 from .letters import letter, names_letter
-from .numbers import NUMERAL, in_digits, parse, show
+from .numbers import NUMERAL, in_digits, show
 from .phrases import form, stripped, without_echo
 from .polarity import CANNOT_TELL, abstains, out_of_sight, polarity, said_first, undecided
 from .quantities import dates, in_one_unit, is_free, plain_times, quantity, times, times_in, with_bounds
@@ -182,8 +183,8 @@ def _implied(number: str, question: Question) -> str:
     value, _, unit = (
         in_one_unit(number, question.units).rpartition(" ") if compiled(r"\d \S*$").search(number) else (number, "", "")
     )
-    if unit == "%" and question.share and (parsed := parse(value)) is not None:
-        return show(parsed / 100)
+    if unit == "%" and question.share:  # each number of `10-15` or `> 20`
+        return compiled(r"\d+(?:/\d+|\.\d+)?").sub(lambda found: show(Fraction(found[0]) / 100), value)
     if question.money and value == "0":
         return "0"
     if unit == "pound" and question.money:
