@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from runs import ROOT, no_progress
-from selfjudge.benchmarks import judgebench, multi_crit, rewardbench, rewardbench2
+from selfjudge.benchmarks import judgebench, mllm_as_a_judge, multi_crit, rewardbench, rewardbench2
 from selfjudge.benchmarks.mmrb2 import score
+from selfjudge.benchmarks.public import Replies
 from selfjudge.errors import InputError
 from selfjudge.ports import BenchmarkData
 from selfjudge.recipe.inputs import PublicBench
@@ -120,6 +121,22 @@ def test_each_folder_of_mllm_as_a_judge_has_its_own_images(tmp_path: Path):
     items = load("mllm-as-a-judge", tmp_path).items
 
     assert len(items) == 2 and len({item.pair.prompt.images[0].sha256 for item in items}) == 2
+
+
+def test_an_item_of_mllm_as_a_judge_is_right_where_more_than_half_of_its_replies_are(tmp_path: Path):
+    picture(tmp_path / "x.png", "red")
+    row = {"image_path": "x.png", "instruction": "Which?", "answer1": "red", "answer2": "blue"}
+    rows = [{**row, "id": label, "pair_id": "1", "human_answer": label} for label in "AC"]
+    (tmp_path / "pair.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = load("mllm-as-a-judge", tmp_path).items
+    said = {False: [("first", None), ("first", None), ("second", None)], True: [(None, "tie"), ("first", None), ("second", None)]}
+    replies = [
+        {"pair_id": item.pair.id, "order": "chosen_first", "verdict": verdict, "problem": problem}
+        for item in items
+        for verdict, problem in said[item.tie]
+    ]
+    found = mllm_as_a_judge.figures(Replies(items=items, rows=replies, protocol="official", general={}))
+    assert (found["accuracy_with_ties"], found["accuracy_without_ties"], found["ties_found"]) == (0.5, 1.0, 0.0)
 
 
 # VL-RewardBench: github.com/vl-rewardbench/VL_RewardBench, data/data.jsonl beside data/images
@@ -228,6 +245,14 @@ def test_rewardbenchs_results_are_weighted_as_its_script_weights(tmp_path: Path)
     assert official["sections"]["reasoning"] == pytest.approx((984 * 0.5 + 1) / 985)
     assert (official["sections"]["safety"], strict["sections"]["safety"], strict["unread"]) == (0.5, 0.0, 1)
     assert official["overall"] == pytest.approx((1 + 0 + 0.5 + (984 * 0.5 + 1) / 985) / 4)
+
+
+@pytest.mark.parametrize(("answer", "problem"), [(None, "missing"), (["a", "b"], "list")])
+def test_a_row_of_rewardbench_without_a_text_to_judge_is_an_error_that_names_it(tmp_path: Path, answer: Any, problem: str):
+    row = {"id": 7, "prompt": "Why?", "chosen": answer, "rejected": "no", "subset": "hep-cpp"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError, match=rf"rows\.jsonl:1: `chosen` is {problem}"):
+        load("rewardbench", tmp_path / "rows.jsonl")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"subset": ["a"], "results": []}', '{"subset": ["a"], "results": [2]}'])

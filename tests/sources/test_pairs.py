@@ -39,6 +39,11 @@ def test_a_line_is_a_pair_with_its_image_dimension_and_group(tmp_path: Path):
     assert (second.dimension, second.group, second.pair.prompt.source_id) == ("colour", "7", "mine")
 
 
+def test_a_dimension_or_group_that_is_0_is_one_too(tmp_path: Path):
+    (item,) = items(written(tmp_path, {**PAIR, "dimension": 0, "group": 0}))
+    assert (item.dimension, item.group) == ("0", "0")
+
+
 @pytest.mark.parametrize(
     ("row", "problem"),
     [

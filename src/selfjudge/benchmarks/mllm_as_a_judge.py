@@ -6,12 +6,13 @@ without them. `strict` has no ties: items that people called one are left out an
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from ..chat import Sampling
 from ..errors import InputError
-from ..method.metrics import share
+from ..method.metrics import majority, share
 from ..method.protocols import STRICT, Protocol
 from ..run.tables import Row, is_right
 from ..types import Problem
@@ -56,14 +57,18 @@ def _answer(row: Row, name: str, where: str) -> str:
 
 
 def figures(replies: Replies) -> dict[str, Any]:
-    """Under `official`: accuracy with and without the items that people called ties; unread is wrong in both."""
+    """Under `official`: accuracy with and without the items that people called ties. An item is right where more than half of
+    its replies are; unread is wrong in both.
+    """
     if replies.protocol != "official":
         return {}
-    by_id = {item.pair.id: item for item in replies.items}
-    right = {True: 0, False: 0}
+    rows = defaultdict(list)
     for row in replies.rows:
-        tie = by_id[row["pair_id"]].tie
-        right[tie] += row["problem"] == Problem.TIE if tie else is_right(row) is True
+        rows[row["pair_id"]].append(row)
+    right = {True: 0, False: 0}
+    for item in replies.items:
+        marks = [row["problem"] == Problem.TIE if item.tie else is_right(row) for row in rows[item.pair.id]]
+        right[item.tie] += majority(marks) is True
     ties = sum(item.tie for item in replies.items)
     return {
         "accuracy_with_ties": share(right[True] + right[False], len(replies.items)),

@@ -45,7 +45,10 @@ def pairs(files: DataFiles) -> Iterator[StoredPair]:
             id=str(row.get("id", "")),
             question=data_files.field(row, "prompt", where),
             images=(),
-            responses=(str(row.get("chosen") or ""), str(row.get("rejected") or "")),
+            responses=(
+                data_files.field(row, "chosen", where, empty=True),
+                data_files.field(row, "rejected", where, empty=True),
+            ),
             better=0,
             dimension=_SECTION.get(subset.lower(), "other"),
             source=subset,

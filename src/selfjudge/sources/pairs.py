@@ -75,10 +75,10 @@ def _item(row: dict[str, Any], where: str, recipe: PairsBench, put: PutImage) ->
 
 def _name(row: dict[str, Any], name: str, where: str) -> str:
     """What a pair belongs to, as text; empty where the row does not say."""
-    value = row.get(name) or ""
+    value = row.get(name)
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: `{name}` is {value}, no name", hint="Correct it, or leave it out.")
-    return _unicode(str(value), name, where)
+    return _unicode("" if value is None else str(value), name, where)
 
 
 def _response(row: dict[str, Any], name: str, where: str) -> str:
