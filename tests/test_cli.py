@@ -18,6 +18,7 @@ from killing import kill_at_random
 from runs import ROOT, digests
 
 RECIPE = str(ROOT / "recipes/scripted.yaml")
+MEASURED = ("evaluate", "--judge", "first", "--benchmark")
 SMALL = ("--set", "prompts.0.limit=60", "--set", "evaluation.benchmarks.0.pairs=20")
 
 
@@ -70,6 +71,8 @@ def test_a_run_in_which_too_much_failed_says_so_and_ends_with_3(tmp_path: Path):
         (("run", RECIPE, "--set", "model=/nowhere"), "there is no model folder /nowhere", "shapes"),
         (("report", "nowhere"), "nowhere holds no summary.json", "run"),
         (("compare-judges", "nowhere"), "nowhere holds no measurement of a judge", "selfjudge evaluate"),
+        ((*MEASURED, "pairs.jsonl", "--exclude", "x"), "--exclude does nothing for pairs", "leave it out"),
+        ((*MEASURED, "shapes-bench", "--allow-missing"), "--allow-missing does nothing for shapes-bench", "leave it out"),
     ],
 )
 def test_a_mistake_is_an_error_with_a_hint_and_no_traceback(arguments: tuple[str, ...], error: str, hint: str, tmp_path: Path):

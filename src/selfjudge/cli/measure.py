@@ -28,6 +28,7 @@ from .terminal import console, interruptible, say
 
 if TYPE_CHECKING:
     from ..measure.evaluate import Result
+    from ..recipe.inputs import Bench
 
 _FAULTS_SHOWN = 20
 
@@ -100,6 +101,7 @@ def evaluate(
     reading: dict[str, Any] = {"allow_missing": allow_missing, "allow_outside": allow_outside}
     reading["exclude"] = exclude.split(",") if exclude else []
     named = [named_benchmark(bench.strip(), **reading) for bench in benchmark.split(",")]
+    _check_options(named, exclude=exclude is not None, allow_missing=allow_missing)
     template = None if prompt_file is None else read_template(prompt_file)
     asking = Asking(protocol=protocol, samples=samples, template=template, max_tokens=max_tokens, limit=limit)
     root = folder or Path("runs/measured") / (name or judge).strip("/").replace("/", "-").replace(":", "-")
@@ -110,6 +112,19 @@ def evaluate(
         results = measure(contestant, named, run_folder, asking=asking, progress=watch(quiet, json_log))
     _show_results(results, root, form)
     end({f"evaluate {result.benchmark}": result.failures for result in results}, failed=RETRY, cut_off=BRIEFER)
+
+
+def _check_options(benchmarks: Sequence[Bench], **given: bool) -> None:
+    """Raises InputError for an option that one of the benchmarks does not have."""
+    from ..errors import InputError
+
+    for bench in benchmarks:
+        for name in (name for name, is_given in given.items() if is_given and not hasattr(bench, name)):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option} does nothing for {bench.title}",
+                hint="It is for public benchmarks: leave it out, or measure this one by itself.",
+            )
 
 
 def _show_results(results: Sequence[Result], root: Path, form: str) -> None:
