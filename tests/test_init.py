@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,31 @@ def test_the_kind_of_data_is_seen(tmp_path: Path, data: str, kind: str):
     photographs(tmp_path / "photos", 2)
     assert made(tmp_path, "--model", "shapes", "--data", data).returncode == 0
     assert load_recipe(tmp_path / "recipe.yaml").prompts[0].kind == kind
+
+
+@pytest.mark.parametrize("name", ["2024", "yes", "1e5", "2024-11-28", "@x", "null"])
+def test_names_that_yaml_reads_as_something_else_stay_names(tmp_path: Path, name: str):
+    (tmp_path / name).mkdir()
+    done = made(tmp_path, f"{name}.yaml", "--model", name, "--data", name, "--benchmark", name)
+    assert done.returncode == 0, done.stderr
+    recipe = load_recipe(tmp_path / f"{name}.yaml")
+    assert (recipe.name, Path(recipe.model).name) == (name.replace("@", "-"), name)
+
+
+def test_a_recipe_that_cannot_be_used_is_not_left_behind(tmp_path: Path):
+    assert made(tmp_path, "--model", "", "--data", "org/data").returncode == 2
+    assert not (tmp_path / "recipe.yaml").exists()
+
+
+@pytest.mark.parametrize(("typed", "adapters"), [("y", True), ("YES", True), ("", True), ("n", False)])
+def test_yes_and_no_are_read_as_people_type_them(tmp_path: Path, typed: str, adapters: bool):
+    options = ["--model", "shapes", "--data", "org/data", "--engine", "transformers", "--benchmark", "none"]
+    here, there = pty.openpty()
+    os.write(here, f"{typed}\n".encode())
+    subprocess.run(
+        [sys.executable, "-m", "selfjudge", "init", *options], cwd=tmp_path, stdin=there, capture_output=True, check=True
+    )
+    assert (load_recipe(tmp_path / "recipe.yaml").training.lora is not None) is adapters
 
 
 @pytest.mark.parametrize(

@@ -56,13 +56,13 @@ def init(
     kind = engine or _ask("Engine (transformers, vllm or openai)", "transformers")
     if kind not in _ENGINES:
         raise InputError(f"there is no engine {kind}", hint=f"Choose one of {', '.join(_ENGINES)}.")
-    adapters = lora if lora is not None else _ask("Train LoRA adapters instead of all weights (yes or no)", "yes") == "yes"
+    adapters = _confirm("Train LoRA adapters instead of all weights") if lora is None else lora
     pairs = benchmark or _ask("Pairs to measure on (a JSONL file, or none)", "none")
     name = re.sub(r"[^\w.-]+", "-", file.stem)
     text = Template((files("selfjudge") / "recipe" / "init.yaml").read_text(encoding="utf-8")).substitute(
         title=f"A judge for {asked_data}, made by `selfjudge init`.",
         file=file,
-        name=name,
+        name=_quoted(name),
         model=_quoted(asked_model),
         prompts=_prompts(asked_data, file.parent),
         training=_TRAINING[adapters],
@@ -72,7 +72,11 @@ def init(
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    load_recipe(file)
+    try:
+        load_recipe(file)
+    except BaseException:
+        file.unlink()
+        raise
     say(f"wrote {file}; next: selfjudge plan {file}")
 
 
@@ -86,9 +90,14 @@ def _ask(question: str, default: str | None) -> str:
     return default
 
 
+def _confirm(question: str) -> bool:
+    """Yes, where there is no terminal to ask at."""
+    return not sys.stdin.isatty() or typer.confirm(question, default=True)
+
+
 def _quoted(text: str) -> str:
-    """A YAML string that means this text."""
-    return text if re.fullmatch(r"[\w./@-]+", text) else f"'{text.replace(chr(39), chr(39) * 2)}'"
+    """A YAML string that means this text, also where it looks like a number, a date or a truth value."""
+    return f"'{text.replace(chr(39), chr(39) * 2)}'"
 
 
 def _path(text: str, folder: Path) -> str:
