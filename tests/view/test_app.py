@@ -210,7 +210,18 @@ def test_the_last_label_can_be_taken_back(run: Path, tmp_path: Path):
     assert client.post(f"/{KEY}/annotate/0/1").status_code == 403
     client.post(f"/{KEY}/annotate/0/1", headers=HERE)
 
-    assert list(Annotations(RunIndex(mine)).labels) == [one]
+    assert list(Annotations(RunIndex(mine)).labels) == [(1, one)]
+    assert len((tmp_path / "mine.annotations" / "pairs.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_pair_of_two_iterations_is_labelled_and_counted_in_each(run: Path, tmp_path: Path):
+    mine = tmp_path / "mine"
+    shutil.copytree(run, mine)
+    labels = Annotations(RunIndex(mine))
+    again = next(pair for pair in labels.round(1) if labels.pair(2, pair))
+    for iteration in (1, 2):
+        labels.add(iteration, labels.pair(iteration, again) or {}, "first")
+        assert labels.agreement(iteration)[0].of == 1
     assert len((tmp_path / "mine.annotations" / "pairs.jsonl").read_text().splitlines()) == 1
 
 
@@ -230,7 +241,7 @@ def test_a_damaged_file_of_labels_is_an_error_that_names_the_line(run: Path, tmp
     shutil.copytree(run, mine)
     (tmp_path / "mine.annotations").mkdir()
     (tmp_path / "mine.annotations" / "labels.jsonl").write_text(
-        json.dumps({"pair_id": "x", "choice": "tie", "better": None}) + "\n{broken\n"
+        json.dumps({"pair_id": "x", "iteration": 1, "choice": "tie", "better": None}) + "\n{broken\n"
     )
 
     with pytest.raises(InputError, match=r"labels.jsonl:2"):

@@ -1,7 +1,7 @@
 """Labels of a person: stored beside the run as JSONL, usable as a benchmark, compared with the judge and the synthetic labels.
 
-`RUN.annotations/labels.jsonl` has every choice: the last one of a pair counts, and one that is null takes it back. `pairs.jsonl`
-has the pairs of which the person called one response better, as `selfjudge evaluate --benchmark` reads them.
+`RUN.annotations/labels.jsonl` has every choice: the last one of an iteration and pair counts; one that is null takes it back.
+`pairs.jsonl` has the pairs of which the person called one response better, as `selfjudge evaluate --benchmark` reads them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Annotations:
         self._lock = threading.Lock()
         self.folder = index.run.resolve().parent / f"{index.name}.annotations"
         self._file = self.folder / "labels.jsonl"
-        self.labels: dict[str, Row] = {}
+        self.labels: dict[tuple[int, str], Row] = {}
+        """By iteration and pair: which side is called better may differ from one iteration to another."""
         for number, line in enumerate(self._file.read_text().splitlines() if self._file.exists() else (), start=1):
             try:
                 self._keep(json.loads(line))
@@ -82,7 +83,7 @@ class Annotations:
     def take_back(self, iteration: int) -> None:
         """Forget the last choice about a pair of an iteration; nothing where there is none."""
         with self._lock:
-            mine = [one for one, row in self.labels.items() if row["iteration"] == iteration]
+            mine = [pair for of, pair in self.labels if of == iteration]
             if mine:
                 self._store({"pair_id": mine[-1], "iteration": iteration, "choice": None, "better": None})
 
@@ -95,13 +96,16 @@ class Annotations:
 
     def _keep(self, row: Row) -> None:
         """The last choice about a pair counts; one without a choice takes it back."""
-        self.labels.pop(row["pair_id"], None)
+        key = row["iteration"], row["pair_id"]
+        self.labels.pop(key, None)
         if row["choice"] is not None:
-            self.labels[row["pair_id"]] = row
+            self.labels[key] = row
 
     def _write_pairs(self) -> None:
-        rows = [self._as_item(label) for label in self.labels.values() if label["better"]]
-        write_whole(self.folder / "pairs.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+        rows = {label["pair_id"]: self._as_item(label) for label in self.labels.values() if label["better"]}
+        write_whole(
+            self.folder / "pairs.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows.values()).encode()
+        )
 
     def _as_item(self, label: Row) -> Row:
         pair = self.pair(label["iteration"], label["pair_id"])
@@ -124,7 +128,7 @@ class Annotations:
 
     def agreement(self, iteration: int) -> list[Agreement]:
         """The synthetic labels and the judge of an iteration beside the person."""
-        labels = {one: row["better"] for one, row in self.labels.items() if row["iteration"] == iteration and row["better"]}
+        labels = {pair: row["better"] for (of, pair), row in self.labels.items() if of == iteration and row["better"]}
         query = """
             SELECT pair_id, count(*) FILTER (verdict IS NOT NULL AND (verdict = 'first') = ("order" = 'chosen_first')) AS chosen,
                    count(*) FILTER (verdict IS NOT NULL AND (verdict = 'first') <> ("order" = 'chosen_first')) AS rejected

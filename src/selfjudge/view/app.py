@@ -163,7 +163,7 @@ class Pages:
                 numbers=[],
             )
         round_ = annotations.round(number)
-        left = [one for one in round_ if one not in annotations.labels]
+        left = [one for one in round_ if (number, one) not in annotations.labels]
         pair = annotations.pair(number, left[0]) if left else None
         sides = None if pair is None else _sides(pair)
         return self._page(
