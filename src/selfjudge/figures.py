@@ -202,6 +202,10 @@ class Head(TypedDict):
     commit: str | None
 
 
+ALL_DONE = "all iterations are done"
+"""Why most runs are over: those that were asked for are done."""
+
+
 class Summary(Head):
     """A run: why it is over, None while it is not; its best judge, None for the base; and its iterations, the base first."""
 

@@ -31,6 +31,20 @@ def test_a_finished_run_says_so_and_has_its_figures(tmp_path: Path):
     assert [entry["iteration"] for entry in found.done] == [0, 1] and files(place.root) == before
 
 
+def test_a_run_that_ended_early_is_finished_and_one_that_is_to_go_on_is_not(tmp_path: Path):
+    place = RunFolder(tmp_path / "run")
+    recipe = scripted_recipe("loop.iterations=9", "loop.stop={held_out: 0.3, patience: 1}")
+    state = run(recipe, place, make_world(recipe, place), progress=no_progress, on_iteration=lambda _: None)
+    assert state["stopped"].startswith("no progress") and status(place.root).state == "finished"
+
+    place = RunFolder(tmp_path / "longer")
+    recipe = scripted_recipe("loop.iterations=1")
+    run(recipe, place, make_world(recipe, place), progress=no_progress, on_iteration=lambda _: None)
+    with place.claim(scripted_recipe("loop.iterations=2").as_json()):
+        pass
+    assert status(place.root).state == "interrupted"
+
+
 @pytest.mark.slow
 def test_a_run_is_running_then_interrupted_with_its_stage_and_rows(tmp_path: Path):
     folder = tmp_path / "run"

@@ -59,7 +59,8 @@ def fates(run: Path, reason: str | None, limit: int = _LISTED) -> list[Fate]:
     found: list[Fate] = []
     for folder in _iterations(run):
         lost = dict(_columns(folder / "dropped.parquet", "prompt_id", "reason"))
-        ends = {prompt: lost.get(prompt, "kept") for prompt in texts if prompt in lost or prompt in _made(folder)}
+        made = _made(folder)
+        ends = {prompt: lost.get(prompt, "kept") for prompt in texts if prompt in lost or prompt in made}
         for end, count in Counter(ends.values()).most_common():
             if reason in (None, end):
                 ids = [prompt for prompt, its in ends.items() if its == end][:limit]

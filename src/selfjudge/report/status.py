@@ -11,7 +11,7 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from ..errors import InputError
-from ..figures import Iteration
+from ..figures import ALL_DONE, Iteration
 from ..run.disk import read_json
 
 _TABLES = {"responses": "synthesize", "pairs": "pairs", "judgments": "judge", "selected": "select"}
@@ -22,7 +22,7 @@ _TABLES = {"responses": "synthesize", "pairs": "pairs", "judgments": "judge", "s
 class Status:
     """How far a run is.
 
-    state       `running` while a process holds the folder; `finished` when its iterations are done; else `interrupted`
+    state       `running` while a process holds the folder; `finished` when it is over; else `interrupted`
     iteration   the one under way or the last one, of `iterations`
     stage       what is under way in it, and `rows` of its table so far; None where nothing is
     done        the summary of each finished iteration
@@ -43,7 +43,8 @@ def status(run: Path) -> Status:
     iterations = read_json(run / "recipe.json", "loop")["loop"]["iterations"]
     summary = read_json(run / "summary.json") if (run / "summary.json").exists() else {"iterations": [], "stopped": None}
     done = summary["iterations"]
-    finished = summary["stopped"] is not None and len(done) > iterations
+    more_wanted = summary["stopped"] == ALL_DONE and len(done) <= iterations  # `loop.iterations` was raised
+    finished = summary["stopped"] is not None and not more_wanted
     running = _held(run / ".lock")
     number, stage, rows = len(done), None, None
     if not finished:

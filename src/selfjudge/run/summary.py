@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ..errors import InputError, RunError
-from ..figures import Admission, Executed, Failures, Figures, Head, Iteration, Probing, Summary
+from ..figures import ALL_DONE, Admission, Executed, Failures, Figures, Head, Iteration, Probing, Summary
 from ..method.equivalence import same
 from ..method.metrics import share
 from ..method.monitors import warnings
@@ -115,7 +115,7 @@ def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished:
     if _is_warned(iterations, loop):
         return f"a monitor warned: {iterations[-1]['warnings'][0]}"
     if done >= max(loop.iterations, finished):
-        return "all iterations are done"
+        return ALL_DONE
     if loop.stop is not None and done - best >= loop.stop.patience:
         return f"no progress on held-out pairs since iteration {best}"
     kinds = " of the kinds that loop.open_share asks for next" if loop.open_share else ""
