@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from selfjudge.forecast.conflicts import conflicts
 from selfjudge.forecast.engines import gpus_used, support
 from selfjudge.forecast.footprint import footprint
 from selfjudge.forecast.installed import Environment, other_environment, this_environment, torchvision_loads
-from selfjudge.forecast.machine import GPU, Machine
+from selfjudge.forecast.machine import GPU, Machine, this_machine
 from selfjudge.forecast.plan import RunPlan
 from selfjudge.hub.models import embedded_model
 from selfjudge.recipe.experiment import Recipe
@@ -277,3 +278,16 @@ def test_the_gpus_that_an_engine_keeps_busy_are_counted():
         ("{kind: openai}", None),
     ):
         assert gpus_used(recipe(f"execution.engine={engine}").execution.engine, machine) == count
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"),
+    [(None, "abc"), ("", ""), ("-1", ""), ("2,0", "ca"), ("0,-1,1", "a"), ("0,7,1", "a"), ("G-x,G-y", "ab")],
+)
+def test_gpus_count_as_cuda_counts_them(monkeypatch: pytest.MonkeyPatch, named: str | None, seen: str):
+    listed = "".join(f"{name}, 1024, 512\n" for name in "abc")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(stdout=listed))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert "".join(gpu.name for gpu in this_machine(Path()).gpus) == seen

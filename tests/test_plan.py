@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -248,3 +249,9 @@ def test_the_command_shows_one_report_and_json(tmp_path: Path):
     assert [line for line in dry_run.stdout.splitlines() if " free" not in line] == [
         line for line in again.stdout.splitlines() if " free" not in line
     ]
+
+
+def test_a_file_of_pairs_that_cannot_be_read_is_a_finding(tmp_path: Path):
+    (tmp_path / "pairs.jsonl").write_bytes(gzip.compress(b"{}"))
+    made = scripted_recipe(f"evaluation.benchmarks=[{{name: pairs, path: {tmp_path / 'pairs.jsonl'}}}]")
+    assert any("it is packed with gzip" in finding.what for finding in plan(made, tmp_path / "run").findings)

@@ -63,3 +63,13 @@ def test_odd_tensors_are_compared_by_their_bits(tmp_path: Path, value: float | l
         (tmp_path / name).mkdir()
         save_file({"w": torch.tensor(value)}, tmp_path / name / "model.safetensors")
     assert same_weights(tmp_path / "one", tmp_path / "other")
+
+
+def test_a_second_copy_of_the_weights_counts_only_where_it_is_the_only_one(tmp_path: Path):
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"layers.0": torch.zeros(2)}, tmp_path / "consolidated.safetensors")
+    assert stored_tensors(tmp_path).keys() == {"layers.0"}
+    save_file({"model.layers.0": torch.zeros(2)}, tmp_path / "model.safetensors")
+    assert stored_tensors(tmp_path).keys() == {"model.layers.0"}

@@ -132,7 +132,10 @@ def test_more_gpus_than_there_are_is_an_error(each: int, servers: int | None):
         gpu_groups(("0", "1"), each=each, servers=servers)
 
 
-@pytest.mark.parametrize(("named", "gpus"), [("", ()), ("-1", ()), ("0,2", ("0", "2")), ("GPU-ab, GPU-cd", ("GPU-ab", "GPU-cd"))])
+NAMED = {"": (), "-1": (), "0,2": ("0", "2"), "GPU-ab, GPU-cd": ("GPU-ab", "GPU-cd"), "0,-1,1": ("0",)}
+
+
+@pytest.mark.parametrize(("named", "gpus"), NAMED.items())
 def test_the_gpus_are_those_that_the_environment_names(monkeypatch: pytest.MonkeyPatch, named: str, gpus: tuple):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert visible_gpus() == gpus

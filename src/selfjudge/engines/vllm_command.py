@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def visible_gpus() -> tuple[str, ...]:
             named = subprocess.run(query, capture_output=True, text=True, timeout=_INSPECT_SECONDS, check=True).stdout  # noqa: S603
         except (OSError, subprocess.SubprocessError):
             return ()
-    return tuple(gpu for gpu in re.split(r"[,\s]+", named.strip()) if gpu and gpu != "-1")
+    return tuple(takewhile(lambda gpu: gpu != "-1", filter(None, re.split(r"[,\s]+", named.strip()))))  # as CUDA reads it
 
 
 def gpu_groups(gpus: Sequence[str], *, each: int, servers: int | None) -> list[tuple[str, ...]]:

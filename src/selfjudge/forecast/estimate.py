@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -257,11 +258,13 @@ class Estimate:
 
 
 def items_of(bench: Bench) -> int:
-    """Items of a benchmark, which is not read; 0 where that is not known."""
+    """Items of a benchmark, which is not read; 0 where that is not known, as of a file that cannot be read."""
     if isinstance(bench, ShapesBench):
         return bench.pairs
     if isinstance(bench, PairsBench):
-        return sum(1 for _ in json_lines(bench.path)) if bench.path.is_file() else 0
+        with suppress(OSError):
+            return sum(1 for _ in json_lines(bench.path))
+        return 0
     return next(iter(known_rows(bench.name)), 0)
 
 

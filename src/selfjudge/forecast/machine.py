@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+
+from ..engines.vllm_command import visible_gpus
 
 _SECONDS = 20.0
 _QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
@@ -56,10 +59,9 @@ def _gib(mebibytes: str) -> float:
 
 
 def _visible(gpus: list[GPU]) -> list[GPU]:
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
         return gpus
-    numbers = [part.strip() for part in chosen.split(",") if part.strip()]
-    if all(number.isdigit() for number in numbers):
-        return [gpus[int(number)] for number in numbers if int(number) < len(gpus)]
-    return gpus[: len(numbers)]  # GPUs named by UUID: only their number is known
+    chosen = visible_gpus()
+    if all(number.isdigit() for number in chosen):
+        return [gpus[int(number)] for number in takewhile(lambda number: int(number) < len(gpus), chosen)]
+    return gpus[: len(chosen)]  # GPUs named by UUID: only their number is known

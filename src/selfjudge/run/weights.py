@@ -23,9 +23,13 @@ class StoredTensor:
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """The tensors of a folder's safetensors files by name, read from their headers. Raises InputError for a damaged file."""
+    """The tensors of a folder's safetensors files by name, read from their headers. Raises InputError for a damaged file.
+
+    `consolidated` files, a second copy under other names, count only where there are no others.
+    """
     tensors: dict[str, StoredTensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    paths = sorted(folder.glob("*.safetensors"))
+    for path in [path for path in paths if not path.name.startswith("consolidated")] or paths:
         with _opened(path, "numpy") as file:
             for name in file.keys():  # noqa: SIM118  # not a mapping
                 tensors[name] = StoredTensor(path=path, shape=tuple(file.get_slice(name).get_shape()))
