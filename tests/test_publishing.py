@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub.constants
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -16,9 +17,11 @@ import yaml
 from hub_uploads import DROP, TOKEN, Hub, Repo, taking_uploads
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge.errors import PublishError, RecipeError
+from selfjudge.hub import publishing
 from selfjudge.hub.publishing import Publisher
 from selfjudge.hub.uploading import HuggingFaceHub
 from selfjudge.recipe.execution import Push
+from selfjudge.run import tables
 from selfjudge.run.folder import RunFolder
 
 JUDGES, PAIRS = "models/me/judge", "datasets/me/judge-pairs"
@@ -118,6 +121,20 @@ def test_what_was_published_is_not_published_again_and_needs_no_hub(hub: Hub, ru
 def test_a_recipe_that_does_not_say_so_publishes_nothing(hub: Hub, run: Path):
     run_recipe(scripted_recipe(), run)
     assert hub.asked == [] and not list(run.rglob("pushed.json"))
+
+
+def test_pairs_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    number = 2 * publishing._ROWS_AT_ONCE + 5
+    row = {field.name: [] if field.name == "images" else "a" for field in tables.PAIRS.schema if not field.nullable}
+    rows = [{**row, "id": f"{n:03}"} for n in range(number)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=tables.PAIRS.schema), tmp_path / "pairs.parquet")
+    pq.write_table(pa.table({"pair_id": ["001"]}), tmp_path / "selected.parquet")
+    whole = pq.read_table
+    monkeypatch.setattr(pq, "read_table", lambda path, **named: whole(path, **named) if path.stem == "selected" else None)
+    publishing.write_pairs(tmp_path, None, tmp_path / "to/pairs.parquet")
+    written = pq.ParquetFile(tmp_path / "to/pairs.parquet")
+    assert [one["kept"] for one in written.read().to_pylist()] == [n == 1 for n in range(number)]
+    assert [written.metadata.row_group(n).num_rows for n in range(3)] == [64, 64, 5]
 
 
 def test_publishing_changes_no_table_and_no_weights(hub: Hub, run: Path):

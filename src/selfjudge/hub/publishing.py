@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import PublishError
-from ..ports import Hub, blocks
+from ..ports import Hub
 from ..recipe.execution import Push
 from ..report.card import pairs_card
 from ..run.disk import read_json, sha256_of, unfinished_folder, write_json
@@ -142,10 +142,9 @@ def write_pairs(iteration: Path, images: ImageStore | None, path: Path) -> None:
         features["images"] = {"feature": {"_type": "Image"}, "_type": "List"}
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = pq.read_table(iteration / f"{PAIRS.name}.parquet", schema=PAIRS.schema).to_pylist()
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
-        for block in blocks(rows, _ROWS_AT_ONCE):
-            full = [{**row, "images": _pictures(row, images), "kept": row["id"] in kept} for row in block]
+    with pq.ParquetFile(iteration / f"{PAIRS.name}.parquet") as pairs, pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for rows in pairs.iter_batches(_ROWS_AT_ONCE, columns=PAIRS.schema.names):
+            full = [{**row, "images": _pictures(row, images), "kept": row["id"] in kept} for row in rows.to_pylist()]
             file.write_table(pa.Table.from_pylist(full, schema=schema))
 
 
