@@ -19,6 +19,7 @@ class Figures(TypedDict, total=False):
     accuracy              right verdicts / all comparisons; under a protocol of one order, pairs decided rightly / all pairs
     pair_accuracy         right in both orders / all items
     ci95, pair_ci95       the intervals of these two
+    pair_gain_ci95        that of what pair_accuracy gained over the base, item by item; in the summary of a run alone
     coverage              pairs that were decided at all / all pairs
     consistency           the same response named in both orders / all items
     first_position_rate   verdicts for the response shown first / read verdicts
@@ -37,6 +38,7 @@ class Figures(TypedDict, total=False):
     ci95: Limits | None
     pair_accuracy: float | None
     pair_ci95: Limits | None
+    pair_gain_ci95: Limits | None
     coverage: float | None
     consistency: float | None
     first_position_rate: float | None

@@ -71,6 +71,7 @@ class _Run:
         self._engines = OneEngine(world.open_engine)
         self._fingerprint = cache(folder.fingerprint)
         self._protocols = recipe.evaluation.asked(recipe.judging)
+        self._of_base = dict[str, Table]()
         self._taught: deque[train.Taught] = deque(maxlen=1 + min(recipe.training.replay, recipe.loop.iterations))
         """What the newest judge learns from: its iteration, with `replay` so many before it too."""
         self._publisher = (
@@ -305,17 +306,16 @@ class _Run:
                 place = self._folder.iteration(number).joinpath("benchmarks", *own)
                 pairs, purpose = [item.pair for item in items], " ".join(("evaluate", *own))
                 measured[purpose] = self._judged(place, number, pairs, stored.digest, protocol=protocol, purpose=purpose)
-                counted[name] = evaluate.figures(items, measured[purpose].rows(), protocol)
+                base = self._of_base.setdefault(purpose, measured[purpose])
+                counted[name] = evaluate.figures(items, measured[purpose].rows(), protocol, base.rows() if number else None)
             figures[benchmark.name] = counted.pop(STRICT.name)
             if counted:
                 figures[benchmark.name]["protocols"] = counted
         return figures, measured
 
     def _items(self, benchmark: Benchmark) -> Table:
-        place, put = self._folder.root / "benchmarks" / benchmark.name, self._folder.images.put
-        return evaluate.stored_items(
-            place, benchmark.digest(), lambda: benchmark.load(put, self._progress), self._folder.replaced
-        )
+        place, load = self._folder.root / "benchmarks" / benchmark.name, partial(benchmark.load, self._folder.images.put)
+        return evaluate.stored_items(place, benchmark.digest(), partial(load, self._progress), self._folder.replaced)
 
     def _held_out_score(self, number: int, prompts: Prompts) -> tuple[Figures | None, dict[str, Table]]:
         """How a judge agrees with the synthetic labels of the pairs that are never trained on, and the replies behind that."""

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from runs import run_recipe, scripted_recipe
 from selfjudge.cli import app
+from selfjudge.measure.compare import compare
 from selfjudge.method.monitors import warnings
 from selfjudge.report.findings import concerns, headline, health
 from selfjudge.report.page import write_report
@@ -190,3 +191,20 @@ def test_a_run_of_a_broken_judge_says_so(tmp_path: Path, changes: list[str], sen
     assert [one for one in said if sentence in one], said
     assert sentence in html.unescape(write_report(tmp_path / "run", state).read_text())
     assert sentence in CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+
+
+def test_progress_is_told_by_the_gain_item_by_item_not_by_intervals_that_overlap(demo: State):
+    before, after = (demo["iterations"][number]["benchmarks"]["shapes-bench"] for number in (0, -1))
+    after.update(pair_accuracy=before["pair_accuracy"] + 0.01, pair_ci95=before["pair_ci95"])
+    for gain, words in (([0.004, 0.016], "Better on"), ([-0.001, 0.021], "No clear progress on"), (None, "No clear progress on")):
+        after["pair_gain_ci95"] = gain
+        assert headline(demo)[0].startswith(words)
+
+
+def test_the_gain_over_the_base_is_that_of_compare_judges(tmp_path: Path):
+    state = run_recipe(scripted_recipe("loop.iterations=1"), tmp_path / "run")
+    (tests,) = compare([tmp_path / f"run/iteration-{number}/benchmarks" for number in (0, 1)]).tests
+    (pairing,) = tests.compared
+    gain = state["iterations"][1]["benchmarks"]["shapes-bench"]["pair_gain_ci95"]
+    assert pairing.both_orders is not None and gain == pairing.both_orders.ci95
+    assert "pair_gain_ci95" not in state["iterations"][0]["benchmarks"]["shapes-bench"]

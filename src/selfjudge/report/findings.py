@@ -55,7 +55,9 @@ def _percent(figures: Figures) -> str:
 
 
 def _clearly_better(before: Figures, after: Figures) -> bool:
-    return _limits(after)[0] > _limits(before)[1]
+    """By the gain item by item; a summary that has none is from before it was measured, and its intervals must not overlap."""
+    gain = after.get("pair_gain_ci95")
+    return _limits(after)[0] > _limits(before)[1] if gain is None else gain[0] > 0
 
 
 def _beats_coin(figures: Figures) -> bool:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..figures import Figures
+from ..figures import Figures, Limits
 from ..method.metrics import (
     Decision,
     Item,
@@ -24,6 +24,7 @@ from ..method.metrics import (
     score,
     share,
 )
+from ..method.paired import difference
 from ..method.protocols import Protocol
 from ..ports import BenchmarkData, NamedEngine, Progress
 from ..run.disk import read_checked, write_checked
@@ -65,11 +66,14 @@ def ask(
     judge(pairs, table, model=model, protocol=protocol, seed=seed, progress=progress, stored=stored)
 
 
-def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: Protocol) -> Figures:
+def figures(
+    items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: Protocol, base: Iterable[Row] | None = None
+) -> Figures:
     """All general figures of a benchmark run: fractions, None where nothing could be counted. Ties are left out and counted.
 
     Asked in both orders, `accuracy` is over comparisons and `pair_accuracy` over pairs; else accuracy is over pairs, each
-    decided by more than half of its replies. `logprob` decides by P(chosen), the mean over all replies to a pair.
+    decided by more than half of its replies. `logprob` decides by P(chosen), the mean over all replies to a pair. With the `base`
+    model's replies, asked in both orders, the gain over it has an interval.
     """
     clear = [item for item in items if not item.tie]
     if protocol.orders == "each":
@@ -80,6 +84,8 @@ def figures(items: Sequence[BenchmarkItem], judgments: Iterable[Row], protocol: 
         counted = _both_orders(clear, replies) if protocol.orders == "both" else _one_order(clear, replies)
         counted = {**counted, **_rates(row for item in clear for row in replies[item.pair.id])}
         counted["logprob"] = _by_probability(clear, replies)
+        if protocol.orders == "both" and base is not None:
+            counted["pair_gain_ci95"] = _gained(clear, _replies(base), replies)
     return {
         **counted,
         "groups": len({item.group for item in clear}),
@@ -132,6 +138,13 @@ def _both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) 
         },
         "levels": by_dimension(both_orders(items, replies, by="level")),
     }
+
+
+def _gained(items: Sequence[BenchmarkItem], before: dict[str, list[Row]], after: dict[str, list[Row]]) -> Limits | None:
+    """The 95 % interval of the gain in items that are right in both orders, item by item."""
+    ours, theirs = (list(map(pair_accuracy_of, both_orders(items, replies))) for replies in (before, after))
+    found = difference(ours, theirs, [item.group for item in items])
+    return found and found.ci95
 
 
 def _intervals(judged: Sequence[Item]) -> Figures:
