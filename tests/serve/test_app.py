@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +12,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,59 +21,15 @@ from selfjudge import Judge
 from selfjudge.chat import Completion, Request
 from selfjudge.cli import app
 from selfjudge.errors import EngineError, InputError
-from selfjudge.serve.app import Limits, create_app
+from selfjudge.serve import batches
+from selfjudge.serve.app import create_app
 from selfjudge.types import Finish
-
-CASE = {"prompt": "which?", "response_a": "good", "response_b": "bad"}
-
-
-def picture(width: int = 8, height: int = 8) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(out, "PNG")
-    return out.getvalue()
-
-
-def png(width: int = 8, height: int = 8) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture(width, height)).decode()
-
-
-class Good:
-    """An engine that prefers what holds the word good. It can wait for a signal, and remembers the sizes of what it was asked."""
-
-    block = 2
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-        self.go.set()
-        self.error: Exception | None = None
-        self.batches: list[int] = []
-        self.images: set[int] = set()
-        self.closed = False
-
-    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        self.go.wait(10)
-        if self.error is not None:
-            raise self.error
-        asked = list(requests)
-        self.batches.append(len(asked) // 2)
-        self.images |= {len(request.messages[0].images) for request in asked}
-        for request in asked:
-            text = "".join(block for block in request.messages[0].content if isinstance(block, str))
-            letter = "A" if "good" in text.partition("B: ")[0] else "B"
-            yield Completion(key=request.key, text=f"[[{letter}]]", finish=Finish.STOP, prompt_tokens=1, completion_tokens=1)
-
-    def close(self) -> None:
-        self.closed = True
+from serve.clients import CASE, Good, client, picture, png
 
 
 @pytest.fixture
 def engine() -> Good:
     return Good()
-
-
-def client(engine: Good, **limits: Any) -> TestClient:
-    judge = Judge(engine, template="{images}A: {first}\nB: {second}")
-    return TestClient(create_app(judge, "tested", Limits(**limits)), raise_server_exceptions=False)
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -161,12 +113,6 @@ def test_a_form_that_is_none_is_a_422(engine: Good):
             assert answer.status_code == 422 and asked.get("/health").status_code == 200
 
 
-def test_a_body_of_unknown_length_is_bounded_too(engine: Good):
-    with client(engine, body_bytes=1_000) as asked:
-        parts = (b"x" * 100 for _ in range(100))
-        assert asked.post("/v1/compare", content=parts, headers={"content-type": "application/json"}).status_code == 413
-
-
 def test_a_file_is_read_only_from_the_folder_that_the_server_allows(engine: Good, tmp_path: Path):
     (tmp_path / "in").mkdir()
     for folder in (tmp_path, tmp_path / "in"):
@@ -248,7 +194,7 @@ def test_above_the_limit_of_waiting_comparisons_a_request_gets_429_and_a_time(en
 
 def test_large_images_that_wait_are_bounded_too(engine: Good):
     engine.go.clear()
-    with client(engine, waiting_bytes=200, batch=1) as asked, ThreadPoolExecutor(4) as pool:
+    with client(engine, waiting_bytes=200, batch=1) as asked, ThreadPoolExecutor(6) as pool:
         answers = [pool.submit(asked.post, "/v1/compare", json={**CASE, "images": [png()]}) for _ in range(6)]
         time.sleep(0.5)
         engine.go.set()
@@ -282,6 +228,60 @@ def test_an_engine_that_fails_is_a_502_or_500_and_the_service_recovers(engine: G
         engine.error = None
         assert asked.post("/v1/compare", json=CASE).status_code == 200
         assert asked.get("/health").json()["status"] == "ok"
+
+
+def ranked(count: int, text: str = "x", **more: Any) -> dict[str, Any]:
+    return {"prompt": "which?", "responses": [f"{text} {number}" for number in range(count)], **more}
+
+
+def test_requests_that_are_refused_are_422_each_and_harm_no_other(engine: Good):
+    engine.go.clear()
+    with client(engine) as asked, ThreadPoolExecutor(3) as pool:
+        answers = []
+        for path, body in (("compare", CASE), ("rank", ranked(9, "too long")), ("compare", CASE)):
+            answers.append(pool.submit(asked.post, f"/v1/{path}", json=body))
+            time.sleep(0.2)
+        engine.go.set()
+        assert [answer.result().status_code for answer in answers] == [200, 422, 200]
+        assert asked.post("/v1/rank", json=ranked(64, "too long")).status_code == 422
+        assert asked.get("/health").status_code == 200
+
+
+def test_a_failure_is_told_by_health_for_a_minute_for_a_service_that_is_sent_nothing_cannot_show_that_it_works(
+    engine: Good, monkeypatch: pytest.MonkeyPatch
+):
+    with client(engine) as asked:
+        assert asked.post("/v1/compare", json={**CASE, "response_a": "lost"}).status_code == 502
+        assert asked.get("/health").json() == {"status": "failing", "detail": "failed: no", "waiting": 0}
+        monkeypatch.setattr(batches, "_BROKEN_SECONDS", 0.0)
+        assert asked.get("/health").status_code == 200
+
+
+def test_a_large_request_is_answered_where_nothing_waits(engine: Good):
+    with client(engine, waiting=4, waiting_bytes=100) as asked:
+        answer = asked.post("/v1/rank", json=ranked(4, images=[png(64, 64)]))
+        assert answer.status_code == 200 and answer.json()["comparisons"] == 6
+        assert asked.post("/v1/rerank", json={"query": "q", "documents": list("abcdef")}).status_code == 200
+
+
+def test_an_image_that_all_comparisons_of_a_request_show_is_held_once(engine: Good):
+    engine.go.clear()
+    with client(engine, waiting_bytes=2 * len(picture()), batch=1) as asked, ThreadPoolExecutor(3) as pool:
+        bodies = [CASE, ranked(3, images=[png()]), {**CASE, "images": [png()]}]
+        answers = []
+        for path, body in zip(("compare", "rank", "compare"), bodies, strict=True):
+            answers.append(pool.submit(asked.post, f"/v1/{path}", json=body))
+            time.sleep(0.2)
+        engine.go.set()
+        assert [answer.result().status_code for answer in answers] == [200] * 3
+
+
+def test_a_flag_may_be_sent_in_a_form(engine: Good):
+    form = {"query": (None, "q"), "documents": (None, "d"), "return_documents": (None, "false")}
+    with client(engine) as asked:
+        assert asked.post("/v1/rerank", files=form).json()["results"][0]["document"] is None
+        wrong = asked.post("/v1/rerank", files={**form, "return_documents": (None, "maybe")})
+    assert wrong.status_code == 422 and "return_documents" in wrong.text
 
 
 def test_a_token_is_asked_for_where_one_is_set(engine: Good, monkeypatch: pytest.MonkeyPatch):

@@ -172,7 +172,7 @@ class Judge:
         return self._engine.block
 
     def compare_all(
-        self, cases: Iterable[Case | Preference], *, folder: Path | None = None, trace: bool = True
+        self, cases: Iterable[Case | Preference], *, folder: Path | None = None, trace: bool = True, answered: bool = False
     ) -> Iterator[Preference]:
         """A preference for each case, in their order, while cases are still read; batched as the engine takes them.
 
@@ -180,9 +180,10 @@ class Judge:
 
         A case that cannot be judged is a preference that has `failed`, with the reason. Image paths start at `folder` and stay in
         it; without one, a case may name any file. Without `trace` the judge writes the letter and no reason, which may make it
-        another judge (docs/using.md). Raises EngineError when the engine is broken, or cannot begin a reply.
+        another judge (docs/using.md). Raises EngineError when the engine is broken, or cannot begin a reply. A judge that has
+        `answered` before is not taken for broken where it refuses all cases.
         """
-        return self._compared(cases, self._protocol(trace=trace), 0, folder)
+        return self._compared(cases, self._protocol(trace=trace), 0, folder, answered=answered)
 
     def rank(
         self,
@@ -262,7 +263,7 @@ class Judge:
         return map(_judged, self.compare_all(cases))
 
     def _compared(
-        self, cases: Iterable[Case | Preference], protocol: Protocol, sample: int, folder: Path | None
+        self, cases: Iterable[Case | Preference], protocol: Protocol, sample: int, folder: Path | None, *, answered: bool = False
     ) -> Iterator[Preference]:
         waiting: deque[_Waiting] = deque()
         asked: dict[str, Request] = {}
@@ -284,7 +285,7 @@ class Judge:
 
         planned = chain.from_iterable(plan(requests(), self.block, _AHEAD))
         try:
-            for completion in unbroken(self._engine.generate(planned), asked, name="the judge"):
+            for completion in unbroken(self._engine.generate(planned), asked, name="the judge", answered=answered):
                 del asked[completion.key]
                 self._take(owners.pop(completion.key), completion)
                 yield from ready()

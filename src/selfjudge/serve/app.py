@@ -7,18 +7,19 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import SelfjudgeError
@@ -43,23 +44,21 @@ from .bodies import (
 from .uploads import as_json, is_form
 
 TOKEN = "SELFJUDGE_TOKEN"  # noqa: S105  # the name of a variable
-"""Environment variable with the bearer token that clients must send; without it none is asked for."""
+"""Environment variable with the bearer token that clients must send, for all but `_FREE`; without it none is asked for."""
 
 _TOO_LARGE = ("too_many_pixels", "too_many_bytes")
 _RETRY_SECONDS = 1
-
-Call = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What the service allows.
 
-    waiting         comparisons that may wait; further ones get 429
+    waiting         comparisons that may wait; while there are so many, further requests get 429
     waiting_bytes   of their images, likewise
     batch           comparisons that are judged together
     body_bytes      of one request; a larger one gets 413
-    seconds         that a request may take; then 504
+    seconds         that a request may take to arrive, else 408, and to be answered, else 504
     images          folder whose image files clients may name; none without it
     hosts           names under which clients may call it, against foreign pages that call a local service; all without it
     """
@@ -90,56 +89,97 @@ class Metrics:
         self.batches.observe(size)
 
 
-class _Bounded:
-    """Reads the body of a request, up to a size, before anything else sees it; a larger one gets 413. A form becomes JSON."""
+class _Observed:
+    """Counts answers, whoever gives them. A path that is none of the service's is `other`."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app = app
-        self._most = most
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:
+        self._app, self._metrics, self._paths = app, metrics, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        started, path = time.perf_counter(), _path(scope)
+        path = path if path in self._paths else "other"
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.requests.labels(path, message["status"]).inc()
+                self._metrics.seconds.labels(path).observe(time.perf_counter() - started)
+            await send(message)
+
+        await self._app(scope, receive, sent)
+
+
+class _Bounded:
+    """Asks for the token, then reads the body, up to a size and a time, before anything else sees it. A form becomes JSON."""
+
+    def __init__(self, app: ASGIApp, limits: Limits, token: str | None) -> None:
+        self._app, self._limits, self._token = app, limits, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = await self._read(scope, receive) if scope["type"] == "http" else (scope, receive)
+        except ClientDisconnect:
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        size = int(declared) if declared.isdigit() else 0
-        messages: deque[Message] = deque()
-        while size <= self._most and (not messages or messages[-1].get("more_body")):
-            messages.append(await receive())
-            size = max(size, sum(len(message.get("body", b"")) for message in messages))
-        if size > self._most:
-            await JSONResponse({"detail": f"the request has more than {self._most} bytes"}, 413)(scope, receive, send)
+        except HTTPException as error:
+            await JSONResponse({"detail": error.detail}, error.status_code, error.headers)(scope, receive, send)
             return
+        await self._app(*request, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+        """The request, with the whole body of a POST. Raises HTTPException, and ClientDisconnect."""
+        free = scope["method"] == "GET" and _path(scope) in _FREE
+        if self._token and not free and not _has_token(scope, self._token):
+            raise HTTPException(401, "the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+        if scope["method"] != "POST":
+            return scope, receive
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                body = await self._body(scope, receive)
+        except TimeoutError:
+            raise HTTPException(408, f"the request took more than {self._limits.seconds:.0f} s to arrive") from None
+        messages = deque[Message]([{"type": "http.request", "body": body, "more_body": False}])
 
         async def read() -> Message:
             return messages.popleft() if messages else await receive()
 
         if is_form(scope):
             try:
-                scope, body = await as_json(scope, read)
+                scope, form = await as_json(scope, read)
             except ValueError as error:
-                await JSONResponse({"detail": _fault("form", storable(str(error)))}, 422)(scope, receive, send)
-                return
-            messages.append(body)
-        await self._app(scope, read, send)
+                raise _wrong("form", storable(str(error))) from None
+            messages.append(form)
+        return scope, read
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        body, size, more = bytearray(), int(declared) if declared.isdigit() else 0, True
+        while more and size <= self._limits.body_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            size, more = max(size, len(body)), message.get("more_body", False)
+        if size > self._limits.body_bytes:
+            raise HTTPException(413, f"the request has more than {self._limits.body_bytes} bytes")
+        return bytes(body)
 
 
-_bearer = HTTPBearer(auto_error=False)
+_FREE = ("/health", "/docs", "/openapi.json")
+"""What may be read without the token."""
 
 
-def _authorised(token: str) -> Callable[..., None]:
-    """What raises HTTPException where another bearer token than this is given, or none."""
+def _path(scope: Scope) -> str:
+    return str(scope.get("path", "")).removeprefix(scope.get("root_path", ""))
 
-    def authorise(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
-        if given is None or not secrets.compare_digest(given.credentials.encode(), token.encode()):
-            raise HTTPException(401, "the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
 
-    return authorise
+def _has_token(scope: Scope, token: str) -> bool:
+    scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+    return scheme.lower() == b"bearer" and secrets.compare_digest(given.strip(), os.fsencode(token))
 
 
 _UNAUTHORISED: dict[int | str, dict[str, Any]] = {401: {"description": "The bearer token is missing or wrong."}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not text, or the service is called under another name."},
+    408: {"description": "The request took too long to arrive."},
     413: {"description": "The request or an image is too large."},
     429: {"description": "Too many comparisons are waiting; Retry-After says when to ask again."},
     502: {"description": "The judge's engine failed."},
@@ -251,15 +291,6 @@ class Service:
         """Metrics for Prometheus."""
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def observe(self, request: Request, call: Call) -> Response:
-        started = time.perf_counter()
-        response = await call(request)
-        route = request.scope.get("route")
-        path = getattr(route, "path", "other")
-        self.metrics.requests.labels(path, response.status_code).inc()
-        self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
-        return response
-
 
 def _wrong(field: str, message: str) -> HTTPException:
     """A 422 in the form of FastAPI's own, which names the field."""
@@ -290,17 +321,17 @@ def create_app(judge: Judge, name: str, limits: Limits | None = None) -> FastAPI
     about = f"The judge {name}. Each request may be sent as JSON, or as multipart/form-data with its images as files."
     app = FastAPI(title="selfjudge", description=about, lifespan=service.running)
     token = os.environ.get(TOKEN)
-    guarded: dict[str, Any] = {"dependencies": [Depends(_authorised(token))] if token else []}
+    guarded: dict[str, Any] = {"dependencies": [Depends(HTTPBearer(auto_error=False))] if token else []}  # for the page
     refused = _UNAUTHORISED if token else {}
     app.post("/v1/compare", **guarded, responses=_RESPONSES | refused)(service.compare)
     app.post("/v1/rank", **guarded, responses=_RESPONSES | refused)(service.rank)
     app.post("/v1/rerank", **guarded, responses=_RESPONSES | refused)(service.rerank)
     app.get("/health", responses={503: {"description": "The judge does not answer.", "model": Health}})(service.health)
     app.get("/metrics", **guarded, responses=refused, response_class=Response)(service.exposed)
-    app.middleware("http")(service.observe)
-    app.add_middleware(_Bounded, most=limits.body_bytes)
+    app.add_middleware(_Bounded, limits=limits, token=token)
     if limits.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))
+    app.add_middleware(_Observed, metrics=service.metrics, paths=frozenset(getattr(one, "path", "") for one in app.routes))
     app.exception_handler(RequestValidationError)(_invalid)
     return app
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -20,22 +21,27 @@ log = logging.getLogger(__name__)
 
 _THREADS = 8
 """Of an engine whose answers do not depend on their neighbours."""
+_BROKEN_SECONDS = 60.0
+"""How long a failure is believed: a service that is sent no more requests because of it cannot show that it is over."""
 
 Answer = Future[Preference]
 
 
 class Full(Exception):
-    """More cases, or more bytes of images, are waiting than may."""
+    """As many cases, or bytes of images, are waiting as may."""
 
 
-def _size(case: Case) -> int:
-    """Bytes of images that a case holds in memory while it waits."""
-    pictures = case.images if isinstance(case.images, list | tuple) else [case.images]
-    return sum(len(picture) for picture in pictures if isinstance(picture, bytes))
+def _size(cases: Sequence[Case]) -> int:
+    """Bytes of images that cases hold in memory while they wait; they may show the same ones."""
+    shown = [case.images if isinstance(case.images, list | tuple) else [case.images] for case in cases]
+    return sum(map(len, {picture for pictures in shown for picture in pictures if isinstance(picture, bytes)}))
 
 
 class Batches:
-    """Cases that wait, and the threads that judge them. `limit` is how many may wait, with images of `bytes_limit`."""
+    """Cases that wait, and the threads that judge them. No more are taken while `limit` wait, or images of `bytes_limit`.
+
+    While fewer wait, any number is: one request with more than the limit would never fit.
+    """
 
     def __init__(
         self,
@@ -54,11 +60,16 @@ class Batches:
         self._size = size
         self._folder = folder
         self._watch = watch
-        self._waiting: deque[tuple[Case, Answer]] = deque()
+        self._waiting: deque[tuple[Case, Answer, int]] = deque()
         self._changed = threading.Condition()
         self._open = False
-        self.broken: str | None = None
-        """What the engine said when it failed for a whole batch; None since it has answered again."""
+        self._failed = ("", -_BROKEN_SECONDS)
+
+    @property
+    def broken(self) -> str | None:
+        """What the engine said when it failed for a whole batch; None since it has answered again, and after a minute."""
+        said, since = self._failed
+        return said if said and time.monotonic() - since < _BROKEN_SECONDS else None
 
     def start(self) -> None:
         """Start the threads."""
@@ -73,16 +84,16 @@ class Batches:
         return len(self._waiting)
 
     def submit(self, cases: Sequence[Case]) -> list[Answer]:
-        """Let cases wait for their turn. Raises Full where they would be too many, RuntimeError where the threads do not run."""
+        """Let cases wait for their turn. Raises Full where too many wait, RuntimeError where the threads do not run."""
         with self._changed:
             if not self._open:
                 raise RuntimeError("the service is stopping")
-            size = sum(map(_size, cases))
-            if len(self._waiting) + len(cases) > self._limit or self._bytes + size > self._bytes_limit:
+            if len(self._waiting) >= self._limit or self._bytes >= self._bytes_limit:
                 raise Full
-            self._bytes += size
+            sizes = [0] * (len(cases) - 1) + [_size(cases)]  # all are held until the last case is taken
+            self._bytes += sizes[-1]
             answers: list[Answer] = [Future() for _ in cases]
-            self._waiting.extend(zip(cases, answers, strict=True))
+            self._waiting.extend(zip(cases, answers, sizes, strict=True))
             self._changed.notify()  # one thread, which takes all that waits
         return answers
 
@@ -98,10 +109,13 @@ class Batches:
         while batch := self._next():
             self._watch(len(batch))
             try:
-                said = self._judge.compare_all([case for case, _ in batch], folder=self._folder)
+                said = self._judge.compare_all([case for case, _ in batch], folder=self._folder, answered=True)
+                problems = []
                 for (_, answer), one in zip(batch, said, strict=True):
                     answer.set_result(one)
-                self.broken = None
+                    problems.append(one.problem or "")
+                lost = all(problem.startswith("failed: ") for problem in problems)
+                self._failed = (problems[-1] if lost else "", time.monotonic())
             except Exception as error:  # whatever it is, the service goes on and the clients are told
                 self._fail(batch, error)
 
@@ -114,12 +128,12 @@ class Batches:
                 if not self._waiting:
                     return []
                 taken = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
-                self._bytes -= sum(_size(case) for case, _ in taken)
-            batch = [(case, answer) for case, answer in taken if answer.set_running_or_notify_cancel()]
+                self._bytes -= sum(size for _, _, size in taken)
+            batch = [(case, answer) for case, answer, _ in taken if answer.set_running_or_notify_cancel()]
         return batch
 
     def _fail(self, batch: Sequence[tuple[Case, Answer]], error: Exception) -> None:
-        self.broken = f"{type(error).__name__}: {error}"
+        self._failed = (f"{type(error).__name__}: {error}", time.monotonic())
         if not isinstance(error, SelfjudgeError):
             log.exception("the judge failed unexpectedly")
         for _, answer in batch:

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope
 
 _LISTS = ("images", "responses", "documents")
 _COUNTS = ("comparisons", "top_n")
+_FLAGS = {"return_documents": {"true": True, "false": False}}
 
 
 def is_form(scope: Scope) -> bool:
@@ -37,7 +38,8 @@ async def _field(form: FormData, name: str) -> Any:
     values = [await _text(value) for value in form.getlist(name)]
     if name in _LISTS:
         return values
-    return int(values[-1]) if name in _COUNTS and values[-1].isdecimal() else values[-1]
+    value = values[-1]
+    return int(value) if name in _COUNTS and value.isdecimal() else _FLAGS.get(name, {}).get(value.lower(), value)
 
 
 async def _text(value: UploadFile | str) -> str:
