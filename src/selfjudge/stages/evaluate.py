@@ -144,7 +144,7 @@ def _gained(items: Sequence[BenchmarkItem], before: dict[str, list[Row]], after:
     """The 95 % interval of the gain in items that are right in both orders, item by item."""
     ours, theirs = (list(map(pair_accuracy_of, both_orders(items, replies))) for replies in (before, after))
     found = difference(ours, theirs, [item.group for item in items])
-    return found and found.ci95
+    return None if found is None else found.ci95
 
 
 def _intervals(judged: Sequence[Item]) -> Figures:
