@@ -74,3 +74,17 @@ def test_what_is_damaged_is_made_anew_also_where_it_comes_back_otherwise(run: Pa
     assert read_json(run / "replaced.json")["sha256"] == [before] and str(manifest) in str(error.value.hint)
     manifest.unlink()
     assert run_recipe(other, run)["stopped"] == "all iterations are done"
+
+
+@pytest.mark.parametrize("name", ["judgments", "judge"])
+def test_what_has_lost_its_manifest_may_come_back_otherwise_too(run: Path, name: str):
+    manifest = run / f"iteration-1/{name}.manifest.json"
+    before = read_json(manifest)["sha256"]
+    manifest.unlink()
+    if name == "judgments":
+        other = scripted_recipe("execution.engine.rules.0.replies.2=Who knows. [[B]]")
+        assert run_recipe(other, run)["stopped"] == "all iterations are done"
+        assert before in read_json(run / "replaced.json")["sha256"]
+    else:
+        run_recipe(scripted_recipe(), run)
+        assert not (run / "replaced.json").exists()  # it came back as it was

@@ -81,6 +81,8 @@ class JudgeFolder:
         self._execution = dict(execution or {})
         """How it is trained."""
         self._started = time.monotonic()
+        self._lost: str | None = None
+        """The digest of a judge that has lost its manifest."""
 
     @property
     def sealed(self) -> bool:
@@ -112,6 +114,7 @@ class JudgeFolder:
     def building(self) -> Iterator[Path]:
         """An empty folder to build the judge in."""
         self._started = time.monotonic()
+        self._lost = self.digest() if self.path.is_dir() and not self.manifest_path.exists() else None
         for leftover in (self.built, self.path):
             shutil.rmtree(leftover, ignore_errors=True)
         with writing(self.built):
@@ -161,7 +164,7 @@ class JudgeFolder:
             "execution": self._execution,
             "selfjudge": version("selfjudge"),
         }
-        note_replaced(self.manifest_path, self._replaced, by=manifest["sha256"])
+        note_replaced(self.manifest_path, self._replaced, by=manifest["sha256"], lost=self._lost)
         write_checked(self.manifest_path, manifest)
         shutil.rmtree(self._work, ignore_errors=True)
 

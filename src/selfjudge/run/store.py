@@ -205,6 +205,7 @@ class Table:
         rows_of: Counter[str] = Counter()
         for meta in metas:
             rows_of[_of(meta, b"execution")] += meta.num_rows
+        lost = sha256_of(self.path) if self.path.exists() and not self.manifest_path.exists() else None
         self._write(parts, sorted(+rows_of))
         manifest = {
             "table": self.kind.name,
@@ -216,7 +217,7 @@ class Table:
             "executions": [{**json.loads(text), "rows": rows_of[text]} for text in sorted(+rows_of) if text],
             "selfjudge": version("selfjudge"),
         }
-        note_replaced(self.manifest_path, self._replaced, by=manifest["sha256"])
+        note_replaced(self.manifest_path, self._replaced, by=manifest["sha256"], lost=lost)
         write_checked(self.manifest_path, manifest)
         self._growing.remove()
 
@@ -314,7 +315,11 @@ def remove_parts_of_sealed(run: Path) -> None:
                     shutil.rmtree(parts, ignore_errors=True)
 
 
-def note_replaced(manifest: Path, replaced: Replaced | None, *, by: str | None = None) -> None:
-    """What the manifest stands for goes, unless it comes back as it was (`by`): what was made of it is to be made anew."""
-    if replaced is not None and manifest.exists() and (digest := read_json(manifest, "sha256")["sha256"]) != by:
+def note_replaced(manifest: Path, replaced: Replaced | None, *, by: str | None = None, lost: str | None = None) -> None:
+    """What the manifest stands for goes, unless it comes back as it was (`by`): what was made of it is to be made anew.
+
+    Where the manifest is gone, `lost` is the digest of what it stood for.
+    """
+    digest = read_json(manifest, "sha256")["sha256"] if manifest.exists() else lost
+    if replaced is not None and digest not in (None, by):
         replaced.add(digest)
