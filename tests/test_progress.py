@@ -68,6 +68,13 @@ def test_a_pair_that_is_wrong_in_one_order_counts_though_the_other_one_is_not_as
     assert replies.figures()["both orders"] == 1 / 2
 
 
+def test_under_a_protocol_of_one_order_nothing_is_said_of_both():
+    replies = ReplyCounts()
+    for pair, verdict in (("p", "first"), ("q", "second")):
+        replies.add(judged(pair, "chosen_first", verdict))
+    assert "both orders" not in replies.figures()
+
+
 def test_the_end_of_a_run_is_expected_after_its_first_whole_iteration(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -46,3 +46,9 @@ def test_an_unknown_benchmark_is_an_error_with_the_known_ones():
     shown = score(EXAMPLE, "--benchmark", "vlrb")
     assert shown.returncode == 2
     assert "error: recorded outputs of vlrb cannot be scored" in shown.stderr and "vl-rewardbench" in shown.stderr
+
+
+def test_a_protocol_that_a_benchmark_does_not_have_is_an_error_with_those_that_it_has():
+    shown = score(EXAMPLE, "--benchmark", "rewardbench", "--protocol", "paper")
+    assert shown.returncode == 2 and "error: rewardbench has no protocol called paper" in shown.stderr
+    assert "hint: Choose one with --protocol: strict, official." in shown.stderr

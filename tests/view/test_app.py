@@ -62,6 +62,13 @@ def test_without_the_key_nothing_is_shown(client: TestClient, path: str):
     assert client.get(path).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/pairs?page={}", "/bench?page={}", "/prompt/0/{id}?n={}"])
+@pytest.mark.parametrize(("place", "status"), [("-5", 200), ("99999", 200), ("1" * 25, 422)])
+def test_a_place_outside_of_a_list_shows_nothing_or_is_refused(client: TestClient, run: Path, path: str, place: str, status: int):
+    prompt = RunIndex(run).cases(Wanted(values={}), 0).rows[0]["prompt_id"]
+    assert client.get(f"/{KEY}{path.replace('{id}', prompt).format(place)}").status_code == status
+
+
 def test_another_host_name_is_refused(client: TestClient):
     assert client.get(f"/{KEY}/", headers={"Host": "rebound.example"}).status_code == 400
 

@@ -229,10 +229,12 @@ def score(
 
 
 def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[str, Any]:
-    from ..measure.evaluate import rescore
+    from ..measure.evaluate import find_protocol, rescore
     from ..wiring import find_score
 
     if file.is_dir() or file.suffix == ".parquet":
         return rescore(file, benchmark, protocol=protocol, k=k)
     name, _, data = benchmark.partition("=")
-    return find_score(name)(file, protocol=protocol, k=k, **({"data": data} if data else {}))
+    count = find_score(name)
+    find_protocol(name, protocol)
+    return count(file, protocol=protocol, k=k, **({"data": data} if data else {}))

@@ -31,7 +31,7 @@ class ReplyCounts:
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._judged = self._read = self._forced = self._first = self._pairs = self._right = 0
+        self._judged = self._read = self._forced = self._first = self._pairs = self._twice = self._right = 0
         self._waiting: dict[str, bool] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -51,6 +51,7 @@ class ReplyCounts:
                 self._waiting[row["pair_id"]] = right
             self._pairs += other is None and not right  # decided, whether or not the other order is asked for
             self._pairs += other is True
+            self._twice += other is not None
             self._right += right and other is True
 
     def figures(self) -> dict[str, float]:
@@ -59,7 +60,7 @@ class ReplyCounts:
             "read": (self._read, self._judged),
             **({"forced": (self._forced, self._judged)} if self._forced else {}),
             "says first": (self._first, self._read + self._forced),
-            "both orders": (self._right, self._pairs),
+            **({"both orders": (self._right, self._pairs)} if self._twice else {}),
         }
         return {name: count / total for name, (count, total) in of.items() if total}
 

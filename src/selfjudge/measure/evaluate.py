@@ -232,19 +232,18 @@ def _write_lines(path: Path, name: str, items: Sequence[BenchmarkItem], replies:
     return True
 
 
-def _protocols(benchmark: str) -> Mapping[str, Protocol]:
+def find_protocol(benchmark: str, name: str) -> Protocol:
+    """A protocol of a benchmark by its name. Raises InputError."""
     spec = find_spec(benchmark)
-    return {"strict": STRICT} if spec is None else spec.protocols
+    known = {"strict": STRICT} if spec is None else spec.protocols
+    if name not in known:
+        raise InputError(f"{benchmark} has no protocol called {name}", hint=f"Choose one with --protocol: {', '.join(known)}.")
+    return known[name]
 
 
 def _protocol(benchmark: str, contestant: Contestant, asking: Asking) -> Protocol:
     """The protocol of that name for this benchmark, with the prompt that this judge is asked with. Raises InputError."""
-    known = _protocols(benchmark)
-    if asking.protocol not in known:
-        raise InputError(
-            f"{benchmark} has no protocol called {asking.protocol}", hint=f"Choose one with --protocol: {', '.join(known)}."
-        )
-    protocol = known[asking.protocol]
+    protocol = find_protocol(benchmark, asking.protocol)
     if contestant.fixed:
         if protocol.orders == "each":
             raise InputError(f"{contestant.name} compares responses and rates none", hint="Give --protocol strict.")
@@ -266,10 +265,10 @@ def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict
     """
     folder = path if path.is_dir() else path.parent
     asked = _asked(folder, benchmark)
-    spec, known = find_spec(benchmark), _protocols(benchmark)
+    spec, wanted = find_spec(benchmark), find_protocol(benchmark, protocol)
     by_script = spec is not None and spec.record is not None and "official" in (protocol, base_of(asked["protocol"]))
-    reader = known.get("official" if by_script else protocol)
-    if protocol not in known or reader is None or reader.line != asked["verdict_line"]:
+    reader = find_protocol(benchmark, "official") if by_script else wanted
+    if reader.line != asked["verdict_line"]:
         raise InputError(
             f"replies that were asked for under {asked['protocol']} cannot be scored as {protocol}",
             hint=f"Their verdict lines differ. Ask again: selfjudge evaluate --protocol {protocol}",
@@ -280,7 +279,7 @@ def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict
             lines = folder / "outputs.jsonl"
             _write_lines(lines, benchmark, items, replies)
             return find_score(benchmark)(lines, protocol=protocol, k=k)
-    as_asked = replace(known[protocol], orders=asked["orders"], samples=asked["samples"])
+    as_asked = replace(wanted, orders=asked["orders"], samples=asked["samples"])
     counted = [row for row in replies if k is None or row["sample"] < k]
     figures, own = _figures(benchmark, as_asked, items, counted)
     return {"benchmark": benchmark, "protocol": protocol, **figures, **own}

@@ -115,8 +115,8 @@ def locate(original: str, altered: str) -> tuple[Edit, ...]:
     if max(len(original), len(altered)) > LONGEST_TEXT:
         return () if original == altered else (Edit(before=" ".join(original.split()), after=" ".join(altered.split())),)
     before, after = words(original), words(altered)
-    start = _common(before, after)
-    end = _common(before[start:][::-1], after[start:][::-1])
+    start = common(before, after)
+    end = common(before[start:][::-1], after[start:][::-1])
     before, after = before[start : len(before) - end], after[start : len(after) - end]
     counts = Counter(after)
     if sum(times * counts[word] for word, times in Counter(before).items()) > MOST_MATCHES:
@@ -125,6 +125,6 @@ def locate(original: str, altered: str) -> tuple[Edit, ...]:
     return tuple(Edit(before=" ".join(before[i:j]), after=" ".join(after[k:m])) for tag, i, j, k, m in blocks if tag != "equal")
 
 
-def _common(one: list[str], other: list[str]) -> int:
+def common(one: list[str], other: list[str]) -> int:
     """How many words two lists have in common at their beginning."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

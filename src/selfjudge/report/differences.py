@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from ..method.alteration import common
 from ..types import storable
 
 LONGEST = 2_000
@@ -23,8 +24,8 @@ Piece = tuple[bool, str]
 def marked(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
     """Both texts in pieces that are in the other one or not."""
     words, others = _WORDS.findall(one), _WORDS.findall(other)
-    start = _common(words, others)
-    end = _common(words[start:][::-1], others[start:][::-1])
+    start = common(words, others)
+    end = common(words[start:][::-1], others[start:][::-1])
     middle, opposite = words[start : len(words) - end], others[start : len(others) - end]
     left, right = _compared(middle, opposite)
     before, after = "".join(words[:start]), "".join(words[len(words) - end :])
@@ -61,7 +62,3 @@ def _joined(pieces: list[Piece]) -> Iterator[Piece]:
         while known and (known[0][0] == differs or (differs and len(known) > 1 and known[0][1].isspace() and known[1][0])):
             text += known.pop(0)[1]
         yield differs, text
-
-
-def _common(one: list[str], other: list[str]) -> int:
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

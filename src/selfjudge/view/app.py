@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Form, HTTPException, Request
+from fastapi import FastAPI, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,6 +35,10 @@ _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 _SMALL = 192
 """Pixels of the longer side of an image in a list."""
 _BROWSER_TYPES = ("image/png", "image/jpeg", "image/webp")
+
+
+Place = Annotated[int, Query(le=2**31)]
+"""A page of a list, or a place in it: a larger one is none that the index can count to."""
 
 
 class Pages:
@@ -89,7 +93,7 @@ class Pages:
         """How far a run is."""
         return self._page("status.html", run=run, status=status(self._run(run).run))
 
-    def pairs(self, request: Request, run: int = 0, page: int = 1) -> HTMLResponse:
+    def pairs(self, request: Request, run: int = 0, page: Place = 1) -> HTMLResponse:
         """A list of cases."""
         index, wanted = self._run(run), _wanted(request.query_params)
         start = (max(page, 1) - 1) * PAGE
@@ -99,7 +103,7 @@ class Pages:
             choices=index.choices(), sorts=SORTS, names=FILTERS,
         )  # fmt: skip
 
-    def prompt(self, request: Request, run: int, prompt_id: str, n: int | None = None) -> HTMLResponse:
+    def prompt(self, request: Request, run: int, prompt_id: str, n: Place | None = None) -> HTMLResponse:
         """A prompt in every iteration; `n` is its place in the list that the rest of the query asks for."""
         index, wanted = self._run(run), _wanted(request.query_params)
         prompt = index.prompt(prompt_id)
@@ -119,7 +123,7 @@ class Pages:
         return {name: f"{self._root}/prompt/{run}/{found[k]}?{_query(wanted, n=k)}" for name, k in places.items()}
 
     def bench(
-        self, name: str = "", a: str = "", b: str = "", dimension: str = "", every: bool = False, page: int = 1
+        self, name: str = "", a: str = "", b: str = "", dimension: str = "", every: bool = False, page: Place = 1
     ) -> HTMLResponse:
         """The items of a benchmark as one judge answered them, or those where two judges differ."""
         for number in range(len(self._runs)):
