@@ -114,7 +114,7 @@ def _cost(stage: str, entries: Sequence[Iteration]) -> StageCost:
         found["requests"]
         for entry in entries
         for name, found in entry.get("failures", {}).items()
-        if name.split(" ")[0] == stage and not name.endswith(" held-out")  # seconds and tokens leave these out, too
+        if name.split(" ")[0] == stage in entry["seconds"] and not name.endswith(" held-out")  # as seconds and tokens
     ]
     return StageCost(
         stage=stage,
