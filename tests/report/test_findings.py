@@ -148,6 +148,8 @@ def test_the_cost_of_stages_adds_up(demo: State):
     assert found["judge"].requests == sum(judged)
     assert found["judge"].seconds == pytest.approx(sum(entry["seconds"].get("judge", 0) for entry in demo["iterations"]))
     assert found["train"].requests is None and found["train"].per_second is None
+    seconds, tokens = per_kept_pair(demo) or (0, 0)
+    assert 0 < seconds < 10 and 10 < tokens < 1000
 
 
 def test_the_requests_of_a_stage_are_those_that_its_seconds_are_of(tmp_path: Path):
@@ -155,8 +157,6 @@ def test_the_requests_of_a_stage_are_those_that_its_seconds_are_of(tmp_path: Pat
     of_held_out, asked_for = (state["iterations"][number]["failures"]["synthesize"]["requests"] for number in (0, 1))
     found = {cost.stage: cost for cost in costs(state)}
     assert of_held_out and found["synthesize"].requests == asked_for
-    seconds, tokens = per_kept_pair(demo) or (0, 0)
-    assert 0 < seconds < 10 and 10 < tokens < 1000
 
 
 def test_a_run_that_kept_nothing_has_no_cost_for_each_kept_pair(demo: State):
