@@ -11,8 +11,9 @@ from typing import Any
 
 from ..errors import InputError, RunError
 from ..hub.client import Repository, Snapshot, download, look_up
+from ..run.disk import locked
 from .catalogue import Entry, manifest_of
-from .prepared import finish, held, is_whole, reopen
+from .prepared import finish, is_whole, reopen
 
 
 def prepare(entry: Entry, folder: Path, *, revision: str | None = None) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def prepare(entry: Entry, folder: Path, *, revision: str | None = None) -> dict[
     `revision` is of the main data set. Raises SelfjudgeError when the hub does not deliver a data set, RunError when the folder
     holds another revision.
     """
-    with held(folder):
+    with locked(folder, "--to"):
         before = manifest_of(folder)
         if before is not None and revision in (None, before["revision"]) and is_whole(folder, before):
             return before

@@ -1,26 +1,13 @@
-"""The folder of a prepared benchmark: locked by one process while it is made, and finished by `prepared.json`, written last."""
+"""The folder of a prepared benchmark, finished by `prepared.json`, written last."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..run.disk import locked, sha256_of, write_json, writing
+from ..run.disk import sha256_of, write_json, writing
 from .catalogue import MANIFEST, manifest_of
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process, without the unfinished files `.NAME.PROCESS.THREAD` of killed ones. Raises RunError."""
-    with locked(folder, "--to"):
-        with writing(folder):
-            for path in [*folder.glob(".*"), *(folder / "images").rglob(".*")]:
-                if re.fullmatch(r"\..+\.\d+\.\d+", path.name) and path.is_file():
-                    path.unlink()
-        yield
 
 
 def finish(folder: Path, facts: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:

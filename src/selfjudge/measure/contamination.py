@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from ..figures import Contamination, Hits, Overlap
 from ..method import contamination as method
 from ..method.contamination import Hit, HitKind, Index, Query
 from ..ports import Benchmark, Progress, PromptSource, RawPrompt, blocks
-from ..run.disk import writing
+from ..run.disk import unfinished, writing
 from ..run.images import BadImage
 from ..stages.contamination import index as index_of
 from ..stages.ingest import admitted
@@ -148,10 +147,10 @@ class _Tally:
 @contextmanager
 def _rows_file(path: Path) -> Iterator[Note]:
     """A JSONL file written row by row, which gets its name when it is whole. Raises RunError when it cannot be written."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    growing = unfinished(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = unfinished.open("w", encoding="utf-8")
+        file = growing.open("w", encoding="utf-8")
 
     def note(row: Overlap) -> None:
         with writing(path):
@@ -161,6 +160,6 @@ def _rows_file(path: Path) -> Iterator[Note]:
         with file:
             yield note
         with writing(path):
-            unfinished.replace(path)
+            growing.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        growing.unlink(missing_ok=True)

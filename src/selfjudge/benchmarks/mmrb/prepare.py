@@ -27,14 +27,14 @@ from typing import Any, NamedTuple, NoReturn
 from ...errors import InputError, RunError
 from ...ports import Progress
 from ...recipe.experiment import MAX_PIXELS
-from ...run.disk import differences, read_json, sha256_of, write_json, write_whole, writing
+from ...run.disk import differences, locked, read_json, sha256_of, write_json, write_whole, writing
 from ...run.images import BadImage, admit
 from ...run.jsonl import regular
 from ...run.tables import Row
 from ..catalogue import manifest_of
 from ..multimodal_rewardbench import NAME
 from ..pictures import as_named
-from ..prepared import finish, held, reopen
+from ..prepared import finish, reopen
 from . import hateful_memes
 from .built import Built, BuiltRows
 from .counts import count, warnings
@@ -144,7 +144,7 @@ def prepare(assembly: Assembly, path: Path, *, progress: Progress) -> dict[str, 
     rows = _rows(release, [hateful_memes.release_row(meme, requests, assembly.seed) for meme in drawn])
     draw = {"limit": assembly.limit, "seed": assembly.seed, "drawn": hateful_memes.digest_of(drawn)} if memes else None
     inputs = {"release": sha256_of(assembly.release), "requests": dict(requests), "hateful memes": draw}
-    with held(path):
+    with locked(path, "--to"):
         _claim(path, inputs)
         with BuiltRows.open(path, {row.key: str(row.cells.get("Image")) for row in rows}) as built:
             folder = Folder(path=path, requests=requests, built=built)
