@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,12 @@ def test_too_few_comparisons_for_an_order_are_an_error():
     with pytest.raises(InputError, match="2 comparisons cannot rank 4 responses") as error:
         Judge(Larger(), template=TEMPLATE).rank([], "how many?", ["1", "2", "3", "4"], comparisons=2)
     assert "at least 3" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("comparisons", [2.5, 0, "3"])
+def test_a_number_of_comparisons_that_is_none_is_an_error(comparisons: Any):
+    with pytest.raises(InputError, match="`comparisons` is "):
+        Judge(Larger(), template=TEMPLATE).rank([], "how many?", ["1", "2", "3"], comparisons=comparisons)
 
 
 def test_the_best_takes_one_comparison_less_than_there_are_responses():

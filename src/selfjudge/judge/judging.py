@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -32,6 +33,8 @@ from ..types import Finish, ImageRef, Kind, Order, PreferencePair, Prompt, Verdi
 from ..wiring import open_engine
 from .cases import Case, Picture, Preference, Shelf, Side, check_case, check_count, check_list, check_texts, unusable
 from .ranks import Ranking, knocked_out, ranked
+
+log = logging.getLogger(__name__)
 
 _AHEAD = 4
 """Batches that are sorted by length together; their images are in memory."""
@@ -120,11 +123,14 @@ class Judge:
 
         The key of the server is read from OPENAI_API_KEY.
 
-        The prompt is `template`, or that of the folder `judge`, or the default of a recipe. `settings` are those of the engine,
-        such as `concurrency` and `timeout_seconds`. Raises InputError and EngineError.
+        The prompt is `template`, or that of the folder `judge`, or of `model` where that is a folder here, or the default of a
+        recipe, which is logged. `settings` are those of the engine, such as `concurrency` and `timeout_seconds`. Raises
+        InputError and EngineError.
         """
         server = engine_settings({"kind": "openai", "base_url": url, **settings})
-        trained = None if judge is None else judging_of(_folder(judge))
+        trained = judging_of(judge_of(Path(model)) if judge is None else _folder(judge))
+        if template is None and trained is None:
+            log.warning("%s is asked with the default prompt: none is known that it was trained with (docs/using.md, 7)", model)
         shelf = Shelf()
         engine = open_engine(server, Path(model), shelf.get, served_model=model)
         prompt, name = template or (trained or Judging()).template, f"{model} at {server.address}"  # type: ignore[union-attr]
@@ -198,6 +204,8 @@ class Judge:
         Raises InputError, and EngineError.
         """
         texts = check_list("responses", responses)
+        if comparisons is not None:
+            check_count("comparisons", comparisons)
         return ranked(len(texts), lambda pairs: self._matches(pairs, image, prompt, texts), comparisons)
 
     def best(self, image: Picture | Sequence[Picture], prompt: str, responses: Sequence[str]) -> int:
