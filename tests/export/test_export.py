@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def test_all_pairs_and_chosen_iterations_can_be_asked_for(folder: Path, tmp_path
     assert exported(folder, "jsonl", tmp_path / "all", everything=True, iterations=(2,)).records == len(every)
     rows = [json.loads(line) for line in (tmp_path / "all/train.jsonl").read_text().splitlines()]
     assert {row["id"] for row in rows if row["kept"]} == kept and {row["iteration"] for row in rows} == {2}
+
+
+def test_an_iteration_that_is_named_twice_is_written_once_and_a_foreign_folder_is_left_alone(folder: Path, tmp_path: Path):
+    run = shutil.copytree(folder, tmp_path / "run")
+    shutil.copytree(run / "iteration-1", run / "iteration-1-backup")
+    expected = exported(folder, "jsonl", tmp_path / "out").records
+    assert exported(run, "jsonl", tmp_path / "twice", iterations=(1, 2, 1)).records == expected
+    assert exported(run, "jsonl", tmp_path / "all").records == expected
 
 
 @pytest.mark.parametrize(
@@ -123,6 +132,7 @@ def test_verl_finds_what_its_reward_functions_are_given(folder: Path, tmp_path: 
         assert row.keys() == {"data_source", "prompt", "images", "ability", "reward_model", "extra_info"}
         assert row["prompt"][0]["content"].count("<image>") == len(row["images"])
         assert row["reward_model"].keys() == {"style", "ground_truth"}
+        assert row["extra_info"]["question"] and row["extra_info"]["images"] == row["images"]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 from PIL import Image
@@ -16,8 +18,11 @@ from trl import GRPOConfig, GRPOTrainer
 from selfjudge import Judge
 from selfjudge.chat import Completion, Request
 from selfjudge.errors import EngineError, InputError
+from selfjudge.export.formats import FORMATS
 from selfjudge.hub.models import embedded_model
+from selfjudge.recipe.experiment import Judging
 from selfjudge.rewards import JudgeReward, best_of, compute_score, reward
+from selfjudge.run.cards import judging_of
 from selfjudge.types import Finish
 
 
@@ -42,6 +47,12 @@ class Longer:
 
 def longer(engine: Longer | None = None) -> Judge:
     return Judge(engine or Longer(), template="A:{first}\nB:{second}")
+
+
+def png(color: str) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (8, 8), color).save(out, "PNG")
+    return out.getvalue()
 
 
 def turns(role: str, text: str) -> list[dict[str, str]]:
@@ -82,6 +93,46 @@ def test_fewer_comparisons_are_made_where_that_is_asked_for():
 def test_a_response_that_cannot_be_judged_has_no_reward():
     missing: list[Any] = ["gone.png", "gone.png"]
     assert JudgeReward(longer())(["p", "p"], ["a", "aa"], image=missing) == [None, None]
+
+
+def test_what_went_wrong_with_comparisons_is_logged_with_its_count(caplog: pytest.LogCaptureFixture):
+    given = ["gone.png"] * 3 + ["other.png"] * 2
+    assert JudgeReward(longer())(["p"] * 5, list("abcde"), image=given) == [None] * 5
+    assert "4 of 4 comparisons were not judged, 3 of them: image_missing: " in caplog.text and "several" not in caplog.text
+    caplog.clear()
+    assert JudgeReward(longer(Silent()))(["p"] * 2, ["a", "b"]) == [None] * 2
+    assert "no reward to any of 2 responses: no_verdict" in caplog.text
+
+
+def test_a_number_of_comparisons_that_is_none_is_an_error_at_once():
+    with pytest.raises(InputError, match="`comparisons` is 2.5"):
+        JudgeReward(longer(), comparisons=2.5)  # type: ignore[arg-type]
+
+
+def test_pictures_may_be_as_data_sets_store_them():
+    stored = [{"bytes": png(color), "path": "x.png"} for color in ("red", "red", "blue", "blue")]
+    for images in (stored, [[one] for one in stored]):
+        assert JudgeReward(longer())(["p"] * 4, ["a", "aa", "aaa", "aaaa"], images=images) == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_the_export_for_verl_has_what_its_reward_asks_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    seen: list[Any] = []
+
+    class Seeing(Longer):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+            asked = list(requests)
+            seen.extend(request.messages[0].content for request in asked)
+            return super().generate(asked)
+
+    judge = Judge(Seeing(), template="{images}A:{first}\nB:{second}")
+    monkeypatch.setattr(reward, "_judge_of_environment", lambda: judge)
+    pair = {"prompt": "How many?", "chosen": "two", "rejected": "three", "kind": "closed", "id": "x", "iteration": 1}
+    made = FORMATS["verl"].record(pair, [{"bytes": png("red"), "path": "x.png"}])
+    Dataset.from_list([made]).to_parquet(str(tmp_path / "x.parquet"))
+    [row] = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert row["extra_info"]["question"] == "How many?"
+    said = compute_score(row["data_source"], "a longer one", row["reward_model"]["ground_truth"], row["extra_info"])
+    assert said == {"score": 1.0, "unread": 0.0, "lost": 0.0} and all(not isinstance(shown[0], str) for shown in seen)
 
 
 def test_the_best_of_several_samples_is_chosen():
@@ -125,6 +176,17 @@ def test_verl_without_a_judge_is_told_how_to_name_one(monkeypatch: pytest.Monkey
     reward._judge_of_environment.cache_clear()
     with pytest.raises(InputError, match="SELFJUDGE_JUDGE is not set"):
         compute_score("selfjudge", "a", "aaa", {"question": "p"})
+
+
+def test_a_judge_behind_a_server_is_asked_with_the_prompt_of_its_folder(monkeypatch: Any, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setenv("SELFJUDGE_JUDGE_URL", "http://127.0.0.1:9/v1")
+    for name, template in ((str(embedded_model()), judging_of(embedded_model()).template), ("photos-4", Judging().template)):  # type: ignore[union-attr]
+        monkeypatch.setenv("SELFJUDGE_JUDGE", name)
+        reward._judge_of_environment.cache_clear()
+        with reward._judge_of_environment() as judge:
+            assert judge._template == template
+    reward._judge_of_environment.cache_clear()
+    assert [name in caplog.text for name in (str(embedded_model()), "photos-4 is asked with the default prompt")] == [False, True]
 
 
 class Watched(JudgeReward):

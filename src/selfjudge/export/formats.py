@@ -104,7 +104,13 @@ def verl(row: Row, images: Sequence[Any]) -> Record:
         "images": list(images),
         "ability": row["kind"],
         "reward_model": {"style": "model", "ground_truth": _unmarked(row["chosen"])},
-        "extra_info": {"id": row["id"], "iteration": row["iteration"], "rejected": _unmarked(row["rejected"])},
+        "extra_info": {
+            "id": row["id"],
+            "iteration": row["iteration"],
+            "question": _unmarked(row["prompt"]),  # with the images, for `rewards.compute_score`
+            "rejected": _unmarked(row["rejected"]),
+            "images": list(images),
+        },
     }
 
 

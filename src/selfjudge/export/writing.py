@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InputError
+from ..hub.publishing import with_features
 from ..method.prompts import fill
 from ..ports import Advance, blocks
 from ..report.card import pairs_card
@@ -44,7 +45,9 @@ SCHEMAS = {
             "images": _PICTURES,
             "ability": _TEXT,
             "reward_model": pa.struct({"style": _TEXT, "ground_truth": _TEXT}),
-            "extra_info": pa.struct({"id": _TEXT, "iteration": pa.int64(), "rejected": _TEXT}),
+            "extra_info": pa.struct(
+                {"id": _TEXT, "iteration": pa.int64(), "question": _TEXT, "rejected": _TEXT, "images": _PICTURES}
+            ),
         }
     ),
     "hf": _PAIR,
@@ -87,12 +90,13 @@ def export(run: Path, name: str, to: Path, *, everything: bool, iterations: Sequ
 
 def _iterations(run: Path, wanted: Sequence[int]) -> list[Path]:
     """The folders of finished iterations. Raises InputError for one that is not there."""
-    done = {int(f.name.removeprefix("iteration-")): f for f in run.glob("iteration-*") if (f / "selected.manifest.json").exists()}
+    made = [f for f in run.glob("iteration-*") if f.name[10:].isdecimal() and (f / "selected.manifest.json").exists()]
+    done = {int(f.name.removeprefix("iteration-")): f for f in made}
     if not done:
         raise InputError(f"{run} has no finished iteration", hint="Name a run folder in which pairs were selected.")
     if missing := [number for number in wanted if number not in done]:
         raise InputError(f"iteration {missing[0]} of {run} is not done", hint=f"Done are {', '.join(map(str, sorted(done)))}.")
-    return [done[number] for number in (wanted or sorted(done))]
+    return [done[number] for number in dict.fromkeys(wanted or sorted(done))]
 
 
 def _stream(path: Path) -> Iterator[Row]:
@@ -140,7 +144,7 @@ def _write(file: Path, name: str, form: Format, records: Iterator[Record], advan
     count = 0
     with ExitStack() as opened:
         if form.file == "parquet":
-            schema = SCHEMAS[name].with_metadata(_features(SCHEMAS[name]))
+            schema = with_features(SCHEMAS[name])
             table = opened.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
             for group in _groups(records):
                 table.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -165,21 +169,12 @@ def _groups(records: Iterator[Record]) -> Iterator[list[Record]]:
     size = 0
     for record in records:
         group.append(record)
-        size += sum(len(image["bytes"]) for image in record["images"])
+        size += sum(len(image["bytes"]) for image in [*record["images"], *record.get("extra_info", {}).get("images", [])])
         if len(group) == _ROWS or size > _GROUP_BYTES:
             yield group
             group, size = [], 0
     if group:
         yield group
-
-
-def _features(schema: pa.Schema) -> dict[str, str]:
-    """What `datasets` reads from a file's metadata: that its pictures are images."""
-    from ..hub.publishing import feature
-
-    features = {field.name: feature(field.type) for field in schema}
-    features["images"] = {"feature": {"_type": "Image"}, "_type": "List"}
-    return {"huggingface": json.dumps({"info": {"features": features}})}
 
 
 def _describe(name: str, to: Path, file: Path, iterations: Sequence[Path], count: int) -> None:

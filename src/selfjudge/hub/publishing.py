@@ -137,10 +137,7 @@ def write_pairs(iteration: Path, images: ImageStore | None, path: Path) -> None:
     kept = set(pq.read_table(iteration / f"{SELECTED.name}.parquet", columns=["pair_id"])["pair_id"].to_pylist())
     fields = [pa.field("images", _PICTURES if images else _DIGESTS) if f.name == "images" else f for f in PAIRS.schema]
     schema = pa.schema([*fields, pa.field("kept", pa.bool_())])
-    features = {field.name: feature(field.type) for field in schema}
-    if images:
-        features["images"] = {"feature": {"_type": "Image"}, "_type": "List"}
-    schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    schema = with_features(schema)
     path.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetFile(iteration / f"{PAIRS.name}.parquet") as pairs, pq.ParquetWriter(path, schema, compression="zstd") as file:
         for rows in pairs.iter_batches(_ROWS_AT_ONCE, columns=PAIRS.schema.names):
@@ -153,10 +150,18 @@ def _pictures(row: Row, images: ImageStore | None) -> list[Any]:
     return [ref.sha256 if images is None else {"bytes": images.get(ref), "path": images.path(ref).name} for ref in refs]
 
 
-def feature(kind: pa.DataType) -> Any:
+def with_features(schema: pa.Schema) -> pa.Schema:
+    """A schema with what `datasets` reads from a file's metadata: that its pictures are images."""
+    features = {field.name: _feature(field.type) for field in schema}
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _feature(kind: pa.DataType) -> Any:
     """The feature that `datasets` records in its files for an Arrow type."""
+    if kind == _PICTURES.value_type:
+        return {"_type": "Image"}
     if pa.types.is_list(kind):
-        return {"feature": feature(kind.value_type), "_type": "List"}
+        return {"feature": _feature(kind.value_type), "_type": "List"}
     if pa.types.is_struct(kind):
-        return {field.name: feature(field.type) for field in kind}
+        return {field.name: _feature(field.type) for field in kind}
     return {"dtype": str(kind), "_type": "Value"}

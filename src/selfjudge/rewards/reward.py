@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from ..errors import EngineError, InputError
 from ..judge import Case, Judge, Picture, Preference
+from ..judge.cases import check_count
 from ..method.ranking import pairings
+from ..run.image_files import image_cell
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ class JudgeReward:
     __name__ = "judge"
 
     def __init__(self, judge: Judge, *, comparisons: int | None = None, trace: bool = True) -> None:
+        if comparisons is not None:
+            check_count("comparisons", comparisons)
         self._judge = judge
         self._trace = trace
         self._comparisons = comparisons
@@ -57,10 +62,14 @@ class JudgeReward:
             for first, second in ((group[i], group[j]) for i, j in pairings(len(group), self._comparisons))
         ]
         cases = (Case(prompt=texts[i], response_a=answers[i], response_b=answers[j], images=shown[i]) for i, j in pairs)
-        said = self._judge.compare_all(cases, trace=self._trace)
+        said = list(self._judge.compare_all(cases, trace=self._trace))
         rewards = _shares(len(texts), pairs, said)
-        if rewards and all(one is None for one in rewards):
-            log.warning("the judge gave no reward to any of %d responses: are there several to each prompt?", len(rewards))
+        if failed := Counter(one.problem for one in said if one.failed):
+            [(problem, count)] = failed.most_common(1)
+            log.warning("%d of %d comparisons were not judged, %d of them: %s", failed.total(), len(said), count, problem)
+        elif rewards and all(one is None for one in rewards):
+            why = Counter(one.problem for one in said).most_common(1) or [("are there several to each prompt?", 0)]
+            log.warning("the judge gave no reward to any of %d responses: %s", len(rewards), why[0][0])
         return rewards
 
 
@@ -79,7 +88,7 @@ def _content(picture: Any) -> object:
     return picture
 
 
-def _shares(count: int, pairs: Sequence[tuple[int, int]], said: Iterator[Preference]) -> list[float | None]:
+def _shares(count: int, pairs: Sequence[tuple[int, int]], said: Sequence[Preference]) -> list[float | None]:
     won, met = [0.0] * count, [0] * count
     for (i, j), one in zip(pairs, said, strict=True):
         if (chance := one.leaning) is not None:
@@ -89,7 +98,10 @@ def _shares(count: int, pairs: Sequence[tuple[int, int]], said: Iterator[Prefere
 
 
 def _pictures(given: Any) -> list[Picture]:
-    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
+    """Pictures, also as data sets store them (`bytes` and `path`), in a list or alone."""
+    listed: Sequence[Any] = [] if given is None else given if isinstance(given, list | tuple) else [given]
+    cells: list[Any] = [image_cell(one) if isinstance(one, Mapping) else one for one in listed]
+    return cells
 
 
 def _text(turns: Any) -> str:
@@ -116,9 +128,10 @@ def compute_score(
 ) -> dict[str, float]:
     """verl's `custom_reward_function`: P(the solution is better than `ground_truth`), a reference response, as `score`.
 
-    `extra_info` has `question` and, if there are any, `images`. The judge is named by SELFJUDGE_JUDGE, and SELFJUDGE_JUDGE_URL
-    where a server has it. The score is 0.0 where no verdict could be read (`unread` 1.0) and where the request was lost (`lost`
-    1.0), which verl reports beside the score. Raises InputError, and EngineError when as many as eight in a row were lost.
+    `extra_info` has `question` and, if there are any, `images`, as `selfjudge export --format verl` writes them. The judge is
+    named by SELFJUDGE_JUDGE, and SELFJUDGE_JUDGE_URL where a server has it. The score is 0.0 where no verdict could be read
+    (`unread` 1.0) and where the request was lost (`lost` 1.0), which verl reports beside the score. Raises InputError, and
+    EngineError when as many as eight in a row were lost.
     """
     extra = extra_info or {}
     if not isinstance(extra.get("question"), str):
