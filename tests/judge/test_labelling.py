@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -148,14 +149,16 @@ def test_no_name_of_the_output_is_that_of_the_journal(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("change", "named"), [("input", "input"), ("--max-tokens", "max_tokens")])
+@pytest.mark.parametrize(
+    ("change", "named"), [("input", "input"), ("--max-tokens", "max_tokens"), ("--allow-outside", "allow_outside")]
+)
 def test_a_command_that_goes_on_with_something_else_is_an_error_that_names_it(tmp_path: Path, change: str, named: str):
     source, to = write(tmp_path / "in.jsonl", rows(2)), tmp_path / "out.jsonl"
     ran("label", source, to, rules=json.dumps([{"when": "never", "replies": ["x"]}]))
     assert (tmp_path / "out.jsonl.partial").exists()
     if change == "input":
         write(source, rows(3))
-    done = ran("label", source, to, *([change, "7"] if change != "input" else []))
+    done = ran("label", source, to, *{"--max-tokens": [change, "7"], "--allow-outside": [change]}.get(change, []))
     assert done.returncode == 2 and f"begun with another `{named}`" in done.stderr and "delete" in done.stderr
 
 
@@ -213,6 +216,71 @@ def test_preference_rows_are_read_by_datasets_and_hold_what_trl_expects(tmp_path
         assert [block["type"] for block in row["prompt"][0]["content"]] == ["image", "text"]
         assert row["chosen"][0]["content"][0]["text"] != row["rejected"][0]["content"][0]["text"]
         assert len(row["images"]) == 1
+
+
+PICTURED = [{"prompt": f"question {n}?", "response_a": "answer 0", "response_b": "0 more"} for n in range(2)]
+CELLS: dict[str, Any] = {
+    "a path": "x.png",
+    "an object": {"path": "x.png"},
+    "bytes": {"bytes": picture("red"), "path": None},
+    "base64": base64.b64encode(picture("red")).decode(),
+}
+
+
+def pictured(folder: Path, cell: Any) -> Path:
+    (folder / "x.png").write_bytes(picture("red"))
+    given = [{**row, "image": cell} for row in PICTURED]
+    if not isinstance(cell, dict) or "bytes" not in cell:
+        return write(folder / "in.jsonl", given)
+    datasets.Dataset.from_list(given).cast_column("image", datasets.Image()).to_parquet(str(folder / "in.parquet"))
+    return folder / "in.parquet"
+
+
+@pytest.mark.parametrize("to", ["out.parquet", "out.jsonl"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_preference_rows_have_pictures_when_datasets_reads_them(tmp_path: Path, monkeypatch: Any, cell: str, to: str):
+    source = pictured(tmp_path, CELLS[cell])
+    done = ran("label", source, tmp_path / to, "--format", "trl", rules=PREFERS_MORE)
+    if cell in ("bytes", "base64") and to == "out.jsonl":
+        assert done.returncode == 2 and "JSON lines cannot hold" in done.stderr and "--to OUT.parquet" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir("/")
+    if to == "out.parquet":
+        made = datasets.Dataset.from_parquet(str(tmp_path / to), cache_dir=str(tmp_path / "cache"))
+    else:
+        made = datasets.Dataset.from_json(str(tmp_path / to), cache_dir=str(tmp_path / "cache"))
+        made = made.cast_column("images", datasets.List(datasets.Image()))
+    assert [row["images"][0].getpixel((0, 0)) for row in made] == [(255, 0, 0)] * 2
+
+
+def test_a_column_of_pictures_is_still_one_in_parquet(tmp_path: Path):
+    assert ran("label", pictured(tmp_path, CELLS["bytes"]), tmp_path / "out.parquet").returncode == 0
+    made = datasets.Dataset.from_parquet(str(tmp_path / "out.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert isinstance(made.features["image"], datasets.Image) and made[0]["image"].size == (32, 32) and made[0]["traces"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("column", ["problem", "preference", "ranking"])
+def test_a_column_that_would_be_overwritten_is_an_error_before_anything_is_judged(tmp_path: Path, column: str, form: str):
+    source = write(tmp_path / "in.jsonl", [*rows(1), {**rows(1)[0], column: "mine"}])
+    if form == "csv":
+        source = tmp_path / "in.csv"
+        source.write_text(f"prompt,response_a,response_b,{column}\nquestion 1?,x,y,\n")
+    done = ran("label", source, tmp_path / "out.jsonl")
+    assert done.returncode == 2 and f"the column `{column}` is one that is added" in done.stderr and "Rename" in done.stderr
+    assert not (tmp_path / "out.jsonl.partial").exists()
+
+
+def test_columns_are_read_in_upper_or_lower_case(tmp_path: Path):
+    (tmp_path / "x.png").write_bytes(picture("red"))
+    given = {"Prompt": "question 1?", "IMAGE": "x.png", "Response_A": "answer 1", "response_b": "1 more"}
+    source = write(tmp_path / "in.jsonl", [given])
+    assert "1 decided" in ran("label", source, tmp_path / "out.jsonl", rules=PREFERS_MORE).stdout
+    [made] = read(tmp_path / "out.jsonl")
+    assert given.items() <= made.items() and "prompt" not in made
+    assert ran("label", source, tmp_path / "trl.jsonl", "--format", "trl", rules=PREFERS_MORE).returncode == 0
+    assert read(tmp_path / "trl.jsonl")[0]["images"] == [str(tmp_path / "x.png")]
 
 
 def test_parquet_keeps_its_columns_and_types(tmp_path: Path):

@@ -133,7 +133,8 @@ def rank(
 
 
 def _label(judge: tuple[str, str | None, list[str] | None, int], progress: Watch, **task: Any) -> None:
-    from ..judge.labelling import Task, check
+    from ..judge.labelled import Task
+    from ..judge.labelling import check
     from ..judge.labelling import label as label_file
 
     asked = Task(**task)

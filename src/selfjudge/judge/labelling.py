@@ -7,9 +7,7 @@ bytes of an undisturbed one.
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import os
 import shutil
 from collections import Counter, deque
@@ -18,10 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, cast
 
 from ..errors import InputError, RunError
 from ..method.ranking import pairings
@@ -30,45 +25,13 @@ from ..run.disk import locked, write_whole, writing
 from ..run.image_files import locate
 from ..run.journal import checked, unchecked
 from ..sources.readers import Row, columns_of, digest_of, rows_of, schema_of
-from ..sources.rows import listed, raw_prompt, read_row
+from ..sources.rows import raw_prompt
 from ..types import storable
 from .cases import Case, Preference
 from .judging import Judge
+from .labelled import Label, Task, check_output, output, plain, responses_of, write
 from .ranks import Ranking, order
 
-Form = Literal["ours", "trl"]
-
-ADDED = pa.schema(
-    [
-        pa.field("preference", pa.string()),
-        pa.field("probability", pa.float64()),
-        pa.field("consistent", pa.bool_()),
-        pa.field("traces", pa.list_(pa.string())),
-        pa.field("problem", pa.string()),
-        pa.field("ranking", pa.list_(pa.int64())),
-        pa.field("strengths", pa.list_(pa.float64())),
-    ]
-)
-"""The columns that are added: for two responses the first five, for a list of them `problem` and the last two."""
-
-
-class Label(TypedDict, total=False):
-    """What is known about a row, as the journal has it: the columns that are added, whether it `failed`, and whether the judge
-    `decided`.
-    """
-
-    preference: Literal["a", "b"] | None
-    probability: float | None
-    consistent: bool | None
-    traces: list[str]
-    problem: str | None
-    ranking: list[int] | None
-    strengths: list[float] | None
-    failed: bool
-    decided: bool
-
-
-_ROWS_AT_ONCE = 256
 _ALONE = Preference.failure("there is nothing to compare", None)
 """In place of a row's comparisons, where one response is ranked."""
 _NEEDED = "Each row needs `prompt`, its images if it has any, and `response_a` and `response_b`, or `responses`."
@@ -86,30 +49,14 @@ class Labels:
     problems: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What to label, and where to.
-
-    rank           two responses are ranked too, not compared
-    comparisons    of each list of responses; all pairs without it
-    """
-
-    source: Path
-    to: Path
-    form: Form = "ours"
-    rank: bool = False
-    comparisons: int | None = None
-    allow_outside: bool = False
-
-
 def check(task: Task) -> None:
-    """Read the first row, and see that the output can be written, before a model is loaded. Raises InputError."""
+    """See that there are rows, and that the output can be written, before a model is loaded. Raises InputError."""
     first = next(rows_of(task.source), None)
     if first is None:
         raise InputError(f"{task.source} has no rows", hint=_NEEDED)
     row = first[1]
     names = columns_of(task.source) or list(row if isinstance(row, Mapping) else [])
-    if names and not {"responses", "response_a"} & set(names):
+    if names and not {"responses", "response_a"} & plain(dict.fromkeys(names)).keys():
         raise InputError(f"{task.source}:{first[0]}: the row has no responses, only {', '.join(map(str, names))}", hint=_NEEDED)
     if task.to.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{task.to} is neither .jsonl nor .parquet", hint="Name the output --to OUT.jsonl or OUT.parquet.")
@@ -117,6 +64,7 @@ def check(task: Task) -> None:
         raise InputError(f"{task.source} does not say which types its columns have", hint="Name the output --to OUT.jsonl.")
     if task.to.exists() and not _work(task).exists():
         raise InputError(f"{task.to} exists already", hint="Delete it, or name another file with --to.")
+    check_output(task)
 
 
 def _work(task: Task) -> Path:
@@ -146,7 +94,8 @@ def label(judge: Judge, task: Task, progress: Progress) -> Labels:
 def _begun(journal: Path, task: Task, judge: Judge) -> int:
     """How many rows a killed command has labelled, in whole batches; the journal is cut to them. Raises RunError."""
     asked = {"judge": judge.identity, "rank": task.rank, "max_tokens": judge.max_tokens, "comparisons": task.comparisons}
-    head = checked(json.dumps({**asked, "input": digest_of(task.source)}).encode())
+    read = {"input": digest_of(task.source), "allow_outside": task.allow_outside}
+    head = checked(json.dumps({**asked, **read}).encode())
     if not journal.exists() or not journal.stat().st_size:
         write_whole(journal, head)
         return 0
@@ -173,8 +122,8 @@ def _is_whole(line: bytes) -> bool:
 def _different(theirs: bytes, identity: Mapping[str, Any]) -> str:
     try:
         known = unchecked(theirs)
-        return next(name for name in identity if known[name] != identity[name])
-    except (ValueError, LookupError, TypeError):
+        return next(name for name in identity if known.get(name) != identity[name])
+    except (ValueError, StopIteration, AttributeError):
         return "judge"
 
 
@@ -226,6 +175,7 @@ class _Read:
 def _read(row: Row | ValueError, task: Task) -> _Read:
     if isinstance(row, ValueError):
         return _bad(f"invalid row: {row}")
+    row = plain(row)
     raw = raw_prompt(
         row, where="", route="auto", find=partial(locate, folder=task.source.parent, allow_outside=task.allow_outside)
     )
@@ -233,7 +183,7 @@ def _read(row: Row | ValueError, task: Task) -> _Read:
         return _bad(f"{raw.problem}: {raw.detail}")
     if not raw.text.strip():
         return _bad("no_prompt: the prompt is empty")
-    texts = _responses(row)
+    texts = responses_of(row)
     if len(texts) < (1 if task.rank else 2) or not all(isinstance(text, str) for text in texts):
         return _bad("no_responses: two texts are needed, in `response_a` and `response_b`, or more in `responses`")
     images = cast(tuple[bytes | Path, ...], raw.images)  # none is fetched: `locate` finds them
@@ -247,12 +197,6 @@ def _read(row: Row | ValueError, task: Task) -> _Read:
         return _Read(cases=(case(0, 1),))
     pairs = tuple(pairings(len(texts), task.comparisons))
     return _Read(cases=tuple(case(i, j) for i, j in pairs), count=len(texts), pairs=pairs)
-
-
-def _responses(row: Row) -> list[str]:
-    """The responses of a row, in a list (in CSV as JSON) or in two columns. They may be anything: data is what it is."""
-    given = listed(row.get("responses"))
-    return given if isinstance(given, list) else cast(list[str], [row.get("response_a"), row.get("response_b")])
 
 
 def _bad(problem: str) -> _Read:
@@ -295,13 +239,13 @@ def _written(journal: Path, task: Task) -> Labels:
                 counts.update(rows=1, failed=int(label["failed"]), decided=int(label["decided"]))
                 if (problem := label["problem"]) is not None:
                     problems[problem.partition(":")[0]] += 1
-                if (made := _output(row, label, task.form)) is not None:
+                if (made := output(row, label, task)) is not None:
                     counts["written"] += 1
                     yield made
 
     new = journal.with_name("output")
     with writing(task.to):
-        _write(new, rows(), task)
+        write(new, rows(), task)
         new.replace(task.to)
     return Labels(
         rows=counts["rows"],
@@ -310,85 +254,3 @@ def _written(journal: Path, task: Task) -> Labels:
         written=counts["written"],
         problems=dict(problems.most_common()),
     )
-
-
-def _output(row: Row | ValueError, label: Label, form: Form) -> dict[str, Any] | None:
-    """What is written about a row; None for one that has no preference, in the format of TRL."""
-    if form == "ours":
-        return {
-            **(row if isinstance(row, Mapping) else {}),
-            **{name: value for name, value in label.items() if name in ADDED.names},
-        }
-    if isinstance(row, ValueError) or not label["decided"]:
-        return None
-    ranking = label.get("ranking") or ([0, 1] if label["preference"] == "a" else [1, 0])
-    best, worst = (_responses(row)[ranking[place]] for place in (0, -1))
-    asked = read_row(row)
-    shown = [{"type": "image", "text": None}] * len(asked.cells)
-    return {
-        "prompt": [{"role": "user", "content": [*shown, {"type": "text", "text": asked.text}]}],
-        "chosen": [_turn(best)],
-        "rejected": [_turn(worst)],
-        "images": list(asked.cells),
-    }
-
-
-def _turn(text: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
-
-
-_TURNS = pa.list_(
-    pa.struct(
-        [
-            pa.field("role", pa.string()),
-            pa.field("content", pa.list_(pa.struct([pa.field("type", pa.string()), pa.field("text", pa.string())]))),
-        ]
-    )
-)
-_TRL = pa.schema(
-    [
-        *(pa.field(name, _TURNS) for name in ("prompt", "chosen", "rejected")),
-        pa.field("images", pa.list_(pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]))),
-    ]
-)
-
-
-def _write(path: Path, rows: Iterator[dict[str, Any]], task: Task) -> None:
-    if task.to.suffix == ".jsonl":
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as lines:  # half a pair as JSON writes it
-            lines.writelines(f"{_line(row)}\n" for row in rows)
-        return
-    given = schema_of(task.source)
-    schema = _TRL if task.form == "trl" or given is None else _with(given)
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
-        for block in blocks(rows, _ROWS_AT_ONCE):
-            file.write_table(pa.Table.from_pylist(block, schema=schema))
-
-
-def _line(row: Any) -> str:
-    """A row as JSON, which has no number that is none and no infinity: they become null, as pandas writes them."""
-    try:
-        return json.dumps(row, ensure_ascii=False, default=_as_text, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(row), ensure_ascii=False, default=_as_text)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _with(given: pa.Schema) -> pa.Schema:
-    """The columns of the input and those that are added, which win."""
-    own = [field for field in given if field.name not in ADDED.names]
-    return pa.schema([*own, *ADDED], metadata=None)
-
-
-def _as_text(value: object) -> str:
-    """What JSON has no form for: bytes of an image as a data URL, the rest as it prints."""
-    if isinstance(value, bytes):
-        return f"data:application/octet-stream;base64,{base64.b64encode(value).decode()}"
-    return storable(str(value))
