@@ -69,6 +69,11 @@ def test_a_response_has_the_share_of_its_group_that_it_beats(conversational: boo
     assert JudgeReward(longer())(prompts, completions) == [0.0, 1.0, 0.5, 0.0, 1.0]
 
 
+def test_a_turn_without_content_is_an_empty_response():
+    said = [[{"role": "assistant", "content": content}] for content in (None, "a")]
+    assert JudgeReward(longer())(["p", "p"], said) == [0.0, 1.0]
+
+
 def test_groups_of_one_instruction_are_told_apart_by_their_pictures():
     red, blue = (lambda: Image.new("RGB", (8, 8), "red")), (lambda: Image.new("RGB", (8, 8), "blue"))
     images = [red(), red(), blue(), blue()]

@@ -111,7 +111,7 @@ def _text(turns: Any) -> str:
     content = turns[-1]["content"]
     if isinstance(content, str):
         return content
-    return "".join(block.get("text") or "" for block in content)
+    return "".join(block.get("text") or "" for block in content or ())
 
 
 def best_of(sample: Callable[[int], str], judge: Judge, image: Picture | Sequence[Picture], prompt: str, *, n: int = 8) -> str:
