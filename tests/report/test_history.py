@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from selfjudge.errors import InputError
 from selfjudge.loop import run
 from selfjudge.report.history import fates, history
 from selfjudge.run.folder import RunFolder
+from selfjudge.view.index import RunIndex
+from selfjudge.view.measured import Measured
 from selfjudge.wiring import make_world
 
 
@@ -30,6 +33,14 @@ def test_every_prompt_has_one_end_in_each_iteration(folder: Path):
     found = fates(folder, None)
     for iteration in (1, 2):
         assert sum(fate.count for fate in found if fate.iteration == iteration) == prompts
+
+
+def test_a_copy_of_an_iteration_in_the_folder_is_none_of_its_iterations(folder: Path):
+    before = fates(folder, None)
+    shutil.copytree(folder / "iteration-1", folder / "iteration-1-backup")
+    assert fates(folder, None) == before and RunIndex(folder).iterations() == [1, 2]
+    assert list(Measured([RunIndex(folder)]).contestants("shapes-bench")) == ["0.0", "0.1", "0.2"]
+    shutil.rmtree(folder / "iteration-1-backup")
 
 
 def test_a_prompt_is_found_by_its_id_or_that_of_its_pair(folder: Path):

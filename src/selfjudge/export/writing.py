@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..ports import Advance, blocks
 from ..report.card import pairs_card
 from ..run.disk import read_json, writing
 from ..run.fingerprint import CARD, README
-from ..run.folder import ImageStore
+from ..run.folder import ImageStore, iterations_of
 from ..run.tables import PAIRS, SELECTED, Row, images_of
 from ..types import ImageRef
 from .formats import FORMATS, Format, Record, judge_turn, llamafactory_info
@@ -82,21 +82,20 @@ def export(run: Path, name: str, to: Path, *, everything: bool, iterations: Sequ
         rows = _traces(run, chosen) if form.of == "traces" else _pairs(chosen, everything)
         records = (form.record(row, [_image(ref, store, to, form, written) for ref in images_of(row)]) for row in rows)
         count = _write(file, name, form, records, advance)
-        _describe(name, to, file, chosen, count)
+        _describe(name, to, file, chosen[max(chosen)], count)
     if not count:
         raise InputError(f"{run} has no {form.of} to export", hint="`selfjudge show RUN` says why.")
     return Exported(records=count, images=len(written), file=file)
 
 
-def _iterations(run: Path, wanted: Sequence[int]) -> list[Path]:
+def _iterations(run: Path, wanted: Sequence[int]) -> dict[int, Path]:
     """The folders of finished iterations. Raises InputError for one that is not there."""
-    made = [f for f in run.glob("iteration-*") if f.name[10:].isdecimal() and (f / "selected.manifest.json").exists()]
-    done = {int(f.name.removeprefix("iteration-")): f for f in made}
+    done = iterations_of(run, "selected.manifest.json")
     if not done:
         raise InputError(f"{run} has no finished iteration", hint="Name a run folder in which pairs were selected.")
     if missing := [number for number in wanted if number not in done]:
-        raise InputError(f"iteration {missing[0]} of {run} is not done", hint=f"Done are {', '.join(map(str, sorted(done)))}.")
-    return [done[number] for number in dict.fromkeys(wanted or sorted(done))]
+        raise InputError(f"iteration {missing[0]} of {run} is not done", hint=f"Done are {', '.join(map(str, done))}.")
+    return {number: folder for number, folder in done.items() if not wanted or number in wanted}
 
 
 def _stream(path: Path) -> Iterator[Row]:
@@ -104,19 +103,18 @@ def _stream(path: Path) -> Iterator[Row]:
         yield from batch.to_pylist()
 
 
-def _pairs(iterations: Sequence[Path], everything: bool) -> Iterator[Row]:
-    for folder in iterations:
+def _pairs(iterations: Mapping[int, Path], everything: bool) -> Iterator[Row]:
+    for number, folder in iterations.items():
         kept = set(pq.read_table(folder / f"{SELECTED.name}.parquet", columns=["pair_id"])["pair_id"].to_pylist())
-        number = int(folder.name.removeprefix("iteration-"))
         for row in _stream(folder / f"{PAIRS.name}.parquet"):
             if everything or row["id"] in kept:
                 yield {**{n: row[n] for n in PAIRS.schema.names}, "iteration": number, "kept": row["id"] in kept}
 
 
-def _traces(run: Path, iterations: Sequence[Path]) -> Iterator[Row]:
+def _traces(run: Path, iterations: Mapping[int, Path]) -> Iterator[Row]:
     """Kept traces, with the judge's prompt as it was asked."""
     template = read_json(run / "recipe.json", "judging")["judging"]["template"]
-    for folder in iterations:
+    for folder in iterations.values():
         for row in _stream(folder / f"{SELECTED.name}.parquet"):
             values = {"question": row["prompt"], "first": row["first"], "second": row["second"]}
             yield {**row, "judge_prompt": judge_turn(fill(template, values, images_of(row)))}
@@ -177,12 +175,12 @@ def _groups(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield group
 
 
-def _describe(name: str, to: Path, file: Path, iterations: Sequence[Path], count: int) -> None:
+def _describe(name: str, to: Path, file: Path, newest: Path, count: int) -> None:
     """What a format needs beside its records: a card for `hf`, `dataset_info.json` for LLaMA-Factory."""
     if name == "llamafactory":
         info = llamafactory_info("selfjudge", file.name)
         (to / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    card = iterations[-1] / "judge" / CARD
+    card = newest / "judge" / CARD
     if name == "hf" and card.exists():
         files = [{"split": "train", "path": str(file.relative_to(to)), "rows": count}]
         facts = read_json(card)

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ..errors import InputError
+from ..run.folder import iterations_of
 from ..run.tables import Row
 
 _LISTED = 3
@@ -50,14 +51,14 @@ class Fate:
 def history(run: Path, name: str) -> tuple[Row, list[Turn]]:
     """A prompt and its turns; `name` is the beginning of its id or of that of one of its pairs. Raises InputError."""
     prompt = _prompt(run, name)
-    return prompt, [_turn(folder, prompt["id"]) for folder in _iterations(run)]
+    return prompt, [_turn(number, folder, prompt["id"]) for number, folder in _iterations(run).items()]
 
 
 def fates(run: Path, reason: str | None, limit: int = _LISTED) -> list[Fate]:
     """What became of the prompts in each iteration, by reason. Raises InputError."""
     texts = dict(_columns(_prompts(run), "id", "text"))
     found: list[Fate] = []
-    for folder in _iterations(run):
+    for number, folder in _iterations(run).items():
         lost = dict(_columns(folder / "dropped.parquet", "prompt_id", "reason"))
         made = _made(folder)
         ends = {prompt: lost.get(prompt, "kept") for prompt in texts if prompt in lost or prompt in made}
@@ -65,7 +66,7 @@ def fates(run: Path, reason: str | None, limit: int = _LISTED) -> list[Fate]:
             if reason in (None, end):
                 ids = [prompt for prompt, its in ends.items() if its == end][:limit]
                 examples = [(prompt, texts[prompt]) for prompt in ids]
-                found.append(Fate(iteration=_number(folder), reason=end, count=count, examples=examples))
+                found.append(Fate(iteration=number, reason=end, count=count, examples=examples))
     if reason is not None and not found:
         known = ", ".join(sorted({fate.reason for fate in fates(run, None)}))
         raise InputError(f"no prompt of {run} ended as {reason}", hint=f"There are {known}." if known else "Nothing is done yet.")
@@ -85,13 +86,9 @@ def _prompts(run: Path) -> Path:
     return path
 
 
-def _iterations(run: Path) -> list[Path]:
+def _iterations(run: Path) -> dict[int, Path]:
     """The folders of iterations that have made their pairs."""
-    return sorted((folder for folder in run.glob("iteration-*") if (folder / "pairs.parquet").exists()), key=_number)
-
-
-def _number(folder: Path) -> int:
-    return int(folder.name.removeprefix("iteration-"))
+    return iterations_of(run, "pairs.parquet")
 
 
 def _columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -110,7 +107,7 @@ def _rows(path: Path, column: str, value: str) -> list[Row]:
 
 def _prompt(run: Path, name: str) -> Row:
     ids = {prompt for (prompt,) in _columns(_prompts(run), "id") if prompt.startswith(name)}
-    for folder in _iterations(run):
+    for folder in _iterations(run).values():
         ids |= {prompt for prompt, pair in _columns(folder / "pairs.parquet", "prompt_id", "id") if pair.startswith(name)}
     if len(ids) != 1:
         what = "no prompt or pair" if not ids else f"{len(ids)} prompts or pairs"
@@ -119,11 +116,11 @@ def _prompt(run: Path, name: str) -> Row:
     return _rows(_prompts(run), "id", ids.pop())[0]
 
 
-def _turn(folder: Path, prompt: str) -> Turn:
+def _turn(number: int, folder: Path, prompt: str) -> Turn:
     pairs = _rows(folder / "pairs.parquet", "prompt_id", prompt)
     dropped = _rows(folder / "dropped.parquet", "prompt_id", prompt)
     return Turn(
-        iteration=_number(folder),
+        iteration=number,
         responses=_rows(folder / "responses.parquet", "prompt_id", prompt),
         pair=pairs[0] if pairs else None,
         judgments=_rows(folder / "judgments.parquet", "pair_id", pairs[0]["id"]) if pairs else [],

@@ -176,6 +176,12 @@ _OURS = (
 """What a run overwrites or takes for its own."""
 
 
+def iterations_of(run: Path, holding: str) -> dict[int, Path]:
+    """The folders of a run's iterations that hold a file, by number. Others, such as `iteration-1-backup`, are none."""
+    numbered = ((path.name.removeprefix("iteration-"), path) for path in run.glob("iteration-*") if (path / holding).exists())
+    return dict(sorted((int(number), path) for number, path in numbered if number.isdecimal()))
+
+
 class RunFolder:
     """A run on disk. Open it with `claim`, which makes sure that it belongs to this recipe and to this process alone."""
 

@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..figures import Summary
 from ..report.history import Turn
 from ..run.disk import read_json
+from ..run.folder import iterations_of
 from ..run.tables import DROPPED, JUDGMENTS, PAIRS, RESPONSES, SELECTED, Row
 
 PAGE = 50
@@ -139,8 +140,7 @@ class RunIndex:
 
     def iterations(self) -> list[int]:
         """Iterations that have made their pairs."""
-        folders = (folder for folder in self.run.glob("iteration-*") if (folder / "pairs.manifest.json").exists())
-        return sorted(int(folder.name.removeprefix("iteration-")) for folder in folders)
+        return list(iterations_of(self.run, "pairs.manifest.json"))
 
     def refresh(self) -> None:
         """Read the tables that are new."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..run.folder import iterations_of
 from ..run.tables import Row
 from .index import OK, PAGE, VERDICTS, Found, RunIndex, file, offered
 
@@ -36,12 +37,10 @@ class Measured:
         """The judges that were measured, by key, in the order of runs and iterations."""
         found: dict[str, MeasuredJudge] = {}
         for number, index in enumerate(self._runs):
-            paths = {int(path.parts[-4].removeprefix("iteration-")): path for path in index.run.glob(_sealed(name))}
-            for k, path in sorted(paths.items()):
+            for k, folder in iterations_of(index.run, f"benchmarks/{name}/judgments.manifest.json").items():
                 title = f"{index.name}, {f'judge of iteration {k}' if k else 'base'}"
-                found[f"{number}.{k}"] = MeasuredJudge(
-                    key=f"{number}.{k}", title=title, replies=path.with_name("judgments.parquet")
-                )
+                replies = folder / "benchmarks" / name / "judgments.parquet"
+                found[f"{number}.{k}"] = MeasuredJudge(key=f"{number}.{k}", title=title, replies=replies)
         return found
 
     def dimensions(self, benchmark: str) -> list[str]:
@@ -86,10 +85,6 @@ class Measured:
 
     def _ask(self, query: str, values: Sequence[str] = ()) -> list[Row]:
         return self._runs[0].rows(query, values)
-
-
-def _sealed(name: str) -> str:
-    return f"iteration-*/benchmarks/{name}/judgments.manifest.json"
 
 
 def _said(judge: MeasuredJudge) -> str:
