@@ -134,6 +134,10 @@ SAME = [
     ("What share of pupils walk?", "10-15%", "between 10 and 15 percent"),
     ("What share of pupils walk?", "over 20 %", "> 0.2"),
     ("How many geese are there?", "more than 20", "> 20"),
+    ("Find the length of AB.", "$2\\sqrt3$", "$2\\sqrt{3}$"),
+    ("Find the length of AB.", "$3\\frac{1}{2}$", "3.5"),
+    ("What is the value of x?", "It is 5!", "5"),
+    ("Find the length of AB.", "5m", "5 metres"),
     ("How many geese are there?", "There are at least 4 geese.", "≥4"),
     ("What is the angle at B?", "65°", "65 degrees"),
     ("How much is the hat?", "£8", "8 pounds"),
@@ -355,6 +359,14 @@ DIFFERENT = [
     ("Is it day or night?", "day", "It is night."),
     ("What is the man doing?", "He is riding a horse.", "He is feeding a horse."),
     ("How many geese are there?", "3 + 4 = 7", "3"),
+    ("Find the length of AB.", "$2\\sqrt3$", "2"),
+    ("Find the length of AB.", "$2\\sqrt3$", "$2\\sqrt5$"),
+    ("Find the length of AB.", "$\\sqrt2$", "$2$"),
+    ("Compute the derivative.", "$3x^2$", "$3x$"),
+    ("Compute the derivative.", "x^3", "3"),
+    ("What is the value of x?", "$2^{10}$", "10"),
+    ("What is the value of x?", "$\\sin 30$", "$\\cos 30$"),
+    ("What is the value of x?", "x \\neq 5", "5"),
 ]
 
 
@@ -426,4 +438,10 @@ UNITS = ["", "%", " percent", " cm", " feet 3 inches", " pm", " May", " dollars"
 @given(st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(UNITS)), max_size=4), st.sampled_from(ASKED))
 def test_what_looks_like_numbers_and_units_has_a_form_or_none(pieces: list[tuple[str, str]], question: str):
     form = normalise("".join(map("".join, pieces)), question)
+    assert form is None or form.strip()
+
+
+@pytest.mark.parametrize("text", ["1 billion" + " billion" * 600, "100" + " k" * 2_000, "five" + " trillion" * 500])
+def test_a_number_that_repeats_its_scale_for_ever_has_a_form_or_none(text: str):
+    form = normalise(text, "How many are there?")
     assert form is None or form.strip()

@@ -26,7 +26,8 @@ _DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ANSWER_TAG = re.compile(r"<answer>([^<]{1,500})</answer>", re.IGNORECASE)
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|\\[dt]?frac(\d)(\d)")
-_ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{\s*([^{}]{1,40}?)\s*\}|\(([^()]{1,40})\))")
+_ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{\s*([^{}]{1,40}?)\s*\}|\(([^()]{1,40})\)|(?<=t)\s*(\d))")
+_MIXED = re.compile(r"(?<=\d)(?=\\[dt]?frac)")
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|operatorname|textit|mbox|bf|rm)\s*\{([^{}]*)\}")
 _SIGNS = {
     r"\%": "%", r"\$": "$", r"\degree": "°", r"^\circ": "°", r"^{\circ}": "°", r"\circ": "°", r"\times": "×", r"\cdot": "·",
@@ -60,14 +61,20 @@ def clean(text: str) -> str:
     text = _ANSWER_TAG.sub(r"\nAnswer: \1\n", text)
     if "\\" in text or "$" in text:
         text = _typeset(text)
-    text = _ROOT.sub(lambda found: f"√{found[1] or found[2]}", text)
+    text = _rooted(text)
     bare = _EMOJI.sub("", text)
     text = bare if any(map(str.isalnum, bare)) else text
     return _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
 
 
+def _rooted(text: str) -> str:
+    """Roots by their sign: `\\sqrt{3}`, `\\sqrt3` and `sqrt(3)` as `√3`."""
+    return _ROOT.sub(lambda found: f"√{found[1] or found[2] or found[3]}", text)
+
+
 def _typeset(text: str) -> str:
     """LaTeX as plain text. A dollar sign before a number is money, not mathematics."""
+    text = _MIXED.sub(" ", _rooted(text))
     text = _SIGN.sub(lambda found: _SIGNS[found[0]], text)
     for _ in range(3):
         text = _FRACTION.sub(lambda found: f"{found[1] or found[3]}/{found[2] or found[4]}", _WRAPPED.sub(r"\1", text))

@@ -23,13 +23,15 @@ _HAN_GROUPS = {"万": 10_000, "萬": 10_000, "亿": 10**8, "億": 10**8}
 _HAN = regex.compile("[〇零一二三四五六七八九两兩十百千万萬亿億]+")
 
 NUMERAL = regex.compile(
-    r"(?<![\w.,])(?:\d{1,3}(?:,\d{2,3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:[\u00a0\u202f' ]\d{3})+(?![\d])(?:[.,]\d+)?"
+    r"(?<![\w.,^])(?<!\^[{-])"
+    r"(?:\d{1,3}(?:,\d{2,3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:[\u00a0\u202f' ]\d{3})+(?![\d])(?:[.,]\d+)?"
     r"|\d+(?:[.,]\d+)*|[.,]\d+)(?![\d^])"
 )
 _TOKEN = regex.compile(r"(?w)\b[\p{L}\p{M}\p{N}].*?\b")
 _GLUED_SCALE = regex.compile(r"(?<=\d)(?=(?:[kK]|mn|bn)\b|[천만억])")
 _MOST_DIGITS = 1_000
 """Digits of the longest number; more are a name, or a model that repeats itself."""
+_LARGEST = 10**_MOST_DIGITS
 _LONGEST = 7
 """Words in the longest number below a thousand, `seven hundred and seventy seven` and its like."""
 
@@ -187,7 +189,7 @@ def _number_at(text: str, spans: list[tuple[int, int]], index: int, known: _Know
             return None, index
     if value is None:
         return None, index
-    while after < len(spans) and (scale := scales.get(_glued(text, spans, after))):
+    while after < len(spans) and value < _LARGEST and (scale := scales.get(_glued(text, spans, after))):
         value, after = value * scale, after + 1
         joint = after + (after < len(spans) and _word(text, spans, after) in ("and", "und", "y", "e", "et"))
         more, behind = _below_thousand(text, spans, joint, table_of, shy) if joint < len(spans) else (None, joint)

@@ -198,6 +198,8 @@ def _number(parts: Sequence[str], question: Question) -> str | None:
         parts = [_OF_THOSE.sub(lambda found: found[1] if found[2] in question.numbers else found[0], part) for part in parts]
     if len(parts) == 1 and (read := _measured(stripped(clause(parts[0], question.languages), question), question)) is not None:
         return read
+    if len(parts) == 1 and not question.count and _FORMULA.fullmatch(parts[0].strip()):
+        return None
     digits = [in_digits(_SUBSET.sub("", part), question.languages, ambiguous=True) for part in parts]
     if question.count and _none(parts[0], question):
         return "0"
@@ -208,14 +210,12 @@ def _number(parts: Sequence[str], question: Question) -> str | None:
         if "=" in text and (numbers := _numbers(text.rpartition("=")[2], question)):
             return numbers[0]
     numbered = [text for text in digits if NUMERAL.search(text)]
-    if not numbered:
-        return None
-    for text in (telling(numbered, question), numbered[-1], numbered[0]):
-        if (number := _sole(text, question)) is not None:
-            return number
-    return None
+    tried = (telling(numbered, question), numbered[-1], numbered[0]) if numbered else ()
+    return next((number for text in tried if (number := _sole(text, question)) is not None), None)
 
 
+_FORMULA = regex.compile(r"(?=.*(?:[\\^√±≠{}]|\d[a-zA-Z](?![a-zA-Z])))(?!.*(?<!\\)(?<!\p{L})\p{L}{4,})[^=\n]{1,80}")
+"""An expression without words or `=`, of which no number alone is the value: `3x^2`, `2+√3`, `±5`."""
 _OF_THOSE = regex.compile(r"(?<![\d/.])(\d+)\s*(?:/|out of)\s*(\d+)(?![\d/.])")
 """How many of as many as the question names: `3/12`."""
 _SUBSET = regex.compile(r",? (?:\w+ )?(?:of (?:which|whom|them|these)|including)\b.*", regex.IGNORECASE)
