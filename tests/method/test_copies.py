@@ -137,6 +137,35 @@ def test_one_phrase_is_replaced_and_what_stands_before_it_agrees(reply: str, cop
     assert isinstance(made, Copy) and made.text == copy and len(made.edits) == 1
 
 
+@pytest.mark.parametrize(
+    ("original", "old", "new", "copy"),
+    [
+        ("The shelf holds three copper pans.", "Three", "Five", "The shelf holds five copper pans."),
+        ("Some fruit, e.g. red apples, lies there.", "red", "green", "Some fruit, e.g. green apples, lies there."),
+        ("Here: ```\nfoo(3)\n``` and more.", "foo(3)", "bar(3)", "Here: ```\nbar(3)\n``` and more."),
+        ("Three kites. One is red.", "One", "none", "Three kites. None is red."),
+        ("She waves at the man.", "the man", "Barack Obama", "She waves at Barack Obama."),
+        ("El hombre va a cerrar la puerta de la casa.", "cerrar", "abrir", "El hombre va a abrir la puerta de la casa."),
+        ("The shelf holds three copper pans.", "three", "five (this is false)", "The shelf holds five copper pans."),
+        ("The shelf holds three copper pans.", "three", "five  # wrong", "The shelf holds five copper pans."),
+    ],
+)
+def test_a_replacement_has_the_case_of_what_it_replaces_and_nothing_that_gives_it_away(
+    original: str, old: str, new: str, copy: str
+):
+    made = replaced(original, f"FROM: {old}\nTO: {new}", Finish.STOP)
+    assert isinstance(made, Copy) and made.text == copy
+
+
+@pytest.mark.parametrize("new", ["NONE", "...", "<what to put in its place>", "—"])
+def test_a_placeholder_names_no_replacement(new: str):
+    assert replaced(KITE, f"FROM: oak\nTO: {new}", Finish.STOP) == "no_replacement_named"
+
+
+def test_blank_lines_without_end_are_read_in_linear_time():
+    assert replaced(KITE, "FROM: oak" + "\n" * 200_000 + "x", Finish.STOP) == "no_replacement_named"
+
+
 def test_a_phrase_is_replaced_in_a_script_without_spaces():
     made = replaced(BICYCLES, "FROM：黑色\nTO：白色", Finish.STOP)
     assert isinstance(made, Copy) and made.text == BICYCLES.replace("黑", "白") and made.edits == (Edit(before="黑", after="白"),)

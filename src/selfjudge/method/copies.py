@@ -13,8 +13,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from ..types import Edit, Finish
-from .alteration import JOINED, LONGEST_TEXT, flaw, locate, words
-from .languages import one_spelling, table
+from .alteration import JOINED, LONGEST_TEXT, REPLACE, flaw, locate, words
+from .languages import language, one_spelling, table
 from .thinking import spoken
 
 MOST_EDITS, MOST_WORDS = 4, 8
@@ -57,12 +57,14 @@ def replaced(original: str, reply: str, finish: Finish) -> Copy | str:
         return "whole_response_replaced"
     if _markdown(new) > _markdown(old):
         return "new_markdown"
-    start, new = _fitting(before, new)
+    start, new = _fitting(before, places[0], new, english=language(original) == "en")
     return Copy(text=before[:start] + new + after, edits=locate(before[start:] + places[0], new))
 
 
-_LABELLED = re.compile(r"^\W*(FROM|TO)\b\W*?[:：][ \t*_]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_LABELLED = re.compile(r"^[^\w\n]*(FROM|TO)\b\W*?[:：][ \t*_]*(.*)$", re.MULTILINE | re.IGNORECASE)
 _NONE = re.compile(r"\W*(?:FROM\W*)?NONE\W*", re.IGNORECASE)
+_REMARK = re.compile(r"\s+(?:[(\[][^()\[\]]*[)\]]|#.*)$")
+"""What a model says of its own change: `five (incorrect)`."""
 _PAIRS = ('""', "''", "“”", "‘’", "``", "«»", "「」", "„“", "<>", "[]", "**", "__")
 
 
@@ -72,7 +74,10 @@ def _named(reply: str) -> tuple[str, str] | str:
         return "nothing_to_replace"
     lines = {label.upper(): _bare(phrase) for label, phrase in _LABELLED.findall(reply)}
     old, new = lines.get("FROM", ""), lines.get("TO", "")
-    if not old or not new:
+    if not re.search(r"[(\[#]", old):
+        new = _REMARK.sub("", new)
+    named = old and new and new != "NONE" and f"<{new}>" not in REPLACE
+    if not named or (re.search(r"\w", old) and not re.search(r"\w", new)):
         return "no_replacement_named"
     if old[-1] in ".,;!?。，" and new[-1] != old[-1]:
         old = old[:-1]
@@ -100,10 +105,17 @@ def _spaced(character: str) -> bool:
     return character.isalnum() and len(words(character * 2)) == 1
 
 
-def _fitting(before: str, new: str) -> tuple[int, str]:
-    """The new phrase with the capital and the article that it wants, so that neither gives the copy away, and where it starts."""
-    if not before or re.search(r"[.!?]\s+$|\n\s*$", before):
+def _fitting(before: str, old: str, new: str, *, english: bool) -> tuple[int, str]:
+    """The new phrase with the capital and the article that it wants, so that neither gives the copy away, and where it starts.
+
+    A phrase in small letters is replaced by one, a capital at the beginning of a sentence by one.
+    """
+    if old[0].isupper() and re.search(r"(?:^|[.!?]\s|\n)\W*$", before[-80:]):
         new = new[0].upper() + new[1:]
+    elif old.islower() and new[1:].islower():
+        new = new[0].lower() + new[1:]
+    if not english:
+        return len(before), new
     article = re.search(r"\b[Aa]n? $", before)
     start = article.start() if article else len(before)
     return start, re.sub(r"^([Aa])n? (?=([A-Za-z]+))", _article, before[start:] + new)
