@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfjudge.method.monitors import FEW, MONITORS, warnings, watch
-from selfjudge.method.selection import Rule
+from selfjudge.method.selection import EvidenceRule, Rule
 from selfjudge.types import Alteration, Edit, Judgment, Kind, Order, PreferencePair, Problem, Prompt, Vote
 
 Judged = list[tuple[PreferencePair, list[Judgment]]]
@@ -110,6 +110,15 @@ def test_a_judge_that_has_hardly_been_taught_may_be_a_coin_and_few_pairs_say_not
 def test_a_warning_names_the_judge_and_its_figure():
     (said,) = warnings({**dict.fromkeys(MONITORS), "says_first": 0.93}, 4)
     assert said == "Judge 3: it names the response shown first in 93%: it goes by the place."
+
+
+@pytest.mark.parametrize("evidence", [False, True, "signed"])
+def test_a_judge_that_is_right_in_half_of_the_pairs_is_no_better_than_a_coin_by_any_rule_of_evidence(evidence: EvidenceRule):
+    judged = []
+    for number, (pair, replies) in enumerate(table(lambda _, __, number: number % 4 < 2)):
+        seen, other = (pair.chosen, pair.rejected) if number % 4 < 2 else (pair.rejected, pair.chosen)
+        judged.append((pair, [replace(one, trace=f"It is clearly {seen}, not {other}.") for one in replies]))
+    assert watch(judged, Rule(evidence=evidence))["above_coin"] == 0
 
 
 @given(VERDICTS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..types import Judgment, Order, PreferencePair, Verdict, Vote
+from ..types import Alteration, Edit, Evidence, Judgment, Order, PreferencePair, Verdict, Vote
 from .answers import normalise
 from .metrics import majority
 from .selection import Rule, select
@@ -49,9 +49,18 @@ def opposed(_: PreferencePair, judgments: Sequence[Judgment], __: Rule) -> Share
     return float(alike and sides[0] is False), float(alike)
 
 
+def _turned(evidence: Evidence | None) -> Evidence | None:
+    """The evidence of a pair whose other response is called the better one."""
+    if isinstance(evidence, Vote):
+        return replace(evidence, majority=evidence.alternative, alternative=evidence.majority)
+    if isinstance(evidence, Alteration):
+        return replace(evidence, edits=tuple(Edit(before=edit.after, after=edit.before) for edit in evidence.edits))
+    return None
+
+
 def above_coin(pair: PreferencePair, judgments: Sequence[Judgment], rule: Rule) -> Share:
     """The yield, less what it would be with a coin for a label. A judge sees no label, so the same replies tell both."""
-    turned = replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+    turned = replace(pair, chosen=pair.rejected, rejected=pair.chosen, evidence=_turned(pair.evidence))
     mirrored = [replace(judgment, order=judgment.order.other) for judgment in judgments]
     kept = [not isinstance(select(*one, rule), str) for one in ((pair, judgments), (turned, mirrored))]
     return (kept[0] - kept[1]) / 2, 1
