@@ -122,6 +122,18 @@ def test_a_named_phrase_makes_the_pair_and_what_was_thought_is_no_part_of_it():
     assert pair.evidence == Alteration(instruction="count", edits=(Edit(before="Three", after="Five"),)) and dropped == []
 
 
+def test_what_was_thought_is_no_part_of_an_answer_either():
+    asked = Prompt(id="p", text="How many boats?", images=(), kind=Kind.CLOSED, kind_rule="test", source="test")
+    said = ["<think>I count two.</think>\nAnswer: 2"] * 9 + ["<think>Three?</think>\nAnswer: 3"] * 7
+    rows = [
+        {"prompt_id": "p", "role": "sample", "text": text, "finish": "stop", "instruction": None, "sample": n, "key": str(n)}
+        for n, text in enumerate(said)
+    ]
+    recipe = Synthesis.model_validate({"closed": {"alternative": "any_sample"}})
+    (pair,), _ = make_pairs([asked], rows, recipe=recipe, seed=0)
+    assert (pair.chosen.strip(), pair.rejected.strip()) == ("Answer: 2", "Answer: 3")
+
+
 def test_the_papers_way_takes_a_whole_copy():
     recipe = Synthesis.model_validate({"open": {"mode": "rewrite"}})
     rows = answered("Three boats lie on the beach.", "Sure:\n\nFive boats lie on the beach.")

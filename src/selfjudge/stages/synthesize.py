@@ -23,7 +23,7 @@ from ..method.copies import replaced, rewritten
 from ..method.equivalence import SAME, doubtful, representatives, same
 from ..method.prompts import fill
 from ..method.thinking import spoken
-from ..method.voting import Elected, Pool, elect, is_decided, pool_of
+from ..method.voting import Pool, elect, is_decided, pool_of
 from ..ports import Advance, NamedEngine, Progress
 from ..recipe.experiment import ClosedRecipe, OpenRecipe, Synthesis
 from ..run.merging import joined
@@ -334,7 +334,9 @@ def _closed_pair(prompt: Prompt, rows: Sequence[Row], recipe: ClosedRecipe, seed
         same=_equal(samples, rows, prompt) if recipe.equivalence == "model" else {},
         pool=pool,
     )
-    return _pair(prompt, elected.chosen, elected.rejected, elected.vote) if isinstance(elected, Elected) else elected
+    if isinstance(elected, str):
+        return elected
+    return _pair(prompt, spoken(elected.chosen), spoken(elected.rejected), elected.vote)
 
 
 def _equal(samples: Sequence[str], rows: Sequence[Row], prompt: Prompt) -> Mapping[str, str]:
