@@ -73,6 +73,15 @@ def test_without_the_weight_of_learning_only_the_difference_is_learned(tmp_path:
     assert fitted.losses[-1] < 0.5
 
 
+@pytest.mark.parametrize("sft_weight", [1, 0])
+def test_micro_batches_change_the_losses_by_rounding_alone(tmp_path: Path, sft_weight: float):
+    """Also where replies are of uneven lengths, and the last step has fewer examples than the others."""
+    uneven = [replace(one, reply=one.reply + " one two" * (8 * (i % 4 == 0))) for i, one in enumerate(compared(13))]
+    shape = {"epochs": 2, "sft_weight": sft_weight}
+    whole, cut = (fit(tmp_path / str(size), uneven, device_batch_size=size, **shape).losses for size in (8, 2))
+    assert cut == pytest.approx(whole, abs=2e-3)
+
+
 def test_lora_has_the_model_without_its_matrices_as_reference(tmp_path: Path):
     fitted = fit(tmp_path / "judge", compared(), sft_weight=0, lora={"dropout": 0.0}, learning_rate=1e-3)
     assert fitted.losses[0] == pytest.approx(0.693, abs=0.01) and fitted.losses[-1] < 0.5

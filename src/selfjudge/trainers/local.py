@@ -252,12 +252,32 @@ class _Dpo(_Planned, DPOTrainer):  # type: ignore[misc]
         weights_of = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, task.recipe.sft_weight]}
         args = DPOConfig(**_arguments(task, gpu), **weights_of, beta=task.recipe.beta)
         super().__init__(task, material, gpu=gpu, args=args, data_collator=self._halves, **options)
+        self._sft_weight = task.recipe.sft_weight
+
+    def get_batch_samples(self, *args: Any, **options: Any) -> tuple[list[Tensors], Any]:
+        """The micro-batches of a step, whose pairs and tokens to learn are counted over all processes."""
+        batches, items = super().get_batch_samples(*args, **options)
+        counts = torch.stack([_to_learn(batch) for batch in batches]).sum(0).to(self.accelerator.device)
+        self._part = self.accelerator.num_processes * len(batches) / self.accelerator.reduce(counts, "sum")
+        return batches, items
+
+    def compute_loss(self, model: torch.nn.Module, inputs: Tensors, *args: Any, **options: Any) -> Any:
+        """TRL's losses are means of a micro-batch, and the mean of these is taken: each is weighted by its part of the step."""
+        pairs, tokens = _to_learn(inputs) * self._part
+        self.loss_weights = [pairs, self._sft_weight * tokens]
+        return super().compute_loss(model, inputs, *args, **options)
 
     def _halves(self, items: Sequence[Tensors]) -> Tensors:
         """A batch as DPOTrainer has it: replies and rejected ones by a mask, not by labels."""
         batch = self._material.collate(items)
         batch["completion_mask"] = (batch.pop("labels") != IGNORED).long()
         return batch
+
+
+def _to_learn(batch: Tensors) -> torch.Tensor:
+    """How many pairs a batch of DPOTrainer has, and tokens of replies to learn."""
+    learned = batch["completion_mask"].chunk(2)[0]
+    return torch.stack([learned.new_tensor(len(learned)), learned.sum()])
 
 
 def _tensorboard(folder: Path) -> TrainerCallback:
