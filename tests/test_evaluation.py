@@ -21,6 +21,7 @@ from selfjudge.measure.evaluate import Asking, Result, evaluate
 from selfjudge.measure.judges import find_contestant, judge_name
 from selfjudge.measure.stored import measurements
 from selfjudge.recipe.inputs import PairsBench, ShapesBench
+from selfjudge.report.examples import longer
 from selfjudge.report.measurement import show_measured
 from selfjudge.run.folder import RunFolder
 
@@ -76,6 +77,15 @@ def test_the_longer_response_wins_in_whichever_order_and_text_cannot_fool_it(tmp
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
     figures = measured("longer", tmp_path / "run", PairsBench(name="pairs", path=tmp_path / "pairs.jsonl"))
     assert (figures["accuracy"], figures["pair_accuracy"], figures["consistency"]) == (2 / 3, 2 / 3, 1.0)
+
+
+def test_the_report_expects_of_the_longer_response_what_the_baseline_measures(tmp_path: Path):
+    figures = measured("longer", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "shapes-bench").rename(tmp_path / "benchmarks/shapes-bench")
+    expected = longer(tmp_path, "shapes-bench")
+    assert expected is not None and expected["pair_accuracy"] < expected["accuracy"] - 0.05
+    assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=0.05)
 
 
 def test_a_model_is_asked_as_it_was_trained_to_be_and_the_same_call_again_changes_nothing(tmp_path: Path):

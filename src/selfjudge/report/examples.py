@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -149,8 +148,11 @@ def margins(run: Path, number: int) -> Mapping[str, float] | None:
     return {"pairs": len(votes), "low": low, "middle": middle, "high": high}
 
 
-def longer(run: Path, benchmark: str) -> float | None:
-    """The share of a benchmark's items that the longer response gets right, half of equals; None where they are not stored."""
+def longer(run: Path, benchmark: str) -> Mapping[str, float] | None:
+    """The figures to expect of `longer`, the baseline, which tosses a coin in each order for responses of one length.
+
+    None where the items are not stored.
+    """
     path = run / "benchmarks" / benchmark / "items.parquet"
     try:
         items = pq.read_table(path, columns=["chosen", "rejected", "tie"]) if path.exists() else None
@@ -159,5 +161,5 @@ def longer(run: Path, benchmark: str) -> float | None:
     if items is None or not len(items := items.filter(~pc.field("tie"))):
         return None
     lead = pc.subtract(pc.utf8_length(items["chosen"]), pc.utf8_length(items["rejected"]))
-    right: Any = pc.add(pc.mean(pc.cast(pc.greater(lead, 0), pa.float64())), pc.multiply(0.5, pc.mean(pc.equal(lead, 0))))
-    return float(right.as_py())
+    right, equal = (pc.mean(pc.cast(which, pa.float64())).as_py() for which in (pc.greater(lead, 0), pc.equal(lead, 0)))
+    return {"accuracy": right + equal / 2, "pair_accuracy": right + equal / 4, "consistency": 1 - equal / 2}

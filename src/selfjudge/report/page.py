@@ -82,7 +82,10 @@ def _benchmark(run: Path, state: Summary, name: str) -> dict[str, Any]:
     entries = state["iterations"]
     known = list(entries[0]["benchmarks"][name].get("dimensions", ()))
     baseline = longer(run, name)
-    guides = COIN if baseline is None else {**COIN, "always the longer response": baseline}
+    guides = {**COIN}
+    if baseline is not None:
+        guides["the longer response, per order"] = baseline["accuracy"]
+        guides["the longer response, both orders"] = baseline["pair_accuracy"]
     return {
         "name": name,
         "curve": learning_curve(entries, name, guides=guides),
