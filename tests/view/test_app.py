@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -21,6 +23,7 @@ from selfjudge.cli.view import view
 from selfjudge.errors import InputError
 from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.measure.judges import find_contestant
+from selfjudge.run import tables
 from selfjudge.run.folder import RunFolder
 from selfjudge.view.annotations import PAIRS, Annotations, turned
 from selfjudge.view.app import create_app
@@ -181,6 +184,24 @@ def test_the_page_of_two_judges_shows_the_items_about_which_they_differ(run: Pat
     same = client.get(f"/{KEY}/bench", params={"a": "0.1", "b": "0.1"}).text
 
     assert "about which they say something else" in page and "0 items about which" in same
+
+
+def test_a_judge_of_the_second_run_is_shown_with_the_items_of_its_own_run(run: Path, tmp_path: Path):
+    other, some = tmp_path / "other", tmp_path / "some"
+    rows = pq.read_table(run / "benchmarks/shapes-bench/items.parquet").to_pylist()
+    for folder, items in ((other, [{**row, "id": f"x{row['id']}"} for row in rows]), (some, rows[:7])):
+        shutil.copytree(run, folder)
+        pq.write_table(pa.Table.from_pylist(items, tables.ITEMS.schema), folder / "benchmarks/shapes-bench/items.parquet")
+
+    def shown(folder: Path, **query: str) -> str:
+        client = TestClient(create_app([RunIndex(run), RunIndex(folder)], KEY), base_url="http://127.0.0.1")
+        return client.get(f"/{KEY}/bench", params={"every": "true", **query}).text
+
+    assert "item_id=x" in shown(other, a="1.0") and "item_id=x" not in shown(other, a="0.0")
+    assert "none is shared" in shown(other, a="0.0", b="1.0")
+    assert "They share 7, and those are compared" in shown(some, a="0.0", b="1.0")
+    client = TestClient(create_app([RunIndex(run), RunIndex(other)], KEY), base_url="http://127.0.0.1")
+    assert client.get(f"/{KEY}/item", params={"name": "shapes-bench", "item_id": f"x{rows[0]['id']}"}).status_code == 200
 
 
 @pytest.mark.slow

@@ -134,11 +134,11 @@ class Pages:
         one = contestants.get(a) or (list(contestants.values())[-1] if contestants else None)
         two = contestants.get(b)
         start = (max(page, 1) - 1) * PAGE
-        found = self._measured.items(name, (one, two), dimension=dimension, every=every, start=start) if one else None
+        found = self._measured.items((one, two), dimension=dimension, every=every, start=start) if one else None
         return self._page(
             "bench.html", names=names, name=name, contestants=contestants, a=one, b=two, found=found, dimension=dimension,
-            dimensions=self._measured.dimensions(name) if one else [], every=every, page=max(page, 1),
-            pages=-(-found.total // PAGE) if found else 0,
+            dimensions=self._measured.dimensions((one, two)) if one else [], every=every, page=max(page, 1),
+            pages=-(-found.total // PAGE) if found else 0, counts=self._measured.counts((one, two)) if one else (),
         )  # fmt: skip
 
     def item(self, name: str, item_id: str) -> HTMLResponse:
