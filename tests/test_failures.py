@@ -28,8 +28,9 @@ from selfjudge.measure.judges import find_contestant
 from selfjudge.ports import Advance, Engine, Fit
 from selfjudge.recipe.inputs import ShapesBench
 from selfjudge.run.disk import read_json, write_checked
-from selfjudge.run.failures import told, too_many
+from selfjudge.run.failures import failures, told, too_many
 from selfjudge.run.folder import RunFolder
+from selfjudge.run.tables import JUDGMENTS
 from selfjudge.trainers.scripted import ScriptedTrainer
 from selfjudge.types import Finish, content_id
 from selfjudge.wiring import make_world
@@ -263,6 +264,17 @@ def test_whatever_a_server_does_to_thirty_neighbours_the_measurement_ends_with_3
     assert done.exit_code == 3, (done.stderr, done.exception)
     assert "evaluate pairs: of 80 requests, 30 failed" in done.stderr and words in " ".join(done.stderr.split())
     assert "judged by mine" in done.stdout
+
+
+def test_a_reply_that_was_cut_off_and_whose_letter_failed_counts_once():
+    class Judgments:
+        kind = JUDGMENTS
+
+        def counts(self, *_: str) -> Counter[Any]:
+            return Counter({("cut_off", "a bad moment", None): 60, ("cut_off", None, None): 40, (None, None, None): 900})
+
+    found = failures(Judgments())
+    assert (found["failed"], found["cut_off"]) == (0.06, 0.04) and not too_many({"judgments": found})
 
 
 def test_more_than_a_tenth_is_too_much_and_the_line_says_why():

@@ -34,10 +34,11 @@ def failures(table: Table) -> Failures:
     requests, reasons, cut, forced = 0, Counter[str](), 0, 0
     for (end, error, *lacked), count in table.counts(column, "error", *more).items():
         requests += count
-        cut += count * (cut_off in (end, *lacked))
         forced += count * any(lacked)
         if end == failed or error is not None:
             reasons[_reason(error)] += count
+        elif cut_off in (end, *lacked):
+            cut += count
     found: Failures = {
         "requests": requests,
         "failed": reasons.total() / requests if requests else 0.0,
