@@ -119,6 +119,14 @@ def test_losses_go_to_trackio_where_it_is_installed_unless_the_recipe_says_other
     assert tracker(TrainerSettings()) == "trackio" and tracker(TrainerSettings(report_to="none")) == "none"
 
 
+def test_training_sends_nothing_to_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sent: list[object] = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *_, **more: sent.append(more))
+    fit(tmp_path / "judge", count=2, epochs=1)
+    assert not sent
+
+
 def test_one_example_is_enough_to_train(tmp_path: Path):
     assert fit(tmp_path, count=1, epochs=1).steps == 1
 

@@ -227,6 +227,9 @@ class _Planned(Trainer):  # type: ignore[misc]
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Write none: selfjudge writes the card of a judge."""
 
+    def _send_telemetry(self) -> None:
+        """Send none, as TRL would to the hub."""
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
