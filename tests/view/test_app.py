@@ -144,6 +144,19 @@ def test_an_odd_address_still_shows_a_page(client: TestClient, query: str):
     assert shown.status_code == 200 and "\x00" not in shown.text and "\x1b" not in shown.text
 
 
+def test_beside_a_verdict_stands_the_probability_of_the_better_response(run: Path, tmp_path: Path):
+    mine = tmp_path / "run"
+    shutil.copytree(run, mine)
+    path = mine / "iteration-1/judgments.parquet"
+    rows = pq.read_table(path).to_pylist()
+    given = [{**row, "probability": 0.98 if row["order"] == "chosen_first" else 0.02} for row in rows]
+    pq.write_table(pa.Table.from_pylist(given, tables.JUDGMENTS.schema), path)
+    index = RunIndex(mine)
+    case = next(row for row in index.cases(Wanted(values={"iteration": "1"}), 0).rows if row["pair_id"])
+    shown = TestClient(create_app([index], KEY), base_url="http://127.0.0.1").get(f"/{KEY}/prompt/0/{case['prompt_id']}").text
+    assert shown.count("P(better) 0.98") >= 2 and "0.02" not in shown
+
+
 def test_pictures_of_a_list_are_small(client: TestClient, run: Path):
     ref = next(row["images"][0] for row in RunIndex(run).cases(Wanted(values={}), 0).rows if row["images"])
     small = client.get(f"/{KEY}/image/0/{ref['media_type'][6:]}/{ref['sha256']}?small=true")

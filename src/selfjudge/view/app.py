@@ -23,7 +23,7 @@ from ..run.folder import ImageStore
 from ..run.images import BadImage, thumbnail
 from ..run.reasons import DROPPED, explained
 from ..run.tables import Row, images_of, is_right
-from ..types import ImageRef
+from ..types import ImageRef, Order
 from .annotations import Annotations, Choice, turned
 from .guard import guarded
 from .index import FILTERS, PAGE, SORTS, RunIndex, Wanted
@@ -57,7 +57,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"visible": visible, "words": lambda name: visible(name, 200).replace("_", " ")}
-        self._templates.globals |= {"root": root, "runs": runs, "query": _query, "is_right": is_right}
+        self._templates.globals |= {"root": root, "runs": runs, "query": _query, "is_right": is_right, "p_better": _p_better}
 
     def _page(self, template: str, /, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._templates.get_template(template).render(**values))
@@ -225,6 +225,11 @@ def _query(wanted: Wanted, **more: Any) -> str:
 def _sides(pair: Row | None) -> tuple[Any, Any] | None:
     """Both responses in pieces that the other one has or has not."""
     return None if pair is None else marked(visible(pair["chosen"], _LONGEST), visible(pair["rejected"], _LONGEST))
+
+
+def _p_better(row: Row) -> float | None:
+    """The probability that a reply gives the better response."""
+    return Order(row["order"]).of_chosen(row["probability"])
 
 
 def _styles() -> Response:
