@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from fastapi.testclient import TestClient
 
 from runs import no_progress, scripted_recipe
 from selfjudge.errors import InputError
 from selfjudge.loop import run
 from selfjudge.report.history import fates, history
 from selfjudge.run.folder import RunFolder
+from selfjudge.view.app import create_app
 from selfjudge.view.index import RunIndex
 from selfjudge.view.measured import Measured
 from selfjudge.wiring import make_world
@@ -57,6 +60,26 @@ def test_a_turn_has_its_replies_and_exactly_one_end(folder: Path):
             turn = history(folder, name)[1][fate.iteration - 1]
             assert (turn.dropped or "kept") == fate.reason and (turn.traces > 0) == (fate.reason == "kept")
             assert turn.responses and (turn.pair is None or turn.judgments)
+
+
+def test_a_prompt_that_an_iteration_did_not_ask_is_said_to_be_none_of_it(folder: Path, tmp_path: Path):
+    mine = tmp_path / "run"
+    shutil.copytree(folder, mine)
+    prompt = pq.read_table(mine / "iteration-1/pairs.parquet")["prompt_id"][0].as_py()
+    for path in (mine / "iteration-2").glob("*.parquet"):
+        table = pq.read_table(path)
+        if "prompt_id" in table.column_names:
+            pq.write_table(table.filter(pc.field("prompt_id") != prompt), path)
+    assert [turn.asked for turn in history(mine, prompt)[1]] == [True, False]
+    client = TestClient(create_app([RunIndex(mine)], "key"), base_url="http://127.0.0.1")
+    for words in (shown(str(mine), prompt).stdout, client.get(f"/key/prompt/0/{prompt}").text):
+        assert words.count("not a prompt of this iteration") == 1 and "not selected yet" not in words
+
+
+def test_pairs_that_wait_for_their_selection_are_not_called_kept(folder: Path, tmp_path: Path):
+    mine = tmp_path / "run"
+    shutil.copytree(folder, mine, ignore=shutil.ignore_patterns("selected*", "dropped*"))
+    assert {fate.reason for fate in fates(mine, None)} == {"not selected yet"}
 
 
 @pytest.mark.parametrize(("name", "words"), [("zzz", "no prompt or pair"), ("", "prompts or pairs")])

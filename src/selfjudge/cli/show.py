@@ -25,7 +25,7 @@ def show(
         str | None, typer.Option(help="List prompts that were dropped for this reason, or `kept`.", show_default=False)
     ] = None,
 ) -> None:
-    """Show what happened to a prompt in every iteration: samples, votes or edit, traces, verdicts, fate.
+    """Show what happened to a prompt in every iteration: samples, votes or edit, traces, verdicts, end.
 
     Without an id: how many prompts were kept or dropped in each iteration, and why, with some ids.
     """
@@ -74,7 +74,8 @@ def _show_turn(turn: Turn) -> None:
     if turn.dropped is not None:
         say(f"  dropped: {turn.dropped}{_meaning(turn.dropped)}")
     else:
-        say(f"  kept: {turn.traces} traces" if turn.traces else "  not selected yet")
+        left = "not selected yet" if turn.asked else "not a prompt of this iteration"
+        say(f"  kept: {turn.traces} traces" if turn.traces else f"  {left}")
 
 
 def _show_pair(pair: Row) -> None:

@@ -18,6 +18,8 @@ from ..run.tables import Row
 
 _LISTED = 3
 """Prompts that stand for a reason in the overview."""
+KEPT, WAITING = "kept", "not selected yet"
+"""How a prompt ended in an iteration that did not drop it."""
 SHORT = 8
 """Characters of an id, as it is shown."""
 
@@ -26,7 +28,8 @@ SHORT = 8
 class Turn:
     """A prompt in one iteration: its sampled responses, the pair that was made of them, what the judge said, and its fate.
 
-    `dropped` is the reason why it taught nothing; `traces` counts those that did.
+    `dropped` is the reason why it taught nothing; `traces` counts those that did. `asked` is false where the iteration has
+    selected its pairs and this is none of its prompts.
     """
 
     iteration: int
@@ -35,11 +38,12 @@ class Turn:
     judgments: Sequence[Row]
     dropped: str | None
     traces: int
+    asked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """Prompts of one iteration that had the same end: a reason, or `kept`."""
+    """Prompts of one iteration that had the same end: a reason, `kept`, or `not selected yet`."""
 
     iteration: int
     reason: str
@@ -61,7 +65,8 @@ def fates(run: Path, reason: str | None, limit: int = _LISTED) -> list[Fate]:
     for number, folder in _iterations(run).items():
         lost = dict(_columns(folder / "dropped.parquet", "prompt_id", "reason"))
         made = _made(folder)
-        ends = {prompt: lost.get(prompt, "kept") for prompt in texts if prompt in lost or prompt in made}
+        left = KEPT if (folder / "selected.parquet").exists() else WAITING
+        ends = {prompt: lost.get(prompt, left) for prompt in texts if prompt in lost or prompt in made}
         for end, count in Counter(ends.values()).most_common():
             if reason in (None, end):
                 ids = [prompt for prompt, its in ends.items() if its == end][:limit]
@@ -119,11 +124,13 @@ def _prompt(run: Path, name: str) -> Row:
 def _turn(number: int, folder: Path, prompt: str) -> Turn:
     pairs = _rows(folder / "pairs.parquet", "prompt_id", prompt)
     dropped = _rows(folder / "dropped.parquet", "prompt_id", prompt)
+    responses = _rows(folder / "responses.parquet", "prompt_id", prompt)
     return Turn(
         iteration=number,
-        responses=_rows(folder / "responses.parquet", "prompt_id", prompt),
+        responses=responses,
         pair=pairs[0] if pairs else None,
         judgments=_rows(folder / "judgments.parquet", "pair_id", pairs[0]["id"]) if pairs else [],
         dropped=dropped[0]["reason"] if dropped else None,
         traces=len(_rows(folder / "selected.parquet", "prompt_id", prompt)),
+        asked=bool(pairs or dropped or responses) or not (folder / "selected.parquet").exists(),
     )

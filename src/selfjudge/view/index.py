@@ -17,7 +17,7 @@ import duckdb
 
 from ..errors import InputError
 from ..figures import Summary
-from ..report.history import Turn
+from ..report.history import KEPT, WAITING, Turn
 from ..run.disk import read_json
 from ..run.folder import iterations_of
 from ..run.tables import DROPPED, JUDGMENTS, PAIRS, RESPONSES, SELECTED, Row
@@ -31,8 +31,6 @@ _VALUES = 200
 _SEARCHED = 2_000
 """Characters of a prompt and of a response in which a search looks."""
 
-KEPT, WAITING = "kept", "not selected yet"
-"""How a case ended that was not dropped."""
 FILTERS = ("iteration", "kind", "source", "fate", "verdicts", "instruction")
 """Columns of a case that a filter names one value of."""
 SORTS = {
@@ -172,13 +170,17 @@ class RunIndex:
         self._db.execute(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL '.join(parts)}")
 
     def _read(self, number: int) -> None:
-        left = KEPT if (self.run / f"iteration-{number}" / "selected.manifest.json").exists() else WAITING
+        left = self._left(number)
         with self._db.cursor() as db:
             db.execute("BEGIN")
             db.execute("DELETE FROM cases WHERE iteration = ?", [number])
             db.execute(_OF_PAIRS, {"number": number, "left": left})
             db.execute(_OF_PROMPTS, {"number": number})
             db.execute("COMMIT")
+
+    def _left(self, number: int) -> str:
+        """How a case of an iteration ended that was not dropped."""
+        return KEPT if (self.run / f"iteration-{number}" / "selected.manifest.json").exists() else WAITING
 
     def rows(self, query: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
         """The rows of a query on `cases`, `prompts` and the tables of all iterations."""
@@ -292,6 +294,7 @@ class RunIndex:
             judgments=of("judgments", "pair_id", pair, '"order", sample') if pair else [],
             dropped=None if fate in (KEPT, WAITING) else fate,
             traces=len(of("selected", "pair_id", pair)) if fate == KEPT else 0,
+            asked=bool(cases) or self._left(number) == WAITING,
         )
 
 
