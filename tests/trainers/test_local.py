@@ -11,6 +11,7 @@ from transformers import Idefics3ForConditionalGeneration
 
 from selfjudge.errors import TrainerError
 from selfjudge.recipe.execution import TrainerSettings
+from selfjudge.trainers import checkpoints
 from selfjudge.trainers.local import tracker
 from trainers.fitting import MODEL, digest, fit
 
@@ -134,6 +135,26 @@ def test_one_example_is_enough_to_train(tmp_path: Path):
 def test_a_loss_that_is_no_number_is_an_error(tmp_path: Path):
     with pytest.raises(TrainerError, match="finite"):
         fit(tmp_path, learning_rate=1e30, epochs=3, max_grad_norm=1e30)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_only_the_first_process_deletes_checkpoints_that_may_hold_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+):
+    monkeypatch.setattr("selfjudge.trainers.local._Planned.is_world_process_zero", lambda _: first)
+    (tmp_path / "judge.work/checkpoint-1").mkdir(parents=True)
+    with pytest.raises(TrainerError, match="finite"):
+        fit(tmp_path / "judge", learning_rate=1e30, epochs=3, max_grad_norm=1e30)
+    assert (tmp_path / "judge.work/checkpoint-1").exists() is not first
+
+
+def test_a_checkpoint_that_was_deleted_in_part_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "checkpoint-1").mkdir()
+    (tmp_path / "checkpoint-1/complete").touch()
+    assert checkpoints.latest(tmp_path)
+    monkeypatch.setattr("shutil.rmtree", lambda _: None)
+    checkpoints.remove(tmp_path)
+    assert checkpoints.latest(tmp_path) is None
 
 
 def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path):

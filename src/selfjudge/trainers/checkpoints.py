@@ -35,9 +35,10 @@ def mark(checkpoint: Path) -> None:
 
 
 def remove(work: Path, *, but: Path | None = None) -> None:
-    """Delete all checkpoints except `but`."""
+    """Delete all checkpoints except `but`, their markers first."""
     for checkpoint in work.glob(_NAMES):
         if checkpoint != but:
+            (checkpoint / _MARK).unlink(missing_ok=True)
             shutil.rmtree(checkpoint)
 
 

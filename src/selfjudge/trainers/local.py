@@ -130,7 +130,9 @@ def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dic
     try:
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except FloatingPointError as error:
-        checkpoints.remove(task.work)  # they may hold the cause
+        if trainer.is_world_process_zero():
+            checkpoints.remove(task.work)  # they may hold the cause
+        trainer.accelerator.wait_for_everyone()  # a launcher ends all processes once one has failed
         raise TrainerError(str(error), hint="Try a lower training.learning_rate, in another folder (--dir).") from error
     _save(trainer, task)
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
