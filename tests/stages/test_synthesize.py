@@ -132,6 +132,14 @@ def test_what_was_thought_is_no_part_of_an_answer_either():
     recipe = Synthesis.model_validate({"closed": {"alternative": "any_sample"}})
     (pair,), _ = make_pairs([asked], rows, recipe=recipe, seed=0)
     assert (pair.chosen.strip(), pair.rejected.strip()) == ("Answer: 2", "Answer: 3")
+    other = replace(asked, id="q", text="How many boats are red?")
+    more = [{**row, "prompt_id": "q", "text": row["text"].replace("2", "5")} for row in rows]
+    pooled = Synthesis.model_validate({"closed": {"alternative": "pooled"}})
+    pairs, _ = make_pairs([asked, other], [*rows, *more], recipe=pooled, seed=0)
+    assert {(pair.chosen.strip(), pair.rejected.strip()) for pair in pairs} == {
+        ("Answer: 2", "Answer: 5"),
+        ("Answer: 5", "Answer: 2"),
+    }
 
 
 def test_the_papers_way_takes_a_whole_copy():

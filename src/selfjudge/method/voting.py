@@ -18,6 +18,7 @@ from typing import Literal
 
 from ..types import Vote
 from .answers import CANNOT_TELL, normalise
+from .thinking import spoken
 
 ANSWER = """\
 {images}
@@ -160,7 +161,7 @@ def _bare(ballots: Sequence[Ballot], counts: Sequence[tuple[str, int]]) -> list[
     if not counts or type_of(counts[0][0]) == "letter":
         return []
     won = counts[0][0]
-    return [text for answer, text in ballots if answer == won and len(text.split()) <= len(won.split()) + _BARE]
+    return [text for answer, text in ballots if answer == won and len(spoken(text).split()) <= len(won.split()) + _BARE]
 
 
 def _without(ballots: Sequence[Ballot], answers: Iterable[str]) -> list[Ballot]:

@@ -10,12 +10,20 @@ from ..data import load
 from ..languages import tokens
 from .question import Question
 
-_SOLE, _LEADING, _NAMED, _STANDING, _NEGATED, _DENIED, _NONE_OF = map(regex.compile, load("options")["pattern"].values())
+_SOLE, _LEADING, _NAMED, _STANDING, _NEGATED, _DENIED, _SEVERAL, _NONE_OF = map(
+    regex.compile, load("options")["pattern"].values()
+)
+
+
+_ONE = regex.compile(r"(?<!\w)[A-Ja-j](?!\w)")
 
 
 def letter(text: str, question: Question, last: str, form: Callable[[str], str | None]) -> str | None:
-    """The letter of the option that a text chooses, or None. `last` is what it concludes with; `form` reads free phrases."""
+    """The letter of the option that a text chooses, or those of several, or None. `last` is what it concludes with; `form` reads free phrases."""
     listed = dict(question.options)
+    together = _SEVERAL.fullmatch(text)
+    if together and len(several := {one.upper() for one in _ONE.findall(text)} & listed.keys()) > 1:
+        return None if together["either"] else ", ".join(sorted(several))
     if (found := _SOLE.fullmatch(text)) and found[1].upper() in listed:
         return found[1].upper()
     text = _NEGATED.sub(" ", text)
@@ -28,7 +36,7 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
         chosen = _known(leading, listed)
     if chosen is None:
         chosen = next(filter(None, (_mentioned(said, listed) for said in (last, text, _DENIED.sub(" ", text)))), None)
-    if chosen is None and (standing := _STANDING.findall(last)) and standing[-1] in listed:
+    if chosen is None and (standing := _STANDING.findall(_NEGATED.sub(" ", last))) and standing[-1] in listed:
         chosen = standing[-1]
     return chosen
 
