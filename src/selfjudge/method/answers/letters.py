@@ -19,7 +19,10 @@ _ONE = regex.compile(r"(?<!\w)[A-Ja-j](?!\w)")
 
 
 def letter(text: str, question: Question, last: str, form: Callable[[str], str | None]) -> str | None:
-    """The letter of the option that a text chooses, or those of several, or None. `last` is what it concludes with; `form` reads free phrases."""
+    """The letter of the option that a text chooses, or those of several, or None.
+
+    `last` is what it concludes with; `form` reads free phrases.
+    """
     listed = dict(question.options)
     together = _SEVERAL.fullmatch(text)
     if together and len(several := {one.upper() for one in _ONE.findall(text)} & listed.keys()) > 1:
