@@ -169,9 +169,9 @@ def test_nothing_is_inaccessible_or_asks_the_network(
 def test_what_is_wrong_stands_on_the_console_and_in_the_report(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
     _, state = scripted_run
     *entries, last = state["iterations"]
-    warned = {**state, "iterations": [*entries, {**last, "warnings": ["Judge 1: it has [learned] nothing."]}]}
+    warned = {**state, "iterations": [*entries, {**last, "warnings": ["Judge 1: it has [learned] nothing.", "Set `kind`."]}]}
     text = write_report(tmp_path, warned).read_text()
-    assert "<li>Judge 1: it has [learned] nothing.</li>" in text
+    assert "<li>Judge 1: it has [learned] nothing.</li>" in text and "<li>Set <code>kind</code>.</li>" in text
     shown = StringIO()
     show_iterations(warned, Console(file=shown, width=200))
     assert "warning: Judge 1: it has [learned] nothing." in shown.getvalue()

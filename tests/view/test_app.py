@@ -25,6 +25,7 @@ from selfjudge.measure.evaluate import Asking, evaluate
 from selfjudge.measure.judges import find_contestant
 from selfjudge.run import tables
 from selfjudge.run.folder import RunFolder
+from selfjudge.run.reasons import DROPPED
 from selfjudge.view.annotations import PAIRS, Annotations, turned
 from selfjudge.view.app import create_app
 from selfjudge.view.index import RunIndex, Wanted
@@ -142,6 +143,17 @@ def test_an_odd_address_still_shows_a_page(client: TestClient, query: str):
     shown = client.get(f"/{KEY}/pairs?{query}")
 
     assert shown.status_code == 200 and "\x00" not in shown.text and "\x1b" not in shown.text
+
+
+def test_names_in_reasons_are_code_and_the_filter_is_called_as_the_column(client: TestClient, run: Path):
+    index = RunIndex(run)
+    fate = next(fate for fate in index.fates() if "`" in DROPPED.get(fate, ("", ""))[1])
+    case = index.cases(Wanted(values={"fate": fate}), 0).rows[0]
+    name = DROPPED[fate][1].split("`")[1]
+    for page in ("/", f"/prompt/0/{case['prompt_id']}"):
+        text = client.get(f"/{KEY}{page}").text
+        assert f"<code>{name}</code>" in text and f"`{name}`" not in text
+    assert '<label>end <select name="fate">' in client.get(f"/{KEY}/pairs").text
 
 
 def test_beside_a_verdict_stands_the_probability_of_the_better_response(run: Path, tmp_path: Path):

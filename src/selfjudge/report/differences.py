@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from markupsafe import Markup, escape
+
 from ..method.alteration import common
 from ..types import storable
 
@@ -14,6 +16,7 @@ LONGEST = 2_000
 _MOST_WORDS = 400
 """Differing words that are compared with each other; a comparison takes their square."""
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_NAME = re.compile(r"`([^`]+)`")
 _ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters except tabs and newlines, and marks that change the writing direction."""
 
@@ -37,6 +40,11 @@ def visible(text: str, longest: int = LONGEST) -> str:
     more = len(text) - longest
     shown = _ACTING.sub(lambda found: f"[U+{ord(found[0]):04X}]", storable(text[:longest]))
     return shown + (f" … {more:,} more characters" if more > 0 else "")
+
+
+def coded(text: str) -> Markup:
+    """The text with `names` as code."""
+    return Markup(_NAME.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped
 
 
 def _compared(words: list[str], others: list[str]) -> tuple[list[Piece], list[Piece]]:

@@ -5,14 +5,12 @@ What it shows was written by models and strangers: it is text everywhere, and a 
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from ..benchmarks.published import PublishedGroup, context
 from ..figures import Summary
@@ -21,14 +19,13 @@ from ..run.executions import described
 from ..types import storable
 from .curve import COIN, dimension_curve, learning_curve
 from .departures import departures, ours
-from .differences import visible
+from .differences import coded, visible
 from .examples import examples, longer, margins
 from .findings import concerns, final, headline, health
 from .tally import costs, funnel, made, per_kept_pair, reasons
 
 _DIMENSIONS = 24
 """Dimensions that are shown: a benchmark of one's own may have any number."""
-_NAME = re.compile(r"`([^`]+)`")
 _BEST = 8
 """Published judges of each group that are shown."""
 
@@ -73,7 +70,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("selfjudge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"share": _share, "span": span, "whole": _whole, "words": _words, "visible": visible, "coded": _coded}
+    environment.filters |= {"share": _share, "span": span, "whole": _whole, "words": _words, "visible": visible, "coded": coded}
     return environment
 
 
@@ -112,11 +109,6 @@ def _whole(value: float | None) -> str:
 
 def _words(name: str) -> str:
     return visible(name, 200).replace("_", " ")
-
-
-def _coded(text: str) -> Markup:
-    """The text with `names` as code."""
-    return Markup(_NAME.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped
 
 
 def span(seconds: float) -> str:

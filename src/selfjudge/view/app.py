@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ..errors import RunError
 from ..report.curve import COIN, learning_curve
-from ..report.differences import marked, visible
+from ..report.differences import coded, marked, visible
 from ..report.findings import concerns, headline
 from ..report.status import status
 from ..run.folder import ImageStore
@@ -56,7 +56,11 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"visible": visible, "words": lambda name: visible(name, 200).replace("_", " ")}
+        self._templates.filters |= {
+            "visible": visible,
+            "coded": coded,
+            "words": lambda name: visible(name, 200).replace("_", " "),
+        }
         self._templates.globals |= {"root": root, "runs": runs, "query": _query, "is_right": is_right, "p_better": _p_better}
 
     def _page(self, template: str, /, **values: Any) -> HTMLResponse:
