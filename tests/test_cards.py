@@ -14,7 +14,8 @@ import yaml
 from runs import digests, run_recipe, scripted_recipe
 from selfjudge import Judge
 from selfjudge.recipe.inputs import DatasetSource, FilesSource, ShapesSource
-from selfjudge.run.cards import _origin
+from selfjudge.report.card import judge_card, pairs_card
+from selfjudge.run.cards import _SYNTHESIS, _origin
 from selfjudge.run.lineage import licence_of, lineage
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -47,6 +48,34 @@ def test_a_card_says_what_the_judge_was_made_of_and_how_good_it_is(scripted_run:
         assert "Its figures say nothing about photographs" in text and "Nothing was trained here" in text
         assert f"vllm serve RUN/iteration-{number}/judge" in text
         compile(facts["serve"]["python"], "card", "exec")
+
+
+@pytest.mark.parametrize(
+    ("changes", "here", "absent"),
+    [
+        ([], ["against another one", "in both orders"], ["by its judges", "by judges trained", "As a control"]),
+        (["closed.model=judge"], ["to closed prompts, by its judges", "to closed prompts, by judges trained from it"], []),
+        (["open.model=judge", "closed.model=judge"], ["selfjudge and by its judges", ") and by judges trained from it"], []),
+        (["closed.alternative=pooled"], ["against an answer that won the vote on another question"], ["against another one"]),
+        (["labels=coin"], ["a coin decided", "a coin decided which of the two is called `chosen`"], []),
+        (["labels=flipped"], ["the worse of the two is called the better one", "the worse is called `chosen`"], []),
+    ],
+    ids=lambda value: value[0] if value else "",
+)
+def test_cards_say_who_wrote_the_responses_and_what_a_majority_stood_against(
+    scripted_run: tuple[Path, dict[str, Any]], changes: list[str], here: list[str], absent: list[str]
+):
+    recipe = scripted_recipe(*(f"synthesis.{change}" for change in changes))
+    facts = {**card(scripted_run[0], 1)[0], "synthesis": recipe.synthesis.model_dump(mode="json", include=_SYNTHESIS)}
+    text = judge_card({**facts, "executions": []}) + pairs_card(facts, "demo", True, [])
+    assert all(words in text for words in here) and not any(words in text for words in absent), text
+    assert "huggingface.co" not in text and "](https://huggingface.co/me/judge)" in pairs_card(facts, "me/judge", True, [])
+
+
+def test_pairs_of_a_run_whose_card_is_from_before_it_named_the_writers_have_a_card(scripted_run: tuple[Path, dict[str, Any]]):
+    facts = card(scripted_run[0], 1)[0]
+    assert facts.pop("synthesis")["closed"] == {"model": "base", "alternative": "typed"}
+    assert "by judges trained from it" in pairs_card(facts, "demo", True, [])
 
 
 def test_a_judge_with_cards_loads(scripted_run: tuple[Path, dict[str, Any]]):

@@ -14,6 +14,8 @@ from .figures import cell
 
 Facts = Mapping[str, Any]
 
+_OTHERS = {"pooled": "an answer that won the vote on another question", "most_voted": "the one with the next most votes"}
+"""What a majority is set against, by `synthesis.closed.alternative`, where that is not a sampled answer like any other."""
 _ONE_LICENCE = re.compile(r"[\w.-]+")
 
 
@@ -33,7 +35,8 @@ def judge_card(facts: Facts) -> str:
 def pairs_card(facts: Facts, judges: str, images: bool, files: Sequence[Mapping[str, Any]]) -> str:
     """The `README.md` of a data set of pairs, from what stands in the card of its last judge.
 
-    `judges` is where the judges are; `images` says whether the data set has its images; `files` has path, split and rows of each.
+    `judges` is where on the hub the judges are, or the name of a run that published none; `images` says whether the data set has
+    its images; `files` has path, split and rows of each.
     """
     licences = {source["licence"] for source in facts["data"]["sources"]}
     only = licences.pop() if len(licences) == 1 else None
@@ -46,12 +49,20 @@ def pairs_card(facts: Facts, judges: str, images: bool, files: Sequence[Mapping[
     return _render("pairs.md", head, facts=facts, judges=judges, images=images, files=files)
 
 
+def _judges_wrote(facts: Facts) -> str:
+    """Words that go on with the judges where they wrote responses, beside the base. Cards of earlier versions do not say."""
+    made = facts.get("synthesis", {"open": {"model": "judge"}, "closed": {"model": "judge"}})
+    kinds = [kind for kind in ("open", "closed") if made[kind]["model"] == "judge"]
+    return f" and, to {kinds[0]} prompts," if len(kinds) == 1 else " and" if kinds else ""
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(  # noqa: S701  # Markdown, and nobody else's words but names
         loader=PackageLoader("selfjudge.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["cell"] = cell
+    environment.filters |= {"cell": cell, "judges_wrote": _judges_wrote}
+    environment.globals["others"] = _OTHERS
     environment.filters["interval"] = lambda ends: "" if ends is None else f" ({cell(ends[0])} to {cell(ends[1])})"
     return environment
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.main import IncEx
 
 from ..errors import InputError, RunError
 from ..figures import Iteration, Lineage
@@ -27,6 +28,9 @@ from .lineage import licence_of
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 
+_SYNTHESIS: IncEx = {"open": {"mode", "model"}, "closed": {"model", "alternative"}, "labels": True}
+"""What decides who wrote the responses, and which of them is called the better one."""
+
 
 def write_cards(judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence[Iteration], sources: Sequence[Lineage]) -> None:
     """Write the cards of the judge of the last iteration, unless they stand there already."""
@@ -36,6 +40,7 @@ def write_cards(judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence
         **_origin(recipe, base),
         "iteration": last["iteration"],
         "trained": recipe.training.kind != "scripted" and last["training"] is not None and last["training"]["steps"] > 0,
+        "synthesis": recipe.synthesis.model_dump(mode="json", include=_SYNTHESIS),
         "selection": recipe.selection.model_dump(mode="json"),
         "executions": counted(execution for one in iterations for execution in one["executions"]),
         "data": {"sources": sources, "iterations": [_yield(one) for one in (*others, last)]},
