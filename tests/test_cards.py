@@ -15,7 +15,7 @@ from runs import digests, run_recipe, scripted_recipe
 from selfjudge import Judge
 from selfjudge.recipe.inputs import DatasetSource, FilesSource, ShapesSource
 from selfjudge.report.card import judge_card, pairs_card
-from selfjudge.run.cards import _SYNTHESIS, _origin
+from selfjudge.run.cards import _origin, _writing
 from selfjudge.run.lineage import licence_of, lineage
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
@@ -66,7 +66,7 @@ def test_cards_say_who_wrote_the_responses_and_what_a_majority_stood_against(
     scripted_run: tuple[Path, dict[str, Any]], changes: list[str], here: list[str], absent: list[str]
 ):
     recipe = scripted_recipe(*(f"synthesis.{change}" for change in changes))
-    facts = {**card(scripted_run[0], 1)[0], "synthesis": recipe.synthesis.model_dump(mode="json", include=_SYNTHESIS)}
+    facts = {**card(scripted_run[0], 1)[0], "synthesis": _writing(recipe.synthesis)}
     text = judge_card({**facts, "executions": []}) + pairs_card(facts, "demo", True, [])
     assert all(words in text for words in here) and not any(words in text for words in absent), text
     assert "huggingface.co" not in text and "](https://huggingface.co/me/judge)" in pairs_card(facts, "me/judge", True, [])

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic.main import IncEx
 
 from ..errors import InputError, RunError
 from ..figures import Iteration, Lineage
-from ..recipe.experiment import EMBEDDED_MODEL, Judging, Recipe
+from ..recipe.experiment import EMBEDDED_MODEL, Judging, Recipe, Synthesis
 from ..recipe.section import HUB_NAME
 from ..report.card import judge_card
 from .disk import read_json, write_json, write_whole
@@ -28,9 +27,6 @@ from .lineage import licence_of
 
 _FIGURES = ("n", "accuracy", "ci95", "pair_accuracy", "pair_ci95", "consistency", "first_position_rate", "parse_rate")
 
-_SYNTHESIS: IncEx = {"open": {"mode", "model"}, "closed": {"model", "alternative"}, "labels": True}
-"""What decides who wrote the responses, and which of them is called the better one."""
-
 
 def write_cards(judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence[Iteration], sources: Sequence[Lineage]) -> None:
     """Write the cards of the judge of the last iteration, unless they stand there already."""
@@ -40,7 +36,7 @@ def write_cards(judge: Path, recipe: Recipe, *, base: Path, iterations: Sequence
         **_origin(recipe, base),
         "iteration": last["iteration"],
         "trained": recipe.training.kind != "scripted" and last["training"] is not None and last["training"]["steps"] > 0,
-        "synthesis": recipe.synthesis.model_dump(mode="json", include=_SYNTHESIS),
+        "synthesis": _writing(recipe.synthesis),
         "selection": recipe.selection.model_dump(mode="json"),
         "executions": counted(execution for one in iterations for execution in one["executions"]),
         "data": {"sources": sources, "iterations": [_yield(one) for one in (*others, last)]},
@@ -93,6 +89,12 @@ def judging_of(model: Path) -> Judging | None:
             f"{model / CARD} does not say how the judge is asked: {error}",
             hint="Run its recipe again, which writes the file anew, or get the judge again.",
         ) from error
+
+
+def _writing(made: Synthesis) -> dict[str, Any]:
+    """What decides who wrote the responses, and which of two is called the better one."""
+    closed = {"model": made.closed.model, "alternative": made.closed.alternative}
+    return {"open": {"model": made.open.model}, "closed": closed, "labels": made.labels}
 
 
 def _origin(recipe: Recipe, base: Path) -> dict[str, Any]:
