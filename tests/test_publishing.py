@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
 from hub_uploads import DROP, TOKEN, Hub, Repo, taking_uploads
 from runs import digests, run_recipe, scripted_recipe
@@ -22,7 +24,8 @@ from selfjudge.hub.publishing import Publisher
 from selfjudge.hub.uploading import HuggingFaceHub
 from selfjudge.recipe.execution import Push
 from selfjudge.run import tables
-from selfjudge.run.folder import RunFolder
+from selfjudge.run.folder import ImageStore, RunFolder
+from selfjudge.run.images import admit, decode
 
 JUDGES, PAIRS = "models/me/judge", "datasets/me/judge-pairs"
 PUSH = "execution.push=me/judge"
@@ -135,6 +138,20 @@ def test_pairs_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
     written = pq.ParquetFile(tmp_path / "to/pairs.parquet")
     assert [one["kept"] for one in written.read().to_pylist()] == [n == 1 for n in range(number)]
     assert [written.metadata.row_group(n).num_rows for n in range(3)] == [64, 64, 5]
+
+
+def test_a_published_photograph_does_not_say_where_it_was_taken(tmp_path: Path):
+    photograph = Image.new("RGB", (40, 40), "red")
+    photograph.save(file := io.BytesIO(), "JPEG", comment="taken at home")
+    ref, data = admit(file.getvalue(), max_pixels=10_000)
+    (images := ImageStore(tmp_path / "images")).put(ref, data)
+    row = {field.name: "a" for field in tables.PAIRS.schema if not field.nullable} | {"images": tables.images_to_row([ref])}
+    pq.write_table(pa.Table.from_pylist([row], schema=tables.PAIRS.schema), tmp_path / "pairs.parquet")
+    pq.write_table(pa.table({"pair_id": ["a"]}), tmp_path / "selected.parquet")
+    publishing.write_pairs(tmp_path, images, tmp_path / "to/pairs.parquet")
+    [published] = pq.read_table(tmp_path / "to/pairs.parquet")["images"][0].as_py()
+    assert b"at home" in images.get(ref) and b"at home" not in published["bytes"]
+    assert published["path"] == images.path(ref).name and decode(published["bytes"]).tobytes() == decode(data).tobytes()
 
 
 def test_publishing_changes_no_table_and_no_weights(hub: Hub, run: Path):

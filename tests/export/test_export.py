@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -22,7 +24,9 @@ from selfjudge.export.formats import FORMATS
 from selfjudge.export.writing import Exported, export
 from selfjudge.hub.models import embedded_model
 from selfjudge.loop import run
-from selfjudge.run.folder import RunFolder
+from selfjudge.run.folder import ImageStore, RunFolder
+from selfjudge.run.images import admit, decode
+from selfjudge.run.tables import PAIRS, images_to_row
 from selfjudge.wiring import make_world
 
 
@@ -59,6 +63,23 @@ def test_all_pairs_and_chosen_iterations_can_be_asked_for(folder: Path, tmp_path
     assert exported(folder, "jsonl", tmp_path / "all", everything=True, iterations=(2,)).records == len(every)
     rows = [json.loads(line) for line in (tmp_path / "all/train.jsonl").read_text().splitlines()]
     assert {row["id"] for row in rows if row["kept"]} == kept and {row["iteration"] for row in rows} == {2}
+
+
+@pytest.mark.parametrize("name", ["hf", "jsonl"])
+def test_an_exported_photograph_does_not_say_where_it_was_taken(folder: Path, tmp_path: Path, name: str):
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    Image.new("RGB", (40, 40), "red").save(file := io.BytesIO(), "JPEG", comment="taken at home")
+    ref, data = admit(file.getvalue(), max_pixels=10_000)
+    (store := ImageStore(run / "images")).put(ref, data)
+    rows = pq.read_table(run / "iteration-1/pairs.parquet").to_pylist()
+    rows = [{**row, "images": images_to_row([ref])} for row in rows]
+    pq.write_table(pa.Table.from_pylist(rows, schema=PAIRS.schema), run / "iteration-1/pairs.parquet")
+    made = exported(run, name, tmp_path / "out", iterations=(1,))
+    if name == "hf":
+        [written] = {row["images"][0]["bytes"] for row in pq.read_table(made.file).to_pylist()}
+    else:
+        written = (tmp_path / "out/images" / store.path(ref).name).read_bytes()
+    assert b"at home" in store.get(ref) and b"at home" not in written and decode(written).size == (40, 40)
 
 
 def test_an_iteration_that_is_named_twice_is_written_once_and_a_foreign_folder_is_left_alone(folder: Path, tmp_path: Path):

@@ -21,6 +21,7 @@ from ..report.card import pairs_card
 from ..run.disk import read_json, writing
 from ..run.fingerprint import CARD, README
 from ..run.folder import ImageStore, iterations_of
+from ..run.pictures import bare
 from ..run.tables import PAIRS, SELECTED, Row, images_of
 from ..types import ImageRef
 from .formats import FORMATS, Format, Record, judge_turn, llamafactory_info
@@ -121,21 +122,29 @@ def _traces(run: Path, iterations: Mapping[int, Path]) -> Iterator[Row]:
 
 
 def _image(ref: ImageRef, store: ImageStore, to: Path, form: Format, written: set[str]) -> Any:
-    """An image in a record: its bytes, or the path of a copy beside the records."""
+    """An image in a record: its bytes, or the path of a copy beside the records. Neither says more than the picture."""
     name = store.path(ref).name
     if form.embeds:
         written.add(ref.sha256)
-        return {"bytes": store.get(ref), "path": name}
+        return {"bytes": bare(store.get(ref)), "path": name}
     place = to / "images" / name
     if ref.sha256 not in written:
         data = store.get(ref)  # checked, for a link is not
+        shown = bare(data)
         place.parent.mkdir(exist_ok=True)
-        try:
-            os.link(store.path(ref), place)
-        except OSError:  # another file system
-            place.write_bytes(data)
+        if shown != data or not _linked(store.path(ref), place):
+            place.write_bytes(shown)
         written.add(ref.sha256)
     return f"images/{name}"
+
+
+def _linked(path: Path, place: Path) -> bool:
+    """Whether `place` became a link to a file; on another file system it cannot."""
+    try:
+        os.link(path, place)
+    except OSError:
+        return False
+    return True
 
 
 def _write(file: Path, name: str, form: Format, records: Iterator[Record], advance: Advance) -> int:

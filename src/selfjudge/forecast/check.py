@@ -97,7 +97,7 @@ def _thumbnail(data: bytes) -> str:
     picture = decode(data)
     picture.thumbnail((_SIDE, _SIDE))
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=70)
+    picture.save(out, "JPEG", quality=70, comment=None)
     return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 

@@ -21,6 +21,7 @@ from ..report.card import pairs_card
 from ..run.disk import read_json, sha256_of, unfinished_folder, write_json
 from ..run.fingerprint import CARD, README
 from ..run.folder import ImageStore, RunFolder
+from ..run.pictures import bare
 from ..run.tables import PAIRS, SELECTED, Row, images_of
 from ..types import content_id
 
@@ -147,7 +148,7 @@ def write_pairs(iteration: Path, images: ImageStore | None, path: Path) -> None:
 
 def _pictures(row: Row, images: ImageStore | None) -> list[Any]:
     refs = images_of(row)
-    return [ref.sha256 if images is None else {"bytes": images.get(ref), "path": images.path(ref).name} for ref in refs]
+    return [ref.sha256 if images is None else {"bytes": bare(images.get(ref)), "path": images.path(ref).name} for ref in refs]
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:

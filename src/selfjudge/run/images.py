@@ -16,6 +16,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -27,7 +28,7 @@ from ..types import ImageRef
 from .image_files import MAX_BYTES, read
 from .image_files import BadImage as BadImage
 from .image_room import Room
-from .pictures import READS, opened
+from .pictures import PNG, READS, chunks, opened
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -111,7 +112,7 @@ def thumbnail(data: bytes, edge: int) -> bytes:
         with opened(data) as image:
             image.draft("RGB", (edge, edge))
             image.thumbnail((edge, edge))
-            image.convert("RGB").save(made, "JPEG", quality=75, optimize=True)
+            image.convert("RGB").save(made, "JPEG", quality=75, optimize=True, comment=None)
         return made.getvalue()
 
     return _refusing(shrunk)
@@ -133,20 +134,12 @@ def _admitted(source: Given, limits: Limits, look: Callable[[str, Image.Image], 
         return _within(picture, limits, look)
 
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-
-
 def _without_text(data: bytes) -> bytes:
     """A PNG without its chunks of text; anything else as it is."""
-    if not data.startswith(_PNG):
+    if not data.startswith(PNG):
         return data
-    kept, place = [_PNG], len(_PNG)
-    while place < len(data) and len(kept) < READS:
-        end = place + 12 + int.from_bytes(data[place : place + 4])
-        if data[place + 4 : place + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
-            kept.append(data[place:end])
-        place = end
-    return b"".join(kept)
+    kept = (chunk for name, chunk in chunks(data) if name not in (b"tEXt", b"zTXt", b"iTXt"))
+    return PNG + b"".join(islice(kept, READS - 1))
 
 
 def _within(data: bytes, limits: Limits, look: Callable[[str, Image.Image], Made]) -> tuple[ImageRef, bytes, Made]:

@@ -1,9 +1,11 @@
-"""The pictures in foreign bytes: the formats that are opened, and for how long a decoder may read."""
+"""The pictures in foreign bytes: the formats that are opened, for how long a decoder may read, and files that hold no more."""
 
 from __future__ import annotations
 
 import io
+import re
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .image_files import BadImage
@@ -74,3 +76,78 @@ def _heic(data: bytes) -> Image.Image:
         raise BadImage("not_an_image", detail) from None
     picture: Image.Image = HeifImageFile(io.BytesIO(data), "")  # type: ignore[no-untyped-call]
     return picture
+
+
+def bare(data: bytes) -> bytes:
+    """An admitted picture without what its file says of it: EXIF (place, time, camera), XMP, texts, previews, all after its end.
+
+    Its pixels are not encoded anew, and a colour profile stays.
+    """
+    if data.startswith(PNG):
+        return _bare_png(data)
+    if data.startswith(b"RIFF"):
+        return _bare_webp(data)
+    return _bare_jpeg(data) if data.startswith(b"\xff\xd8") else data
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+_OF_PNG = b"IHDR PLTE IDAT IEND tRNS bKGD cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI pHYs".split()
+_OF_WEBP = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP", b"ANIM", b"ANMF")
+_EXIF_AND_XMP = 0b1100
+"""Flags in a WebP's header."""
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+"""Of a segment of a JPEG; others stand alone, or are none."""
+_JFIF, _ICC, _ADOBE, _COMMENT, _SCAN, _END = 0xE0, 0xE2, 0xEE, 0xFE, 0xDA, 0xD9
+
+
+def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a PNG, each with its name."""
+    place = len(PNG)
+    while place < len(png):
+        end = place + 12 + int.from_bytes(png[place : place + 4])
+        yield png[place + 4 : place + 8], png[place:end]
+        place = end
+
+
+def _bare_png(data: bytes) -> bytes:
+    kept = [PNG]
+    for name, chunk in chunks(data):
+        kept += [chunk] if name in _OF_PNG else []
+        if name == b"IEND":
+            break
+    return b"".join(kept)
+
+
+def _bare_webp(data: bytes) -> bytes:
+    kept, place, end = [b"WEBP"], 12, 8 + int.from_bytes(data[4:8], "little")
+    while place < min(end, len(data)):
+        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        chunk = data[place : place + 8 + size + size % 2]
+        if name == b"VP8X":
+            chunk = chunk[:8] + bytes([chunk[8] & ~_EXIF_AND_XMP]) + chunk[9:]
+        kept += [chunk] if name in _OF_WEBP else []
+        place += 8 + size + size % 2
+    body = b"".join(kept)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def _bare_jpeg(data: bytes) -> bytes:
+    kept, place, in_scan = [data[:2]], 2, False
+    while marker := _MARKER.search(data, place):
+        kept += [data[place : marker.start()]] if in_scan else []
+        kind, begin = marker[1][0], marker.end()
+        if kind == _END:
+            return b"".join([*kept, marker[0]])
+        place, in_scan = begin + int.from_bytes(data[begin : begin + 2]), kind == _SCAN
+        kept.append(_bare_segment(kind, data[marker.start() : place]))
+    return b"".join([*kept, data[place:] if in_scan else b""])
+
+
+def _bare_segment(kind: int, segment: bytes) -> bytes:
+    """A segment of a JPEG, or nothing in place of one that a decoder does not need."""
+    if kind == _JFIF:
+        return b"\xff\xe0\0\x10" + segment[4:16] + b"\0\0" if segment[4:9] == b"JFIF\0" else b""  # without its preview
+    needed = {_ICC: b"ICC_PROFILE\0", _ADOBE: b"Adobe"}.get(kind)
+    if needed is not None:
+        return segment if segment[4:].startswith(needed) else b""
+    return b"" if _JFIF < kind <= 0xEF or kind == _COMMENT else segment
