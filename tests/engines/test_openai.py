@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import logging
 import random
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from engines.asking import IMAGES, WARM, answers, echo, free_port, numbered, opened, request
 from engines.serving import Asked, refusal, reply, serving, silent
@@ -24,7 +26,7 @@ from selfjudge.engines.openai import OpenAIEngine
 from selfjudge.errors import EngineError
 from selfjudge.method.verdicts import probability
 from selfjudge.recipe.engines import OpenAISettings
-from selfjudge.run.images import admit
+from selfjudge.run.images import admit, decode
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.prompts import png
 from selfjudge.shapes.scenes import COLORS, Object, Scene
@@ -83,6 +85,16 @@ def test_text_and_images_keep_their_order_and_an_image_is_read_once():
     urls = [f"data:image/png;base64,{base64.b64encode(IMAGES[r.sha256]).decode()}" for r in (ref, other)]
     shown = [block["text"] if block["type"] == "text" else block["image_url"]["url"] for block in content]
     assert shown == ["a", urls[0], "b", urls[1], urls[0]] and reads == [ref, other]
+
+
+def test_a_server_is_not_told_where_a_photograph_was_taken():
+    Image.new("RGB", (40, 40), "red").save(file := io.BytesIO(), "JPEG", comment="taken at home")
+    ref, IMAGES[ref.sha256] = admit(file.getvalue(), max_pixels=10_000)
+    with serving(echo) as server:
+        answers(server, [request("k", ref)])
+    [block] = server.asked[0].body["messages"][0]["content"]
+    sent = base64.b64decode(block["image_url"]["url"].partition(",")[2])
+    assert b"at home" in file.getvalue() and b"at home" not in sent and decode(sent).size == (40, 40)
 
 
 def test_images_go_as_paths_where_the_server_may_read_them(tmp_path: Path):

@@ -15,6 +15,7 @@ from jiter import from_json
 
 from ..chat import Completion, Message, Request, Token
 from ..ports import ReadImage
+from ..run.pictures import bare
 from ..types import Finish, ImageRef
 
 ImagePath = Callable[[ImageRef], Path] | None
@@ -97,7 +98,7 @@ class Writer:
     def _write_image(self, ref: ImageRef) -> bytes:
         if self._path is not None:
             return b'{"type":"image_url","image_url":{"url":%b}}' % _json(self._path(ref).absolute().as_uri())
-        data = base64.b64encode(self._read(ref))
+        data = base64.b64encode(bare(self._read(ref)))
         return b'{"type":"image_url","image_url":{"url":"data:%b;base64,%b"}}' % (ref.media_type.encode(), data)
 
 
