@@ -100,6 +100,8 @@ def iteration_done(state: Summary) -> None:
     """Log the newest iteration."""
     entry = state["iterations"][-1]
     figures = {name: value["accuracy"] for name, value in entry["benchmarks"].items() if "accuracy" in value}
-    log.info("iteration %d: %s pairs, %s kept; benchmarks %s", entry["iteration"], entry["pairs"], entry["kept"], figures)
+    parts = [] if entry["pairs"] is None else [f"{entry['pairs']} pairs, {entry['kept']} kept"]
+    parts += [f"benchmarks {figures}"] if figures else []
+    log.info("iteration %d: %s", entry["iteration"], "; ".join(parts) or "not measured")
     if state["stopped"]:
         log.info("the run is over: %s; final judge %s", state["stopped"], state["final_judge"] or "the base model")
