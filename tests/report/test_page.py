@@ -14,6 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from runs import run_recipe, scripted_recipe
+from selfjudge.recipe.file import load_recipe
+from selfjudge.report.departures import ours
+from selfjudge.report.examples import watched
 from selfjudge.report.iterations import show_iterations
 from selfjudge.report.page import write_report
 from selfjudge.run import tables
@@ -61,6 +65,39 @@ def test_without_a_benchmark_figures_without_labels_stand_in_front(tmp_path: Pat
     entries = [{**entry, "benchmarks": {}} for entry in state["iterations"]]
     text = write_report(tmp_path, {**state, "iterations": entries}).read_text()
     assert "nothing here says how often the judge is right" in text and "learning" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([], ["synthesis.open.mode: replace"]),
+        (["synthesis.open.mode=rewrite"], []),
+        (["synthesis.open.mode=rewrite", "synthesis.closed.alternative=pooled"], ["synthesis.closed.alternative: pooled"]),
+        (["synthesis.open.mode=rewrite", "training.replay=1"], ["training.replay: 1"]),
+        (["synthesis.open.mode=rewrite", "judging.early_exit=true"], ["judging.early_exit: True"]),
+        (["synthesis.open.mode=rewrite", "training.epochs=2"], ["1 number that it reports, which the table names"]),
+        (["synthesis.open.mode=rewrite", "images.longest_edge=99", "max_pixels=9999", "training.weight_decay=1"], []),
+    ],
+    ids=str,
+)
+def test_the_method_is_called_the_papers_but_for_every_field_that_leaves_it(tmp_path: Path, changes: list[str], told: list[str]):
+    (tmp_path / "recipe.yaml").write_text("model: shapes\nprompts: [{kind: shapes}]\n")
+    recipe = load_recipe(tmp_path / "recipe.yaml", changes).model_dump(mode="json")
+    assert [one.partition(" (")[0] for one in ours(recipe)] == told
+
+
+def test_a_page_counts_failed_requests_and_says_what_the_figures_of_health_are_over(tmp_path: Path):
+    changes = ("judging.early_exit=true", "judging.samples=2", "training.replay=1", "prompts.0.limit=600")
+    state = run_recipe(scripted_recipe(*changes), tmp_path)
+    *_, last = state["iterations"]
+    asked = last["failures"]["judge"]["requests"]
+    last["failures"] = {**last["failures"], "judge": {**last["failures"]["judge"], "cut_off": 2 / asked}}
+    text = page((tmp_path, state)).read_text()
+    found, of = watched(tmp_path, last["iteration"])
+    assert 30 < found < of / 5 and f"{found} of {of} in iteration {last['iteration']}." in text
+    assert f"<td>0 / 2 of {asked:,}</td>" in text
+    assert "with those of the iteration before (<code>training.replay</code>)" in text
+    assert "iteration 0: None" not in (tmp_path / "run.log").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,17 @@ from ..recipe.section import Section
 
 _LEVEL = re.compile(r"STATED|REPORTED|CHOSEN")
 _LEFT_OUT = ("name", "seed", "kind")
+_ASIDE = ("images", "max_pixels", "exclude", "served_model")
+"""Fields that are no part of the method."""
+_NUMBER = re.compile(r"[\d.e-]+")
 _OURS = (
     ("synthesis.open.mode", "replace", "the paper has the model write the whole altered copy"),
     ("selection.evidence", True, "the paper keeps traces that do not name the difference"),
     ("selection.evidence", "signed", "the paper keeps traces that do not name the difference"),
 )
-"""Values that leave the paper's way, and how."""
+"""Values that leave the paper's way, and how; whatever else differs from a default of the paper leaves it, too."""
+_ADDED = ("training.replay",)
+"""Fields without a default of the paper that add to its method what it does not speak of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +50,15 @@ def departures(recipe: Mapping[str, Any]) -> list[Departure]:
 
 
 def ours(recipe: Mapping[str, Any]) -> list[str]:
-    """In which ways the method of a recipe is not the paper's, whatever the defaults are."""
-    return [f"{field}: {_shown(value)} ({what})" for field, value, what in _OURS if _at(recipe, field) == value]
+    """In which ways the method of a recipe is not the paper's, whatever the defaults are; numbers that it reports are counted."""
+    told = {field: f"{field}: {_shown(value)} ({what})" for field, value, what in _OURS if _at(recipe, field) == value}
+    changed = [one for one in departures(recipe) if not one.field.startswith(_ASIDE)]
+    numbers = [one for one in changed if one.level == "REPORTED" and _NUMBER.fullmatch(one.default)]
+    for one in changed:
+        if one not in numbers and (one.level != "CHOSEN" or one.field in _ADDED):
+            told.setdefault(one.field, f"{one.field}: {one.value}")
+    more = f"{len(numbers)} number{'s' * (len(numbers) != 1)} that it reports, which the table names" if numbers else ""
+    return [*told.values(), *([more] if more else [])]
 
 
 def _at(recipe: Any, field: str) -> Any:
@@ -56,10 +68,11 @@ def _at(recipe: Any, field: str) -> Any:
 
 
 def _changed(path: str, section: Section, usual: Section | None) -> Iterator[Departure]:
-    """Fields that differ from those of a section with defaults, or from their own defaults where there is none."""
+    """Fields that differ from those of a section with defaults, or from their own defaults where these go by other fields."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        default = _default(field, section) if usual is None else getattr(usual, name)
+        own = usual is None or field.default_factory_takes_validated_data
+        default = _default(field, section) if own else getattr(usual, name)
         here = f"{path}.{name}".lstrip(".")
         if name in _LEFT_OUT or default is PydanticUndefined or value == default:
             continue

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..method.selection import is_watched
 from ..run.folder import ImageStore
 from ..run.tables import Row, images_of, is_forced, is_right
 from ..types import Order
@@ -133,6 +134,13 @@ def _said(replies: Sequence[Row], taught: Set[str]) -> Iterator[Said]:
 
 def _verdict(row: Row) -> str | None:
     return f"{row['verdict']} (forced)" if is_forced(row) else row["verdict"]
+
+
+def watched(run: Path, number: int) -> tuple[int, int]:
+    """Of the pairs of an iteration, those of which every reply is asked for whatever is known before, and all."""
+    path = run / f"iteration-{number}" / "pairs.parquet"
+    ids = pq.read_table(path, columns=["id"])["id"].to_pylist() if path.exists() else []
+    return sum(map(is_watched, ids)), len(ids)
 
 
 def margins(run: Path, number: int) -> Mapping[str, float] | None:

@@ -147,7 +147,7 @@ _MEANING = {
     "opposed": "labels that the judge opposes in both orders",
     "above_coin": "yield, less what it would be with random labels",
     "words": "words of a trace",
-    "distinct": "different traces among the replies",
+    "distinct": "different traces among the first replies in each order",
     "read": "replies that hold a verdict",
     "consistent": "pairs judged alike in both orders",
     "says_first": "verdicts for the response shown first",

@@ -70,11 +70,12 @@ def _show_failures(entries: Sequence[Iteration], console: Console) -> None:
     for column in ("iteration", *stages):
         table.add_column(column, justify="right")
     for number, of_entry in failures.items():
-        table.add_row(str(number), *(_failed(of_entry.get(stage)) for stage in stages))
+        table.add_row(str(number), *(failed(of_entry.get(stage)) for stage in stages))
     console.print(table)
 
 
-def _failed(found: Failures | None) -> str:
+def failed(found: Failures | None) -> str:
+    """How many requests failed, were cut off and had a forced verdict, of how many."""
     if found is None or not found["requests"]:
         return "–"
     shares = found["failed"], found["cut_off"], found.get("forced", 0.0)

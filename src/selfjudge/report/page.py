@@ -5,6 +5,7 @@ What it shows was written by models and strangers: it is text everywhere, and a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,14 +15,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..benchmarks.published import PublishedGroup, context
 from ..figures import Summary
+from ..method.monitors import FEW
 from ..run.disk import read_json, write_whole
 from ..run.executions import described
 from ..types import storable
 from .curve import COIN, dimension_curve, learning_curve
 from .departures import departures, ours
 from .differences import coded, visible
-from .examples import examples, longer, margins
+from .examples import examples, longer, margins, watched
 from .findings import concerns, final, headline, health
+from .iterations import failed
 from .tally import costs, funnel, made, per_kept_pair, reasons
 
 _DIMENSIONS = 24
@@ -53,10 +56,12 @@ def page(run: Path, state: Summary) -> str:
         funnel=funnel(state),
         reasons=reasons(state),
         health=health(state),
+        looked_at=_looked_at(run, state, recipe),
         leads=[(k, lead) for k in (entry["iteration"] for entry in made(state)) if (lead := margins(run, k))],
         stages=list(dict.fromkeys(stage for entry in state["iterations"] for stage in entry.get("failures", ()))),
         costs=costs(state),
         per_kept_pair=per_kept_pair(state),
+        replay=(recipe.get("training") or {}).get("replay"),
         executions=list(map(described, state.get("executions", ()))),
         departures=departures(recipe),
         ours=ours(recipe),
@@ -71,6 +76,7 @@ def _environment() -> Environment:
         loader=PackageLoader("selfjudge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"share": _share, "span": span, "whole": _whole, "words": _words, "visible": visible, "coded": coded}
+    environment.filters["failed"] = failed
     return environment
 
 
@@ -92,6 +98,17 @@ def _benchmark(run: Path, state: Summary, name: str) -> dict[str, Any]:
         "protocols": list(entries[0]["benchmarks"][name].get("protocols", ())),
         "published": [(group, _leaders(group)) for group in context(name, ["strict"]) if group.rows],
     }
+
+
+def _looked_at(run: Path, state: Summary, recipe: Mapping[str, Any]) -> str:
+    """Over which replies the figures of health are."""
+    early = (recipe.get("judging") or {}).get("early_exit", False)
+    which = "to the pairs of which `judging.early_exit` has every reply asked for" if early else "to all pairs"
+    counts = []
+    for number in (entry["iteration"] for entry in made(state)):
+        found, of = watched(run, number)
+        counts.append(f"{f'{found:,} of ' if early else ''}{of:,} in iteration {number}")
+    return f"Over all replies, in both orders, {which}: {', '.join(counts)}. What would be over fewer than {FEW} is left out."
 
 
 def _leaders(group: PublishedGroup) -> list[Any]:
