@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import RunError
 from ..run.folder import ImageStore
 from ..run.images import BadImage, thumbnail
+from ..run.pictures import bare
 from ..types import ImageRef
 
 EDGE = 320
@@ -30,7 +31,7 @@ def small(images: ImageStore, ref: ImageRef, edge: int = EDGE) -> Picture:
     tiny = max(ref.width, ref.height) <= _TINY
     try:
         data = images.get(ref)
-        kind, data = (ref.media_type, data) if tiny else ("image/jpeg", thumbnail(data, edge))
+        kind, data = (ref.media_type, bare(data)) if tiny else ("image/jpeg", thumbnail(data, edge))
     except (RunError, BadImage) as error:
         return Picture(url=None, about=f"image {ref.sha256[:8]} cannot be shown: {type(error).__name__}", tiny=False)
     url = f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..method.metrics import interval
 from ..run.disk import write_whole
 from ..run.folder import ImageStore
+from ..run.pictures import bare
 from ..run.tables import Row, images_of
 from ..types import seed_of
 from .index import RunIndex
@@ -123,7 +124,7 @@ class Annotations:
         store, ref = ImageStore(self._index.run / "images"), images_of(pair)[number]
         name = f"images/{store.path(ref).name}"
         if not (self.folder / name).exists():
-            write_whole(self.folder / name, store.get(ref))
+            write_whole(self.folder / name, bare(store.get(ref)))
         return name
 
     def agreement(self, iteration: int) -> list[Agreement]:
