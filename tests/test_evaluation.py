@@ -16,8 +16,8 @@ from rich.console import Console
 
 from engines.serving import Asked, serving
 from runs import digests, no_progress
-from selfjudge.errors import RunError
-from selfjudge.measure.evaluate import Asking, Result, evaluate
+from selfjudge.errors import InputError, RunError
+from selfjudge.measure.evaluate import Asking, Result, evaluate, rescore
 from selfjudge.measure.judges import find_contestant, judge_name
 from selfjudge.measure.stored import measurements
 from selfjudge.recipe.inputs import PairsBench, ShapesBench
@@ -111,6 +111,14 @@ def pairs(path: Path, *rows: dict[str, Any]) -> PairsBench:
     Image.new("RGB", (8, 8), "red").save(path.parent / "x.png")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return PairsBench(name="pairs", path=path)
+
+
+def test_stored_replies_to_a_file_of_pairs_are_refused_under_its_path_with_the_name_that_is_taken(tmp_path: Path):
+    measured("longer", tmp_path / "run", pairs(tmp_path / "pairs.jsonl", PAIR))
+    with pytest.raises(InputError) as refused:
+        rescore(tmp_path / "run/pairs", str(tmp_path / "pairs.jsonl"), protocol="strict", k=None)
+    assert refused.value.hint == "Name it: --benchmark pairs"
+    assert rescore(tmp_path / "run/pairs", "pairs", protocol="strict", k=None)["accuracy"] == 1.0
 
 
 @pytest.mark.parametrize("change", ["label", "rows", "image"])

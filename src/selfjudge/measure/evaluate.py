@@ -11,6 +11,7 @@ DIR/NAME/              the first measurement on a benchmark; another one is `NAM
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -295,7 +296,8 @@ def _asked(folder: Path, benchmark: str) -> dict[str, Any]:
     hint = "Delete it and run `selfjudge evaluate` again: nothing is asked twice."
     asked: dict[str, Any] = read_json(folder / "result.json", "benchmark", "protocol", hint=hint)
     if asked["benchmark"] != benchmark:
-        raise InputError(f"{folder} has replies to {asked['benchmark']}, not to {benchmark}", hint="Name that benchmark.")
+        hint = f"Name it: --benchmark {shlex.quote(str(asked['benchmark']))}"
+        raise InputError(f"{folder} has replies to {asked['benchmark']}, not to {benchmark}", hint=hint)
     return asked
 
 
