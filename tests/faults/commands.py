@@ -158,7 +158,7 @@ def left(folder: Path) -> dict[str, str]:
         name = str(path.relative_to(folder))
         if path.is_dir():
             found[f"{name}/"] = ""
-        elif path.name not in (".lock", "run.log", ".hashes.json"):
+        elif path.name not in (".lock", "run.log", ".hashes.json", "replaced.json"):
             found[name] = hashlib.sha256(_content(path)).hexdigest()
     return found
 
