@@ -16,9 +16,8 @@ import pytest
 from PIL import Image
 
 from runs import ROOT, no_progress
-from selfjudge.benchmarks import judgebench, mllm_as_a_judge, multi_crit, rewardbench, rewardbench2
+from selfjudge.benchmarks import judgebench, multi_crit, rewardbench, rewardbench2
 from selfjudge.benchmarks.mmrb2 import score
-from selfjudge.benchmarks.public import Replies
 from selfjudge.errors import InputError
 from selfjudge.ports import BenchmarkData
 from selfjudge.recipe.inputs import PublicBench
@@ -121,22 +120,6 @@ def test_each_folder_of_mllm_as_a_judge_has_its_own_images(tmp_path: Path):
     items = load("mllm-as-a-judge", tmp_path).items
 
     assert len(items) == 2 and len({item.pair.prompt.images[0].sha256 for item in items}) == 2
-
-
-def test_an_item_of_mllm_as_a_judge_is_right_where_more_than_half_of_its_replies_are(tmp_path: Path):
-    picture(tmp_path / "x.png", "red")
-    row = {"image_path": "x.png", "instruction": "Which?", "answer1": "red", "answer2": "blue"}
-    rows = [{**row, "id": label, "pair_id": "1", "human_answer": label} for label in "AC"]
-    (tmp_path / "pair.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    items = load("mllm-as-a-judge", tmp_path).items
-    said = {False: [("first", None), ("first", None), ("second", None)], True: [(None, "tie"), ("first", None), ("second", None)]}
-    replies = [
-        {"pair_id": item.pair.id, "order": "chosen_first", "verdict": verdict, "problem": problem}
-        for item in items
-        for verdict, problem in said[item.tie]
-    ]
-    found = mllm_as_a_judge.figures(Replies(items=items, rows=replies, protocol="official", general={}))
-    assert (found["accuracy_with_ties"], found["accuracy_without_ties"], found["ties_found"]) == (0.5, 1.0, 0.0)
 
 
 # VL-RewardBench: github.com/vl-rewardbench/VL_RewardBench, data/data.jsonl beside data/images
