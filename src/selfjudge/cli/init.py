@@ -47,7 +47,6 @@ def init(
     Without a terminal, what no option says has its default: transformers, LoRA, no benchmark.
     """
     from ..errors import InputError
-    from ..recipe.file import load_recipe
 
     if file.exists():
         raise InputError(f"{file} exists already", hint="Name another file, or delete it.")
@@ -58,11 +57,10 @@ def init(
         raise InputError(f"there is no engine {kind}", hint=f"Choose one of {', '.join(_ENGINES)}.")
     adapters = _confirm("Train LoRA adapters instead of all weights") if lora is None else lora
     pairs = benchmark or _ask("Pairs to measure on (a JSONL file, or none)", "none")
-    name = re.sub(r"[^\w.-]+", "-", file.stem)
     text = Template((files("selfjudge") / "recipe" / "init.yaml").read_text(encoding="utf-8")).substitute(
         title=f"A judge for {asked_data}, made by `selfjudge init`.",
         file=file,
-        name=_quoted(name),
+        name=_quoted(re.sub(r"[^\w.-]+", "-", file.stem)),
         model=_quoted(asked_model),
         prompts=_prompts(asked_data, file.parent),
         training=_TRAINING[adapters],
@@ -70,6 +68,14 @@ def init(
         evaluation=_evaluation(pairs, file.parent),
         engine=_ENGINES[kind],
     )
+    _write(file, text)
+    say(f"wrote {file}; next: selfjudge plan {file}")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a recipe. One that does not load is not left behind."""
+    from ..recipe.file import load_recipe
+
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     try:
@@ -77,7 +83,6 @@ def init(
     except BaseException:
         file.unlink()
         raise
-    say(f"wrote {file}; next: selfjudge plan {file}")
 
 
 def _ask(question: str, default: str | None) -> str:

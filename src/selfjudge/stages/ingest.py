@@ -6,9 +6,10 @@ Prompts that show what an excluded benchmark shows are refused as `contaminated`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -50,22 +51,12 @@ def ingest(
     """Fill and seal the tables of prompts and of refused rows. Resumes at the row where it was interrupted."""
     seen = {row["id"]: row["source"] for row in prompts.stored("source")}
     done = {*seen.values(), *(row["source"] for row in refused.stored("source"))}
-
-    def examine(raw: RawPrompt) -> tuple[RawPrompt, Prompt | BadImage]:
-        try:
-            found = admitted(raw, max_pixels=max_pixels, longest_edge=longest_edge, looking=excluded is not None)
-            if excluded is not None:
-                refuse_contaminated(found, excluded)
-            for ref, data in found.images:
-                images.put(ref, data)
-            return raw, found.prompt
-        except BadImage as bad:
-            return raw, bad
+    stopped = Event()
 
     def examined(rows: list[RawPrompt]) -> list[tuple[RawPrompt, Prompt | BadImage]]:
-        return [examine(raw) for raw in rows if not stopped.is_set()]
+        admitting = partial(admitted, max_pixels=max_pixels, longest_edge=longest_edge, looking=excluded is not None)
+        return [(raw, _examined(raw, admitting, images, excluded)) for raw in rows if not stopped.is_set()]
 
-    stopped = Event()
     with progress("prompts", None) as advance, ThreadPoolExecutor(_THREADS) as pool:
         try:
             for batch in blocks((raw for raw in all_rows(sources) if raw.where not in done), _AHEAD):
@@ -84,6 +75,21 @@ def ingest(
             prompts.flush()
     refused.seal()
     prompts.seal()
+
+
+def _examined(
+    raw: RawPrompt, admitting: Callable[[RawPrompt], Admitted], images: ImageStore, excluded: Index | None
+) -> Prompt | BadImage:
+    """The prompt of a row, its images stored, or why it cannot be used."""
+    try:
+        found = admitting(raw)
+        if excluded is not None:
+            refuse_contaminated(found, excluded)
+        for ref, data in found.images:
+            images.put(ref, data)
+        return found.prompt
+    except BadImage as bad:
+        return bad
 
 
 def _keep(prompt: Prompt, prompts: Table, refused: Table) -> None:
