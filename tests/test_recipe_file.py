@@ -53,6 +53,13 @@ def test_a_probability_that_a_pair_must_have_is_of_the_judges_verdicts_in_both_o
     assert load(tmp_path, MINIMAL, "selection.min_probability=0.9").selection.min_probability == 0.9
 
 
+@pytest.mark.parametrize("labels", ["coin", "flipped"])
+def test_a_control_of_labels_is_not_shown_them_by_signed_evidence(tmp_path: Path, labels: str):
+    with pytest.raises(RecipeError, match="a control of labels needs another"):
+        load(tmp_path, MINIMAL, f"synthesis.labels={labels}", "selection.evidence=signed")
+    assert load(tmp_path, MINIMAL, f"synthesis.labels={labels}", "selection.evidence=true").synthesis.labels == labels
+
+
 def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_file_at_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -339,3 +339,21 @@ with Judge.connect(sys.argv[1], "m", template="A: {first}\\nB: {second}", retrie
     with serving(lambda asked: "[[A]]") as server:
         done = subprocess.run([sys.executable, str(script), server.url], capture_output=True, text=True, check=True)
     assert "named=('a', 'b')" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["compare", "label", "rank"])
+def test_a_served_judge_is_asked_with_the_prompt_of_a_file(command: str, tmp_path: Path):
+    prompt, rows = tmp_path / "prompt.txt", tmp_path / "rows.jsonl"
+    prompt.write_text("Mine. A: {first}\nB: {second}")
+    rows.write_text('{"prompt": "which?", "responses": ["good", "bad"]}\n')
+    words = ["which?", "good", "bad"] if command == "compare" else [str(rows), "--to", str(tmp_path / "out.jsonl")]
+    with serving(lambda asked: "[[A]]") as server:
+        judge = ["--judge", "openai:m", "--base-url", server.url, "--prompt-file", str(prompt)]
+        subprocess.run([sys.executable, "-m", "selfjudge", command, *words, *judge], capture_output=True, check=True)
+    assert {asked.text for asked in server.asked} == {"Mine. A: good\nB: bad", "Mine. A: bad\nB: good"}
+
+
+def test_a_loaded_judge_takes_another_prompt_than_its_own():
+    rules = [{"when": "^Mine", "replies": ["[[A]]"]}, {"when": "", "replies": ["hm"]}]
+    with Judge.load("shapes", template="Mine. A: {first}\nB: {second}", engine={"kind": "scripted", "rules": rules}) as judge:
+        assert judge.compare(PICTURE, "which?", "good", "bad").named == ("a", "b")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import AllowOutside, BaseURL, EngineChanges, JsonLog, OutputFormat, Quiet, engine_changes, say_json
+from .options import AllowOutside, BaseURL, EngineChanges, JsonLog, OutputFormat, PromptFile, Quiet, engine_changes, say_json
 from .progress import Watch, watch
 from .terminal import console, interruptible, say
 
@@ -31,16 +31,18 @@ Output = Annotated[Path, typer.Option("--to", help="Output file, .jsonl or .parq
 _FAILED_SHARE = 0.1
 
 
-def open_judge(name: str, base_url: str | None, changes: list[str] | None, max_tokens: int) -> Judge:
+def open_judge(name: str, max_tokens: int, base_url: str | None, changes: list[str] | None, prompt_file: Path | None) -> Judge:
     """The judge that the command line names. Raises SelfjudgeError."""
     from ..judge import Judge
     from ..measure.judges import SERVED, server_settings
+    from ..recipe.file import read_template
 
     values = engine_changes(base_url, changes)
+    asked: dict[str, Any] = {"max_tokens": max_tokens, "template": None if prompt_file is None else read_template(prompt_file)}
     if name.startswith(SERVED):
         settings = {name: value for name, value in values.items() if name not in ("kind", "base_url")}
-        return Judge.connect(server_settings(values).base_url, name.removeprefix(SERVED), max_tokens=max_tokens, **settings)
-    return Judge.load(name, engine=values, max_tokens=max_tokens)
+        return Judge.connect(server_settings(values).base_url, name.removeprefix(SERVED), **asked, **settings)
+    return Judge.load(name, engine=values, **asked)
 
 
 def compare(
@@ -52,10 +54,11 @@ def compare(
     max_tokens: MaxTokens = 1024,
     base_url: BaseURL = None,
     changes: EngineChanges = None,
+    prompt_file: PromptFile = None,
     form: OutputFormat = "table",
 ) -> None:
     """Ask a judge which of two responses is better, in both orders, and show its traces side by side."""
-    with open_judge(judge, base_url, changes, max_tokens) as opened:
+    with open_judge(judge, max_tokens, base_url, changes, prompt_file) as opened:
         said = opened.compare(list(image or []), prompt, response_a, response_b)
     if form == "json":
         from dataclasses import asdict
@@ -91,6 +94,7 @@ def label(
     max_tokens: MaxTokens = 1024,
     base_url: BaseURL = None,
     changes: EngineChanges = None,
+    prompt_file: PromptFile = None,
     allow_outside: AllowOutside = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
@@ -103,7 +107,7 @@ def label(
     tenth of the rows could not be judged.
     """
     options: dict[str, Any] = {"allow_outside": allow_outside, "form": form}
-    _label((judge, base_url, changes, max_tokens), watch(quiet, json_log), source=file, to=to, **options)
+    _label((judge, max_tokens, base_url, changes, prompt_file), watch(quiet, json_log), source=file, to=to, **options)
 
 
 def rank(
@@ -117,6 +121,7 @@ def rank(
     max_tokens: MaxTokens = 1024,
     base_url: BaseURL = None,
     changes: EngineChanges = None,
+    prompt_file: PromptFile = None,
     allow_outside: AllowOutside = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
@@ -129,10 +134,10 @@ def rank(
     is run again.
     """
     options: dict[str, Any] = {"allow_outside": allow_outside, "comparisons": comparisons}
-    _label((judge, base_url, changes, max_tokens), watch(quiet, json_log), source=file, to=to, rank=True, **options)
+    _label((judge, max_tokens, base_url, changes, prompt_file), watch(quiet, json_log), source=file, to=to, rank=True, **options)
 
 
-def _label(judge: tuple[str, str | None, list[str] | None, int], progress: Watch, **task: Any) -> None:
+def _label(judge: tuple[str, int, str | None, list[str] | None, Path | None], progress: Watch, **task: Any) -> None:
     from ..judge.labelled import Task
     from ..judge.labelling import check
     from ..judge.labelling import label as label_file

@@ -17,6 +17,7 @@ from .options import (
     EngineChanges,
     JsonLog,
     OutputFormat,
+    PromptFile,
     ProtocolName,
     Quiet,
     RetryFailed,
@@ -38,12 +39,6 @@ Judge = Annotated[
     typer.Option(
         help="Run or model folder, hub name, openai:MODEL at --base-url, `shapes`, or a baseline: first, longer, random.",
         show_default=False,
-    ),
-]
-PromptFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="File with a judge prompt; placeholders: {images} {question} {first} {second}.", show_default="the protocol's"
     ),
 ]
 MaxTokens = Annotated[

@@ -36,6 +36,13 @@ BaseURL = Annotated[
         show_default="OPENAI_BASE_URL",
     ),
 ]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with a judge prompt; placeholders: {images} {question} {first} {second}.",
+        show_default="the judge's or the protocol's own",
+    ),
+]
 EngineChanges = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change the engine, as in --set execution.engine.batch_size=8.", show_default=False),

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import InputError
 from .judging import JudgeName, MaxTokens, open_judge
-from .options import BaseURL, EngineChanges
+from .options import BaseURL, EngineChanges, PromptFile
 from .terminal import say
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -40,6 +40,7 @@ def serve(
     max_tokens: MaxTokens = 1024,
     base_url: BaseURL = None,
     changes: EngineChanges = None,
+    prompt_file: PromptFile = None,
 ) -> None:
     """Serve a judge over HTTP: /v1/compare, /v1/rank, /v1/rerank, /health, /metrics, and /docs.
 
@@ -61,7 +62,7 @@ def serve(
         images=images,
         hosts=_LOCAL if local else (),
     )
-    app = create_app(open_judge(judge, base_url, changes, max_tokens), judge, limits)
+    app = create_app(open_judge(judge, max_tokens, base_url, changes, prompt_file), judge, limits)
     say(f"serving {judge} at http://{host}:{port} (its API: http://{host}:{port}/docs); Ctrl-C stops", err=True)
     if not local and not os.environ.get(TOKEN):
         say(f"warning: anyone who reaches this address can use the judge; set {TOKEN} to ask for a token", err=True)

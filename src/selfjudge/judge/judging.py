@@ -84,11 +84,12 @@ class Judge:
         path: str | Path,
         *,
         revision: str | None = None,
+        template: str | None = None,
         engine: str | Mapping[str, Any] = "transformers",
         max_tokens: int = 1024,
         **settings: Any,
     ) -> Self:
-        """Load a judge, with the prompt that it was trained with.
+        """Load a judge, with the prompt that it was trained with unless `template` is another.
 
         `path` is a run folder (its best judge), a judge folder (`RUN/iteration-4/judge`), a name on the hub (`org/name`), or
         `shapes`. `revision` is a tag on the hub, such as `iteration-2`; the default is the final judge. `engine` is a kind
@@ -103,8 +104,8 @@ class Judge:
             place = RunFolder(opened.enter_context(temporary()))
             shelf, before = Shelf(place.images if given.kind == "vllm" else None), states(folder)
             loaded = open_engine(given, folder, shelf.get, place=place)
-            template = (judging_of(folder) or Judging()).template
-            judge = cls(loaded, template=template, max_tokens=max_tokens, images=shelf, model=folder)
+            prompt = template or (judging_of(folder) or Judging()).template
+            judge = cls(loaded, template=prompt, max_tokens=max_tokens, images=shelf, model=folder)
             judge._open, judge._loaded = opened.pop_all(), before
         return judge
 

@@ -316,6 +316,8 @@ class Recipe(Section):
     def _keeps_what_is_asked(cls, selection: Selection, info: ValidationInfo) -> Selection:
         if selection.keep != "one" and getattr(info.data.get("judging"), "early_exit", False):
             raise ValueError("judging.early_exit asks for no more than one trace an order: set selection.keep: one")
+        if selection.evidence == "signed" and getattr(info.data.get("synthesis"), "labels", "synthetic") != "synthetic":
+            raise ValueError("signed evidence shows the synthetic labels: a control of labels needs another selection.evidence")
         return selection
 
     training: Training = Training()
@@ -349,11 +351,7 @@ class Recipe(Section):
             raise PydanticCustomError(
                 "no_server",
                 "{kind} loads `model`, and has no model of the name {model}",
-                {
-                    "kind": engine.kind,
-                    "model": repr(served),
-                    "hint": "Set execution.engine.kind: openai, or use another folder (--dir) without served_model.",
-                },
+                {"kind": engine.kind, "model": repr(served), "hint": _SERVED},
             )
         if served is not None and training is not None and training.kind != "scripted":
             raise PydanticCustomError(
@@ -384,10 +382,10 @@ def experiment_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in recipe.items() if key != "execution"}, "loop": loop}
 
 
+_SERVED = "Set execution.engine.kind: openai, or use another folder (--dir) without served_model."
 _MANAGED = (
-    "Use execution.engine.kind vllm without served_model: its servers get each new judge, "
-    "or transformers, in another folder (--dir); "
-    "a run that trains nothing (training.kind: scripted) may ask one model all the time."
+    "Use execution.engine.kind vllm without served_model: its servers get each new judge, or transformers, in another folder "
+    "(--dir); a run that trains nothing (training.kind: scripted) may ask one model all the time."
 )
 
 
