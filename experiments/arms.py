@@ -122,6 +122,7 @@ OF_FIRST = LOOP_ARMS | CHEAPER_ARMS | PHOTO_ARMS | PAIR_ARMS | HARD_ARMS
 OF_DEMO = {
     "demo": [],
     "demo, coin labels": [COIN],
+    "demo, true labels": ["choose=true labels"],
 }
 """What an arm changes in the demo's recipe."""
 FASTER = ["training.replay=1", "training.group_by_length=true", "prompts.0.limit=2800", "loop.prompts_per_iteration=700"]

@@ -1,5 +1,5 @@
-"""A run whose pairs are chosen with the truth, or fewer of them, for figures 3 and 4, or each of them with both labels. The
-package itself has no way to do so.
+"""A run whose pairs are chosen or labelled with the truth, or fewer of them, or each of them with both labels. The package itself
+has no way to do so.
 
     python experiments/chosen.py RECIPE --dir DIR --choose correct --set A.B=C    as `selfjudge run`; `arms.py` starts it
 
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from baselines import truths
+from baselines import check, truths
 
 from selfjudge.loop import run
 from selfjudge.method.alteration import flaw
@@ -28,7 +28,7 @@ from selfjudge.run.folder import RunFolder
 from selfjudge.types import Finish, Kind, PreferencePair, Prompt, Vote, content_id, seed_of
 from selfjudge.wiring import make_world
 
-BOTH = "both ways"
+BOTH, TRUE = "both ways", "true labels"
 Pairs = list[PreferencePair]
 Known = dict[str, str]
 """True answers by the id of their prompt."""
@@ -55,6 +55,12 @@ def turned(pair: PreferencePair) -> PreferencePair:
     return replace(pair, id=content_id("turned", pair.id), chosen=pair.rejected, rejected=pair.chosen)
 
 
+def corrected(pair: PreferencePair, known: Known) -> Pairs:
+    """A pair with the label that is right; none where neither response is."""
+    row = {"kind": pair.prompt.kind, "chosen": pair.chosen, "rejected": pair.rejected}
+    return {"right": [pair], "reversed": [turned(pair)], "neither": []}[check(row, known[pair.prompt.id])]
+
+
 def decide(name: str, votes: Pairs, correct: Pairs, known: Known) -> Pairs:
     """What becomes of the pairs that votes made and of those with a right and a wrong sample, which need no majority."""
     rightly = [pair for pair in votes if right(pair, known)]
@@ -71,11 +77,14 @@ def decide(name: str, votes: Pairs, correct: Pairs, known: Known) -> Pairs:
 def choose(name: str, known: Known, prompts: Sequence[Prompt], responses: Sequence[dict[str, Any]], pairs: Pairs) -> Pairs:
     """The pairs of an iteration. A name that is a number stands for that percentage of all; with `both ways` no label says
     anything, for each pair is there with either, and only the judge's verdicts decide which is kept.
+    With `true labels` each pair has its right label, which is the ceiling at an equal budget.
     """
     if name.isdigit():
         return some(pairs, round(len(pairs) * int(name) / 100))
     if name == BOTH:
         return [*pairs, *map(turned, pairs)]
+    if name == TRUE:
+        return [one for pair in pairs for one in corrected(pair, known)]
     answers: dict[str, list[str]] = defaultdict(list)
     for row in responses:
         if row["role"] == "sample" and flaw(row["text"], Finish(row["finish"])) is None:
@@ -105,7 +114,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--dir", type=Path, required=True)
-    parser.add_argument("--choose", required=True, help=f"a percentage of all pairs, {BOTH!r}, or a name that `decide` knows")
+    parser.add_argument(
+        "--choose", required=True, help=f"a percentage of all pairs, {BOTH!r}, {TRUE!r}, or a name that `decide` knows"
+    )
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="A.B=C")
     options = parser.parse_args()
     recipe, folder = load_recipe(options.recipe, options.changes), RunFolder(options.dir)

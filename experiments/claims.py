@@ -97,6 +97,7 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("the second recipe with dpo, less learning alone", 0.02, *over("second recipe, dpo", "second recipe")),
     ("… after iteration 1", 0.02, *over("second recipe, dpo", "second recipe", after=1)),
     ("faster, less the second recipe", 0.02, *over("second recipe, faster", "second recipe")),
+    ("the demo, less true labels", 0.02, *over("demo", "demo, true labels")),
     ("the demo's recipe, less the first", 0.02, *over("demo", "first recipe")),
     ("the demo's (replay 1), less the second recipe", 0.02, *over("demo", "second recipe")),
     ("closed prompts first, less the second recipe", 0.02, *over("second recipe, closed first", "second recipe")),

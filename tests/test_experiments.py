@@ -242,6 +242,21 @@ def test_a_pair_that_goes_both_ways_is_there_once_with_each_label_and_needs_no_t
     assert same == pair and (other.chosen, other.rejected) == ("blue", "red") and other.id != pair.id
 
 
+def test_true_labels_turn_a_reversed_pair_and_drop_one_without_a_right_response(chosen: Any):
+    closed = Prompt(id="1", text="what color?", images=(), kind=Kind.CLOSED, kind_rule="test", source="test")
+    captions = replace(closed, id="2", kind=Kind.OPEN)
+    known = {"1": "red", "2": "a red square, a blue star"}
+
+    def labelled(prompt: Prompt, better: str, worse: str) -> list[tuple[str, str]]:
+        pair = PreferencePair(id="one", prompt=prompt, chosen=better, rejected=worse, evidence=None)
+        return [(one.chosen, one.rejected) for one in chosen.choose("true labels", known, [prompt], [], [pair])]
+
+    assert labelled(closed, "red", "blue") == labelled(closed, "blue", "red") == [("red", "blue")]
+    assert labelled(closed, "green", "blue") == []
+    true, wrong = known["2"], "a red square, a green star"
+    assert labelled(captions, true, wrong) == labelled(captions, wrong, true) == [(true, wrong)]
+
+
 def test_only_an_experiment_chooses_pairs():
     package = ROOT / "src" / "selfjudge"
     naming = {path.name for path in package.rglob("*.py") if re.search(r"\bchoose\s*:?=[^=]", path.read_text())}
