@@ -123,6 +123,8 @@ OF_DEMO = {
     "demo": [],
     "demo, coin labels": [COIN],
     "demo, true labels": ["choose=true labels"],
+    "demo, without evidence": ["selection.evidence=false"],
+    "demo, flipped labels": [FLIPPED],
 }
 """What an arm changes in the demo's recipe."""
 FASTER = ["training.replay=1", "training.group_by_length=true", "prompts.0.limit=2800", "loop.prompts_per_iteration=700"]

@@ -98,6 +98,8 @@ CLAIMS: tuple[tuple[str, float, Side, Side], ...] = (
     ("… after iteration 1", 0.02, *over("second recipe, dpo", "second recipe", after=1)),
     ("faster, less the second recipe", 0.02, *over("second recipe, faster", "second recipe")),
     ("the demo, less true labels", 0.02, *over("demo", "demo, true labels")),
+    ("the demo, less the same without evidence", 0.02, *over("demo", "demo, without evidence")),
+    ("the demo with flipped labels, per order, less before", -0.30, *since("demo, flipped labels", f"{PLAIN}:per order")),
     ("the demo's recipe, less the first", 0.02, *over("demo", "first recipe")),
     ("the demo's (replay 1), less the second recipe", 0.02, *over("demo", "second recipe")),
     ("closed prompts first, less the second recipe", 0.02, *over("second recipe, closed first", "second recipe")),
