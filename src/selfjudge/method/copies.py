@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, deque
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from ..types import Edit, Finish
 from .alteration import JOINED, LONGEST_TEXT, REPLACE, flaw, locate, words
+from .control_tokens import control_tokens
 from .languages import language, one_spelling, table
+from .lookalikes import plain
 from .thinking import spoken
 
 MOST_EDITS, MOST_WORDS = 4, 8
@@ -137,7 +140,7 @@ def rewritten(original: str, reply: str, finish: Finish) -> Copy | str:
         return f"altered_{reason}"
     if max(len(original), len(reply)) > LONGEST_TEXT:
         return "copy_too_long"
-    copy = _unwrapped(original.strip(), _as_in(original, spoken(reply)))
+    copy = _unwrapped(original.strip(), _unremarked(original, _unended(_as_in(original, spoken(reply)))))
     if copy == original.strip():
         return "unchanged"
     if essence(copy) == essence(original):
@@ -168,12 +171,62 @@ def _strange(original: str, copy: str, edits: tuple[Edit, ...]) -> str | None:
     return "new_markdown" if _markdown(copy) > _markdown(original) else None
 
 
+_MARKDOWN = re.compile(
+    r"\*\*|__|`|~~|==|^#{1,6} |^[-*+] |^\d+\. |(?<![\w*])\*[^*\s](?:[^*\n]*[^*\s])?\*(?![\w*])|(?<!\w)_[^_\n]+_(?!\w)"
+    r"|\[|\{|</?[a-z]\w*>|[→←⇒]|[-=]>|<-",
+    re.MULTILINE,
+)
+"""Markup, and other signs in which a change is shown: `[five]`, `<b>five</b>`, `three -> five`."""
+
+
 def _markdown(text: str) -> int:
-    return len(re.findall(r"\*\*|__|`|^#{1,6} |^[-*+] |^\d+\. ", text, re.MULTILINE))
+    return len(_MARKDOWN.findall(text))
+
+
+_STRUCK = re.compile(r"(?:~~[^~\n]+~~|<(del|s|strike)>[^<>\n]+</\1>)[ \t]*")
+_BRACKETED = re.compile(
+    r"[*_]{0,3}\s{0,9}[*_]{0,3}(?:\((?P<a>[^()\n]{1,80})\)|（(?P<b>[^（）\n]{1,80})）|\[(?P<c>[^\[\]\n]{1,80})\](?!\())[*_]{0,3}"
+)
+_INSERTED = re.compile(r"<ins>([^<>\n]+)</ins>")
+_REMARKING, _BESIDE_REMARK = (
+    re.compile(rf"(?<![^\W{JOINED}])(?:{table('remark')[name]})(?![^\W{JOINED}])") for name in ("says", "beside")
+)
+
+
+def _unremarked(original: str, reply: str) -> str:
+    """The reply without remarks on the change beside it, `five (not three)`, and without what it strikes out, `~~three~~ five`.
+
+    A remark holds words about a change, and words that the copy has no more. Where the response has as many brackets, they are
+    its own.
+    """
+    if not _STRUCK.search(original):
+        reply = _INSERTED.sub(r"\1", _STRUCK.sub("", reply))
+    if len(_BRACKETED.findall(reply)) <= len(_BRACKETED.findall(original)):
+        return reply
+    copied, had = (Counter(words(text.casefold())) for text in (_BRACKETED.sub(" ", reply), original))
+    gone, new, spaceless = had - copied, copied - had, re.compile(f"[{JOINED}]")
+
+    def kept(found: re.Match[str]) -> str:
+        inside = (found["a"] or found["b"] or found["c"]).casefold()
+        arrow = re.search("→|[-=]>", inside)
+        rest = [word for word in words(_BESIDE_REMARK.sub(" ", _REMARKING.sub(" ", inside))) if word[0].isalnum()]
+        told = arrow or any(word in gone for word in rest) or (not rest and _REMARKING.search(inside))
+        known = all(word in gone or (arrow and word in new) or (spaceless.match(word) and word in had) for word in rest)
+        return "" if told and known else found[0]
+
+    return _BRACKETED.sub(kept, reply)
+
+
+def _unended(reply: str) -> str:
+    """The reply without the tokens that end it where an engine leaves them."""
+    for found in sorted(control_tokens(plain(reply)), key=lambda found: found.end(), reverse=True):
+        if found.end() == len(reply):
+            reply = reply[: found.start()].rstrip()
+    return reply
 
 
 _SEGMENT = re.compile(
-    r"[(（\[]?[^\n.!?。！？:：(（\[]*(?:(?:[.!?](?![\s)\"”*_]|$)|[:：](?=[^\W_])|(?<!\s)[(（\[])[^\n.!?。！？:：(（\[]*)*"
+    r"[(（\[]?[^\n.!?。！？:：(（\[]*(?:(?:[.!?](?![\s)\"”*_]|$)|(?::(?=[^\W_])|：(?=\d))|(?<!\s)[(（\[])[^\n.!?。！？:：(（\[]*)*"
     r"[.!?。！？:：]*[)）\"”’*_\]]*\s*"
 )
 """A line, a sentence, or a label with its colon, with the white space after it."""
@@ -189,11 +242,13 @@ def _unwrapped(original: str, reply: str) -> str:
     pieces = deque(_pieces(reply))
     spare = min(len(pieces) - len(_pieces(original)), MOST_PIECES)
     surplus = Counter(words(reply.casefold()))
+    known = set(words(original.casefold()))
     surplus.subtract(words(original.casefold()))
     while spare > 0 and len(pieces) > 1:
-        if _foreign(pieces[0], surplus):
+        last = not _in_a_sentence(pieces) and _foreign(pieces[-1], surplus)
+        if _foreign(pieces[0], surplus) and not (last and _new(pieces[-1], known) and not _new(pieces[0], known)):
             piece = pieces.popleft()
-        elif _foreign(pieces[-1], surplus):
+        elif last:
             piece = pieces.pop()
         elif len(pieces) > 2 and _LABEL.search(pieces[-2]) and _foreign(pieces[-2] + pieces[-1], surplus):
             piece = pieces.pop()  # what a label is about, as in `Change made: three to seven`
@@ -220,9 +275,20 @@ def _pieces(text: str) -> list[str]:
 
 
 def _foreign(piece: str, surplus: Counter[str]) -> bool:
-    """Whether most words of a piece are not the original's."""
+    """Whether most words of a piece are more than the original has."""
     own = Counter(word for word in words(piece.casefold()) if word[0].isalnum())
     return 2 * sum(min(count, max(0, surplus[word])) for word, count in own.items()) > own.total() or not own
+
+
+def _new(piece: str, known: Container[str]) -> bool:
+    """Whether most words of a piece stand nowhere in the original."""
+    own = [word for word in words(piece.casefold()) if word[0].isalnum()]
+    return 2 * sum(word not in known for word in own) > len(own)
+
+
+def _in_a_sentence(pieces: Sequence[str]) -> bool:
+    """Whether the last piece is a bracket within the sentence before it."""
+    return pieces[-1][0] in "(（[" and re.search(r"[\n.!?。！？:：][)）\"”’*_\]]*\s*$", pieces[-2]) is None
 
 
 def _unquoted(original: str, copy: str) -> str:
@@ -252,7 +318,7 @@ _NUMBERS = {_bald(word): str(value) for row in table("numeral").values() for val
 def essence(text: str) -> str:
     """What a text says however it is typed: no case, spaces, punctuation, Markdown or articles; signs and numbers stay."""
     text = _bald(_LIST_MARK.sub(" ", text).translate(_DASHES).casefold()).translate(_DASHES)
-    text = one_spelling(text, short_forms=True)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", one_spelling(text, short_forms=True))
     said = (_NUMBERS.get(piece, piece) for piece in _ESSENTIAL.findall(text) if piece not in ("a", "an", "the") and _says(piece))
     return "".join(f"|{piece}|" if piece[-1].isdigit() else piece for piece in said)
 

@@ -9,16 +9,17 @@ counts only beside a word of what the pair is about, or where the trace reports 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import regex
 
 from ..types import Alteration, Edit, PreferencePair, Vote
-from .answers.numbers import in_digits
+from .answers.numbers import in_digits, show
 from .answers.polarity import CANNOT_TELL, abstains, denies
 from .answers.quantities import currency, times, times_in, unit_of
 from .kinds import options
-from .languages import Languages, compiled, language, phrases, stem, words
+from .languages import WORD_START, Languages, compiled, language, phrases, stem, words
 
 _EXAMINED = 6_000
 """Characters of a long trace that are examined, half of them at each end."""
@@ -33,7 +34,7 @@ _BARE_LABEL = regex.compile(
     r"(?<![\w(])[AB](?=\s+(?:says|has|counts|claims|calls|reads|sees|is right|is wrong|gives|takes|speaks|picks|leaves|adds)\b)"
 )
 _LETTER = regex.compile(
-    r"\(([A-J])\)|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)"
+    r"\(([A-J])\)|[\"“]([A-J])[\"”]|(?:option|choice|alternative|letter|picks?|chooses?|selects?|goes (?:for|with)"
     r"|answers?(?: with| is)?|says|选项?|选择)"
     r"\s*:?\s*([A-J])(?![\w'])|(?<![\w'])([C-HJ])(?![\w'])",
     regex.IGNORECASE,
@@ -144,13 +145,32 @@ def _edited(edit: Edit, languages: Languages) -> tuple[_Side, ...]:
     before, after = (_content(side[:_LONGEST_SIDE], languages) for side in (edit.before, edit.after))
     only = [stems for stems in (_differing(before, after, languages), _differing(after, before, languages)) if stems]
     telling = [stems for stems in only if not _light(languages).issuperset(stems)]
+    if not telling and (forms := _forms_that_differ(edit, languages)):
+        return tuple(map(_Side, forms))
     return tuple(_Side(stems) for stems in telling or only)
+
+
+def _forms_that_differ(edit: Edit, languages: Languages) -> list[tuple[str, ...]]:
+    """The words of either side where only their endings differ, as in `niña` and `niño`."""
+    before, after = (_forms(side[:_LONGEST_SIDE], languages) for side in (edit.before, edit.after))
+    return [tuple(before - after), tuple(after - before)] if before - after and after - before else []
+
+
+def _forms(text: str, languages: Languages) -> frozenset[str]:
+    """The words of a text as they are written, marked as such."""
+    return frozenset(
+        f"={word.casefold()}"
+        for word in _TOKEN.findall(text)
+        if word.isalpha() and stem(word, languages[0]) not in _generic(languages)
+    )
 
 
 def _answers(vote: Vote, listed: dict[str, str], languages: Languages) -> tuple[_Side, ...]:
     answers = (vote.majority, vote.alternative)
     contents = [_content(listed.get(answer, answer), languages) for answer in answers]
     letters = [answer if regex.fullmatch("[A-J]", answer) else None for answer in answers]
+    if answers[0].lstrip("-") == answers[1].lstrip("-"):
+        return tuple(_Side((_sign(answer.partition(" ")[0]),), None, answer) for answer in answers)
     return tuple(
         _Side(_differing(mine, other, languages) if listed or not letter else (), letter, answer)
         for mine, other, letter, answer in zip(contents, reversed(contents), letters, answers, strict=True)
@@ -188,7 +208,8 @@ def _content(text: str, languages: Languages) -> list[str]:
 @lru_cache(16_384)
 def _canonical(word: str, languages: Languages) -> str:
     if word[0].isdigit():
-        return word.rstrip(".,:/").replace(",", "")
+        number = word.rstrip(".,:/").replace(",", "")
+        return number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
     folded = word.casefold()
     measures = folded not in words("preposition", languages) and (len(folded) > 1 or folded in ("m", "g"))
     unit = currency(folded) or (unit_of(folded, languages) if measures else None)
@@ -217,6 +238,29 @@ class _Said:
     context: frozenset[str]
 
 
+_SIGNED = regex.compile(
+    r"(?<![\w.,^])(?P<sign>[-−]|\b(?:minus|negative|negativo|moins|menos)\s|[负負])?\s?(?P<number>\d+(?:[.,]\d+)*)(?:\s?/\s?(?P<of>\d+))?"
+    r"(?P<share>\s?(?:%|percent\b|per cent\b|prozent\b|por ciento\b|por cento\b|pour cent\b|per cento\b))?",
+    regex.I,
+)
+
+
+def _sign(number: str) -> str:
+    return number if number.startswith("-") else f"+{number}"
+
+
+def _numbers(sentence: str, languages: Languages) -> set[str]:
+    """The numbers of a sentence with their signs, and the values of its fractions and shares."""
+    said = set()
+    for found in _SIGNED.finditer(in_digits(sentence, languages, ambiguous=True)):
+        number = _canonical(found["number"], languages)
+        said.add(f"-{number}" if found["sign"] else f"+{number}")
+        if (found["of"] or found["share"]) and regex.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", number):
+            of = int(found["of"][:9]) if found["of"] else 100
+            said |= {show(Fraction(number) / of)} if of else set()
+    return said
+
+
 def _sentences(trace: str) -> list[str]:
     half = _EXAMINED // 2
     text = trace if len(trace) <= _EXAMINED else f"{trace[:half]}\n{trace[-half:]}"
@@ -234,13 +278,14 @@ def _said(trace: str, languages: Languages, context: frozenset[str]) -> _Said:
         if group
     }
     stems = {word for part in sentences for word in _counting(part, languages, context)}
+    stems |= {word for part in sentences for word in (*_forms(part, languages), *_numbers(_LABEL.sub(" ", part), languages))}
     return _Said(frozenset(stems), frozenset(letters), tuple(sentences), languages, context)
 
 
 def _counting(sentence: str, languages: Languages, context: frozenset[str]) -> set[str]:
     """The stems of a sentence that can be meant of the image."""
     own = regex.compile(rf"\b(?:{phrases('own', languages) or '(?!)'})", regex.IGNORECASE)
-    bare = _LABEL.sub(" ", _BARE_LABEL.sub(" ", compiled(rf"(?i){_LABEL.pattern}\s*:").sub(" says ", sentence)))
+    bare = _LABEL.sub(" ", _BARE_LABEL.sub(" ", compiled(rf"(?i){_LABEL.pattern}(?:\s*:|\s+में\b)").sub(" says ", sentence)))
     whole = _content(bare, languages)
     meant = _content(own.sub(" ", bare), languages)
     generic, report = _generic(languages), {stem(word, languages[0]) for word in words("report", languages)}
@@ -284,8 +329,25 @@ def _mostly(sides: tuple[_Side, ...], said: _Said) -> bool:
     return any(found >= 2 and 3 * found >= 2 * size for found, size in named)
 
 
+@lru_cache(64)
+def _reported_word(table: str, languages: Languages) -> regex.Pattern[str]:
+    """A yes or a no that a response is said to give: `sagt ja`, `la B que no`, `回答Aは「はい」`."""
+    listed, reports = (
+        "|".join(sorted((regex.escape(word).replace("_", " ") for word in words(name, languages)), key=len, reverse=True))
+        for name in (table, "report")
+    )
+    word = rf"\s*[:：,]?\s*[\"'“‘„«「]?(?:{listed})(?![\w\p{{M}}])"
+    alone = r"(?=\W*$|\s*[.,;!?\"”»」。，；、]|\s+(?:y|e|et|und|en|и|और|कह|बता))"
+    return regex.compile(
+        rf"{WORD_START}(?:{reports})(?:\s+(?:que|dass|che|qu'))?{word}|[AB]\s*(?:que|dass|che|は)?{word}{alone}", regex.I
+    )
+
+
 def _takes(answer: str, said: _Said) -> bool:
-    """Whether a sentence about the matter affirms it, or denies it."""
+    """Whether a sentence about the matter affirms it, or denies it, or a response is said to answer so."""
+    own = said.languages[:1]
+    if own != ("en",) and any(_reported_word(answer, own).search(sentence) for sentence in said.sentences):
+        return True
     about = [sentence for sentence in said.sentences if said.context & set(_content(sentence, said.languages))]
     denied = [denies(sentence, said.languages) for sentence in about]
     return any(denied) if answer == "no" else bool(about)

@@ -77,10 +77,13 @@ _WORDS = tuple(
 )
 _CLAIMS = tuple(map(re.compile, _DATA["claims"].values()))
 _TELLING = frozenset(_DATA["telling"]["words"].split("|"))
-_TRANSLATED = [cue for cues, _, word in _WORDS if word.strip() in _TELLING for cue in cues]
+_TRANSLATED = [cue for cues, _, word in _WORDS if not _TELLING.isdisjoint(word.split()) for cue in cues]
 """Of words that become such a word."""
 _WORD = re.compile(r"[a-z0-9]+|[<>]")
 _REASON, _TURN, _CONDITIONAL, _CONCEDED, _NEGATION, _NO_NEGATION, _TIE, _TOGETHER = map(re.compile, _DATA["speech"].values())
+_COMPARED_WITH, _ASIDE, _CONCEDED_AFTER, _EITHER = map(re.compile, _DATA["beside"].values())
+_JOINED_NAME = re.compile(r"(?<=[^\W\da-z_])(?=answer [12])")
+"""Where a name follows a word of a script without spaces."""
 _SENTENCE = re.compile(r"([^.!?;\n。！？；]+)([.!?;\n。！？；]?)")
 _PART = re.compile(r"[,，、()（）]|\b(?:but|however|although|though|while|whereas|yet|so|and yet|thus|hence)\b")
 _PUNCTUATION = re.compile(r"[^a-z0-9'<>=]+")
@@ -91,7 +94,7 @@ _NAME_ALONE = re.compile(r"(?:\W|\b(?:it|it's|is|definitely|clearly|certainly|bo
 _BARE_NUMBER = re.compile(r"^\W*([12])(?= (?:is|wins|was)\b)")
 _BARE_COMPARED = re.compile(r"^\W*([12])\s*([<>])\s*([12])\b")
 _CONCLUDED = re.compile(r"\b(?:so|thus|hence|therefore|consequently)\b[,:]? (?:it's |it is |i'd say )?answer ([12])\W*$")
-_NAME_FIRST = re.compile(r"[^a-z\d]*answer ([12])\s*[,.;!(–—-]")
+_NAME_FIRST = re.compile(r"[^a-z\d]*answer ([12])\s*[,.;!(–—-](?!\s*[12]\b)")
 """A name that the line begins with, before its reason."""
 _NUMBER = re.compile(r"\banswer\W{0,5}([12])\b", re.IGNORECASE)
 
@@ -179,7 +182,10 @@ def _simple(text: str) -> str:
     for cues, pattern, word in _WORDS:
         if not cues or any(cue in text for cue in cues):
             text = pattern.sub(word, text)
-    return text
+    if not text.isascii():
+        text = _JOINED_NAME.sub(" ", text)
+    text = _EITHER.sub(r"answer \1 or answer \2", text)
+    return _CONCEDED_AFTER.sub(r"\1", _COMPARED_WITH.sub(" ", _ASIDE.sub(" ", text)))
 
 
 def _line_scopes(text: str) -> Iterator[str]:

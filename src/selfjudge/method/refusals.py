@@ -37,7 +37,23 @@ _REFUSES = re.compile(
         ]
     )
 )
+_OFFERED = re.compile(_ENGLISH["quoted"])
 _IDLE = re.compile("|".join([_ENGLISH["idle"], _ENGLISH["apology"], *(f"{other['idle']}|{other['sorry']}" for other in _OTHERS)]))
+
+
+_WHOLLY_QUOTED = re.compile(r"([\"“'‘„«])(.*)[\"”'’“»]\W*", re.DOTALL)
+_SHORT = re.compile(r"(?<![\w'])(ca|do|wo|is|was|does|did|could|would|should|have|has)nt(?!\w)|(?<![\w'])i(m|ve)(?!\w)")
+
+
+def _unquoted(said: str) -> str:
+    """A refusal that stands in quotation marks as a whole, without them; a sign or a caption is no such thing."""
+    found = _WHOLLY_QUOTED.fullmatch(said)
+    inside = found[2] if found and not re.search('["“”„«»]', found[2]) else ""
+    return inside if _OFFERED.search(inside) else said
+
+
+def _with_apostrophe(found: re.Match[str]) -> str:
+    return f"{found[1]}n't" if found[1] else f"i'{found[2]}"
 
 
 @lru_cache(1024)
@@ -46,7 +62,7 @@ def refuses(text: str) -> bool:
     said = _MARKUP.sub("", spoken(text).lower().replace("’", "'"))
     if len(said) > _LONGEST:
         return False
-    said = _QUOTED.sub("", said)
+    said = _SHORT.sub(_with_apostrophe, _QUOTED.sub("", _unquoted(said.strip())))
     unable = [inability for apology, inability in _EXCUSED if apology.match(said)]
     refused = False
     for clause in _clauses(said):
