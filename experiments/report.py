@@ -64,14 +64,38 @@ def arms() -> str:
 
 
 def ceiling() -> str:
-    """Two recipes' last iterations beside what `experiments/ceiling.py` reached with true labels, and their share of it."""
+    """Two recipes' last iterations beside two ceilings: what `experiments/ceiling.py` reached with true labels, and the demo's own
+    pairs with true labels, and the demo's share of the latter by seed.
+    """
     rows = []
     for name in ("accuracy", "pair_accuracy"):
         best = [state["benchmark"][name] for state in summaries("ceiling")]
         reached = [[figures[name] for figures in at(arm, -1)] for arm in ("demo", "second recipe")]
+        equal = [figures[name] for figures in at("demo, true labels", -1)]
         shares = [f"{fmean(values) / fmean(best):.3f}" for values in reached]
-        rows.append((MEASURES[name], *map(spread, (*reached, best)), *shares))
-    return markdown(("", "demo", "second recipe", "ceiling", "share, demo", "share, second recipe"), rows)
+        rows.append(
+            (MEASURES[name], *map(spread, (*reached, best)), *shares, spread(equal), _share("demo", "demo, true labels", name))
+        )
+    names = (
+        "",
+        "demo",
+        "second recipe",
+        "ceiling",
+        "share, demo",
+        "share, second recipe",
+        "demo, true labels",
+        "share, demo, of it",
+    )
+    return markdown(names, rows)
+
+
+def _share(arm: str, of: str, measure: str) -> str:
+    """One arm's last figure over another's, by seed."""
+    both = [
+        {state["seed"]: state["iterations"][-1]["benchmarks"][PLAIN][measure] for state in summaries(stem(name))}
+        for name in (arm, of)
+    ]
+    return spread([both[0][seed] / both[1][seed] for seed in both[0].keys() & both[1].keys()])
 
 
 def peaks() -> str:
