@@ -64,8 +64,8 @@ def arms() -> str:
 
 
 def ceiling() -> str:
-    """Two recipes' last iterations beside two ceilings: what `experiments/ceiling.py` reached with true labels, and the demo's own
-    pairs with true labels, and the demo's share of the latter by seed.
+    """Two recipes' last iterations beside two ceilings: what `experiments/ceiling.py` reached with true labels, and true labels on
+    the demo's own pairs, with the demo's share of the latter by seed.
     """
     rows = []
     for name in ("accuracy", "pair_accuracy"):
