@@ -64,7 +64,7 @@ def arms() -> str:
 
 
 def ceiling() -> str:
-    """Two recipes' last iterations beside two ceilings: what `experiments/ceiling.py` reached with true labels, and true labels on
+    """Two recipes' last iterations beside two ceilings: what `ceiling.py` reached with true labels, and true labels on
     the demo's own pairs, with the demo's share of the latter by seed.
     """
     rows = []
