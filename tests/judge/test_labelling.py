@@ -106,6 +106,46 @@ def test_more_than_a_tenth_that_cannot_be_judged_exits_with_3(tmp_path: Path):
     assert ran("label", source, tmp_path / "out.jsonl").returncode == 3
 
 
+LONG = json.dumps([{"when": "", "replies": ["one two three [[A]]"]}])
+
+
+@pytest.mark.parametrize(("name", "more"), [("label", []), ("label", ["--format", "trl"]), ("rank", [])])
+def test_replies_that_are_cut_off_exit_with_3_and_the_hint_names_the_option(tmp_path: Path, name: str, more: list[str]):
+    given = [{"prompt": f"question {n}?", "responses": ["x", "y", "z"]} for n in range(3)]
+    done = ran(name, write(tmp_path / "in.jsonl", given), tmp_path / "out.jsonl", "--max-tokens", "2", *more, rules=LONG)
+    assert done.returncode == 3 and "  cut_off: 3" in done.stdout
+    assert "0% failed and 100% were cut off" in done.stderr and "raise --max-tokens" in done.stderr
+
+
+def test_rows_that_cannot_be_judged_and_replies_that_are_cut_off_are_counted_together(tmp_path: Path):
+    rules = json.dumps([{"when": r"question [05]\?", "replies": ["one two three [[A]]"]}, {"when": "", "replies": ["[[A]]"]}])
+    source = write(tmp_path / "in.jsonl", rows(20))
+    assert ran("label", source, tmp_path / "some.jsonl", "--max-tokens", "2", rules=rules).returncode == 0
+    source.write_text(source.read_text() + "{broken\n")
+    done = ran("label", source, tmp_path / "more.jsonl", "--max-tokens", "2", rules=rules)
+    assert done.returncode == 3 and "correct the rows" in done.stderr and "raise --max-tokens" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_comparison_that_is_cut_off_exits_with_3(form: str):
+    engine = ["--set", "execution.engine.kind=scripted", "--set", f"execution.engine.rules={LONG}", "--format", form]
+    call = [sys.executable, "-m", "selfjudge", "compare", "p", "x", "y", "--judge", "shapes", "--max-tokens", "2", *engine]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "cut_off" in done.stdout and "raise --max-tokens" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("replies", "problem"),
+    [(["[[A]]"], "undecided"), (["hm"], "no_verdict"), (["one two three four"], "cut_off")],
+)
+def test_a_ranking_that_no_comparison_decided_says_why(tmp_path: Path, replies: list[str], problem: str):
+    source = write(tmp_path / "in.jsonl", [{"prompt": "question 1?", "responses": ["a", "b", "c"]}])
+    said = json.dumps([{"when": "", "replies": replies}])
+    done = ran("rank", source, tmp_path / "out.jsonl", "--max-tokens", "3", rules=said)
+    [made] = read(tmp_path / "out.jsonl")
+    assert (made["problem"], made["ranking"]) == (problem, [0, 1, 2]) and f"  {problem}: 1" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "to", "error", "hint"),
     [

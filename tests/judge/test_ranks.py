@@ -68,7 +68,10 @@ def test_without_a_preference_the_earlier_response_goes_on_and_all_are_equal():
     assert judge.best([], "how many?", ["3", "9", "1"]) == 0
     ranking = judge.rank([], "how many?", ["3", "9", "1"])
     assert (
-        ranking.order == (0, 1, 2) and ranking.undecided == 3 and max(ranking.strengths) == pytest.approx(min(ranking.strengths))
+        ranking.order == (0, 1, 2)
+        and ranking.undecided == 3
+        and ranking.problem == "undecided"
+        and max(ranking.strengths) == pytest.approx(min(ranking.strengths))
     )
 
 

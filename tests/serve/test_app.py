@@ -72,6 +72,14 @@ def test_responses_are_ranked_and_reranked_in_the_form_of_other_servers(engine: 
     assert 0.5 < reranked["results"][0]["relevance_score"] <= 1 and reranked["results"][0]["document"] == {"text": "good"}
 
 
+@pytest.mark.parametrize(("path", "field", "asked"), [("rank", "responses", "prompt"), ("rerank", "documents", "query")])
+def test_an_order_that_no_comparison_decided_says_why(path: str, field: str, asked: str):
+    with client(Each()) as http:  # it says A in both orders
+        said = http.post(f"/v1/{path}", json={asked: "which?", field: ["x", "y", "z"]}).json()
+        alone = http.post(f"/v1/{path}", json={asked: "which?", field: ["x"]}).json()
+    assert (said["problem"], alone["problem"]) == ("undecided", None)
+
+
 WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"prompt": "which?", "response_a": "good"}, 422, "response_b"),
     ({**CASE, "prompt": " "}, 422, "prompt"),

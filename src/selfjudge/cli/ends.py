@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 RETRY = "Fix the cause, then run the same command with --retry-failed, which asks the failed requests again."
 AFRESH = "Fix the cause, delete the folder and start again."
 LONGER = "Replies were cut off: raise `max_tokens` of that stage's sampling, and use another folder (--dir)."
-BRIEFER = "Replies were cut off: raise --max-tokens, or ask for shorter ones (--prompt-file), and use another folder (--dir)."
+SHORTER = "Replies were cut off: raise --max-tokens, or ask for shorter ones (--prompt-file)"
+BRIEFER = f"{SHORTER}, and use another folder (--dir)."
 
 
 def end(stages: Mapping[str, Failures], *, failed: str, cut_off: str) -> None:

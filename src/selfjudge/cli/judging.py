@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .ends import SHORTER
 from .options import AllowOutside, BaseURL, EngineChanges, JsonLog, OutputFormat, PromptFile, Quiet, engine_changes, say_json
 from .progress import Watch, watch
 from .terminal import console, interruptible, say
@@ -27,8 +28,6 @@ Data = Annotated[
     typer.Argument(help="JSONL, JSON, CSV, TSV or Parquet file, .tar shard, or folder of `save_to_disk`.", show_default=False),
 ]
 Output = Annotated[Path, typer.Option("--to", help="Output file, .jsonl or .parquet.", show_default=False)]
-
-_FAILED_SHARE = 0.1
 
 
 def open_judge(name: str, max_tokens: int, base_url: str | None, changes: list[str] | None, prompt_file: Path | None) -> Judge:
@@ -57,7 +56,10 @@ def compare(
     prompt_file: PromptFile = None,
     form: OutputFormat = "table",
 ) -> None:
-    """Ask a judge which of two responses is better, in both orders, and show its traces side by side."""
+    """Ask a judge which of two responses is better, in both orders, and show its traces side by side.
+
+    Exits 3 if a verdict could not be read because a reply was cut off.
+    """
     with open_judge(judge, max_tokens, base_url, changes, prompt_file) as opened:
         said = opened.compare(list(image or []), prompt, response_a, response_b)
     if form == "json":
@@ -66,6 +68,9 @@ def compare(
         say_json(asdict(said))
     else:
         _show_preference(said)
+    if said.is_cut_off:
+        say(f"hint: {SHORTER}.", err=True)
+        raise typer.Exit(3)
 
 
 def _show_preference(said: Preference) -> None:
@@ -104,7 +109,7 @@ def label(
     A row has `prompt`, its images, and `response_a` and `response_b`, or `responses` (more than two are
     ranked). Added are preference, probability, consistent, traces and problem. A row that cannot be judged
     stays, with its problem. An interrupted command resumes when it is run again. Exits 3 if more than a
-    tenth of the rows could not be judged.
+    tenth of the comparisons failed or were cut off.
     """
     options: dict[str, Any] = {"allow_outside": allow_outside, "form": form}
     _label((judge, max_tokens, base_url, changes, prompt_file), watch(quiet, json_log), source=file, to=to, **options)
@@ -130,8 +135,9 @@ def rank(
 
     A row has `prompt`, its images, and `responses`. Added are `ranking` (their numbers from 0, the best
     first) and `strengths` (Bradley–Terry; their sum is 1). All pairs are compared in both orders, n (n - 1)
-    requests for n responses, or as many pairs as --comparisons says. An interrupted command resumes when it
-    is run again.
+    requests for n responses, or as many pairs as --comparisons says; `problem` says why none was decided.
+    An interrupted command resumes when it is run again. Exits 3 if more than a tenth of the comparisons
+    failed or were cut off.
     """
     options: dict[str, Any] = {"allow_outside": allow_outside, "comparisons": comparisons}
     _label((judge, max_tokens, base_url, changes, prompt_file), watch(quiet, json_log), source=file, to=to, rank=True, **options)
@@ -150,12 +156,18 @@ def _label(judge: tuple[str, int, str | None, list[str] | None, Path | None], pr
 
 
 def _show_labels(labels: Labels, to: Path) -> None:
+    from ..run.failures import TOO_MANY
+
     counts = {"decided": labels.decided, "undecided": labels.rows - labels.decided - labels.failed, "not judged": labels.failed}
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
     say(f"{labels.rows} rows: {told}; {labels.written} written to {to}")
     for problem, count in labels.problems.items():
         say(f"  {problem}: {count}")
-    if labels.failed > _FAILED_SHARE * labels.rows:
-        say("warning: more than a tenth of the rows could not be judged", err=True)
-        say(f"hint: `problem` in {to} says why for each; correct the rows and label them again.", err=True)
+    lost, cut_off = labels.lost / labels.rows, labels.cut_off / labels.rows
+    if lost + cut_off > TOO_MANY:
+        say(f"warning: of the comparisons, {lost:.0%} failed and {cut_off:.0%} were cut off: more than a tenth", err=True)
+        if lost:
+            say("hint: `problem` of each row says why (not with --format trl); correct the rows and label them again.", err=True)
+        if cut_off:
+            say(f"hint: {SHORTER}, and label the rows again.", err=True)
         raise typer.Exit(3)

@@ -14,7 +14,7 @@ from ..recipe.experiment import MAX_PIXELS
 from ..run.folder import ImageStore
 from ..run.image_files import BadImage, locate
 from ..run.images import admit, encode
-from ..types import ImageRef, storable
+from ..types import ImageRef, Problem, storable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +72,11 @@ class Preference:
             return self.probability
         votes = [side == "a" for side in self.named if side is not None]
         return sum(votes) / len(votes) if votes else None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a verdict could not be read because its reply was cut off."""
+        return self.problem == Problem.CUT_OFF
 
     @classmethod
     def failure(cls, problem: str, key: str | None) -> Preference:

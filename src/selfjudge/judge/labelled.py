@@ -38,8 +38,8 @@ ADDED = pa.schema(
 
 
 class Label(TypedDict, total=False):
-    """What is known about a row, as the journal has it: the columns that are added, whether it `failed`, and whether the judge
-    `decided`.
+    """What is known about a row, as the journal has it: the columns that are added, the shares of its comparisons that `failed`
+    and that were `cut_off`, and whether the judge `decided`.
     """
 
     preference: Literal["a", "b"] | None
@@ -49,7 +49,8 @@ class Label(TypedDict, total=False):
     problem: str | None
     ranking: list[int] | None
     strengths: list[float] | None
-    failed: bool
+    failed: float
+    cut_off: float
     decided: bool
 
 

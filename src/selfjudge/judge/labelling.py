@@ -40,13 +40,18 @@ _NEEDED = "Each row needs `prompt`, its images if it has any, and `response_a` a
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
     """What came of a file: its rows, those that could not be judged, those with a preference or an order of which at least one
-    comparison was decided, those that were written, and each problem with its count."""
+    comparison was decided, those that were written, and each problem with its count.
+
+    lost, cut_off   shares of the comparisons that failed, and that were cut off; each row counts the same
+    """
 
     rows: int
     failed: int
     decided: int
     written: int
     problems: Mapping[str, int]
+    lost: float
+    cut_off: float
 
 
 def check(task: Task) -> None:
@@ -160,7 +165,7 @@ def _labels_of(judge: Judge, task: Task, rows: Iterable[tuple[int, Row | ValueEr
         if one.pairs is None:
             yield _as_label(first)
         else:
-            yield _as_ranks(order(one.count, one.pairs, all_said[: len(one.pairs)]), first.problem)
+            yield _as_ranks(order(one.count, one.pairs, all_said[: len(one.pairs)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,18 +215,21 @@ def _as_label(said: Preference) -> Label:
         "consistent": said.consistent,
         "traces": list(map(storable, said.traces)),
         "problem": said.problem,
-        "failed": said.failed,
+        "failed": float(said.failed),
+        "cut_off": float(said.is_cut_off),
         "decided": said.preference is not None,
     }
 
 
-def _as_ranks(ranking: Ranking, problem: str | None) -> Label:
-    """The label of a row that was ranked. `problem` is that of its first comparison, and of all where none was answered."""
-    failed = 0 < ranking.comparisons == ranking.failed
+def _as_ranks(ranking: Ranking) -> Label:
+    """The label of a row that was ranked."""
+    of = max(1, ranking.comparisons)
+    failed = ranking.failed == of
     return {
-        "problem": problem if failed else None,
-        "failed": failed,
-        "decided": ranking.undecided + ranking.failed < ranking.comparisons or ranking.comparisons == 0,
+        "problem": ranking.problem,
+        "failed": ranking.failed / of,
+        "cut_off": ranking.cut_off / of,
+        "decided": ranking.problem is None,
         "ranking": None if failed else list(ranking.order),
         "strengths": None if failed else list(ranking.strengths),
     }
@@ -230,13 +238,17 @@ def _as_ranks(ranking: Ranking, problem: str | None) -> Label:
 def _written(journal: Path, task: Task) -> Labels:
     """Write the output: each row with its label. Counts what came of them."""
     counts, problems = Counter[str](), Counter[str]()
+    lost = cut_off = 0.0
 
     def rows() -> Iterator[dict[str, Any]]:
+        nonlocal lost, cut_off
         with journal.open("rb") as labels:
             next(labels)
             for (_, row), line in zip(rows_of(task.source), labels, strict=True):
                 label: Label = unchecked(line)
                 counts.update(rows=1, failed=int(label["failed"]), decided=int(label["decided"]))
+                lost += label["failed"]
+                cut_off += label.get("cut_off", 0)  # an older version did not write it
                 if (problem := label["problem"]) is not None:
                     problems[problem.partition(":")[0]] += 1
                 if (made := output(row, label, task)) is not None:
@@ -253,4 +265,6 @@ def _written(journal: Path, task: Task) -> Labels:
         decided=counts["decided"],
         written=counts["written"],
         problems=dict(problems.most_common()),
+        lost=lost,
+        cut_off=cut_off,
     )

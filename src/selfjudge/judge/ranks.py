@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class Ranking:
     comparisons  pairs that were compared, each in both orders
     undecided    those in which the two orders named different responses, or a verdict could not be read
     failed       those that could not be judged; they count for neither response
+    cut_off      those of which a verdict could not be read because its reply was cut off; they are undecided too
+    problem      where no comparison was decided: the most frequent reason, or `undecided`; then the order says little
     """
 
     order: tuple[int, ...]
@@ -29,6 +32,8 @@ class Ranking:
     comparisons: int
     undecided: int
     failed: int
+    cut_off: int = 0
+    problem: str | None = None
 
 
 def ranked(count: int, compare: Compare, comparisons: int | None) -> Ranking:
@@ -49,12 +54,16 @@ def order(count: int, pairs: Sequence[tuple[int, int]], preferences: Sequence[Pr
         if (chance := said.leaning) is not None:
             wins[i, j], wins[j, i] = chance, 1 - chance
     strengths = bradley_terry(wins, count)
+    why = Counter(said.problem or "undecided" for said in preferences).most_common(1)
+    decided = any(said.preference is not None for said in preferences)
     return Ranking(
         order=tuple(sorted(range(count), key=lambda n: (-strengths[n], n))),
         strengths=strengths,
         comparisons=len(pairs),
         undecided=sum(said.preference is None and not said.failed for said in preferences),
         failed=sum(said.failed for said in preferences),
+        cut_off=sum(said.is_cut_off for said in preferences),
+        problem=why[0][0] if why and not decided else None,
     )
 
 

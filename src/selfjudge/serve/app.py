@@ -260,7 +260,7 @@ class Service:
             )
             for number in ranked.order[: body.top_n]
         ]
-        return RerankedAll(model=body.model or self.name, results=results)
+        return RerankedAll(model=body.model or self.name, results=results, problem=ranked.problem)
 
     async def _rank(self, prompt: str, responses: list[str], images: Sequence[bytes | str], comparisons: int | None) -> Ranked:
         pairs = pairings(len(responses), comparisons)
@@ -272,6 +272,7 @@ class Service:
             comparisons=ranking.comparisons,
             undecided=ranking.undecided,
             failed=ranking.failed,
+            problem=ranking.problem,
         )
 
     def _pictures(self, images: list[str]) -> list[bytes | str]:

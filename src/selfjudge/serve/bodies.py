@@ -98,6 +98,9 @@ class Compared(BaseModel):
         )
 
 
+_WHY = "Why no comparison was decided, such as `cut_off` or `undecided`; the order then says little."
+
+
 class Ranked(BaseModel):
     """Numbers of the responses, the best first, and the strength of each in the order given."""
 
@@ -106,6 +109,7 @@ class Ranked(BaseModel):
     comparisons: int
     undecided: int
     failed: int
+    problem: str | None = Field(description=_WHY)
 
 
 class Reranked(BaseModel):
@@ -117,6 +121,7 @@ class Reranked(BaseModel):
 class RerankedAll(BaseModel):
     model: str
     results: list[Reranked]
+    problem: str | None = Field(description=_WHY)
 
 
 class Health(BaseModel):
