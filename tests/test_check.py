@@ -108,7 +108,7 @@ def test_the_contact_sheet_shows_hostile_text_as_text(tmp_path: Path):
     assert "default-src 'none'" in page and page.count("data:image/jpeg;base64,") == 1
 
 
-@pytest.mark.parametrize(("name", "code"), [("gone.jsonl", 2), ("nothing.jsonl", 1)])
+@pytest.mark.parametrize(("name", "code"), [("gone.jsonl", 2), ("gone/", 2), ("nothing.jsonl", 1)])
 def test_nothing_to_use_is_said_by_the_exit_code(tmp_path: Path, name: str, code: int):
     (tmp_path / "nothing.jsonl").write_text('{"prompt": "no image"}\n')
     assert selfjudge("check", tmp_path / name).returncode == code

@@ -45,6 +45,17 @@ def test_the_kind_of_data_is_seen(tmp_path: Path, data: str, kind: str):
     assert load_recipe(tmp_path / "recipe.yaml").prompts[0].kind == kind
 
 
+@pytest.mark.parametrize(
+    "data", ["./photos", "photos/", "missing.csv", "/root/nothere", "../nothere", "~/x", "a/b/c", "here/photos", "org/rows.jsonl"]
+)
+def test_data_that_is_neither_here_nor_has_a_name_of_the_hub_is_an_error_and_no_recipe(tmp_path: Path, data: str):
+    (tmp_path / "here").mkdir()
+    done = made(tmp_path, "--model", "shapes", "--data", data)
+    assert (
+        done.returncode == 2 and f"there is no file or folder {data}" in done.stderr and not (tmp_path / "recipe.yaml").exists()
+    )
+
+
 @pytest.mark.parametrize("name", ["2024", "yes", "1e5", "2024-11-28", "@x", "null"])
 def test_names_that_yaml_reads_as_something_else_stay_names(tmp_path: Path, name: str):
     (tmp_path / name).mkdir()

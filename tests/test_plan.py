@@ -125,6 +125,7 @@ finally:
     assert done.returncode == 0 and [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
     shown = " ".join(done.stdout.split())
     assert "org/prompts has 10,000 prompts, 5,000 of them open: it was not read" in shown
+    assert "org/prompts is not a folder here" in "".join(c for c in shown if c not in "│")  # of a table
     assert "per billion parameters: the model is not here" in shown and "mine can run here" in shown
 
 

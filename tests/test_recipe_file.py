@@ -94,6 +94,14 @@ def test_paths_on_the_command_line_start_at_the_current_folder_and_those_of_the_
     ("text", "overrides", "message", "hint"),
     [
         (MINIMAL + "loop:\n  iteratons: 3\n", (), "recipe.yaml:4: unknown key `loop.iteratons`", "`iterations`"),
+        (
+            "model: shapes\nprompts: [{kind: shapes}, {kind: dataset, path: ./photos}]\n",
+            (),
+            "recipe.yaml:2: there is no folder ./photos",
+            "start at the recipe's folder",
+        ),
+        ("model: shapes\nprompts: [{kind: dataset, path: recipe.yaml}]\n", (), "there is no folder recipe.yaml", "kind: files"),
+        (MINIMAL, ("exclude=[{name: mmrb2, path: a/b/c}]",), "a/b/c}]: there is no file or folder a/b/c", "--set"),
         (MINIMAL, ("selection.evidense=true",), "--set selection.evidense=true: unknown key", "`evidence`"),
         (
             "model: shapes\nprompts:\n  - kind: shapes\n    limt: 3\n",

@@ -15,12 +15,12 @@ from .hub.models import find_base
 from .ports import Benchmark, Engine, Hub, PromptSource, ReadImage, Trainer
 from .recipe.engines import EngineSettings, OpenAISettings, RaySettings, TransformersSettings, VLLMSettings
 from .recipe.experiment import MAX_PIXELS, Recipe
-from .recipe.file import load_recipe
-from .recipe.inputs import Bench, DatasetSource, FilesSource, ImagesSource, PairsBench, PublicBench, ShapesBench, Source
+from .recipe.file import hub_can_have, load_recipe
+from .recipe.inputs import SUFFIXES, Bench, DatasetSource, FilesSource, ImagesSource, PairsBench, PublicBench, ShapesBench, Source
 from .run.executions import execution_of
 from .run.fingerprint import check_unchanged, fingerprint
 from .run.folder import ImageStore, RunFolder
-from .run.lineage import SUFFIXES, at_commits, image_files, prompt_files
+from .run.lineage import at_commits, image_files, prompt_files
 from .stages.synthesize import Choose
 from .types import ImageRef
 
@@ -229,7 +229,7 @@ def excluded_by(name: str) -> tuple[Benchmark, ...]:
 
 def _named_source(name: str, path: Path, allow_outside: bool) -> Source:
     files = path.suffix.lower() in SUFFIXES or path.is_file() or (path.is_dir() and bool(prompt_files(path)))
-    if not path.exists() and (files or path.is_absolute() or name.startswith(".")):
+    if not path.exists() and not hub_can_have(name):
         raise InputError(
             f"there are no prompts {name}",
             hint="Name a recipe, a run folder, a file of prompts, a folder of files or images, or a data set.",

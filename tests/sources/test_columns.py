@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from selfjudge.errors import InputError
 from selfjudge.ports import RawPrompt
-from selfjudge.recipe.inputs import FilesSource, ImagesSource
+from selfjudge.recipe.inputs import SUFFIXES, FilesSource, ImagesSource
 from selfjudge.run.images import BadImage
-from selfjudge.run.lineage import SUFFIXES, image_files
+from selfjudge.run.lineage import image_files
 from selfjudge.sources.files import FilePrompts
 from selfjudge.sources.images import ImagePrompts
 from selfjudge.sources.readers import READERS

@@ -113,9 +113,13 @@ def _path(text: str, folder: Path) -> str:
 
 def _prompts(data: str, folder: Path) -> str:
     """The source that a name means."""
+    from ..errors import InputError
+    from ..recipe.file import hub_can_have
     from ..run.lineage import image_files, prompt_files
 
     path = Path(data)
+    if not path.exists() and not hub_can_have(data):
+        raise InputError(f"there is no file or folder {data}", hint="Check the path; the hub calls a data set owner/name.")
     if path.suffix.lower() == ".zip" or (path.is_dir() and not prompt_files(path) and image_files(path)):
         return (
             f"  - kind: images                  # each image with each of these instructions; write those that you need\n"

@@ -75,6 +75,8 @@ def count_prompts(recipe: Recipe, progress: Progress) -> tuple[Survey, list[str]
             elsewhere[str(source.path)] += Counter({Kind.OPEN: opened, Kind.CLOSED: total - opened})
     for path, counts in elsewhere.items():
         rows.counts += counts
+        what = f"{path} is not a folder here: it will be read from the hub, and what it holds is unknown until then"
+        findings.append(Finding(Level.WARNING, "prompts", what, "`selfjudge check` reads it as a run does."))
         assumed.append(f"{path} has {counts.total():,} prompts, {counts[Kind.OPEN]:,} of them open: it was not read")
     if rows.unopened:
         assumed.append(

@@ -6,6 +6,7 @@ Relative paths in a recipe are relative to the file's folder, those given by `--
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +19,9 @@ from ..run.jsonl import regular
 from .engines import EngineSettings, VLLMSettings
 from .execution import TrainerSettings
 from .experiment import Recipe
-from .inputs import Bench, Source
+from .inputs import SUFFIXES, Bench, Source
 from .reading import Place, YamlError, read_yaml
+from .section import HUB_NAME
 from .templates import SET_APART, check_judge_prompt
 
 
@@ -36,7 +38,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     overridden = [_override(values, override) for override in overrides]
     sources |= {place: f"--set {override}" for place, override in zip(overridden, overrides, strict=True)}
     recipe = _validate(values, sources, path)
-    return _anchored(recipe, path.parent, overridden)
+    return _anchored(recipe, path.parent, overridden, sources)
+
+
+def hub_can_have(name: str, folder: Path = Path()) -> bool:
+    """Whether a name may be that of a data set on the hub: neither a file of data, nor in a folder that is here."""
+    is_file = Path(name).suffix.lower() in (*SUFFIXES, ".zip") or (folder / name).is_file()
+    in_folder = "/" in name and (folder / name).parent.is_dir()
+    return not (name.startswith(".") or is_file or in_folder) and bool(re.fullmatch(rf"{HUB_NAME}|[\w.-]+", name))
 
 
 def read_template(path: Path) -> str:
@@ -243,20 +252,22 @@ def _dotted(place: Place) -> str:
     return ".".join(str(part) for part in place)
 
 
-def _anchored(recipe: Recipe, folder: Path, overridden: Sequence[Place]) -> Recipe:
+def _anchored(recipe: Recipe, folder: Path, overridden: Sequence[Place], sources: dict[Place, str]) -> Recipe:
     """The recipe with the paths of its files made absolute, and its model too where that is a folder.
 
-    They start at `folder`, the recipe's, and those that were given by `--set` at the current one.
+    They start at `folder`, the recipe's, and those that were given by `--set` at the current one. Raises RecipeError.
     """
 
     def start(*place: str | int) -> Path:
         return Path.cwd() if any(place[: len(changed)] == changed for changed in overridden) else folder
 
-    prompts = tuple(_anchored_source(source, start("prompts", n, "path")) for n, source in enumerate(recipe.prompts))
-    exclude = tuple(_anchored_bench(bench, start("exclude", n, "path")) for n, bench in enumerate(recipe.exclude))
+    def at(*place: str | int) -> tuple[Path, str]:
+        return start(*place), _nearest(place, sources) or _dotted(place)
+
+    prompts = tuple(_anchored_source(source, *at("prompts", n, "path")) for n, source in enumerate(recipe.prompts))
+    exclude = tuple(_anchored_bench(bench, *at("exclude", n, "path")) for n, bench in enumerate(recipe.exclude))
     benchmarks = tuple(
-        _anchored_bench(bench, start("evaluation", "benchmarks", n, "path"))
-        for n, bench in enumerate(recipe.evaluation.benchmarks)
+        _anchored_bench(bench, *at("evaluation", "benchmarks", n, "path")) for n, bench in enumerate(recipe.evaluation.benchmarks)
     )
     model = start("model") / recipe.model
     return recipe.model_copy(
@@ -275,18 +286,34 @@ def _anchored(recipe: Recipe, folder: Path, overridden: Sequence[Place]) -> Reci
     )
 
 
-def _anchored_source(source: Source, folder: Path) -> Source:
+def _anchored_source(source: Source, folder: Path, where: str) -> Source:
     """A source with the path of its files made absolute; a name on the hub stays one."""
-    if source.kind == "shapes" or (source.kind == "dataset" and not (folder / source.path).exists()):
+    if source.kind == "shapes" or (source.kind == "dataset" and _is_of_the_hub(source.path, folder, where)):
         return source
     return source.model_copy(update={"path": type(source.path)((folder / source.path).resolve())})
 
 
-def _anchored_bench(bench: Bench, folder: Path) -> Bench:
+def _anchored_bench(bench: Bench, folder: Path, where: str) -> Bench:
     """A benchmark with the path of its own file made absolute; a name on the hub stays one."""
-    if bench.name == "shapes-bench" or bench.path is None or (bench.name != "pairs" and not (folder / bench.path).exists()):
+    if bench.name == "shapes-bench" or bench.path is None:
+        return bench
+    if bench.name != "pairs" and _is_of_the_hub(bench.path, folder, where, file=True):
         return bench
     return bench.model_copy(update={"path": type(bench.path)((folder / bench.path).resolve())})
+
+
+def _is_of_the_hub(name: str, folder: Path, where: str, *, file: bool = False) -> bool:
+    """Whether data is on the hub and not here, in a folder or also a file. Raises RecipeError for what can be neither."""
+    path = folder / name
+    if path.is_dir() or (file and path.exists()):
+        return False
+    if not hub_can_have(name, folder):
+        hint = "Paths in a recipe start at the recipe's folder, those of --set at the current one."
+        raise RecipeError(
+            f"{where}: there is no {'file or ' if file else ''}folder {name}",
+            hint=hint if file else f"{hint} For a file write `kind: files`.",
+        )
+    return True
 
 
 def _anchored_trainer(training: TrainerSettings, folder: Path) -> TrainerSettings:

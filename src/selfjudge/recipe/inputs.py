@@ -9,6 +9,9 @@ from pydantic import Field
 from ..types import Kind
 from .section import PathName, PathOrHub, Section
 
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tar")
+"""Suffixes of files with prompts."""
+
 Domain = Literal["plain", "photo", "outline", "pastel"]
 
 

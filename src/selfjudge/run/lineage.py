@@ -19,14 +19,12 @@ import yaml
 from ..errors import InputError, RunError, SelfjudgeError
 from ..figures import Lineage
 from ..hub.client import Repository, cached_card, commit_of
-from ..recipe.inputs import DatasetSource, FilesSource, ImagesSource, Source
+from ..recipe.inputs import SUFFIXES, DatasetSource, FilesSource, ImagesSource, Source
 from ..types import content_id
 from .disk import differences, read_json, write_checked
 from .fingerprint import HASHES, Hashes
 from .jsonl import regular
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tar")
-"""Suffixes of files with prompts."""
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".avifs"),
     *(".heic", ".heif", ".hif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm"),

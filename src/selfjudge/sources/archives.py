@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
+from ..recipe.inputs import SUFFIXES
 from ..run.disk import temporary
 from ..run.image_files import MAX_BYTES, BadImage, check_address
-from ..run.lineage import SUFFIXES
 
 
 @contextmanager

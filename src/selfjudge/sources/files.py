@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..ports import RawPrompt
-from ..recipe.inputs import FilesSource
+from ..recipe.inputs import SUFFIXES, FilesSource
 from ..run.image_files import locate
-from ..run.lineage import SUFFIXES, prompt_files
+from ..run.lineage import prompt_files
 from .addresses import Fetcher
 from .archives import data_files, extracted, find, names, opened
 from .readers import Row, columns_of, rows_of

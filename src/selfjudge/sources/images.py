@@ -11,9 +11,9 @@ from pathlib import Path, PurePath
 from ..errors import InputError
 from ..method.image_marks import unmarked
 from ..ports import RawPrompt
-from ..recipe.inputs import ImagesSource
+from ..recipe.inputs import SUFFIXES, ImagesSource
 from ..run.image_files import BadImage
-from ..run.lineage import IMAGE_SUFFIXES, SUFFIXES, files_in, image_files, prompt_files
+from ..run.lineage import IMAGE_SUFFIXES, files_in, image_files, prompt_files
 from ..types import Kind
 from .archives import data_files, find, names, opened
 
