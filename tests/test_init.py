@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,15 @@ def test_names_that_yaml_reads_as_something_else_stay_names(tmp_path: Path, name
 def test_a_recipe_that_cannot_be_used_is_not_left_behind(tmp_path: Path):
     assert made(tmp_path, "--model", "", "--data", "org/data").returncode == 2
     assert not (tmp_path / "recipe.yaml").exists()
+
+
+@pytest.mark.parametrize("name", ["my rec.yaml", "it's.yaml"])
+def test_the_commands_that_it_names_can_be_typed_whatever_the_file_is_called(tmp_path: Path, name: str):
+    said = made(tmp_path, name, "--model", "shapes", "--data", "org/data").stdout
+    assert shlex.split(said.partition("next: ")[2]) == ["selfjudge", "plan", name]
+    plan, run = (tmp_path / name).read_text().splitlines()[2:4]
+    assert shlex.split(plan[1:], comments=True) == ["selfjudge", "plan", name]
+    assert shlex.split(run[1:]) == ["selfjudge", "run", name, "--dir", f"runs/{load_recipe(tmp_path / name).name}"]
 
 
 @pytest.mark.parametrize(("typed", "adapters"), [("y", True), ("YES", True), ("", True), ("n", False)])

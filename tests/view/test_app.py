@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import shlex
 import shutil
 import socket
 import threading
@@ -231,7 +233,7 @@ def test_a_judge_of_the_second_run_is_shown_with_the_items_of_its_own_run(run: P
 
 @pytest.mark.slow
 def test_labels_of_a_person_become_a_benchmark_and_are_compared_with_the_judge(run: Path, tmp_path: Path):
-    mine = tmp_path / "mine"
+    mine = tmp_path / "it's mine"
     shutil.copytree(run, mine)
     client = TestClient(create_app([RunIndex(mine)], KEY), base_url="http://127.0.0.1")
     labels = Annotations(RunIndex(mine))
@@ -247,7 +249,9 @@ def test_labels_of_a_person_become_a_benchmark_and_are_compared_with_the_judge(r
     assert (synthetic.agreed, synthetic.of) == (len(pairs) - 2, len(pairs) - 1)
     assert synthetic.limits is not None and synthetic.limits[0] < synthetic.agreed / synthetic.of < synthetic.limits[1]
     assert judge.of <= synthetic.of
-    benchmark = named_benchmark(str(tmp_path / "mine.annotations" / "pairs.jsonl"))
+    command = html.unescape(shown.text.partition("<pre>")[2].partition("</pre>")[0])
+    assert shlex.split(command)[-1] == str(tmp_path / "it's mine.annotations" / "pairs.jsonl")
+    benchmark = named_benchmark(shlex.split(command)[-1])
     place = RunFolder(tmp_path / "measured")
     (result,) = evaluate(find_contestant("first", place, {}), [benchmark], place, asking=Asking(), progress=quiet)
     assert result.figures["n"] == len(pairs) - 1

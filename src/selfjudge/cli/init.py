@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -57,10 +58,12 @@ def init(
         raise InputError(f"there is no engine {kind}", hint=f"Choose one of {', '.join(_ENGINES)}.")
     adapters = _confirm("Train LoRA adapters instead of all weights") if lora is None else lora
     pairs = benchmark or _ask("Pairs to measure on (a JSONL file, or none)", "none")
+    name = re.sub(r"[^\w.-]+", "-", file.stem)
     text = Template((files("selfjudge") / "recipe" / "init.yaml").read_text(encoding="utf-8")).substitute(
         title=f"A judge for {asked_data}, made by `selfjudge init`.",
-        file=file,
-        name=_quoted(re.sub(r"[^\w.-]+", "-", file.stem)),
+        file=shlex.quote(str(file)),
+        folder=shlex.quote(f"runs/{name}"),
+        name=_quoted(name),
         model=_quoted(asked_model),
         prompts=_prompts(asked_data, file.parent),
         training=_TRAINING[adapters],
@@ -69,7 +72,7 @@ def init(
         engine=_ENGINES[kind],
     )
     _write(file, text)
-    say(f"wrote {file}; next: selfjudge plan {file}")
+    say(f"wrote {file}; next: selfjudge plan {shlex.quote(str(file))}")
 
 
 def _write(file: Path, text: str) -> None:

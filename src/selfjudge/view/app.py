@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Annotated, Any, get_args
@@ -59,6 +60,7 @@ class Pages:
         self._templates.filters |= {
             "visible": visible,
             "coded": coded,
+            "argument": shlex.quote,
             "words": lambda name: visible(name, 200).replace("_", " "),
         }
         self._templates.globals |= {"root": root, "runs": runs, "query": _query, "is_right": is_right, "p_better": _p_better}
