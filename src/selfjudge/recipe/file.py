@@ -116,11 +116,12 @@ def _validate(values: dict[str, Any], sources: dict[Place, str], path: Path) -> 
     except ValidationError as invalid:
         by_place: dict[Place, Any] = {}
         for found in invalid.errors():
-            by_place.setdefault(_real_place(values, found["loc"]), found)
+            place = _real_place(values, found["loc"])
+            by_place[place] = {**found, "type": "none_of_several"} if place in by_place else found
         causes = {p: e for p, e in by_place.items() if not any(len(q) > len(p) and q[: len(p)] == p for q in by_place)}
         place, error = min(causes.items(), key=lambda item: item[1]["type"] != "extra_forbidden")  # a missing key may be misspelt
         where = _nearest(place, sources) or str(path)
-        message, hint = _explain(error, place, more=len(causes) - 1)
+        message, hint = _explain(error, place, others=[other for other in causes if other != place])
         raise RecipeError(f"{where}: {message}", hint=hint) from invalid
 
 
@@ -129,10 +130,9 @@ def engine_settings(values: Mapping[str, Any]) -> EngineSettings:
     try:
         settings: EngineSettings = TypeAdapter(EngineSettings).validate_python(values)
     except ValidationError as invalid:
-        first, *others = invalid.errors()
-        loc = ("execution", "engine", *first["loc"])
-        place = _real_place({"execution": {"engine": values}}, loc)
-        message, hint = _explain({**first, "loc": loc}, place, more=len(others))
+        errors: list[Any] = [{**error, "loc": ("execution", "engine", *error["loc"])} for error in invalid.errors()]
+        place, *others = [_real_place({"execution": {"engine": values}}, error["loc"]) for error in errors]
+        message, hint = _explain(errors[0], place, others=others)
         raise RecipeError(message, hint=hint) from invalid
     return settings
 
@@ -163,64 +163,79 @@ def _real_place(values: Any, loc: tuple[str | int, ...]) -> Place:
     place: list[str | int] = []
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
+        listed = isinstance(values, list) and isinstance(part, int) and part < len(values)
+        if listed or (isinstance(values, dict) and part in values):
             values = values[part]  # type: ignore[index]
             place.append(part)
-        elif last and not (isinstance(values, dict) and part in (values.get("kind"), values.get("name"))):
+        elif last and isinstance(values, dict) and part not in (values.get("kind"), values.get("name")):
             place.append(part)
     return tuple(place)
 
 
-def _explain(error: Any, place: Place, *, more: int) -> tuple[str, str]:
+def _explain(error: Any, place: Place, *, others: Sequence[Place]) -> tuple[str, str]:
     name = f"`{_dotted(place)}`"
-    others = f" ({more} more after this one)" if more else ""
+    named = ", ".join(f"`{_dotted(other)}`" for other in others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
+    after = f" ({len(others)} more after this one: {named})" if others else ""
     if error["type"] == "extra_forbidden":
-        known, elsewhere = _known_keys(error["loc"]), _elsewhere(place)
+        known, elsewhere = (
+            sorted({key for model in _models_at(error["loc"][:-1]) for key in model.model_fields}),
+            _elsewhere(place),
+        )
         nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6 if elsewhere else 0.0)
         meant = " or ".join(f"`{key}`" for key in (*elsewhere, *nearest))
-        return f"unknown key {name}{others}", f"Did you mean {meant}? Known here: {', '.join(known)}."
+        return f"unknown key {name}{after}", f"Did you mean {meant}? Known here: {', '.join(known)}."
     if error["type"] == "missing":
-        return f"{name} is missing{others}", "Every recipe needs it; see `recipes/` for an example."
-    if error["type"] == "union_tag_invalid":
-        return _explain_tag(error, place, others)
+        return f"{name} is missing{after}", "Every recipe needs it; see `recipes/` for an example."
+    if error["type"].startswith("union_tag_"):
+        return _explain_tag(error, place, after)
+    now = "empty" if error["input"] is None else f"{error['input']!r:.200}"
+    wanted = next((words for start, words in _WANTED.items() if error["type"].startswith(start)), None)
+    if wanted is not None:
+        return f"{name} is not {wanted}{after}", f"Write {wanted}; it is {now} now."
+    if error["type"] in ("string_pattern_mismatch", "none_of_several"):
+        return f"{name} cannot be {now}{after}", "docs/recipe.md says what it may be."
+    if error["type"].endswith("too_short"):
+        return f"{name} is empty{after}", "Write at least one entry."
     text = error["msg"].removeprefix("Value error, ")
-    now = "empty" if error["input"] is None else repr(error["input"])
-    wanted = next((f"Write {words}; it" for start, words in _WANTED.items() if error["type"].startswith(start)), "It")
-    hint = error.get("ctx", {}).get("hint") or f"{wanted} is {now:.200} now."
-    return f"{name}: {text[0].lower()}{text[1:]}{others}", hint
+    hint = error.get("ctx", {}).get("hint") or f"It is {now} now."
+    return f"{name}: {text[0].lower()}{text[1:]}{after}", hint
 
 
+_NAMED = 5
+"""CHOSEN: further faults that an error names."""
 _WANTED = {
-    "int_": "a whole number",
-    "float_": "a number",
-    "bool_": "true or false",
-    "string_": "text",
-    "tuple_": "a list",
-    "model_": "a mapping of keys to values",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "string_type": "text",
+    "path_type": "a path",
+    "tuple_type": "a list",
+    **dict.fromkeys(("model_", "dict_type"), "a mapping of keys to values"),
 }
 """What to write in place of a value of another type, by how the type of its error begins."""
 
 
-def _explain_tag(error: Any, place: Place, others: str) -> tuple[str, str]:
-    """A `kind` or `name` that no section of its place has."""
-    given, field = error["ctx"]["tag"], error["ctx"]["discriminator"].strip("'")
-    known = [tag.strip("' ") for tag in error["ctx"]["expected_tags"].split(",")]
-    nearest = difflib.get_close_matches(given, known, n=1)
+def _explain_tag(error: Any, place: Place, after: str) -> tuple[str, str]:
+    """A `kind` or `name` that is missing, or that no section of its place has."""
+    given, field = error["ctx"].get("tag"), error["ctx"]["discriminator"].strip("'")
+    name, known = f"`{_dotted((*place, field))}`", [tag for model in _models_at(error["loc"]) for tag in _tags(model)]
+    nearest = difflib.get_close_matches(given or "", known, n=1)
     meant = f"Did you mean `{nearest[0]}`? " if nearest else ""
-    return f"`{_dotted((*place, field))}` cannot be `{given:.60}`{others}", f"{meant}Known here: {', '.join(known)}."
+    what = f"{name} is missing" if given is None else f"{name} cannot be `{given:.60}`"
+    return f"{what}{after}", f"{meant}Known here: {', '.join(known)}."
 
 
-def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
-    """The keys that a recipe has at a place; `loc` holds the tags that tell the members of a union apart."""
+def _models_at(loc: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """The sections that a recipe may have at a place; `loc` holds the tags that tell the members of a union apart."""
     models: list[type[BaseModel]] = [Recipe]
-    for part in loc[:-1]:
+    for part in loc:
         tagged = [m for m in models if part in _tags(m)]
         fields = [m.model_fields[part] for m in models if part in m.model_fields] if isinstance(part, str) else []
         if fields:
             models = [m for field in fields for m in _models(field.annotation)]
         elif tagged:
             models = tagged
-    return sorted({name for model in models for name in model.model_fields})
+    return models
 
 
 def _elsewhere(place: Place) -> list[str]:
