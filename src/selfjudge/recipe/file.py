@@ -165,7 +165,7 @@ def _real_place(values: Any, loc: tuple[str | int, ...]) -> Place:
         last = index == len(loc) - 1
         listed = isinstance(values, list) and isinstance(part, int) and part < len(values)
         if listed or (isinstance(values, dict) and part in values):
-            values = values[part]  # type: ignore[index]
+            values = values[part]
             place.append(part)
         elif last and isinstance(values, dict) and part not in (values.get("kind"), values.get("name")):
             place.append(part)
