@@ -24,7 +24,7 @@ from .ports import Benchmark, NamedEngine, Progress, StageLabel
 from .recipe.experiment import Recipe
 from .run import summary, tables
 from .run.cards import write_cards
-from .run.disk import kept, read_json, write_checked, write_json
+from .run.disk import kept, read_json, write_checked
 from .run.executions import counted
 from .run.failures import Retry
 from .run.folder import JudgeFolder, RunFolder
@@ -52,7 +52,7 @@ def run(
 ) -> Summary:
     """Run a recipe in a folder, or what is left of it; the summary.
 
-    `on_prompts` is given its head once all prompts are read, `on_iteration` the summary after each iteration.
+    `on_prompts` is given its head once all prompts are read, `on_iteration` each summary that is written.
     Raises SelfjudgeError; whatever was finished before stays finished.
     """
     with folder.claim(recipe.as_json()), logged(folder.root, f"{recipe.name}, recipe {recipe.digest}, base {world.base}"):
@@ -390,9 +390,9 @@ class _Run:
         if newest:
             sources = read_json(self._folder.root / "prompts" / "sources.json", "sources")["sources"]
             write_cards(self._model(newest), self._recipe, base=self._world.base, iterations=iterations, sources=sources)
-        write_json(self._folder.root / "summary.json", state)
         iteration_done(state)
-        on_iteration(state)
+        if summary.write(self._folder.root, state):
+            on_iteration(state)
         if self._publisher is not None:
             self._publisher.push(newest, best, over=stopped is not None)
         return state

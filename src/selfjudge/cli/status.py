@@ -21,7 +21,7 @@ def status(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every five seconds until the run ends.")] = False,
 ) -> None:
-    """Show how far a run is: running, interrupted or finished, its stage, and the figures so far. Changes nothing."""
+    """Show how far a run is: running, interrupted, failed or finished, its stage, and the figures so far. Changes nothing."""
     from ..report.findings import concerns
     from ..report.status import status as read
     from ..run.disk import read_json
@@ -33,6 +33,8 @@ def status(
             if not watch or now.state != "running":
                 break
             time.sleep(_EVERY_SECONDS)
+    if now.error is not None:
+        say(f"  {now.error}")
     for entry in now.done:
         say(_figures(entry))
     if now.done:

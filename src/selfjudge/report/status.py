@@ -13,22 +13,29 @@ import pyarrow.parquet as pq
 from ..errors import InputError
 from ..figures import ALL_DONE, Iteration
 from ..run.disk import read_json
+from ..run.log import ENDS, last_said
 
 _TABLES = {"responses": "synthesize", "pairs": "pairs", "judgments": "judge", "selected": "select"}
 """Tables of an iteration in their order, each by the stage that makes it."""
+
+_STOPPED, _BY_HAND = ("error: ", "stopped by "), "stopped by KeyboardInterrupt"
+"""How the last line of the log begins where something stopped a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """How far a run is.
 
-    state       `running` while a process holds the folder; `finished` when it is over; else `interrupted`
+    state       `running` while a process holds the folder; `failed` where an error ended the last start; `finished` when the run
+                is over; else `interrupted`
+    error       that error, with its hint
     iteration   the one under way or the last one, of `iterations`
     stage       what is under way in it, and `rows` of its table so far; None where nothing is
     done        the summary of each finished iteration
     """
 
-    state: Literal["running", "interrupted", "finished"]
+    state: Literal["running", "failed", "finished", "interrupted"]
+    error: str | None
     iteration: int
     iterations: int
     stage: str | None
@@ -44,15 +51,18 @@ def status(run: Path) -> Status:
     summary = read_json(run / "summary.json") if (run / "summary.json").exists() else {"iterations": [], "stopped": None}
     done = summary["iterations"]
     more_wanted = summary["stopped"] == ALL_DONE and len(done) <= iterations  # `loop.iterations` was raised
-    finished = summary["stopped"] is not None and not more_wanted
-    running = _held(run / ".lock")
-    number, stage, rows = len(done), None, None
-    if not finished:
+    over = summary["stopped"] is not None and not more_wanted
+    running, said = _held(run / ".lock"), last_said(run)
+    error = None if running or said.startswith(_BY_HAND) or not said.startswith(_STOPPED) else said
+    number, stage, rows = len(done) - over, None, None
+    if not over:
         stage, rows = _under_way(run, number)
+    finished = over and said == ENDS
     return Status(
-        state="running" if running else "finished" if finished else "interrupted",
-        iteration=min(number, iterations),
-        iterations=iterations,
+        state="running" if running else "failed" if error else "finished" if finished else "interrupted",
+        error=error,
+        iteration=number,
+        iterations=max(iterations, number),
         stage=stage,
         rows=rows,
         done=done,

@@ -21,6 +21,8 @@ from ..types import plain
 from .reasons import left_out_line, refused_lines
 
 NAME = "run.log"
+ENDS = "ends"
+"""The last line of a start that came to its end."""
 OnHead = Callable[[Head], None]
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ def logged(folder: Path, begins: str) -> Iterator[None]:
     try:
         log.info("begins: %s, selfjudge %s", begins, version("selfjudge"))
         yield
-        log.info("ends")
+        log.info(ENDS)
     except SelfjudgeError as error:
         log.info("error: %s; hint: %s", error, error.hint)
         raise
@@ -46,6 +48,15 @@ def logged(folder: Path, begins: str) -> Iterator[None]:
     finally:
         package.setLevel(level)
         package.removeHandler(handler)
+
+
+def last_said(folder: Path) -> str:
+    """The last line of the log of a run: `ends`, what stopped it, or how far one came that was killed. `ends` without a log."""
+    try:
+        lines = (folder / NAME).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ENDS
+    return lines.rstrip("\n").rpartition("\n")[2].partition(": ")[2]
 
 
 class _Appending(logging.Handler):

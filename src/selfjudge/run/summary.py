@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from ..method.monitors import warnings
 from ..recipe.experiment import Loop, Recipe
 from ..recipe.inputs import Source
 from ..types import Kind
-from .disk import read_json
+from .disk import read_json, write_json
 from .executions import counted
 from .failures import failures
 from .folder import JudgeFolder
@@ -217,6 +218,20 @@ def _seconds(tables: Iterable[Table]) -> float:
 
 def _tokens(tables: Collection[Table]) -> dict[str, int]:
     return {name: sum(table.total(f"{name}_tokens") for table in tables) for name in ("prompt", "completion")}
+
+
+def write(root: Path, state: Summary) -> bool:
+    """Write the summary of a run; whether that was done. Before the run is over, one that says the same and more stays."""
+    try:
+        known = read(root)["iterations"]
+    except RunError:  # there is none, or it is damaged
+        known = []
+    done = state["iterations"]
+    stays = len(known) > len(done) and json.dumps(known[: len(done)]) == json.dumps(done)
+    if state["stopped"] is None and stays:
+        return False
+    write_json(root / "summary.json", state)
+    return True
 
 
 def read(root: Path) -> Summary:
