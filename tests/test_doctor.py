@@ -163,6 +163,32 @@ def test_a_models_size_is_read_from_the_headers_of_its_weights(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "bytes_per_token"),
+    [
+        ("llava", {"model_type": "llama", "vocab_size": 32064}, 524_288),
+        ("gemma3", {"model_type": "gemma3_text", "hidden_size": 2560, "num_hidden_layers": 34}, 139_264),
+        (
+            "gemma3",
+            {"hidden_size": 3840, "num_attention_heads": 16, "num_hidden_layers": 48, "num_key_value_heads": 8},
+            393_216,
+        ),
+    ],
+)
+def test_what_a_configuration_leaves_out_is_its_classes_default(
+    tmp_path: Path, kind: str, text: dict[str, Any], bytes_per_token: int
+):
+    folder = model_of(tmp_path / "model", 7_000_000_000, model_type=kind, text_config=text)
+    assert footprint(folder).kv_bytes_per_token == bytes_per_token
+
+
+def test_keys_and_values_of_an_unknown_size_are_said_and_not_counted_as_nothing(tmp_path: Path, on: Any):
+    model = model_of(tmp_path / "model", 7_000_000_000, model_type="of-its-own", text_config={"hidden_size": 8})
+    asked = recipe(f"model={model}", "execution.engine={kind: transformers, batch_size: 4}")
+    [(level, what)] = found(on(asked, BIG), "memory")
+    assert level == "warning" and "keys and values of 4 requests, whose size config.json does not tell" in what
+
+
+@pytest.mark.parametrize(
     "config", ["[]", "3", "{", "[" * 100_000, '{"text_config": [1]}', '{"num_hidden_layers": "a", "num_attention_heads": 2}']
 )
 def test_an_odd_configuration_is_an_error_in_words(tmp_path: Path, config: str):

@@ -189,6 +189,12 @@ def _generating(recipe: Recipe, model: Footprint, machine: Machine, where: Place
     if alone > there:
         what = f"the weights and runtime overhead need about {alone / _GIB:.1f} GiB; {device} has {there / _GIB:.1f}"
         return Finding(Level.ERROR, "memory", what, _SMALLER)
+    if not model.kv_bytes_per_token:
+        what = (
+            f"generation needs about {whole / _GIB:.1f} GiB and room for the keys and values of {where.requests} requests, "
+            f"whose size config.json does not tell; {device} has {there / _GIB:.1f}"
+        )
+        return Finding(Level.WARNING, "memory", what, "Leave room for them, or lower execution.engine.batch_size.")
     what = f"generation needs about {whole / _GIB:.1f} GiB at {where.requests} requests at once; {device} has {there / _GIB:.1f}"
     if whole > there:
         return Finding(Level.WARNING, "memory", f"{what}; batches would be halved", "Lower execution.engine.batch_size.")

@@ -3,7 +3,7 @@
 - Weights: what the headers of the safetensors files list, in the type they will be loaded in.
 - Keys and values: per token 2 x layers x key-value heads x head width, for every request of a batch with 2,048 tokens of prompt
   (an image is a few hundred to two thousand) and the longest reply that the recipe allows. Engines with paged memory (vLLM) take
-  what is left, and need room for one such request.
+  what is left, and need room for one such request. What config.json leaves out is the default of its class in transformers.
 - Activations and the rest: a fifth of the weights and 1 GiB.
 - Training: weights, gradients and two moments, each in float32: 16 bytes a parameter, and 8 with `precision: bf16`; without
   activations, which gradient checkpointing keeps small, and autocast's copies of weights in use. With LoRA the weights alone, in
@@ -78,7 +78,7 @@ def footprint(model: Path) -> Footprint:
     """The footprint of a model folder. Raises InputError if its weights or its configuration are missing or damaged."""
     try:
         config = json.loads(regular(model / "config.json").read_text(encoding="utf-8"))
-        kind, per_token = str(config.get("model_type", "")), _per_token(config)
+        kind, per_token = str(config.get("model_type", "")), _per_token(config, model)
     except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         hint = "It needs config.json, weights and a processor."
         raise InputError(f"{model} is not a model folder: cannot use its config.json: {error}", hint=hint) from error
@@ -90,12 +90,28 @@ def footprint(model: Path) -> Footprint:
     return Footprint(parameters=parameters, stored=stored, kv_bytes_per_token=per_token, kind=kind)
 
 
-def _per_token(config: dict[str, Any]) -> int:
+_SHAPE = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim")
+
+
+def _per_token(config: dict[str, Any], model: Path) -> int:
     """Of the language model: a vision tower keeps no keys and values from token to token."""
     text = config.get("text_config") or config
-    layers, heads = text.get("num_hidden_layers"), text.get("num_attention_heads")
+    layers, heads, shared, width = map(text.get, _SHAPE)
+    hidden = text.get("hidden_size", 0)
+    if not (layers and heads and shared and width) and (known := _with_defaults(model)) is not None:
+        layers, heads, shared, width = (getattr(known, name, None) for name in _SHAPE)
+        hidden = getattr(known, "hidden_size", 0)
     if not layers or not heads:
         return 0
-    shared = text.get("num_key_value_heads") or heads
-    width = text.get("head_dim") or text.get("hidden_size", 0) // heads
-    return int(2 * layers * shared * width * 2)
+    return int(2 * layers * (shared or heads) * (width or hidden // heads) * 2)
+
+
+def _with_defaults(model: Path) -> Any:
+    """The language model's configuration with what its class has by itself; None where transformers is missing or does not know
+    the model."""
+    try:
+        from transformers import AutoConfig
+
+        return AutoConfig.from_pretrained(model, trust_remote_code=False).get_text_config()
+    except Exception:  # of each class of configurations its own
+        return None
