@@ -19,7 +19,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from trl.data_utils import is_conversational, prepare_multimodal_messages
 
 from runs import no_progress, scripted_recipe
-from selfjudge.errors import InputError
+from selfjudge.errors import InputError, RunError
 from selfjudge.export.formats import FORMATS
 from selfjudge.export.writing import Exported, export
 from selfjudge.hub.models import embedded_model
@@ -177,6 +177,29 @@ def test_the_command_says_what_it_wrote_and_overwrites_nothing(folder: Path, tmp
     first, *others = (subprocess.run([*command, str(to)], capture_output=True, text=True, check=False) for to in (out, out, file))
     assert first.returncode == 0 and "records and" in first.stdout
     assert all(other.returncode == 2 and "is not an empty folder" in other.stderr for other in others)
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+@pytest.mark.parametrize(("name", "table"), [("jsonl", "pairs"), ("hf", "selected"), ("trl-sft", "selected")])
+def test_a_table_that_cannot_be_read_is_named_and_nothing_stays_of_the_export(
+    folder: Path, tmp_path: Path, name: str, table: str, damage: str
+):
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    path, out = run / f"iteration-2/{table}.parquet", tmp_path / "out"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-9])
+    with pytest.raises(RunError, match=f"cannot read {path}") as error:
+        exported(run, name, out)
+    assert "command of the run" in str(error.value.hint) and not out.exists()
+    path.write_bytes(content)
+    assert exported(run, name, out).records
+
+
+def test_a_folder_that_is_no_run_is_an_error(tmp_path: Path):
+    with pytest.raises(InputError, match="nothere is no run folder"):
+        exported(tmp_path / "nothere", "jsonl", tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["llamafactory", "ms-swift", "verl"])

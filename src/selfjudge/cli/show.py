@@ -30,7 +30,9 @@ def show(
     Without an id: how many prompts were kept or dropped in each iteration, and why, with some ids.
     """
     from ..report.history import fates, history
+    from ..run.folder import check_run
 
+    check_run(run)
     if name is not None:
         prompt, turns = history(run, name)
         _show_prompt(prompt)

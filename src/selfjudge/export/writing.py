@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import InputError
+from ..errors import InputError, RunError
 from ..hub.publishing import with_features
 from ..method.prompts import fill
 from ..ports import Advance, blocks
 from ..report.card import pairs_card
 from ..run.disk import read_json, writing
 from ..run.fingerprint import CARD, README
-from ..run.folder import ImageStore, iterations_of
+from ..run.folder import ImageStore, check_run, iterations_of
 from ..run.pictures import bare
 from ..run.tables import PAIRS, SELECTED, Row, images_of
 from ..types import ImageRef
@@ -66,9 +67,10 @@ class Exported:
 
 
 def export(run: Path, name: str, to: Path, *, everything: bool, iterations: Sequence[int], advance: Advance) -> Exported:
-    """Write the pairs (or traces) of a run in a format to a new folder. Raises InputError.
+    """Write the pairs (or traces) of a run in a format to a new folder, which is gone again where that fails.
 
-    `everything` takes pairs that were not kept too; `iterations` are all that are done where it is empty.
+    `everything` takes pairs that were not kept too; `iterations` are all that are done where it is empty. Raises InputError, and
+    RunError where a table of the run cannot be read.
     """
     form = FORMATS[name]
     chosen = _iterations(run, iterations)
@@ -78,19 +80,22 @@ def export(run: Path, name: str, to: Path, *, everything: bool, iterations: Sequ
         raise InputError(f"{to} is not an empty folder", hint="Name a new folder with --to.")
     store, written = ImageStore(run / "images"), set[str]()
     file = to / (f"data/train.{form.file}" if name == "hf" else f"train.{form.file}")
-    with writing(to):
+    with ExitStack() as undone, writing(to):
+        undone.callback(shutil.rmtree, to, ignore_errors=True)
         file.parent.mkdir(parents=True, exist_ok=True)
         rows = _traces(run, chosen) if form.of == "traces" else _pairs(chosen, everything)
         records = (form.record(row, [_image(ref, store, to, form, written) for ref in images_of(row)]) for row in rows)
         count = _write(file, name, form, records, advance)
+        if not count:
+            raise InputError(f"{run} has no {form.of} to export", hint="`selfjudge show RUN` says why.")
         _describe(name, to, file, chosen[max(chosen)], count)
-    if not count:
-        raise InputError(f"{run} has no {form.of} to export", hint="`selfjudge show RUN` says why.")
+        undone.pop_all()
     return Exported(records=count, images=len(written), file=file)
 
 
 def _iterations(run: Path, wanted: Sequence[int]) -> dict[int, Path]:
     """The folders of finished iterations. Raises InputError for one that is not there."""
+    check_run(run)
     done = iterations_of(run, "selected.manifest.json")
     if not done:
         raise InputError(f"{run} has no finished iteration", hint="Name a run folder in which pairs were selected.")
@@ -99,14 +104,19 @@ def _iterations(run: Path, wanted: Sequence[int]) -> dict[int, Path]:
     return {number: folder for number, folder in done.items() if not wanted or number in wanted}
 
 
-def _stream(path: Path) -> Iterator[Row]:
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=_ROWS):
-        yield from batch.to_pylist()
+def _stream(path: Path, *columns: str) -> Iterator[Row]:
+    """The rows of a table, with all of its columns or those that are named. Raises RunError where it is gone or damaged."""
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=_ROWS, columns=columns or None):
+            yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        hint = "Give the command of the run again: it says how to have the table made again."
+        raise RunError(f"cannot read {path}: {error}", hint=hint) from error
 
 
 def _pairs(iterations: Mapping[int, Path], everything: bool) -> Iterator[Row]:
     for number, folder in iterations.items():
-        kept = set(pq.read_table(folder / f"{SELECTED.name}.parquet", columns=["pair_id"])["pair_id"].to_pylist())
+        kept = {row["pair_id"] for row in _stream(folder / f"{SELECTED.name}.parquet", "pair_id")}
         for row in _stream(folder / f"{PAIRS.name}.parquet"):
             if everything or row["id"] in kept:
                 yield {**{n: row[n] for n in PAIRS.schema.names}, "iteration": number, "kept": row["id"] in kept}

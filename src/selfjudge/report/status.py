@@ -10,9 +10,9 @@ from typing import Literal
 
 import pyarrow.parquet as pq
 
-from ..errors import InputError
 from ..figures import ALL_DONE, Iteration
 from ..run.disk import read_json
+from ..run.folder import check_run
 from ..run.log import ENDS, last_said
 
 _TABLES = {"responses": "synthesize", "pairs": "pairs", "judgments": "judge", "selected": "select"}
@@ -45,8 +45,7 @@ class Status:
 
 def status(run: Path) -> Status:
     """How far a run is. Raises InputError for a folder that is none."""
-    if not (run / "recipe.json").exists():
-        raise InputError(f"{run} is no run folder", hint="Name the folder of a run (--dir of `selfjudge run`).")
+    check_run(run)
     iterations = read_json(run / "recipe.json", "loop")["loop"]["iterations"]
     summary = read_json(run / "summary.json") if (run / "summary.json").exists() else {"iterations": [], "stopped": None}
     done = summary["iterations"]

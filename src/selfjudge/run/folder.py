@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError, TrainerError
+from ..errors import InputError, RunError, TrainerError
 from ..recipe.experiment import experiment_of
 from ..types import ImageRef
 from .disk import differences, locked, read_json, write_checked, write_whole, writing
@@ -174,6 +174,12 @@ _OURS = (
     *("prompts/prompts.parquet", "prompts/refused.parquet", "prompts/contents.json", "prompts/sources.json"),
 )
 """What a run overwrites or takes for its own."""
+
+
+def check_run(run: Path) -> None:
+    """Raises InputError for a folder that is no run."""
+    if not (run / "recipe.json").exists():
+        raise InputError(f"{run} is no run folder", hint="Name the folder of a run (--dir of `selfjudge run`).")
 
 
 def iterations_of(run: Path, holding: str) -> dict[int, Path]:
