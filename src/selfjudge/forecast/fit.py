@@ -27,10 +27,11 @@ from .machine import Machine
 
 _GIB = 2**30
 _CONNECT_SECONDS = 5.0
-_SMALLER = (
-    "Share the weights (execution.training.accelerate_config) or use a larger GPU; "
-    "or set training.lora or use a smaller model, in another folder (--dir)."
+_SHARE = (
+    "Share the weights among GPUs (in execution.training, launcher: accelerate, processes and accelerate_config) or use "
+    "a larger GPU; or set training.lora or use a smaller model, in another folder (--dir)."
 )
+_SMALLER = "Use a larger GPU, or several for one model (vllm's gpus_per_server); or a smaller model, in another folder (--dir)."
 
 
 def examine(recipe: Recipe, machine: Machine) -> tuple[Footprint | None, list[Finding]]:
@@ -178,7 +179,7 @@ def _memory(recipe: Recipe, model: Footprint, machine: Machine, where: Placement
         there = _smallest(machine, 1 if machine.gpus else 0)
         what = f"about {need / _GIB:.1f} GiB and activations are needed; {there / _GIB:.1f} are there"
         fits = need <= there
-        yield Finding(Level.FINE if fits else Level.WARNING, "training", what, "" if fits else _SMALLER)
+        yield Finding(Level.FINE if fits else Level.WARNING, "training", what, "" if fits else _SHARE)
 
 
 def _generating(recipe: Recipe, model: Footprint, machine: Machine, where: Placement) -> Finding:

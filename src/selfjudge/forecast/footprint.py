@@ -9,7 +9,8 @@
   activations, which gradient checkpointing keeps small, and autocast's copies of weights in use. With LoRA the weights alone, in
   bfloat16 on a GPU, and a quarter more; with a file for accelerate (FSDP, DeepSpeed) each process holds its share. Without
   LoRA `kind: dpo` holds the weights once more, as the judge before.
-- On disk: a judge is as wide as its weights in training; a checkpoint holds the moments, too, and the one before goes after it.
+- On disk: a judge is as wide as its weights in training; a checkpoint holds the moments, too, with a file for accelerate the
+  weights twice (as a model, and as FSDP and DeepSpeed continue from), and the one before goes after it.
 """
 
 from __future__ import annotations
@@ -71,7 +72,10 @@ class Footprint:
 
     def checkpoints(self, recipe: Training, settings: TrainerSettings) -> int:
         """What training writes besides the judge, at most: two checkpoints for a moment. LoRA's hold its matrices alone."""
-        return 0 if recipe.kind == "scripted" or recipe.lora is not None else 2 * 3 * self.judge(recipe, settings)
+        if recipe.kind == "scripted" or recipe.lora is not None:
+            return 0
+        states = 3 if settings.accelerate_config is None else 4  # weights and two moments, and FSDP's own copy of the weights
+        return 2 * states * self.judge(recipe, settings)
 
 
 def footprint(model: Path) -> Footprint:
