@@ -259,5 +259,21 @@ def test_a_model_that_a_server_has_is_not_asked_of_an_engine_that_loads_models(t
 def test_several_processes_need_a_launcher_and_a_batch_that_they_can_share(tmp_path: Path):
     with pytest.raises(RecipeError, match="several processes need a launcher"):
         load(tmp_path, MINIMAL, "execution.training.processes=2")
-    with pytest.raises(RecipeError, match="multiple of execution.training.device_batch_size times execution.training.processes"):
+    with pytest.raises(RecipeError, match="multiple of execution.training's device_batch_size times processes"):
         load(tmp_path, MINIMAL, "execution.training.processes=3", "execution.training.launcher=accelerate")
+
+
+@pytest.mark.parametrize("launcher", ["process", "ray"])
+def test_weights_are_spread_by_accelerate_alone_and_where_every_prompt_has_an_image(tmp_path: Path, launcher: str):
+    spread = "execution.training.accelerate_config=fsdp2.yaml"
+    with pytest.raises(RecipeError, match="accelerate_config needs `launcher: accelerate`"):
+        load(tmp_path, MINIMAL, spread, f"execution.training.launcher={launcher}")
+    with pytest.raises(RecipeError, match="leave allow_text_only out"):
+        load(
+            tmp_path,
+            MINIMAL,
+            spread,
+            "execution.training.launcher=accelerate",
+            "prompts=[{kind: dataset, path: org/name, allow_text_only: true}]",
+        )
+    assert load(tmp_path, MINIMAL, spread, "execution.training.launcher=accelerate").execution.training.accelerate_config

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accelerate import FullyShardedDataParallelPlugin
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from families.tiny import IMAGES, OTHER, REQUESTS, TALL, TOWERS, WIDE, answers, families, folder, opened, request, script
 from families.training import CAT, DOG, QUESTION, ROWS, Trained, row, trained_judge
-from runs import ROOT
+from runs import ROOT, training
 from selfjudge.chat import ASSISTANT, Block, Completion, Message, Request, Sampling
 from selfjudge.judge import Judge
 from selfjudge.method.agreement import distance
@@ -25,6 +26,7 @@ from selfjudge.method.letters import letter_request
 from selfjudge.method.prompts import JUDGE
 from selfjudge.ports import Engine
 from selfjudge.run.tables import Row
+from selfjudge.trainers import weights
 from selfjudge.types import Finish, ImageRef
 
 
@@ -65,6 +67,13 @@ def test_the_architecture_is_the_familys_own(model: Path, family: str):
 def test_every_weight_of_the_folder_is_loaded(model: Path):
     _, found = AutoModelForImageTextToText.from_pretrained(model, output_loading_info=True)
     assert not (found["missing_keys"] or found["unexpected_keys"] or found["mismatched_keys"])
+
+
+def test_the_layers_that_fsdp_wraps_are_found(model: Path):
+    loaded = weights.load(model, *training(), gpu=False)
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap")
+    plugin.set_auto_wrap_policy(loaded)
+    assert plugin.auto_wrap_policy.keywords["transformer_layer_cls"]
 
 
 def test_every_kind_of_request_is_answered(together: dict[str, Completion]):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from transformers import Idefics3ForConditionalGeneration
+from torch import OutOfMemoryError
+from transformers import Idefics3ForConditionalGeneration, TrainingArguments
 
 from selfjudge.errors import TrainerError
 from selfjudge.recipe.execution import TrainerSettings
 from selfjudge.trainers import checkpoints
-from selfjudge.trainers.local import tracker
+from selfjudge.trainers.local import tracker, translated
 from trainers.fitting import MODEL, digest, fit
 
 
@@ -126,6 +127,23 @@ def test_training_sends_nothing_to_the_hub(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *_, **more: sent.append(more))
     fit(tmp_path / "judge", count=2, epochs=1)
     assert not sent
+
+
+def test_a_process_that_sees_several_gpus_trains_on_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda args: args._n_gpu or 8))
+    assert fit(tmp_path / "sft", count=4, epochs=1, batch_size=4).steps == 1
+
+
+def test_a_judge_caches_keys_and_values_as_the_model_that_it_was_trained_from(tmp_path: Path):
+    fit(tmp_path / "judge", count=2, epochs=1)
+    was, is_now = (json.loads((folder / "config.json").read_text()) for folder in (MODEL, tmp_path / "judge"))
+    assert is_now.get("use_cache", True) is was.get("use_cache", True) is True
+
+
+def test_where_memory_does_not_suffice_the_hint_names_what_needs_less():
+    with pytest.raises(TrainerError) as error, translated():
+        raise OutOfMemoryError("CUDA out of memory")
+    assert "device_batch_size" in str(error.value.hint) and "training.lora" in str(error.value.hint)
 
 
 def test_one_example_is_enough_to_train(tmp_path: Path):

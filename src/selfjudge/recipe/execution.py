@@ -37,6 +37,8 @@ class TrainerSettings(Section):
     def _fits_the_launcher(self) -> TrainerSettings:
         if self.processes > 1 and self.launcher == "process":
             raise ValueError("several processes need a launcher: `accelerate` or `ray`")
+        if self.accelerate_config is not None and self.launcher != "accelerate":
+            raise ValueError("accelerate_config needs `launcher: accelerate`; others do not read it")
         if self.precision == "bf16" and self.accelerate_config is not None:
             raise ValueError("precision must be `mixed` with accelerate_config: FSDP and DeepSpeed keep weights in float32")
         return self

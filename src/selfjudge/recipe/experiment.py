@@ -330,8 +330,10 @@ class Recipe(Section):
     def _whole_steps(cls, execution: Execution, info: ValidationInfo) -> Execution:
         settings, training = execution.training, info.data.get("training")
         if training is not None and training.batch_size % (max(1, settings.on_device(training.batch_size)) * settings.processes):
-            several = " times execution.training.processes" if settings.processes > 1 else ""
-            raise ValueError(f"training.batch_size must be a multiple of execution.training.device_batch_size{several}")
+            raise ValueError("training.batch_size must be a multiple of execution.training's device_batch_size times processes")
+        texts = [source for source in info.data.get("prompts", ()) if getattr(source, "allow_text_only", False)]
+        if texts and settings.accelerate_config:
+            raise ValueError("training.accelerate_config goes out of step at prompts without an image: leave allow_text_only out")
         return execution
 
     @field_validator("execution")

@@ -36,6 +36,10 @@ from .plan import BatchPlan, Shape
 _CHECKPOINTING = next(
     name for name in ("activation_checkpointing", "gradient_checkpointing") if name in SFTConfig.__dataclass_fields__
 )  # the field's name since transformers 5.23, and before
+_SMALLER = (
+    "Set a smaller execution.training.device_batch_size, or spread the weights over GPUs with execution.training.launcher: "
+    "accelerate and an accelerate_config, or train adapters in another folder (--dir): training.lora."
+)
 _FOREIGN = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, SafetensorError)
 
 
@@ -90,10 +94,8 @@ def translated() -> Iterator[None]:
         message, hint = failed_import(error, "training")
         raise TrainerError(message, hint=hint) from error
     except _FOREIGN as error:
-        raise TrainerError(
-            f"training failed: {error}",
-            hint="The previous judge is unchanged; run the same command again once the cause is gone.",
-        ) from error
+        hint = _SMALLER if isinstance(error, torch.OutOfMemoryError) else "Until the cause is gone the same command fails again."
+        raise TrainerError(f"training failed: {error}", hint=f"The previous judge is unchanged. {hint}") from error
 
 
 @contextmanager
@@ -122,9 +124,10 @@ def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dic
     gpu, report_to = torch.cuda.is_available(), task.settings.report_to
     if report_to not in (None, "none") and find_spec(report_to) is None:
         raise TrainerError(f"{report_to} is not installed", hint="Install it, or set execution.training.report_to to none.")
+    args = _arguments(task, gpu)  # before the model: they start the process group, by which each process loads its share
     model = weights.load(task.start, task.recipe, task.settings, gpu=gpu)
     lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
-    trainer = (_Dpo if task.recipe.kind == "dpo" else _Sft)(task, material, model=model, gpu=gpu, peft_config=lora)
+    trainer = (_Dpo if task.recipe.kind == "dpo" else _Sft)(task, material, args=args, model=model, gpu=gpu, peft_config=lora)
     trainer.add_callback(_Report(trainer.plan, advance))
     last = checkpoints.latest(task.work)
     try:
@@ -147,13 +150,25 @@ def _save(trainer: _Planned, task: TrainingTask) -> None:
     if trainer.is_world_process_zero():
         if task.recipe.lora is not None:
             weights.merge(task.start, matrices, task.into)
-        weights.keep_dtype(task.start, task.into)
+        weights.keep_settings(task.start, task.into)
         (task.into / "training_args.bin").unlink(missing_ok=True)  # a pickle with paths of this machine
         trainer.processing_class.save_pretrained(task.into)
     trainer.accelerator.wait_for_everyone()
 
 
-def _arguments(task: TrainingTask, gpu: bool) -> dict[str, Any]:
+def _arguments(task: TrainingTask, gpu: bool) -> SFTConfig | DPOConfig:
+    """TRL's configuration. A process trains on one GPU, of those that it sees the first."""
+    if task.recipe.kind == "dpo":
+        weights_of = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, task.recipe.sft_weight]}
+        args = DPOConfig(**_shared(task, gpu), **weights_of, beta=task.recipe.beta)
+    else:
+        args = SFTConfig(**_shared(task, gpu), completion_only_loss=True)
+    if args.n_gpu > 1:
+        args._n_gpu = 1  # transformers would take all that are not distributed over, in a way that TRL refuses
+    return args
+
+
+def _shared(task: TrainingTask, gpu: bool) -> dict[str, Any]:
     """What both of TRL's configurations are given."""
     recipe, settings = task.recipe, task.settings
     on_device = settings.on_device(recipe.batch_size)
@@ -244,8 +259,7 @@ class _Sft(_Planned, SFTTrainer):  # type: ignore[misc]
     """Learns the replies."""
 
     def __init__(self, task: TrainingTask, material: Examples, *, gpu: bool, **options: Any) -> None:
-        args = SFTConfig(**_arguments(task, gpu), completion_only_loss=True)
-        super().__init__(task, material, gpu=gpu, args=args, data_collator=material.collate, **options)
+        super().__init__(task, material, gpu=gpu, data_collator=material.collate, **options)
         # Qwen models set this to False, which averages per micro-batch; TRL computes the loss itself, so token-weighted is right.
         self.model_accepts_loss_kwargs = True
 
@@ -254,9 +268,7 @@ class _Dpo(_Planned, DPOTrainer):  # type: ignore[misc]
     """Learns the replies, and to tell them from the rejected ones; the reference is the model that training starts from."""
 
     def __init__(self, task: TrainingTask, material: Examples, *, gpu: bool, **options: Any) -> None:
-        weights_of = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, task.recipe.sft_weight]}
-        args = DPOConfig(**_arguments(task, gpu), **weights_of, beta=task.recipe.beta)
-        super().__init__(task, material, gpu=gpu, args=args, data_collator=self._halves, **options)
+        super().__init__(task, material, gpu=gpu, data_collator=self._halves, **options)
         self._sft_weight = task.recipe.sft_weight
 
     def get_batch_samples(self, *args: Any, **options: Any) -> tuple[list[Tensors], Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils.dataclasses import get_module_class_from_name
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText
 
@@ -31,6 +32,8 @@ def load(start: Path, recipe: Training, settings: TrainerSettings, *, gpu: bool)
     if recipe.freeze_vision:
         for parameter in _vision(model).parameters():
             parameter.requires_grad = False
+    whole = model._no_split_modules or ()  # some classes name layers that this model lacks, which FSDP refuses
+    model._no_split_modules = {name for name in whole if get_module_class_from_name(model, name) is not None}
     return model
 
 
@@ -66,15 +69,19 @@ def merge(start: Path, matrices: Path, into: Path) -> None:
     shutil.copy(matrices / "adapter_model.safetensors", into / ADAPTER)
 
 
-def keep_dtype(start: Path, into: Path) -> None:
-    """Write the type of the model `start` into the configuration of the judge, which engines load in it with `auto`."""
+def keep_settings(start: Path, into: Path) -> None:
+    """Write what is not trained into the configuration of the judge: the type of the model `start`, in which engines load it with
+    `auto`, and whether it caches keys and values, which the trainer turns off.
+    """
     name = _dtype(start)
-    config = read_json(into / "config.json")
+    was, config = (read_json(folder / "config.json") for folder in (start, into))
     parts = [config, *(part for part in config.values() if isinstance(part, dict) and "dtype" in part)]
-    if name is not None and any(part.get("dtype") != name for part in parts):
-        for part in parts:
-            part["dtype"] = name
-        write_json(into / "config.json", config)
+    for part in parts if name is not None else ():
+        part["dtype"] = name
+    config.pop("use_cache", None)
+    if "use_cache" in was:
+        config["use_cache"] = was["use_cache"]
+    write_json(into / "config.json", config)
 
 
 def _dtype(folder: Path) -> str | None:
