@@ -108,6 +108,19 @@ def test_the_contact_sheet_shows_hostile_text_as_text(tmp_path: Path):
     assert "default-src 'none'" in page and page.count("data:image/jpeg;base64,") == 1
 
 
+def test_images_that_are_damaged_are_named_alike_and_once_by_check_and_plan(tmp_path: Path):
+    for name in ("broken", "damaged"):
+        (tmp_path / f"{name}.jpg").write_bytes(messy.picture(3)[:60])
+    (tmp_path / "good.png").write_bytes(messy.picture(3))
+    (tmp_path / "recipe.yaml").write_text("model: shapes\nprompts: [{kind: images, path: .}]\n")
+    checked = json.loads(selfjudge("check", tmp_path, "--format", "json").stdout)["refused"][0]
+    planned = json.loads(selfjudge("plan", tmp_path / "recipe.yaml", "--no-load", "--format", "json").stdout)["refused"][0]
+    names = ["broken.jpg:1", "damaged.jpg:1", "broken.jpg:2"]
+    assert checked["count"] == planned["count"] == 6 and [one["place"] for one in checked["examples"]] == names
+    assert [one["place"] for one in planned["examples"]] == [str(tmp_path / name) for name in names]
+    assert not any(".jpg" in one["detail"] for one in (*checked["examples"], *planned["examples"]))
+
+
 @pytest.mark.parametrize(("name", "code"), [("gone.jsonl", 2), ("gone/", 2), ("nothing.jsonl", 1)])
 def test_nothing_to_use_is_said_by_the_exit_code(tmp_path: Path, name: str, code: int):
     (tmp_path / "nothing.jsonl").write_text('{"prompt": "no image"}\n')

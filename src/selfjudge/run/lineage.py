@@ -54,7 +54,7 @@ def place_of(sources: Sequence[Source], where: str) -> str:
     head, _, row = where.partition("/")
     source = sources[int(head.removeprefix("prompts."))]
     if isinstance(source, ImagesSource):
-        return str(source.path / row.rpartition(":")[0])
+        return str(source.path / row)
     if isinstance(source, FilesSource):
         return str((source.path if source.path.is_dir() else source.path.parent) / row)
     if isinstance(source, DatasetSource) and Path(source.path).is_dir():

@@ -166,7 +166,7 @@ def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> 
     counts, first = Counter[str](), defaultdict[str, list[Mapping[str, Any]]](list)
     for row in rows:
         counts[row["reason"]] += 1
-        first[row["reason"]] = sorted([*first[row["reason"]], row], key=_in_order)[:EXAMPLES]
+        first[row["reason"]] = _examples([*first[row["reason"]], row])
     return [
         {
             "reason": reason,
@@ -176,6 +176,16 @@ def refusals(rows: Iterable[Mapping[str, Any]], place: Callable[[str], str]) -> 
         }
         for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+def _examples(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first rows, of which those come last that repeat the fault of another one in the same file: an image's instructions."""
+    before, ranked = Counter[tuple[str, Any]](), list[tuple[int, Mapping[str, Any]]]()
+    for row in sorted(rows, key=_in_order):
+        fault = _in_order(row)[0], row["detail"]
+        ranked.append((before[fault], row))
+        before[fault] += 1
+    return [row for _, row in sorted(ranked, key=lambda found: found[0])[:EXAMPLES]]
 
 
 def _example(row: Mapping[str, Any], place: Callable[[str], str]) -> RefusedRow:

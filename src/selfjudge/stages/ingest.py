@@ -116,7 +116,7 @@ def admitted(raw: RawPrompt, *, max_pixels: int, longest_edge: int | None = None
     """The prompt that a row is; `looking` also says how its images look. Raises BadImage for any fault of the row."""
     text = check_row(raw)
     limits: dict[str, Any] = {"max_pixels": max_pixels, "longest_edge": longest_edge}
-    found = [_looked_at(image, looking, limits) for image in raw.images]
+    found = [_looked_at(image, raw.where, looking, limits) for image in raw.images]
     refs = tuple(ref for ref, _, _ in found)
     kind, rule = (raw.kind, raw.kind_rule) if raw.kind is not None else route(text)
     prompt = Prompt(
@@ -133,12 +133,12 @@ def admitted(raw: RawPrompt, *, max_pixels: int, longest_edge: int | None = None
     return Admitted(prompt=prompt, images=images, looks=tuple(look for _, _, look in found if look is not None))
 
 
-def _looked_at(image: Given, looking: bool, limits: dict[str, Any]) -> tuple[ImageRef, bytes, Appearance | None]:
-    """An image, admitted. Raises BadImage, which names the file."""
+def _looked_at(image: Given, where: str, looking: bool, limits: dict[str, Any]) -> tuple[ImageRef, bytes, Appearance | None]:
+    """An image, admitted. Raises BadImage, which names the file unless the name of the row does."""
     try:
         return look_at(image, **limits) if looking else (*admit(image, **limits), None)
     except BadImage as bad:
-        named = isinstance(image, Path) and image.name not in str(bad)
+        named = isinstance(image, Path) and image.name not in str(bad) and f"{image.name}:" not in where
         raise BadImage(bad.reason, f"{image.name!r}: {bad}" if named else str(bad)) from bad  # type: ignore[union-attr]
 
 
