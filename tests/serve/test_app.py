@@ -114,6 +114,13 @@ def test_a_body_that_is_no_request_is_a_422(engine: Good, content: bytes):
         assert answer.status_code == 422 and asked.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("header", [{}, {"content-type": "application/x-www-form-urlencoded"}, {"content-type": "text/plain"}])
+def test_json_that_does_not_say_that_it_is_json_is_told_the_header(engine: Good, header: dict[str, str]):
+    with client(engine) as asked:
+        answer = asked.post("/v1/compare", content=json.dumps(CASE), headers=header)
+    assert answer.status_code == 422 and "content-type: application/json" in answer.json()["detail"][0]["msg"]
+
+
 def test_a_form_that_is_none_is_a_422(engine: Good):
     with client(engine) as asked:
         for header in ("multipart/form-data", "multipart/form-data; boundary=x"):

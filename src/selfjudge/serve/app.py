@@ -337,8 +337,13 @@ def create_app(judge: Judge, name: str, limits: Limits | None = None) -> FastAPI
     return app
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+_UNTYPED = "send JSON with the header content-type: application/json, or a form as multipart/form-data"
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """What is wrong with a request, by field, without what was sent: an image may be megabytes, and a text not valid Unicode."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for it alone
     faults = [{"type": one["type"], "loc": list(one["loc"]), "msg": storable(str(one["msg"]))} for one in error.errors()]
+    if "json" not in request.headers.get("content-type", "").lower():
+        faults = [{**fault, "msg": _UNTYPED} for fault in faults]
     return JSONResponse({"detail": faults}, 422)
