@@ -114,6 +114,13 @@ def test_a_number_of_comparisons_that_is_none_is_an_error_at_once():
         JudgeReward(longer(), comparisons=2.5)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("prompts", "images"), [(["p"], None), (["p", "p"], [[]]), ([], None)])
+def test_a_completion_without_a_prompt_or_images_of_its_own_is_an_error(prompts: list[str], images: Any):
+    with pytest.raises(InputError, match=f"{len(prompts)} prompts, 2 completions") as error:
+        JudgeReward(longer())(prompts, ["a", "bb"], images=images)
+    assert "one length" in str(error.value.hint)
+
+
 def test_pictures_may_be_as_data_sets_store_them():
     stored = [{"bytes": png(color), "path": "x.png"} for color in ("red", "red", "blue", "blue")]
     for images in (stored, [[one] for one in stored]):

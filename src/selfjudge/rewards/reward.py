@@ -53,9 +53,15 @@ class JudgeReward:
         image: Sequence[Any] | None = None,
         **_: Any,
     ) -> list[float | None]:
-        """One reward for each completion. Both are texts or conversations; images are those of the data set's column."""
+        """One reward for each completion. Both are texts or conversations; images are those of the data set's column.
+
+        Raises InputError where there are not as many of each, and EngineError.
+        """
         shown: list[Sequence[Picture]] = [_pictures(one) for one in (images or image or [None] * len(prompts))]
         texts, answers = list(map(_text, prompts)), list(map(_text, completions))
+        if not len(texts) == len(answers) == len(shown):
+            what = f"{len(texts)} prompts, {len(answers)} completions and images for {len(shown)} of them"
+            raise InputError(what, hint="Give each completion its prompt, and its images if there are any: lists of one length.")
         pairs = [
             (first, second)
             for group in _groups(texts, shown)
