@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from engines.serving import serving
 from selfjudge import Case, Judge, Preference
 from selfjudge.chat import Completion, Message, Request
+from selfjudge.cli import app
 from selfjudge.errors import EngineError, InputError, RecipeError
+from selfjudge.hub.models import embedded_model
 from selfjudge.shapes.drawing import draw
 from selfjudge.shapes.scenes import draw_scene
 from selfjudge.types import Finish, ImageRef
@@ -95,6 +99,27 @@ def test_an_image_that_cannot_be_read_is_an_error_with_a_hint(judge: Judge, imag
     assert error.value.hint
 
 
+@pytest.mark.parametrize(("name", "said"), [("https://a.b/c.png", "not_fetched"), ("gone.png", "image_missing")])
+def test_the_command_says_what_is_wrong_with_an_image_and_asks_for_a_file(name: str, said: str):
+    engine = ["--set", "execution.engine.kind=scripted", "--set", 'execution.engine.rules=[{"when": "", "replies": ["x"]}]']
+    with pytest.raises(InputError, match=said) as error:
+        CliRunner().invoke(app, ["compare", "p", "a", "b", "--judge", "shapes", "--image", name, *engine], catch_exceptions=False)
+    assert str(error.value.hint).startswith("Give the path of an image file")
+
+
+def test_the_folder_of_an_iteration_means_its_judge(tmp_path: Path):
+    shutil.copytree(embedded_model(), tmp_path / "iteration-1/judge")
+    (tmp_path / "iteration-1/judge.manifest.json").write_text("{}")
+    with Judge.load(tmp_path / "iteration-1", device="cpu", max_tokens=1) as judge:
+        assert judge.compare([], "p", "a", "b").is_cut_off
+
+
+def test_a_name_that_is_empty_is_an_error_of_its_own():
+    with pytest.raises(InputError, match="no judge is named") as error:
+        Judge.load("")
+    assert "run folder" in str(error.value.hint)
+
+
 def test_a_judge_that_does_not_exist_is_an_error():
     with pytest.raises(InputError, match="there is no model"):
         Judge.load("/nowhere")
@@ -116,11 +141,11 @@ def test_an_engine_that_fails_is_an_error_with_its_words():
     assert error.value.hint
 
 
-@pytest.mark.parametrize("image", [None, [None], 3, object(), np.zeros((2, 2, 7)), np.zeros(0)])
+@pytest.mark.parametrize("image", [None, [None], 3, object(), np.zeros((2, 2, 7)), np.zeros(0), np.zeros((9, 9, 3))])
 def test_an_image_of_another_type_is_an_error_in_words(image: object):
     with pytest.raises(InputError, match="image") as error:
         Judge(Says("good"), template="A: {first}\nB: {second}").compare(image, "which?", "good", "bad")
-    assert "Give a path" in str(error.value.hint)
+    assert "array of uint8" in str(error.value.hint)
 
 
 @pytest.mark.parametrize("place", ["prompt", "response_a", "response_b"])

@@ -49,7 +49,9 @@ def compare(
     response_a: Annotated[str, typer.Argument(help="One response.", show_default=False)],
     response_b: Annotated[str, typer.Argument(help="The other response.", show_default=False)],
     judge: JudgeName,
-    image: Annotated[list[Path] | None, typer.Option(help="Image file; may be repeated.", show_default="none")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Image file; may be repeated.", show_default="none")
+    ] = None,
     max_tokens: MaxTokens = 1024,
     base_url: BaseURL = None,
     changes: EngineChanges = None,

@@ -27,8 +27,8 @@ else:
 Side = Literal["a", "b"]
 
 _IMAGES = (
-    "Give a path, the bytes of a file, a PIL image, or an array of uint8 (height, width) or (height, width, 3); or a list of "
-    "these, empty for a prompt without an image."
+    "Give the path of an image file that can be opened (JPEG, PNG, WebP, …); in Python also the bytes of one, a PIL image, or an "
+    "array of uint8, (height, width) or (height, width, 3); or a list of these, empty for a prompt without an image."
 )
 
 

@@ -98,6 +98,8 @@ class Judge:
 
         Raises InputError when there is no such model or setting, EngineError when it cannot be loaded.
         """
+        if not str(path):
+            raise InputError("no judge is named", hint="Name a run folder, a judge folder, a model of the hub, or `shapes`.")
         folder = find_model(f"{path}@{revision}" if revision else str(judge_of(Path(path)))).path
         given = engine_settings({**({"kind": engine} if isinstance(engine, str) else engine), **settings})
         with ExitStack() as opened:

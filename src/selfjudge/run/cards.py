@@ -69,9 +69,11 @@ def _card(judge: Path) -> Any:
 
 
 def judge_of(path: Path) -> Path:
-    """The folder of the judge that a path means: a run folder means its best judge, or else its last. Raises InputError."""
+    """The folder of the judge that a path means: a run folder means its best judge, or else its last, and the folder of an
+    iteration its judge. Raises InputError.
+    """
     if not (path / "summary.json").exists():
-        return path
+        return path / "judge" if (path / "judge.manifest.json").exists() else path
     final = read_json(path / "summary.json", "final_judge")["final_judge"]
     if final is None:
         raise InputError(f"{path} has no judge yet", hint="Run its recipe until the first iteration is done.")
