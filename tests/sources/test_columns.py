@@ -304,6 +304,11 @@ def test_rows_beside_images_that_are_not_read_are_said(tmp_path: Path, caplog: p
     for path in (folder, zipped(tmp_path / "b.zip", {"a.png": png(), "metadata.csv": "file_name\na.png\n"})):
         assert list(ImagePrompts(ImagesSource(kind="images", path=path)))
         assert "metadata.csv is not read by `kind: images`" in caplog.messages[-1]
+    for number in range(3):
+        (folder / str(number)).mkdir()
+        (folder / str(number) / "rows.jsonl").write_text("")
+    assert list(ImagePrompts(ImagesSource(kind="images", path=folder)))
+    assert "0/rows.jsonl and 3 more are not read by `kind: images`" in caplog.messages[-1]
 
 
 def test_linked_folders_are_entered_once_and_every_kind_of_image_that_is_read_is_found(tmp_path: Path):

@@ -13,9 +13,9 @@ from ..method.image_marks import unmarked
 from ..ports import RawPrompt
 from ..recipe.inputs import SUFFIXES, ImagesSource
 from ..run.image_files import BadImage
-from ..run.lineage import IMAGE_SUFFIXES, files_in, image_files, prompt_files
+from ..run.lineage import IMAGE_SUFFIXES, files_in, image_files
 from ..types import Kind
-from .archives import data_files, find, names, opened
+from .archives import find, names, opened
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,11 @@ class ImagePrompts:
 
     def __iter__(self) -> Iterator[RawPrompt]:
         path = self._recipe.path
-        if beside := data_files(path) if path.is_file() else [file.name for file in prompt_files(path)]:
-            log.warning("%s: %s is not read by `kind: images`; `kind: files` takes its prompts", path, beside[0])
-        others = Counter(PurePath(name).suffix.lower() for name in self._names())
+        there = sorted(self._names())
+        if beside := [name for name in there if PurePath(name).suffix.lower() in SUFFIXES]:
+            which = beside[0] + (f" and {len(beside) - 1:,} more are" if beside[1:] else " is")
+            log.warning("%s: %s not read by `kind: images`; `kind: files` takes prompts from such files", path, which)
+        others = Counter(PurePath(name).suffix.lower() for name in there)
         left = {suffix or "none": count for suffix, count in others.most_common() if suffix not in (*IMAGE_SUFFIXES, *SUFFIXES)}
         if left:
             what = ", ".join(f"{suffix} {count:,}" for suffix, count in left.items())
@@ -64,7 +66,7 @@ class ImagePrompts:
             with opened(self._recipe.path) as archive:
                 found = [name for name in archive.namelist() if not name.startswith("__MACOSX/") and not name.endswith("/")]
         else:
-            found = list(map(str, files_in(self._recipe.path)))
+            found = [str(path.relative_to(self._recipe.path)) for path in files_in(self._recipe.path)]
         return (name for name in found if PurePath(name).stem != "README")
 
     def _files(self) -> Iterator[tuple[str, Path]]:
