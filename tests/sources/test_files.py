@@ -189,12 +189,29 @@ def test_a_table_is_read_whatever_separates_its_cells_and_however_it_is_encoded(
     assert (second.where, second.text, second.images) == ("rows.csv:3", "Was ist das?", (tmp_path / "y.png",))
 
 
-def test_lines_before_the_header_may_be_empty_and_a_file_of_them_alone_is_an_error(tmp_path: Path):
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_by_which_excel_names_the_separator_is_no_row(tmp_path: Path, line: str):
+    (tmp_path / "rows.csv").write_bytes(f"\ufeff{line}\r\nprompt;image;a,b,c,d\r\nwhat?;x.png;\r\n".encode())
+    assert [(raw.where, raw.text, raw.images) for raw in read(tmp_path / "rows.csv")] == [
+        ("rows.csv:3", "what?", (tmp_path / "x.png",))
+    ]
+
+
+def test_lines_before_the_header_may_be_empty(tmp_path: Path):
     (tmp_path / "rows.csv").write_text("\n\nprompt,image\n?,x.png\n")
     assert [raw.where for raw in read(tmp_path / "rows.csv")] == ["rows.csv:4"]
-    (tmp_path / "rows.csv").write_text("\n\n")
-    with pytest.raises(InputError, match="is empty"):
-        read(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", ""), ("a.csv", "\n\n"), ("a.tsv", "prompt\timage\n"), ("a.jsonl", ""), ("a.json", "")]
+)
+def test_a_file_without_rows_is_said_and_costs_no_row_of_the_others(
+    tmp_path: Path, name: str, text: str, caplog: pytest.LogCaptureFixture
+):
+    jsonl(tmp_path, {"prompt": "what?", "image": "x.png"})
+    (tmp_path / name).write_text(text)
+    assert [raw.text for raw in read(tmp_path)] == ["what?"]
+    assert caplog.messages == [f"{tmp_path / name} has no rows"]
 
 
 def test_a_column_is_known_in_any_case_and_one_that_is_exact_wins(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +19,8 @@ from .addresses import Fetcher
 from .archives import data_files, extracted, find, names, opened
 from .readers import Row, columns_of, rows_of
 from .rows import COLUMNS, IMAGES, PROMPTS, TURNS, Find, raw_prompt, usual
+
+log = logging.getLogger(__name__)
 
 _FAULTS = {".parquet": "invalid_text", ".csv": "invalid_row", ".tsv": "invalid_row", ".tar": "invalid_row"}
 """Why a row cannot be read; `invalid_json` elsewhere."""
@@ -76,13 +79,12 @@ class FilePrompts:
         needed = {*COLUMNS, *named.values(), *(by_name[name] for name in COLUMNS if name in by_name)}
         if double := next((name for name, count in Counter(columns or ()).items() if count > 1 and name in needed), None):
             raise InputError(f"{path if path.name == name else name} has the column `{double}` twice", hint="Rename one of them.")
-        if columns == []:
-            raise InputError(f"{path if path.name == name else name} is empty", hint="Its first line has to name the columns.")
-        if columns is not None and not {*PROMPTS, *TURNS, named.get("prompt")} & by_name.keys():
+        if columns and not {*PROMPTS, *TURNS, named.get("prompt")} & by_name.keys():
             raise InputError(
                 f"{path if path.name == name else name} has no column with the instruction",
                 hint=f"Its columns are: {', '.join(columns)}. Name it in the recipe: `columns: {{prompt: NAME}}`, or rename it.",
             )
+        number = 0
         for number, row in rows_of(path, only=needed):
             where = f"{name}:{number}"
             if isinstance(row, ValueError):
@@ -91,6 +93,8 @@ class FilePrompts:
                 ours, route = renamed(row, named), self._recipe.route
                 raw = raw_prompt(ours, where=where, route=route, find=find, columns=columns or list(row))
                 yield replace(raw, text_only=self._recipe.allow_text_only)
+        if not number:
+            log.warning("%s has no rows", path if path.name == name else name)
 
 
 def renamed(row: Row, columns: Mapping[str, str]) -> Row:

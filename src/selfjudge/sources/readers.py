@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 import tarfile
 from collections import deque
@@ -30,6 +31,8 @@ Numbered = Iterator[tuple[int, Row | ValueError]]
 _JSON_BYTES = 2**30
 """A larger JSON list is not read: it is held in memory whole."""
 _BATCH = 256
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The line by which Excel knows what separates the cells of a CSV file."""
 
 
 def rows_of(path: Path, *, only: Container[str] | None = None) -> Numbered:
@@ -100,7 +103,8 @@ def _json(path: Path) -> Numbered:
     if regular(path).stat().st_size > _JSON_BYTES:
         raise InputError(f"{path} is too large for a JSON list", hint="Write one JSON object on each line, as .jsonl.")
     with _opened(path) as file:
-        value = parsed(file.read())
+        text = file.read()
+    value = parsed(text) if text.strip() else []
     if isinstance(value, list):
         yield from ((number, _object(row)) for number, row in enumerate(value, 1))
     elif isinstance(value, json.JSONDecodeError) and value.msg == "Extra data":
@@ -120,12 +124,16 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 
 def _table(file: TextIO, suffix: str) -> tuple[list[str], Iterator[tuple[int, list[str] | csv.Error]]]:
-    """The columns that the first line that is not empty names, which also shows what separates the cells, and the rows below."""
+    """The columns that the first line that is not empty names, and the rows below. It also shows what separates the cells, unless
+    a line of Excel's before it says so."""
     csv.field_size_limit(sys.maxsize)
     head = next(filter(str.strip, file), "")
     delimiter = "\t" if suffix == ".tsv" else max(",;\t|", key=head.count)
+    named = _SEPARATOR.fullmatch(head)
     file.seek(0)
-    rows = _cells(file, delimiter)
+    rows = _cells(file, named[1] if named else delimiter)
+    if named:
+        next(cells for _, cells in rows if not isinstance(cells, list) or any(cells))
     for number, cells in rows:
         if isinstance(cells, csv.Error):
             raise csv.Error(f"line {number}: its quotation marks do not match")
