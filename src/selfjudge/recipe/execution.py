@@ -14,7 +14,7 @@ class TrainerSettings(Section):
     """How training is computed."""
 
     launcher: Literal["process", "accelerate", "ray"] = "process"
-    """Train in this process, in processes that `accelerate launch` starts on this machine, or in workers of a Ray cluster."""
+    """Train in this process, on one GPU, in processes that `accelerate launch` starts here, or in workers of a Ray cluster."""
     processes: int = Field(1, ge=1)
     """Of `accelerate` and `ray`: one for each GPU."""
     accelerate_config: PathName | None = None
