@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,33 @@ SMALL = ("--set", "prompts.0.limit=60", "--set", "evaluation.benchmarks.0.pairs=
 def selfjudge(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "selfjudge", *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """The end of a pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize(("words", "code"), [("--help", 0), ("--version", 0), ("check FILE", 0), ("nonsense", 2)])
+def test_a_command_whose_output_nobody_reads_comes_to_its_end_with_its_own_code(
+    tmp_path: Path, unread: int, words: str, code: int
+):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "What is there?", "image": "x.png"}\n')
+    call = [sys.executable, "-m", "selfjudge", *words.replace("FILE", str(tmp_path / "rows.jsonl")).split()]
+    assert subprocess.run(call, stdout=unread, stderr=unread, check=False).returncode == code
+
+
+def test_a_run_is_not_watched_for_nobody(tmp_path: Path, unread: int):
+    (tmp_path / "recipe.json").write_text('{"loop": {"iterations": 1}}')
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        call = [sys.executable, "-m", "selfjudge", "status", str(tmp_path), "--watch"]
+        assert subprocess.run(call, stdout=unread, check=False, timeout=60).returncode == 0
 
 
 def test_help_teaches_and_answers_in_half_a_second_without_torch():

@@ -22,7 +22,7 @@ from .run import demo, report, run
 from .serving import serve
 from .show import show
 from .status import status
-from .terminal import log_plainly, say
+from .terminal import log_plainly, outlive_readers, say
 from .view import view
 
 app = typer.Typer(
@@ -68,6 +68,7 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     log_plainly()
+    outlive_readers()
     try:
         app(prog_name="selfjudge")
     except SelfjudgeError as error:

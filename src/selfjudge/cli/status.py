@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import interruptible, say
+from .terminal import interruptible, is_read, say
 
 if TYPE_CHECKING:
     from ..figures import Iteration
@@ -30,7 +30,7 @@ def status(
         while True:
             now = read(run)
             say(_line(now))
-            if not watch or now.state != "running":
+            if not watch or now.state != "running" or not is_read():
                 break
             time.sleep(_EVERY_SECONDS)
     if now.error is not None:

@@ -6,7 +6,9 @@ come from files, models and servers of others.
 
 from __future__ import annotations
 
+import io
 import logging
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +49,32 @@ def log_plainly() -> None:
     """Remove control characters from log messages."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Plain())
+
+
+class _Lasting(io.FileIO):
+    """A stream that nobody need read: what is written after its reader has gone is lost."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """Let the command come to its end, with its own exit code, where whoever reads its output goes, as `head` does."""
+    for name in ("stdout", "stderr"):
+        if (stream := getattr(sys, name)) is not None and stream is getattr(sys, f"__{name}__"):
+            lasting = io.BufferedWriter(_Lasting(stream.fileno(), "wb", closefd=False))
+            options = {option: getattr(stream, option) for option in ("encoding", "errors", "line_buffering", "write_through")}
+            setattr(sys, name, io.TextIOWrapper(lasting, **options))
+
+
+def is_read() -> bool:
+    """Whether anybody can still read the output."""
+    watched = select.poll()
+    watched.register(1, 0)
+    return not watched.poll(0)
 
 
 @contextmanager
