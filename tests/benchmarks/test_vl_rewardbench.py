@@ -51,8 +51,8 @@ def written(folder: Path, rows: list[Any]) -> Path:
     return path
 
 
-def in_the_plainest_way(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """The official scoring as its description reads, on whole rows and without a thought for speed."""
+def in_the_plainest_way(rows: list[Any]) -> dict[int, dict[str, Any]]:
+    """The official scoring as its description reads, on whole rows, null ones too, and without a thought for speed."""
     random.seed(1234)
     results = {}
     for k in (1, 3, 5, 7, 9):
@@ -61,7 +61,7 @@ def in_the_plainest_way(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]
             j = random.randint(0, len(shuffled) - 1)
             shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
         groups: dict[str, list[dict[str, Any]]] = {}
-        for row in shuffled:
+        for row in filter(None, shuffled):
             group = groups.setdefault(row["id"] + row["query"] + "\t".join(sorted(row["response"])), [])
             if len(group) < k:
                 group.append(row)
@@ -89,9 +89,13 @@ def flag(row: dict[str, Any]) -> str:
     return "reject" if int(found[1]) == worse else "agree"
 
 
-@pytest.mark.parametrize(("items", "samples"), [(40, 10), (200, 9), (333, 3), (500, 1)])
-def test_every_pass_of_the_official_score_is_reproduced_to_the_last_bit(tmp_path: Path, items: int, samples: int):
-    rows = drawn(items, samples, seed=items)
+@pytest.mark.parametrize(
+    ("items", "samples", "nulls"), [(40, 10, 0), (200, 9, 0), (333, 3, 0), (500, 1, 0), (60, 10, 7), (90, 3, 20)]
+)
+def test_every_pass_of_the_official_score_is_reproduced_to_the_last_bit(tmp_path: Path, items: int, samples: int, nulls: int):
+    rows: list[Any] = drawn(items, samples, seed=items)
+    for place in range(0, len(rows), nulls or len(rows) + 1):
+        rows.insert(place, None)
     ours = score(written(tmp_path, rows), protocol="official", k=None)
     for k, wanted in in_the_plainest_way(rows).items():
         found = ours["by_k"][str(k)]
@@ -136,11 +140,15 @@ def test_a_swapped_sample_is_read_in_its_own_order(tmp_path: Path):
         assert score(written(tmp_path, [sample(0, text, swapped=0)]), protocol=protocol, k=None)["overall"] == 0.0
 
 
-def test_lines_under_a_zero_are_unwrapped_and_null_ones_skipped(tmp_path: Path):
+def test_lines_under_a_zero_are_unwrapped_and_null_ones_count_for_no_item(tmp_path: Path):
     rows = drawn(20, 3, seed=2)
-    plain = score(written(tmp_path, rows), protocol="official", k=None)
+    plain, strict = (
+        score(written(tmp_path, [rows[0], None, None, *rows[1:]]), protocol=name, k=None) for name in ("official", "strict")
+    )
     wrapped: list[Any] = [{"0": row} for row in rows]
-    assert score(written(tmp_path, [wrapped[0], "null", {"0": None}, *wrapped[1:]]), protocol="official", k=None) == plain
+    with_nulls = written(tmp_path, [wrapped[0], "null", {"0": None}, *wrapped[1:]])
+    assert score(with_nulls, protocol="official", k=None) == plain
+    assert score(with_nulls, protocol="strict", k=None) == strict == score(written(tmp_path, rows), protocol="strict", k=None)
 
 
 def test_malformed_lines_are_reported_with_their_numbers_and_the_rest_is_scored(tmp_path: Path):

@@ -48,6 +48,7 @@ OFFICIAL_PASSES = (1, 3, 5, 7, 9)
 _SEED = 1234
 
 AGREE, REJECT, NO_MATCH = range(3)
+NOTHING = -1
 
 
 def prefix_of(identity: str) -> str:
@@ -184,7 +185,10 @@ def record(items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> Iterator[d
 
 @dataclass(slots=True)
 class Samples:
-    """A result file as numbers: for each sample its item and state, for each item its dimension, and the lines not used."""
+    """A result file as numbers: for each sample its item and state, for each item its dimension, and the lines not used.
+
+    The item of a null line is NOTHING: the official script shuffles such lines with the others, and skips them afterwards.
+    """
 
     items: array[int] = field(default_factory=lambda: array("l"))
     states: bytearray = field(default_factory=bytearray)
@@ -193,7 +197,7 @@ class Samples:
 
     @property
     def most_samples(self) -> int:
-        return max(Counter(self.items).values())
+        return max(Counter(item for item in self.items if item != NOTHING).values())
 
 
 State = Callable[[str, int], int]
@@ -224,12 +228,14 @@ def read(path: Path, state: State) -> Samples:
             wrapped = isinstance(value, dict) and "0" in value
         row = value["0"] if wrapped and isinstance(value, dict) and "0" in value else value
         if row is None:
+            recorded.items.append(NOTHING)
+            recorded.states.append(NO_MATCH)
             continue
         try:
             _add(recorded, numbers, row, state)
         except Malformed as fault:
             recorded.faults.append(BadLine(line=line, problem=str(fault)))
-    if not recorded.items:
+    if not recorded.dimensions:
         raise nothing_recorded(path, NAME, recorded.faults)
     return recorded
 
@@ -332,7 +338,7 @@ def _counts(recorded: Samples, order: Sequence[int], k: int) -> list[Counter[str
     items, states = recorded.items, recorded.states
     for line in order:
         item = items[line]
-        if taken[item] < k:
+        if item != NOTHING and taken[item] < k:
             taken[item] += 1
             votes[states[line]][item] += 1
     counts = [Counter[str]() for _ in DIMENSIONS]
