@@ -254,6 +254,30 @@ def test_what_evaluate_writes_and_what_a_run_leaves_compare_as_soon_as_the_items
     assert all(entry["n"] == 20 for entry in found["tests"][0]["compared"])
 
 
+def test_each_protocol_of_a_run_has_tables_of_its_own_under_its_whole_name(tmp_path: Path):
+    run_recipe(scripted_recipe("loop.iterations=1", "evaluation.protocols=[strict, paper]"), tmp_path / "plain")
+    run_recipe(scripted_recipe("loop.iterations=1", "judging.force_verdict=true"), tmp_path / "forced")
+    found = compared([tmp_path / name / "iteration-1" for name in ("plain", "forced")])
+    assert [(table["protocol"].partition(",")[0], table["n"]) for table in found["tables"]] == [
+        ("strict", 20),
+        ("paper", 20),
+        ("strict+forced", 20),
+    ]
+    summary = json.loads((tmp_path / "plain/summary.json").read_text())["iterations"][1]["benchmarks"]["shapes-bench"]
+    told = [table["judges"][0]["accuracy"] for table in found["tables"][:2]]
+    assert told == [summary["accuracy"], summary["protocols"]["paper"]["accuracy"]]
+
+
+def test_judges_that_were_not_sampled_alike_are_said(tmp_path: Path):
+    for name, temperature in (("greedy", 0), ("warm", 1)):
+        changes = ("loop.iterations=1", f"evaluation.sampling.temperature={temperature}")
+        run_recipe(scripted_recipe(*changes), tmp_path / name)
+    (note,) = [
+        one for one in compared([tmp_path / name / "iteration-1" for name in ("greedy", "warm")])["notes"] if "alike" in one
+    ]
+    assert "greedy/iteration-1 at temperature 0" in note and "warm/iteration-1 at temperature 1" in note
+
+
 def test_a_model_right_by_rights_agrees_with_the_figures(tmp_path: Path):
     baseline("random", ShapesBench(name="shapes-bench", pairs=50), tmp_path)
     (found,) = measurements(tmp_path)

@@ -196,6 +196,9 @@ def _notes(group: Set) -> list[str]:
             f"{first.benchmark}, {first.protocol}: the judges were measured on different items ({sizes}), so their figures stand "
             f"in {len(digests)} tables; only the tests, on the items that two judges share, compare across them."
         )
+    if len({json.dumps(m.figures.get("sampling"), sort_keys=True) for m in group if "sampling" in m.figures}) > 1:
+        asked = "; ".join(f"{m.judge} {_sampling(m.figures['sampling'])}" for m in group if "sampling" in m.figures)
+        notes.append(f"{first.benchmark}, {first.protocol}: the judges were not sampled alike: {asked}.")
     groups = len({item.group for item in first.items.values()})
     if groups < len(first.items):
         notes.append(
@@ -207,6 +210,10 @@ def _notes(group: Set) -> list[str]:
             f"{first.benchmark}: with {groups} group{'s' * (groups != 1)} the intervals are too narrow, and p is too small."
         )
     return notes
+
+
+def _sampling(values: Mapping[str, Any]) -> str:
+    return f"at temperature {values['temperature']:g}, up to {values['max_tokens']} tokens"
 
 
 def _notes_on_protocols(sets: Sequence[Set]) -> list[str]:

@@ -1,7 +1,7 @@
 """Measurements on disk: the figures of a judge on a benchmark, and whether it was right about each item.
 
 Two kinds of folder hold one: those that `evaluate` writes (items, judgments and `result.json` together), and
-`iteration-K/benchmarks/NAME` of a run, whose items lie at the top of the run.
+`iteration-K/benchmarks/NAME` of a run, or `…/NAME/PROTOCOL` of a further protocol, whose items lie at the top of the run.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..chat import Sampling
 from ..errors import RunError
 from ..method.metrics import majority
-from ..method.protocols import STRICT
+from ..method.protocols import Protocol
 from ..run import tables
 from ..run.disk import read_json
 from ..run.store import Manifest, Table
@@ -65,21 +66,28 @@ def measurements(path: Path) -> list[Measurement]:
 
 
 def _below(path: Path) -> list[Path]:
-    return sorted(path.glob("*/")) + sorted(path.glob("benchmarks/*/"))
+    of_a_run = path if path.resolve().name == "benchmarks" else path / "benchmarks"
+    return sorted({*path.glob("*/"), *of_a_run.glob("*/"), *of_a_run.glob("*/*/")})
 
 
 def _is_measurement(folder: Path) -> bool:
     """Whether a judge is measured here, finished or not. A run keeps items where nobody is asked about them."""
-    if folder.resolve().parent.name != "benchmarks":
+    if _of_a_run(folder) is None:
         return (folder / "items.parquet").exists()
     asked = any((folder / name).exists() for name in ("judgments.parquet", ".judgments.parts"))
     return asked and _folder_of_items(folder) is not None
 
 
+def _of_a_run(folder: Path) -> Path | None:
+    """The folder `benchmarks/NAME` of a run's iteration that this one is, or lies in; None where it is of no run."""
+    whole = folder.resolve()
+    return next((place for place in (whole, whole.parent) if place.parent.name == "benchmarks"), None)
+
+
 def _folder_of_items(folder: Path) -> Path | None:
     """The folder with the items: this one, or one at the top of the run that it belongs to."""
-    whole = folder.resolve()
-    run = whole.parents[2] / "benchmarks" / whole.name if len(whole.parents) > 2 else whole
+    place = _of_a_run(folder)
+    run = place.parents[2] / "benchmarks" / place.name if place and len(place.parents) > 2 else folder
     return next((one for one in (folder, run) if (one / "items.parquet").exists()), None)
 
 
@@ -131,10 +139,13 @@ def _result(folder: Path) -> dict[str, Any]:
 
 def _figures_in_run(folder: Path, stored: Table, judged: Table) -> dict[str, Any]:
     """The figures of a run's judge, counted as the run counts them; it is called by its run and iteration."""
-    whole = folder.resolve()
-    named = {"judge": judge_name(whole.parents[1] / "judge"), "benchmark": whole.name}
-    asked = {"protocol": STRICT.name, "protocol_version": STRICT.version}
-    return {**named, **asked, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), STRICT)}
+    place = _of_a_run(folder) or folder
+    named = {"judge": judge_name(place.parents[1] / "judge"), "benchmark": place.name}
+    values = judged.manifest.identity["inputs"]["protocol"]
+    protocol = Protocol(**{**values, "sampling": Sampling(**values["sampling"])})
+    asked = {name: getattr(protocol, name) for name in ("orders", "samples")}
+    asked |= {"protocol": protocol.name, "protocol_version": protocol.version, "sampling": asdict(protocol.sampling)}
+    return {**named, **asked, **evaluate.figures([tables.item_of(row) for row in stored.rows()], judged.rows(), protocol)}
 
 
 def _contents(stored: Table) -> dict[str, Content]:
