@@ -15,12 +15,13 @@ from PIL import Image
 from rich.console import Console
 
 from engines.serving import Asked, serving
-from runs import digests, no_progress
+from runs import ROOT, digests, no_progress
+from selfjudge.benchmarks.vl_rewardbench import DIMENSIONS
 from selfjudge.errors import InputError, RunError
 from selfjudge.measure.evaluate import Asking, Result, evaluate, rescore
 from selfjudge.measure.judges import find_contestant, judge_name
 from selfjudge.measure.stored import measurements
-from selfjudge.recipe.inputs import PairsBench, ShapesBench
+from selfjudge.recipe.inputs import PairsBench, PublicBench, ShapesBench
 from selfjudge.report.examples import longer
 from selfjudge.report.measurement import show_measured
 from selfjudge.run.folder import RunFolder
@@ -59,6 +60,12 @@ def test_few_questions_are_noted_beside_the_intervals(tmp_path: Path, limit: int
     console = Console(record=True, file=io.StringIO(), width=200)
     show_measured(result("first", tmp_path, limit=limit), console)
     assert (f"{limit} independent questions" in console.export_text()) is noted
+
+
+def test_a_benchmark_of_which_no_row_is_left_is_an_error(tmp_path: Path):
+    bench = PublicBench(name="vl-rewardbench", path=str(ROOT / "tests/fixtures/vl-rewardbench"), exclude=DIMENSIONS)
+    with pytest.raises(InputError, match="no row of vl-rewardbench is left"):
+        measured("longer", tmp_path, bench)
 
 
 def test_a_coin_is_right_half_the_time_and_a_quarter_in_both_orders(tmp_path: Path):

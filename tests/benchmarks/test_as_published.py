@@ -345,6 +345,21 @@ def test_multi_crit_is_read_from_the_hubs_rows_and_from_the_authors_files(tmp_pa
     assert item.pair.prompt.text.startswith("How many?\n\n") and "Logic." in item.pair.prompt.text
 
 
+def test_multi_crits_rows_about_one_prompt_are_one_question_also_without_its_id(tmp_path: Path):
+    picture(tmp_path / "1.png", "red")
+    row = {
+        "split": "reasoning",
+        "preference": "model_b",
+        "question": "How many?",
+        "image_path": "1.png",
+        "pred_a": "a",
+        "pred_b": "b",
+    }
+    rows = [{**row, "question_id": f"v__{criterion}", "criterion": criterion} for criterion in ("logic", "grounding")]
+    (tmp_path / "multi-crit-reasoning-flatten.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    assert len({item.group for item in load("multi-crit", tmp_path).items}) == 1
+
+
 def multi_crit_lines(path: Path, said: dict[tuple[str, str, str], str], *, read: bool) -> Path:
     lines = []
     for (prompt, criterion, preference), reply in said.items():

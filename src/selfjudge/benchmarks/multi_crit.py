@@ -89,8 +89,13 @@ def pairs(files: DataFiles) -> Iterator[StoredPair]:
                 better=_PREFERENCES.index(preference),
                 dimension=f"{split}: {criterion}",
                 source=split,
-                group=str(row["prompt_id"]) if row.get("prompt_id") is not None else None,
+                group=_prompt_of(row, criterion),
             )
+
+
+def _prompt_of(row: Mapping[str, Any], criterion: str) -> str | None:
+    """What the rows about one prompt share: its id, or what stands before the criterion in theirs."""
+    return str(row.get("prompt_id") or str(row.get("question_id") or "").removesuffix(f"__{criterion}")) or None
 
 
 def _split(value: Any) -> str:
@@ -208,7 +213,7 @@ def _recorded(row: Any, protocol: str) -> _Judged:
         said = _NAMED[verdict] if isinstance(verdict, Verdict) else None
     return _Judged(
         question=question,
-        prompt=str(one.get("prompt_id") or question.removesuffix(f"__{criterion}")),
+        prompt=_prompt_of(one, criterion) or question,
         split=split,
         criterion=criterion,
         preference=preference,

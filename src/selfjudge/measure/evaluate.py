@@ -170,7 +170,10 @@ def _data(
     """The items of a benchmark and the report on them, stored so that the replies can be read beside them."""
 
     def load() -> BenchmarkData:
-        return benchmark.load(root.images.put, progress, limit=limit)
+        data = benchmark.load(root.images.put, progress, limit=limit)
+        if not data.items:
+            raise InputError(f"no row of {benchmark.name} is left to ask about", hint="Leave out less: --exclude.")
+        return data
 
     table = stage.stored_items(folder, content, load, root.replaced)
     items = tuple(map(tables.item_of, table.rows()))
