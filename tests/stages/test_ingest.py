@@ -42,7 +42,7 @@ def png(seed: int) -> bytes:
 
 
 def ingested(
-    folder: Path, rows: list[object], into: str = "run", excluded: Index | None = None, allow_outside: bool = False
+    folder: Path, rows: list[object], into: str = "run", excluded: Index | None = None, allow_outside: bool = False, **limits: int
 ) -> tuple[list[dict], dict[str, str]]:
     """Prompts, and the refused rows by place with their reasons."""
     folder.mkdir(exist_ok=True)
@@ -50,7 +50,8 @@ def ingested(
     source = FilePrompts(FilesSource(kind="files", path=folder / "p.jsonl", allow_outside=allow_outside))
     prompts, refused = (Table(folder / into, kind, IDENTITY) for kind in (PROMPTS, REFUSED))
     images = ImageStore(folder / into / "images")
-    ingest([source], prompts, refused, images=images, max_pixels=10_000, progress=no_progress, excluded=excluded)
+    limits = {"max_pixels": 10_000, **limits}
+    ingest([source], prompts, refused, images=images, progress=no_progress, excluded=excluded, **limits)
     return list(prompts.rows()), {row["source"]: row["reason"] for row in refused.rows()}
 
 
@@ -202,6 +203,20 @@ def test_what_a_benchmark_shows_is_refused_with_the_item_and_its_image_is_not_ke
     details = {row["source"]: row["detail"] for row in pq.read_table(tmp_path / "run/refused.parquet").to_pylist()}
     assert details["prompts.0/p.jsonl:2"] == "exact: pairs/pairs.jsonl:2"
     assert details["prompts.0/p.jsonl:3"].startswith("perceptual: pairs/pairs.jsonl:3")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_what_a_benchmark_shows_is_refused_also_where_a_run_would_keep_it_scaled(tmp_path: Path, mode: str):
+    drawing = Image.new(mode, (90, 60), "white")
+    drawing.putpixel((40, 20), (0, 0, 0, 255)[: len(mode)])
+    drawing.save(tmp_path / "shown.png")
+    drawing.save(tmp_path / "copy.webp", lossless=True)
+    Image.new(mode, (90, 60), "white").save(tmp_path / "blank.png")
+    rows: list[object] = [{"prompt": "p", "image": image} for image in ("shown.png", "copy.webp", "blank.png")]
+    prompts, refused = ingested(tmp_path, rows, excluded=benchmark(tmp_path, "shown.png"), longest_edge=30)
+    assert refused == {"prompts.0/p.jsonl:1": "contaminated", "prompts.0/p.jsonl:2": "contaminated"}
+    assert [image["width"] for image in prompts[0]["images"]] == [30]
+    assert prompts == ingested(tmp_path, rows, into="all", longest_edge=30)[0][-1:]
 
 
 def test_excluding_goes_on_where_it_was_interrupted(tmp_path: Path):

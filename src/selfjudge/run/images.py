@@ -59,8 +59,14 @@ def admit(image: Given, *, max_pixels: int, longest_edge: int | None = None) -> 
 
 
 def examine(image: Given, *, max_pixels: int, longest_edge: int | None = None) -> tuple[ImageRef, bytes, Appearance]:
-    """As `admit`, and how the image looks. Raises BadImage, and SelfjudgeError when ImageHash is not installed."""
-    return _refusing(lambda: _admitted(image, (max_pixels, longest_edge), _look))
+    """As `admit`, and how the image looks before it is scaled: at any `longest_edge`, one image has one look.
+
+    Raises BadImage, and SelfjudgeError when ImageHash is not installed.
+    """
+    ref, kept, look = _refusing(lambda: _admitted(image, (max_pixels, None), _look))
+    if longest_edge is not None and max(ref.width, ref.height) > longest_edge:
+        ref, kept = admit(image, max_pixels=max_pixels, longest_edge=longest_edge)
+    return ref, kept, look
 
 
 def encode(image: Any) -> bytes:
