@@ -58,12 +58,10 @@ def init(
         raise InputError(f"there is no engine {kind}", hint=f"Choose one of {', '.join(_ENGINES)}.")
     adapters = _confirm("Train LoRA adapters instead of all weights") if lora is None else lora
     pairs = benchmark or _ask("Pairs to measure on (a JSONL file, or none)", "none")
-    name = re.sub(r"[^\w.-]+", "-", file.stem)
     text = Template((files("selfjudge") / "recipe" / "init.yaml").read_text(encoding="utf-8")).substitute(
         title=f"A judge for {asked_data}, made by `selfjudge init`.",
         file=shlex.quote(str(file)),
-        folder=shlex.quote(f"runs/{name}"),
-        name=_quoted(name),
+        name=re.sub(r"[^\w.-]+", "-", file.stem),
         model=_quoted(asked_model),
         prompts=_prompts(asked_data, file.parent),
         training=_TRAINING[adapters],

@@ -28,8 +28,8 @@ from .machine import Machine
 _GIB = 2**30
 _CONNECT_SECONDS = 5.0
 _SHARE = (
-    "Share the weights among GPUs (in execution.training, launcher: accelerate, processes and accelerate_config) or use "
-    "a larger GPU; or set training.lora or use a smaller model, in another folder (--dir)."
+    "Share the weights among GPUs (execution.training.accelerate_config, with launcher: accelerate and some processes) or "
+    "use a larger GPU; or set training.lora or use a smaller model, in another folder (--dir)."
 )
 _SMALLER = "Use a larger GPU, or several for one model (vllm's gpus_per_server); or a smaller model, in another folder (--dir)."
 
