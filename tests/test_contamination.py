@@ -120,6 +120,16 @@ def test_counts_and_shares_are_of_the_prompts_that_can_be_read(found: dict[str, 
     assert found["benchmarks"] == {"pairs": {"items": 3, "contaminated": 2}}
 
 
+def test_another_benchmark_of_the_same_name_takes_no_hit_away(found: dict[str, Any], folder: Path):
+    (folder / "more").mkdir()
+    write(folder / "more/pairs.jsonl", [pair(LONG, "../3.png")])
+    both = figures(folder / "prompts.jsonl", f"{folder / 'pairs.jsonl'},{folder / 'more/pairs.jsonl'}", "--allow-outside")
+    assert {kind: counts["prompts"] for kind, counts in both["hits"].items()} == {
+        kind: counts["prompts"] for kind, counts in found["hits"].items()
+    }
+    assert both["benchmarks"] == found["benchmarks"] | {"pairs (2)": {"items": 1, "contaminated": 1}}
+
+
 def test_an_image_that_cannot_be_read_is_a_row_with_its_reason(found: dict[str, Any]):
     [row] = [row for row in found["rows"] if row["kind"] == "unreadable"]
     assert (row["prompt"], row["reason"]) == (LINE["a broken image"], "truncated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,8 @@ def index(benchmarks: Sequence[Benchmark], progress: Progress) -> Index:
             if ref.sha256 not in looks:
                 looks[ref.sha256] = pool.submit(_look, data)
 
-        shown = [(benchmark.name, prompt) for benchmark in benchmarks for prompt in _prompts(benchmark, put, progress)]
+        named = zip(_names(benchmarks), benchmarks, strict=True)
+        shown = [(name, prompt) for name, benchmark in named for prompt in _prompts(benchmark, put, progress)]
         return Index(_exhibit(name, prompt, looks) for name, prompt in shown)
 
 
@@ -33,6 +35,14 @@ def describe(index: Index, hit: Hit) -> str:
     nearest = index.indexed[hit.items[0]]
     apart = f", {hit.distance} of 64 bits apart" if hit.distance else ""
     return f"{hit.kind}: {nearest.benchmark}/{nearest.item}{apart}"
+
+
+def _names(benchmarks: Sequence[Benchmark]) -> Iterator[str]:
+    """What each benchmark is called: `pairs`, and `pairs (2)` where a second one has that name."""
+    times = Counter[str]()
+    for benchmark in benchmarks:
+        times[benchmark.name] += 1
+        yield benchmark.name if times[benchmark.name] == 1 else f"{benchmark.name} ({times[benchmark.name]})"
 
 
 def _look(data: bytes) -> Appearance:
