@@ -107,7 +107,12 @@ def siglip(patch_size: int) -> dict[str, Any]:
 
 def llava() -> Parts:
     tokenizer = make_tokenizer("<image>", pad="<pad>", start="<s>", end="</s>")
-    template = chat_template("<image>", "{role}: ", "</s>\n", start="<s>")
+    template = (  # as published: it ends no reply
+        "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
+        "{% for block in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %}"
+        "{% for block in message['content'] | selectattr('type', 'equalto', 'text') %}{{ block['text'] + ' ' }}{% endfor %}"
+        "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+    )
     processor = hf.LlavaProcessor(
         image_processor("CLIPImageProcessor", size=square(), crop_size=square()),
         tokenizer,
@@ -267,13 +272,19 @@ def smolvlm() -> Parts:
 def llava_onevision() -> Parts:
     tokenizer = make_tokenizer("<|im_start|>", "<|im_end|>", "<image>", "<video>", pad="<|endoftext|>", end="<|im_end|>")
     grid = [[SIDE, SIDE], [SIDE, 2 * SIDE], [2 * SIDE, SIDE], [2 * SIDE, 2 * SIDE]]
+    template = (  # as published: it asks for a reply in another way than it starts one
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + ' ' }}"
+        "{% for block in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}"
+        "{% for block in message['content'] | selectattr('type', 'equalto', 'text') %}{{ '\n' + block['text'] }}{% endfor %}"
+        "{{ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
     processor = hf.LlavaOnevisionProcessor(
         image_processor("LlavaOnevisionImageProcessor", size=square(), image_grid_pinpoints=grid),
         tokenizer,
         hf.LlavaOnevisionVideoProcessor(size=square()),
         num_image_tokens=(SIDE // PATCH) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=chat_template("<image>", *CHATML),
+        chat_template=template,
     )
     config = hf.LlavaOnevisionConfig(
         vision_config=siglip(patch_size=PATCH),

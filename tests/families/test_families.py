@@ -144,7 +144,7 @@ def test_only_the_reply_is_learned_and_what_comes_before_it_is_what_the_judge_is
     learned = batch["labels"] != -100
     for tokens, mask in zip(batch["input_ids"], learned, strict=True):
         reply, end = tokenizer.decode(tokens[mask]).split(tokenizer.eos_token)
-        assert reply in {lesson["trace"] for lesson in ROWS} and not end.strip()
+        assert reply.strip() in {lesson["trace"] for lesson in ROWS} and not end.strip()
     shown = (batch["attention_mask"].bool() & ~learned).sum(dim=1).tolist()
     asked = [request(lesson["key"], ImageRef(**lesson["images"][0]), said(lesson)) for lesson in ROWS]
     assert sorted(shown) == sorted(completion.prompt_tokens for completion in engine.generate(asked))

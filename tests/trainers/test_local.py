@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,15 @@ from safetensors.torch import load_file
 from torch import OutOfMemoryError
 from transformers import Idefics3ForConditionalGeneration, TrainingArguments
 
+from selfjudge.chat import Request, Sampling
+from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import TrainerError
+from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.execution import TrainerSettings
 from selfjudge.trainers import checkpoints
+from selfjudge.trainers.examples import Examples
 from selfjudge.trainers.local import tracker, translated
-from trainers.fitting import MODEL, digest, fit
+from trainers.fitting import IMAGES, MODEL, digest, example, fit
 
 
 def test_the_loss_falls_and_the_folder_loads_with_the_auto_classes(tmp_path: Path):
@@ -25,6 +30,39 @@ def test_the_loss_falls_and_the_folder_loads_with_the_auto_classes(tmp_path: Pat
     assert long.steps == 12 and long.loss < short.loss / 2
     assert AutoModelForImageTextToText.from_pretrained(tmp_path / "long").config.model_type == "idefics3"
     assert AutoProcessor.from_pretrained(tmp_path / "long").chat_template
+
+
+ASKED = "{% if add_generation_prompt %}Assistant:{% endif %}"
+TURNS = "{% for message in messages %}{{ message['role'] | capitalize }}:{% for block in message['content'] %}"
+TEXTS = "{{ '<image>' if block['type'] == 'image' else ' ' + block['text'] }}{% endfor %}"
+TEMPLATES = {
+    "the shipped one": ((MODEL / "chat_template.jinja").read_text(), " [[A]]<end_of_utterance>\n"),
+    "one that ends no reply": (TURNS + TEXTS + "\n{% endfor %}" + ASKED, " [[A]]<end_of_utterance>"),
+    "one that opens a thought": (
+        TURNS + TEXTS + "<end_of_utterance>{% endfor %}" + ASKED.replace("Assistant:", "Assistant: think "),
+        "[[A]]<end_of_utterance>",
+    ),
+    "one that writes no replies": (
+        TURNS + "{{ 1 / 0 if message['role'] == 'assistant' else '' }}" + TEXTS + "{% endfor %}" + ASKED,
+        "[[A]]<end_of_utterance>",
+    ),
+}
+
+
+@pytest.mark.parametrize(("template", "learned"), TEMPLATES.values(), ids=TEMPLATES)
+def test_a_judge_learns_to_reply_where_it_is_asked_and_to_stop_whatever_its_template(tmp_path: Path, template: str, learned: str):
+    model = tmp_path / "model"
+    shutil.copytree(MODEL, model)
+    (model / "chat_template.jinja").write_text(template)
+    shown, read = example(0, reply="[[A]]"), lambda ref: IMAGES[ref.sha256]
+    material = Examples([shown], model=model, read_image=read, room=0, workers=0)
+    [row] = material.__getitems__([0])
+    material.close()
+    to_learn = row["labels"][0] != -100
+    assert material.processor.tokenizer.decode(row["labels"][0, to_learn]) == learned
+    engine = TransformersEngine(str(model), TransformersSettings(device="cpu"), read_image=read)
+    asked = Request(key="", messages=shown.messages, sampling=Sampling(temperature=0.0, max_tokens=1), seed=0)
+    assert [reply.prompt_tokens for reply in engine.generate([asked])] == [int((~to_learn).sum())]
 
 
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path):

@@ -19,10 +19,12 @@ from torch.utils.data import Dataset
 from transformers import AutoProcessor
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-from ..chat import Message
+from ..chat import ASSISTANT, Message
 from ..ports import Advance, Example, ReadImage
 from ..processors import control_tokens, plain
+from ..run.disk import read_json
 from ..run.images import decode
+from . import weights
 from .cross_attention import collator_for
 from .plan import BatchPlan
 
@@ -32,6 +34,7 @@ IGNORED = -100
 _SEQUENCES = {"input_ids": 0, "labels": IGNORED, "attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0}
 """Tensors of shape (1, tokens) and their padding values; that of `input_ids` is the tokenizer's."""
 _CROSS = "cross_attention_mask"  # of Llama-3.2-Vision: (1, tokens, images, tiles)
+_SOME_REPLY = "It is this one."
 _AHEAD = 4  # micro-batches that threads work ahead
 
 
@@ -66,6 +69,7 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         self._following: dict[int, list[int]] = {}
         self.processor = self._load()[0]
         self._marks = control_tokens(self.processor)
+        self._before, self._after = _around_replies(self.processor, model)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -159,13 +163,14 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
     def _process(self, example: Example) -> Tensors:
         """An example as TRL's collator makes it from one row: prompt and reply tokenised apart, labels on the reply.
 
-        Control tokens in its texts are defused, as in generation.
+        The prompt is what the engine asks with, and control tokens in its texts are defused as there.
         """
-        _, collator = self._local.loaded if hasattr(self._local, "loaded") else self._load()
+        processor, collator = self._local.loaded if hasattr(self._local, "loaded") else self._load()
         images = [decode(self._read_image(ref)) for message in example.messages for ref in message.images]
-        reply = Message(role="assistant", content=(example.reply,))
-        prompt, completion = ([plain(m, self._marks).as_blocks() for m in turns] for turns in (example.messages, (reply,)))
-        return dict(collator([{"prompt": prompt, "completion": completion, "images": images}]))
+        turns = [plain(message, self._marks).as_blocks() for message in example.messages]
+        [reply] = plain(Message(role=ASSISTANT, content=(example.reply,)), self._marks).content
+        prompt = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        return dict(collator([{"prompt": prompt, "completion": f"{self._before}{reply}{self._after}", "images": images}]))
 
     def _load(self) -> tuple[Any, DataCollatorForVisionLanguageModeling]:
         """This thread's processor and collator."""
@@ -176,6 +181,32 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
         collator = collator_for(processor) or DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
         self._local.loaded = processor, collator
         return processor, collator
+
+
+def _around_replies(processor: Any, model: Path) -> tuple[str, str]:
+    """What is learned before and after a reply: what the chat template writes there, and a token at which engines stop.
+
+    Nothing before it where the template goes on in another way than the engine asks, as one does that opens a thought. A template
+    that writes no such token, or no replies at all, gets the tokenizer's.
+    """
+    question, reply = (Message(role=r, content=(c,)).as_blocks() for r, c in (("user", "Which?"), (ASSISTANT, _SOME_REPLY)))
+    asked = processor.apply_chat_template([question], add_generation_prompt=True, tokenize=False)
+    try:
+        before, after = processor.apply_chat_template([question, reply], tokenize=False).rsplit(_SOME_REPLY, 1)
+    except Exception:  # a template is a program of strangers
+        before, after = "", ""
+    ends = _ends(processor.tokenizer, model)
+    if not any(end in after for end in ends):
+        after = after.rstrip() + ends[0]
+    return before[len(asked) :] if before.startswith(asked) else "", after
+
+
+def _ends(tokenizer: Any, model: Path) -> list[str]:
+    """The tokens at which engines stop, the tokenizer's first."""
+    path = model / "generation_config.json"
+    named = (read_json(path) if path.exists() else weights.configuration(model).get_text_config().to_dict()).get("eos_token_id")
+    ids = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
+    return list(tokenizer.convert_ids_to_tokens([token for token in ids if token is not None]))
 
 
 def _rejected(example: Example) -> _Entry | None:

@@ -86,7 +86,7 @@ def keep_settings(start: Path, into: Path) -> None:
 
 def _dtype(folder: Path) -> str | None:
     """The type of a model folder from its configuration, else from its first tensor; None if neither names one."""
-    config = _configuration(folder)
+    config = configuration(folder)
     named = config.dtype or config.get_text_config().dtype
     files = sorted(folder.glob("*.safetensors"))
     if named is None and files:
@@ -97,11 +97,11 @@ def _dtype(folder: Path) -> str | None:
 
 def longest(start: Path) -> int | None:
     """The most tokens in the model's configuration; None if it names no limit."""
-    limit = getattr(_configuration(start).get_text_config(), "max_position_embeddings", None)
+    limit = getattr(configuration(start).get_text_config(), "max_position_embeddings", None)
     return None if limit is None else int(limit)
 
 
-def _configuration(folder: Path) -> Any:
+def configuration(folder: Path) -> Any:
     return AutoConfig.from_pretrained(folder, trust_remote_code=False)
 
 
