@@ -153,8 +153,19 @@ def _kind_of(request: str, languages: Languages) -> str | None:
     return _closed(request, clauses, languages)
 
 
+_IN_A_WORD = regex.compile(
+    r"\b(?:in|using|with) (?:just |only |exactly )?(?:an?|one|1|two|2|three|3) (?:single )?(?:word|adjective)s?\b"
+    r"(?! (?:per|processor|document|file|cloud|problem|game)\b)"
+    r"|\bin einem wort\b|\ben un (?:seul )?mot\b|\ben una (?:sola )?palabra\b|用一个(?:词|字)|一言で|ひとことで",
+    regex.IGNORECASE,
+)
+"""`Describe the weather in one word`: no text has so few."""
+
+
 def _open(clauses: list[str], languages: Languages, *, short: bool) -> bool:
     """Whether a clause asks for a text. A question to be answered in a word or two asks for none."""
+    if _IN_A_WORD.search(clauses[0]):
+        return False
     heads = [_heads(table, languages) for table in (("open_request",) if short else ("open_request", "open_question"))]
     return any(head.match(clause) for clause in clauses for head in heads) and not _closed_head(clauses[0], languages)
 

@@ -204,7 +204,7 @@ def _alternative(majority: str, others: Sequence[str], rule: Alternative, rng: r
     return rng.choice(others) if others else None
 
 
-_NUMBER = re.compile(r"[<>≤≥]?\s?-?\d")
+_NUMBER = re.compile(r"[<>≤≥]?\s?[-±]?\d")
 
 
 @lru_cache(1024)

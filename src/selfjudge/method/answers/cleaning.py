@@ -5,6 +5,7 @@ What marks the answer itself (`\\boxed{}`, `<answer>`) becomes an answer line of
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from functools import lru_cache
@@ -18,24 +19,43 @@ HEAD, TAIL = 500, 1_500
 
 _TOKENS = re.compile(r"</?s>|<\|[^|<>]{1,40}\|>|<(?:end_of_turn|eos|pad|unk|end_of_utterance)>|\[/?INST\]|<｜[^｜<>]{1,40}｜>")
 _RUNAWAY = re.compile(r"(?<=\S)\n+(?:Question|Hint|Human|USER|### ?(?:Human|User|Instruction))\s*:")
+_ROLE = re.compile(
+    r"^\s*(?:<s>\s*)?(?:(?:<\|[^|<>]{1,40}\|>|<start_of_turn>|<｜[^｜<>]{1,40}｜>)\s*(?:assistant|model)\s*(?:<\|[^|<>]{1,40}\|>|:)?"
+    r"|assistant\s*:)\s*(?=\S)",
+    re.IGNORECASE,
+)
+"""Whose turn it is, which some models write before their answer."""
+_FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$\n?", re.MULTILINE)
+_STRUCK = re.compile(r"~~[^~\n]{1,80}~~")
+_TIE = re.compile(r"(?<=[\w.])~(?=[A-Za-z\\])")
+_ENDED = re.compile(r"(?<=\S)\s*(?:<\|(?:im_end|eot_id|endoftext)\|>|<end_of_turn>)[\s\S]*")
+"""The end of a turn, and what a model that does not stop writes behind it."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0f]")
 _EMOJI = regex.compile(r"\p{Emoji_Presentation}\p{Emoji_Modifier}?")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile("(?<=\\d)(?=[¼½¾⅐-⅞])")
 _DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": "/", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"'})
+_MINUS = re.compile(r"(?<![^\s=(:])(?<!\d\s)[–—](?=\.?\d)|(?<![\w.,-])(?<!\d\s)(?:negative|minus)\s(?=\d)", re.IGNORECASE)
+"""A minus in another dress: a dash right before a number and behind none, or the word."""
+_HYPHEN = re.compile(r"(?<=[^\W\d_])–(?=\d)")
+_PLUS_MINUS = re.compile(r"\+\s?/\s?-\s?(?=\d)|(?<!\d\s)(?<!\d)±\s(?=\d)")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ANSWER_TAG = re.compile(r"<answer>([^<]{1,500})</answer>", re.IGNORECASE)
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|\\[dt]?frac(\d)(\d)")
 _ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{\s*([^{}]{1,40}?)\s*\}|\(([^()]{1,40})\)|(?<=t)\s*(\d))")
 _MIXED = re.compile(r"(?<=\d)(?=\\[dt]?frac)")
-_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|operatorname|textit|mbox|bf|rm)\s*\{([^{}]*)\}")
+_SI = re.compile(r"\\(?:SI|qty)\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}")
+_EXPONENT = re.compile(r"\^\{\s*(-?\w{1,6})\s*\}")
+_WRAPPED = re.compile(
+    r"\\(?:text|textbf|mathrm|mathbf|mathit|operatorname|textit|mbox|textrm|textsf|texttt|emph|bf|rm)\s*\{([^{}]*)\}"
+)
 _SIGNS = {
     r"\%": "%", r"\$": "$", r"\degree": "°", r"^\circ": "°", r"^{\circ}": "°", r"\circ": "°", r"\times": "×", r"\cdot": "·",
     r"\div": "÷", r"\pi": "π", r"\approx": "≈", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\pm": "±",
-    r"\,": " ", r"\;": " ", r"\!": "", r"\ ": " ", r"\quad": " ", r"\left": "", r"\right": "", r"\&": "&", r"\#": "#",
+    r"\,": " ", r"\;": " ", r"\:": " ", r"\!": "", r"\ ": " ", r"\quad": " ", r"\left": "", r"\right": "", r"\&": "&", r"\#": "#",
 }  # fmt: skip
 _SIGN = re.compile("|".join(re.escape(sign) + ("(?![a-zA-Z])" if sign[-1].isalpha() else "") for sign in _SIGNS))
-_COMMAND = re.compile(r"\\(?:mathrm|vec|mathbf|displaystyle|bullet|widehat|overline)(?![a-zA-Z])")
+_COMMAND = re.compile(r"\\(?:mathrm|vec|mathbf|rm|bf|displaystyle|bullet|widehat|overline)(?![a-zA-Z])")
 _MATHS = re.compile(r"\\[()\[\]]|\$\$|\$(?=\S)([^$\n]{0,200}?\S)\$(?!\d)")
 _ONE_LETTER = re.compile(r"\$\s?(\w)\s?\$")
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|code|div|li|ul|ol|h[1-6]|sub|sup)\b[^<>]{0,100}>", re.IGNORECASE)
@@ -55,9 +75,14 @@ def examined(text: str) -> str:
 def clean(text: str) -> str:
     """The answer as plain text, up to where a model that does not stop asks itself the next question."""
     text = examined(_RUNAWAY.split(spoken(text), maxsplit=1)[0])
+    text = _plain_of_json(_FENCE.sub("", _ENDED.sub("", _ROLE.sub("", text))))
     text = _INVISIBLE.sub("", _TOKENS.sub(" ", text))
+    struck = _STRUCK.sub("", text)
+    text = _TIE.sub(" ", struck if any(map(str.isalnum, struck)) else text)
     text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), _VULGAR.sub(" ", text))
     text = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    text = _HYPHEN.sub("-", text)
+    text = _MINUS.sub("-", _PLUS_MINUS.sub("±", _EXPONENT.sub(r"^\1", text)))
     text = _ANSWER_TAG.sub(r"\nAnswer: \1\n", text)
     if "\\" in text or "$" in text:
         text = _typeset(text)
@@ -67,6 +92,28 @@ def clean(text: str) -> str:
     return _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
 
 
+_SAID_BY_JSON = ("final_answer", "answer", "result", "response", "value")
+
+
+def _plain_of_json(text: str) -> str:
+    """What a JSON object gives for an answer; the text itself where it is none or gives several things."""
+    if not (text.lstrip().startswith("{") and text.rstrip().endswith("}")):
+        return text
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(said, dict):
+        return text
+    named = {name.casefold().replace(" ", "_"): value for name, value in said.items()}
+    values = [named[name] for name in _SAID_BY_JSON if name in named] or list(said.values())[: len(said) == 1]
+    value = values[0] if values else None
+    value = ", ".join(map(str, value)) if isinstance(value, list) else value
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    return str(value) if isinstance(value, str | int | float) else text
+
+
 def _rooted(text: str) -> str:
     """Roots by their sign: `\\sqrt{3}`, `\\sqrt3` and `sqrt(3)` as `√3`."""
     return _ROOT.sub(lambda found: f"√{found[1] or found[2] or found[3]}", text)
@@ -74,7 +121,7 @@ def _rooted(text: str) -> str:
 
 def _typeset(text: str) -> str:
     """LaTeX as plain text. A dollar sign before a number is money, not mathematics."""
-    text = _MIXED.sub(" ", _rooted(text))
+    text = _MIXED.sub(" ", _rooted(_SI.sub(r"\1 \2", text)))
     text = _SIGN.sub(lambda found: _SIGNS[found[0]], text)
     for _ in range(3):
         text = _FRACTION.sub(lambda found: f"{found[1] or found[3]}/{found[2] or found[4]}", _WRAPPED.sub(r"\1", text))

@@ -63,6 +63,15 @@ def show(value: Fraction) -> str:
     return f"{'-' if value < 0 else ''}{whole[:-places]}.{whole[-places:]}"
 
 
+_FEMININE = {
+    "es": (("uno", "una"), ("cientos", "cientas")),
+    "fr": (("et un", "et une"),),
+    "pt": (("e um", "e uma"), ("e dois", "e duas")),
+    "ru": (("ь один", "ь одна"), ("ь два", "ь две")),
+}
+"""How numbers end before a feminine noun: `treinta y una`, `vinte e duas`."""
+
+
 def _fractions(denominator: int) -> dict[str, Fraction]:
     """English fractions of the smaller denominators: `three eighths`."""
     from num2words import num2words
@@ -85,6 +94,9 @@ def _spoken(code: str) -> dict[str, Fraction]:
             known[word] = known[word.replace(" and ", " ").replace(" و ", " و")] = Fraction(value)
             if code == "en":
                 known |= _fractions(value)
+            for masculine, feminine in _FEMININE.get(code, ()):
+                if word.endswith(masculine):
+                    known[word.removesuffix(masculine) + feminine] = Fraction(value)
             if word.startswith("ein") and code == "de":
                 known[word.removeprefix("ein")] = Fraction(value)
     return known | {word: Fraction(value) for word, value in values("number", (code,)).items()}
@@ -131,6 +143,7 @@ def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
     """
     if languages[0] in ("zh", "ja"):
         text = _HAN.sub(lambda found: _han_digits(found, text, ambiguous), text)
+        text = compiled(r"(?<=[\p{Han}\p{Hiragana}\p{Katakana}])(?=\d)").sub(" ", text)
     text = _POWER.sub(_power, _GLUED_SCALE.sub(" ", text))
     known, scales = _words(languages), _scales(languages)
     shy = frozenset() if ambiguous else words("light", languages) | {"one", "eins"}

@@ -11,8 +11,9 @@ from ..languages import Languages, compiled, one_spelling, phrases, values, word
 from .question import Question
 
 _INITIALS = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.[\s\u00a0]?)+(?=$|[\s,;)\p{L}])")
+_ACRONYM = regex.compile(r"(?<![\p{L}\p{M}.])(?:\p{L}\.)+\p{L}(?![\p{L}\p{M}\d])\.?(?!\s\p{Lu})")
 _TOKEN = regex.compile(r"[\p{Han}]|[\p{Hiragana}]+|[\p{Katakana}ー]+|[^\s\p{Han}\p{Hiragana}\p{Katakana}]+")
-_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’„«»‹›←→↑↓「」『』《》.।؟"
+_OUTER = " \t\n,;:!?¡¿\"'()[]{}…。！？、，：；“”‘’„«»‹›=←→↑↓「」『』《》.।؟"
 _ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
 
 
@@ -89,6 +90,7 @@ def _joint(languages: Languages) -> regex.Pattern[str]:
 
 def _initials(text: str) -> str:
     """Initials and abbreviated names as one word: `J. K. Millard` as `J.K. Millard`, `U.S. Army` as `US Army`."""
+    text = _ACRONYM.sub(lambda found: found[0].replace(".", ""), text)
     return _INITIALS.sub(lambda found: f"{_run(found[0])} ", text)
 
 

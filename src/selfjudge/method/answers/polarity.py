@@ -95,6 +95,8 @@ def polarity(sentences: Sequence[str], question: Question) -> str | None:
         if (said := said_first(sentence, question.languages, asked=True)) is not None:
             there_are_others = said == "yes" and question.languages[0] in _SPACELESS and another_number(sentence, question)
             return "no" if there_are_others else said  # `有三只狗`, asked whether there are two
+    if sentences and (last := _SO.search(sentences[-1])) is not None:
+        return last[1].casefold()
     for sentence in sentences:
         if undecided(sentence, question.languages) and not _sees(sentence, question):
             return CANNOT_TELL
@@ -103,6 +105,11 @@ def polarity(sentences: Sequence[str], question: Question) -> str | None:
     return CANNOT_TELL if any(abstains(sentence, question.languages) for sentence in sentences) else None
 
 
+_SO = regex.compile(
+    r"\b(?:so|hence|therefore|thus),? (?:the answer is |it is an? |it's an? |i would say |i'd say )?(yes|no)\W*$",
+    regex.IGNORECASE,
+)
+"""`He is clean-shaven, so no.`"""
 _THERE = regex.compile(
     r"\W*(?:there (?:is|are|was|were)|(?:i|we) (?:can )?see|es gibt|il y a|hay|há|c'è|ci sono|er (?:is|zijn|staat))\b",
     regex.IGNORECASE,

@@ -42,6 +42,11 @@ _SAID_CLOCK = regex.compile(
     r"(?:\s*o'?clock)?(?:\s*(?P<said>[ap])\.?\s?m\b\.?)?",
     regex.IGNORECASE,
 )
+_AND_UP = regex.compile(
+    r"(?i)(?<![<>≤≥\w.,]\s?)(\d[\d.,]*)"
+    r"(?|\s?\+(?!\s*[\d√\w])()|\s?\+(\s\p{L}+)|(\s\p{L}+)? (?:and|or) (?:up|over|above|older|more|upwards?)\b)"
+)
+"""A bound that is said behind its number: `3+`, `18 years and older`."""
 _MORNING = ("上午", "早上", "凌晨", "午前", "오전")
 _RANGE = regex.compile(rf"(?P<low>{NUMERAL.pattern})(?P<unit>[^\d\s–-]{{0,3}})\s*{_TO}\s*(?P<high>{NUMERAL.pattern})", regex.I)
 _BETWEEN = regex.compile(
@@ -75,8 +80,10 @@ def _units(languages: Languages) -> dict[str, str]:
                 known.setdefault(_folded(get_currency_name(code, amount, locale=locale)), code)
             known.setdefault(_folded(Locale.parse(locale).currency_symbols.get(code, code)), code)
             known.setdefault(code.casefold(), code)
-    known.pop("", None)
-    return known | _FURTHER | _CURRENCY_WORDS
+    for none in ("", "y"):  # `y` is a variable, and Spanish for and
+        known.pop(none, None)
+    local = {"¥": "CNY"} if languages[0] == "zh" else {}  # one sign for two currencies
+    return known | _FURTHER | _CURRENCY_WORDS | local
 
 
 def _folded(text: str) -> str:
@@ -114,6 +121,8 @@ def _date(languages: Languages) -> regex.Pattern[str]:
         rf"(?:the )?{day}\s*(?:of |de |do )?(?P<month>{month})\.?{year}|(?P<month>{month})\.?\s*{day}{year}"
         rf"|(?P<month>{month})\.?,?\s+(?:of |de )?(?P<year>\d{{4}})"
         r"|(?P<number>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)"
+        r"|(?P<number>0?[1-9]|1[0-2])/(?P<day>1[3-9]|2\d|3[01])/(?P<year>(?:19|20)\d\d)"
+        r"|(?P<day>1[3-9]|2\d|3[01])/(?P<number>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)"
         r"|(?P<day>\d{1,2})\.\s?(?P<number>0?[1-9]|1[0-2])\.\s?(?P<year>\d{4})"
         r"|(?P<year>\d{4})[-/.](?P<number>\d{1,2})[-/.](?P<day>\d{1,2})"
         r"|(?:(?P<year>\d{4})\s*[年년]\s*)?(?P<number>\d{1,2})\s*[月월]\s*(?P<day>\d{1,2})\s*[日号일]",
@@ -142,8 +151,21 @@ def dates(text: str, languages: Languages) -> str | None:
     if day := _weekdays(languages).get(_folded(text.strip(" .,"))):
         return day
     found = _date(languages).fullmatch(text.strip(" .,"))
-    if not found:
-        return None
+    return _as_date(found, languages) if found else None
+
+
+def date_in(text: str, languages: Languages) -> str | None:
+    """The one whole date that stands in a text."""
+    found = [one for one in _date(languages).finditer(text) if one["year"] and one["day"]]
+    named = {
+        _as_date(one, languages)
+        for one in found
+        if not text[one.end() :][:1].isdigit() and not text[: one.start()][-1:].isdigit()
+    }
+    return named.pop() if len(named) == 1 else None
+
+
+def _as_date(found: regex.Match[str], languages: Languages) -> str | None:
     named = found.groupdict()
     month = named["number"] or _months(languages)[_folded(named["month"])]
     parts = (named["year"] or "", f"{int(month):02}", f"{int(named['day']):02}" if named["day"] else "")
@@ -202,6 +224,19 @@ def times(text: str) -> str | None:
     return None
 
 
+_SPAN = regex.compile(
+    r"(?i)(?:from|between|von|zwischen|de|desde|das|dalle|从)?\s*(.+?)"
+    r"(?:\s*(?:[-–—~至到]|から)\s*|\s+(?:to|until|till|through|bis|a|à|al|até|tot|do|до|and|und|y|e|et)\s+)(.+)"
+)
+
+
+def time_span(text: str) -> str | None:
+    """A text that is one time of day up to another and nothing else: `9 am - 5 pm`, `from 9:00 to 17:00`."""
+    found = _SPAN.fullmatch(text.strip(" .,"))
+    ends = [times(side) for side in found.groups()] if found and len(text) < 60 else []
+    return f"{ends[0]} - {ends[1]}" if all(ends) and ends else None
+
+
 def times_in(text: str) -> frozenset[str]:
     """The times of day that stand in a text, its number words in digits already."""
     found = (*_CLOCK.finditer(text), *_SAID_CLOCK.finditer(text))
@@ -215,7 +250,7 @@ def with_bounds(text: str) -> str:
     """A text in which bounds of numbers are signs: `at least 4` as `≥ 4`."""
     for sign, bound in _BOUND.items():
         text = bound.sub(f"{sign} ", text)
-    return text
+    return _AND_UP.sub(r"≥ \1\2", text)
 
 
 @lru_cache(4096)
@@ -256,8 +291,8 @@ def in_one_unit(number: str, wanted: Container[str]) -> str:
 
 
 def _single(text: str, languages: Languages) -> str | None:
-    sign = "-" if compiled(r"(?i)\s*(?:-|minus\b)").match(text) else ""
-    text = compiled(r"(?i)^\s*(?:[-+±]|minus\b|plus\b)\s*").sub("", text)
+    sign = "-" if compiled(r"(?i)\s*(?:-|(?:minus|negative)\b)").match(text) else "±" if text.lstrip().startswith("±") else ""
+    text = compiled(r"(?i)^\s*(?:[-+±]|minus\b|negative\b|plus\b)\s*").sub("", text)
     before, text = _leading_currency(text, languages)
     if before is not None:
         sign, text = sign or ("-" if text.startswith("-") else ""), text.removeprefix("-")

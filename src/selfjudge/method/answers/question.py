@@ -27,6 +27,11 @@ _TIME = regex.compile(
     r"\b(?:times?|clock|o'clock|uhr|heure|hora|horas|ora|ore|laat|время|часов|час)\b|几点|时间|時間|何時|몇 시|समय|बजे|الساعة",
     regex.I,
 )
+_DATE = regex.compile(
+    r"\b(?:date[ds]?|when|datum|wann|fecha|cuándo|data|quando|quand|дата|когда|expir\w+)\b"
+    r"|日期|何日|日付|いつ|几号|哪天|날짜|언제|तारीख|दिनांक|تاريخ",
+    regex.I,
+)
 _QUESTION = regex.compile(
     r"(?:^|\n)\s*(?:Question|Q|Frage|Pregunta|Pergunta|Domanda|Вопрос|问题|問題|질문|प्रश्न|السؤال)\s*[:：]", regex.I
 )
@@ -68,6 +73,7 @@ class Question:
     """Whether it asks for two numbers, one to the other."""
     money: bool
     time: bool
+    date: bool
     stems: frozenset[str]
     """Stems of its words, which an answer may repeat; the alternatives it offers (`red or blue`) are none of them."""
     content: tuple[str, ...]
@@ -106,6 +112,7 @@ def asked(instruction: str) -> Question:
         ratio=_RATIO.search(question) is not None,
         money=bool(_MONEY.search(question)),
         time=bool(_TIME.search(question)),
+        date=bool(_DATE.search(question)),
         ordered=bool(_ORDERED.search(question)),
         stems=frozenset(said) - offered,
         content=tuple(dict.fromkeys(content)),

@@ -8,15 +8,18 @@ from functools import lru_cache
 
 import regex
 
-from ..languages import Languages, compiled, language, phrases, words
+from ..languages import Languages, compiled, language, phrases, tokens, words
 from .cleaning import clean
+from .equations import solved
 from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, show
 from .phrases import form, stripped, without_echo
 from .polarity import CANNOT_TELL, abstains, out_of_sight, polarity, said_first, undecided
-from .quantities import dates, in_one_unit, is_free, plain_times, quantity, times, times_in, with_bounds
+from .quantities import date_in, dates, in_one_unit, is_free, plain_times, quantity, time_span, times, times_in, with_bounds
 from .question import Question, asked
+from .scales import with_scales
 from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies
+from .withdrawn import knows_not, settled
 
 _LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\).*|([A-J])\s*\([^()]*\)")
 
@@ -36,7 +39,10 @@ def normalise(answer: str, instruction: str = "") -> str | None:
     text = clean(answer)
     if not instruction:
         question = _unasked("en" if text.isascii() and len(text) < 60 else language(text))
-    parts = _sentences(_without_list(text, question), question.languages)
+    text = settled(_without_list(text, question), question)
+    if not question.options:
+        text = _listed(_without_question(with_scales(text, question), question), question)
+    parts = _sentences(text, question.languages)
     return _read(parts, question) if parts else None
 
 
@@ -63,6 +69,25 @@ def _without_list(text: str, question: Question) -> str:
     return text if rest.casefold().startswith(question.options[0][1].casefold()) else rest
 
 
+_ASKED_AGAIN = regex.compile(r"\s*(?:(?:Q|Question)\s*:\s*)?([^\n?？]+[?？])\s+(?=\S)", regex.IGNORECASE)
+
+
+def _without_question(text: str, question: Question) -> str:
+    """An answer without the question that it repeats in front."""
+    found = _ASKED_AGAIN.match(text)
+    return text[found.end() :] if found and tokens(found[1].casefold()) == tokens(question.text.casefold()) else text
+
+
+def _listed(text: str, question: Question) -> str:
+    """Several things, one in a line each, as a list; numbers and reasons are none."""
+    lines = text.split("\n")
+    alone = len(lines) > 1 and all(compiled(r"\p{L}[^.:?!=\d。？！：]*").fullmatch(line.strip()) for line in lines)
+    if not alone or question.yes_no or question.quantity or any(len(line.split()) > 4 or len(line) > 40 for line in lines):
+        return text
+    label = is_label(f"{lines[0]}:", question.languages)
+    return text if label else "; ".join(dict.fromkeys(line.strip() for line in lines))
+
+
 @lru_cache(64)
 def _unasked(code: str) -> Question:
     """No question, in the language of the answer."""
@@ -84,6 +109,8 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
         return ratio
     if question.time and not question.count and (time := _time(parts, question)) is not None:
         return time
+    if len(parts) == 1 and knows_not(question.languages).fullmatch(said):
+        return CANNOT_TELL
     if (decided := _decided(parts, question)) is not None:
         return decided
     if question.quantity and (number := _number(parts, question)) is not None:
@@ -127,8 +154,11 @@ def _option(said: str, parts: Sequence[str], question: Question) -> str | None:
         and (answer := polarity(parts, question)) in whole
     ):
         return whole[answer]
-    chosen = letter(said, question, parts[-1], lambda text: _phrase(text, question))
-    return chosen or letter(parts[0], question, parts[0], lambda text: _phrase(text, question))
+
+    def read(text: str) -> str | None:
+        return _phrase(with_scales(text, question), question)
+
+    return letter(said, question, parts[-1], read) or letter(parts[0], question, parts[0], read)
 
 
 def _decided(parts: Sequence[str], question: Question) -> str | None:
@@ -148,9 +178,14 @@ def _not_shown(languages: Languages) -> regex.Pattern[str]:
     return regex.compile(rf"\W*(?:{phrases('not_shown', languages) or '(?!)'})", regex.IGNORECASE)
 
 
+_YEAR = regex.compile(r"\bin the year (?=\d{3,4}\b)", regex.IGNORECASE)
+
+
 def _phrase(sentence: str, question: Question) -> str | None:
     """A phrase as a quantity, a time or a date where it is nothing else, otherwise in words."""
-    short = clause(without_echo(sentence, question), question.languages)
+    if question.date and (date := date_in(sentence, question.languages)) is not None:
+        return date
+    short = _YEAR.sub("in ", clause(without_echo(sentence, question), question.languages))
     for text in (short, stripped(short, question)):
         if (read := _measured(text, question)) is not None:
             return read
@@ -161,6 +196,8 @@ def _measured(text: str, question: Question) -> str | None:
     digits = in_digits(text, question.languages, ambiguous=True).strip()
     if (date := dates(text, question.languages) or dates(digits.replace(" ", ""), question.languages)) is not None:
         return date
+    if (span := time_span(plain_times(digits, question.languages))) is not None:
+        return span
     if question.quantity:
         digits = compiled(r"^an? (?=\p{L})").sub("1 ", digits)
     if question.money and is_free(text):
@@ -207,6 +244,8 @@ def _number(parts: Sequence[str], question: Question) -> str | None:
     for text in reversed(digits):
         if total.search(text) and (numbers := _numbers(text, question)):
             return _sole(text, question) or numbers[-1]
+        if (values := solved(text, question)) is not None:
+            return values
         if "=" in text and (numbers := _numbers(text.rpartition("=")[2], question)):
             return numbers[0]
     numbered = [text for text in digits if NUMERAL.search(text)]
@@ -236,8 +275,8 @@ def _sole(text: str, question: Question) -> str | None:
 
 
 _NONE = regex.compile(
-    r"(?<!\w)(?:no|not any|\w+n't any|none|nobody|niemand|personne|nadie|ninguém|никого|kein\w*|aucun\w*|"
-    r"ningun\w*|nenhum\w*|nessun\w*|geen|没有"
+    r"(?<!\w)(?:no|not any|\w+n't any|none|nobody|niemand|(?<!\b(?:une|1|seule|cette|la|chaque|par) )personne"
+    r"|nadie|ninguém|никого|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有"
     r"|いません|ありません|없습니다|нет)"
     r"(?!\w(?<!\p{Han}))",
     regex.IGNORECASE,
@@ -252,7 +291,7 @@ def _none(sentence: str, question: Question) -> bool:
 
 
 _NUMBER_WITH_UNIT = regex.compile(
-    rf"(?:[<>≤≥]\s*+)?(?:(?<![\d\p{{L}}])-\s?)?\p{{Sc}}?\s?{NUMERAL.pattern}(?:\s*(?:/|to|-|–)\s*{NUMERAL.pattern})?"
+    rf"(?:[<>≤≥]\s*+)?(?:(?<![\d\p{{L}}])[-±]\s?)?\p{{Sc}}?\s?{NUMERAL.pattern}(?:\s*(?:/|to|-|–)\s*{NUMERAL.pattern})?"
     r"\s*(?:[°%]\s?[CF]?\b|\p{Sc}|(?!in\b)[\p{L}^/\d]+)?"
 )
 

@@ -16,6 +16,8 @@ _MOST, _LONGEST = 10, 400
 _BEFORE_OPTION = ("option", "choice", "answer", "is", "letter")
 _BULLET = regex.compile(r"^[ \t]*(?:[-•·–]|\d{1,2}[.)])[ \t]+(?=\S)(.*)$", regex.MULTILINE)
 
+_LONE_BULLET = regex.compile(r"\s*(?:[•·]|[-–](?=[ \t]+\p{L}))[ \t]+(\S[^\n]*)\s*")
+
 
 @lru_cache(1024)
 def sentences(text: str) -> tuple[str, ...]:
@@ -23,9 +25,7 @@ def sentences(text: str) -> tuple[str, ...]:
     parts, start = [], 0
     text = _joined_list(text)
     for found in _END.finditer(text):
-        if found[0].startswith(".") and _abbreviated(
-            text[start : found.start()], text[found.end() : found.end() + 9].lstrip()[:1]
-        ):
+        if found[0].startswith(".") and _abbreviated(text[start : found.start()], text[found.end() : found.end() + 20].lstrip()):
             continue
         parts.append(text[start : found.end()])
         start = found.end()
@@ -41,13 +41,25 @@ def _shortened(sentence: str) -> str:
 def _joined_list(text: str) -> str:
     lines = text.split("\n")
     items = [_BULLET.fullmatch(line) for line in lines if line.strip()]
+    if (lone := _LONE_BULLET.fullmatch(text)) is not None:
+        return str(lone[1])
     if len(items) > 1 and all(items):
         return "; ".join(item[1].strip(" ;,") for item in items if item)
     return text
 
 
+_ORDINAL = regex.compile(r"(?<![\w.,])\d{1,2}$")
+_COUNTED_OFF = regex.compile(
+    r"(?:Jan|Feb|Mär|Apr|Mai\b|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Stock|Etage|Platz|Jahrhundert|Klasse|Obergeschoss|OG\b|Tag\b)"
+)
+"""What German counts off with a full stop: `3. März`, `2. Stock`."""
+
+
 def _abbreviated(before: str, following: str) -> bool:
-    """Whether a full stop behind these words, before this character, ends an abbreviation or an initial only."""
+    """Whether a full stop behind these words, before these characters, ends an abbreviation, an initial or an ordinal only."""
+    if _ORDINAL.search(before) and _COUNTED_OFF.match(following):
+        return True
+    following = following[:1]
     *earlier, word = before.split() or [""]
     word = word.lstrip("\"'([«“")
     named, numbered = following.isupper() or before.islower(), following.isdigit()
@@ -91,10 +103,19 @@ def _answer_line(languages: Languages) -> tuple[regex.Pattern[str], regex.Patter
     return regex.compile(line, regex.IGNORECASE | regex.MULTILINE), regex.compile(prose, regex.IGNORECASE)
 
 
+@lru_cache(64)
+def _heading(languages: Languages) -> regex.Pattern[str]:
+    """`Answer` alone in a line, as a heading has it without a colon."""
+    word = phrases("answer", languages)
+    return regex.compile(
+        rf"^\W*((?:(?:the|my|final|correct|short) )*(?:{word}|solution))[ \t]*\n+(?=\s*\S)", regex.IGNORECASE | regex.MULTILINE
+    )
+
+
 def answer_line(text: str, languages: Languages) -> str | None:
     """What stands behind the last `Answer:` or, where there is none, behind the last `the answer is`, to the end of its line."""
     line, prose = _answer_line(languages)
-    if found := line.findall(text):
+    if found := line.findall(_heading(languages).sub(r"\1:\n", text)):
         return answer_line(found[-1], languages) or str(found[-1].strip())
     told = without_courtesies(sentences(text), languages)
     said = [sentences(rest)[0] for part in told for rest in prose.findall(part) if sentences(rest)]
