@@ -130,6 +130,35 @@ def test_another_benchmark_of_the_same_name_takes_no_hit_away(found: dict[str, A
     assert both["benchmarks"] == found["benchmarks"] | {"pairs (2)": {"items": 1, "contaminated": 1}}
 
 
+def of_multi_crit(criterion: str) -> dict[str, Any]:
+    row = {"question_id": f"one__{criterion}", "question": LONG, "criterion": criterion, "split": "reasoning"}
+    return row | {"image_path": "3.png", "pred_a": "yes, it is", "pred_b": "no, never", "preference": "model_a"}
+
+
+def of_mmrb2(drawn: str) -> dict[str, Any]:
+    response = {"response_content": [["image", drawn]]}
+    prompt = [["image", "3.png"], ["text", LONG]]
+    return {"id": drawn, "prompt_content": prompt, "response_a": response, "response_b": response, "chosen": "A"}
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "data"),
+    [
+        ("multi-crit=rows.jsonl", "\n".join(json.dumps(of_multi_crit(criterion)) for criterion in ("logic", "efficiency"))),
+        ("mmrb2=rows.json", json.dumps([of_mmrb2("1.png"), of_mmrb2("2.png")])),
+    ],
+)
+def test_a_benchmarks_own_question_is_found_whatever_else_a_judge_is_shown(tmp_path: Path, benchmark: str, data: str):
+    for seed in range(1, 5):
+        (tmp_path / f"{seed}.png").write_bytes(encoded(picture(seed)))
+    name, file = benchmark.split("=")
+    (tmp_path / file).write_text(data)
+    write(tmp_path / "prompts.jsonl", [{"prompt": LONG, "image": "4.png"}, {"prompt": "Whose is it?", "image": "2.png"}])
+    rows = figures(tmp_path / "prompts.jsonl", f"{name}={tmp_path / file}")["rows"]
+    pictures_of_responses = [("exact", 1)] if name == "mmrb2" else []
+    assert [(row["kind"], row["items"]) for row in rows] == [("text", 1), *pictures_of_responses]
+
+
 def test_an_image_that_cannot_be_read_is_a_row_with_its_reason(found: dict[str, Any]):
     [row] = [row for row in found["rows"] if row["kind"] == "unreadable"]
     assert (row["prompt"], row["reason"]) == (LINE["a broken image"], "truncated")

@@ -304,7 +304,7 @@ class Overlap(TypedDict, total=False):
 
 
 class BenchmarkOverlap(TypedDict):
-    """Items of a benchmark, and those of them that prompts have content of."""
+    """Items of a benchmark, instructions with their images, and those of them that prompts have content of."""
 
     items: int
     contaminated: int

@@ -174,10 +174,14 @@ def all_rows(sources: Sequence[PromptSource]) -> Iterator[RawPrompt]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkData:
-    """A benchmark as it was read: its items, and a report on where they came from and what is odd about them."""
+    """A benchmark as it was read: its items, and a report on where they came from and what is odd about them.
+
+    `own` has the question as the benchmark has it, and how many of the images are its own, by the id of a prompt with more.
+    """
 
     items: tuple[BenchmarkItem, ...]
     report: DataReport
+    own: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class Benchmark(Protocol):

@@ -32,6 +32,8 @@ _TASKS = ("t2i", "edit", "interleaved", "reasoning")
 _LABELS_ALONE = "_response_only"
 _MARK = re.compile(r"<image_\d+>")
 """Where the hub's texts have a picture; the n-th mark is the n-th picture."""
+_NUMBER = re.compile(r"^\[image \d+\]$", re.MULTILINE)
+"""What stands for a picture in our texts."""
 
 
 def pairs(files: DataFiles) -> Iterator[StoredPair]:
@@ -40,9 +42,11 @@ def pairs(files: DataFiles) -> Iterator[StoredPair]:
         for where, row in part.rows():
             identity, better, task = _label(row, where)
             images: list[bytes | Path | None] = []
-            question, first, second = (
+            question = _with_numbered_images(_content(row, "prompt", where), images, part.folder, where)
+            own = _NUMBER.sub("", question), len(images)
+            first, second = (
                 _with_numbered_images(_content(row, name, where), images, part.folder, where)
-                for name in ("prompt", "response_a", "response_b")
+                for name in ("response_a", "response_b")
             )
             yield StoredPair(
                 where=where,
@@ -53,6 +57,7 @@ def pairs(files: DataFiles) -> Iterator[StoredPair]:
                 better=better,
                 dimension=task,
                 source=task,
+                own=own,
             )
 
 

@@ -90,6 +90,7 @@ def pairs(files: DataFiles) -> Iterator[StoredPair]:
                 dimension=f"{split}: {criterion}",
                 source=split,
                 group=_prompt_of(row, criterion),
+                own=(question, 1),
             )
 
 

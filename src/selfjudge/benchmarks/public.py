@@ -43,6 +43,7 @@ class StoredPair:
     images   bytes or paths; None for an image that the row lacks
     better   the position of the better response, None for a tie
     group    rows of one group are resampled together; None for the rows of one question
+    own      the benchmark's own question and how many of the images are its own; None where a judge is asked just that
     """
 
     where: str
@@ -54,6 +55,7 @@ class StoredPair:
     dimension: str
     source: str
     group: str | None = None
+    own: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class PublicBenchmark:
         ids: list[str] = []
         places: set[str] = set()
         times = Counter[str]()
+        own: dict[str, tuple[str, int]] = {}
         with progress(f"rows of {self.name}", None) as advance:
             for row, refs in _with_images(_of_rows(self._spec.pairs(data), limit), put, inside):
                 advance(row.where not in places)
@@ -124,6 +127,8 @@ class PublicBenchmark:
                     missing.append(f"{row.where}: {refs}")
                 else:
                     items.append(_item(self.name, row, refs, times))
+                    if row.own is not None:
+                        own[items[-1].pair.prompt.id] = row.own
         self._check(items, missing)
         kept, excluded = self._exclude(items)
         report: DataReport = {
@@ -137,7 +142,7 @@ class PublicBenchmark:
             **oddities(items),
             **self._spec.remarks(ids),
         }
-        return BenchmarkData(items=tuple(kept), report={**report, "items": len(kept)})
+        return BenchmarkData(items=tuple(kept), report={**report, "items": len(kept)}, own=own)
 
     @property
     def _where(self) -> str:

@@ -62,7 +62,7 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedItem:
-    """What a benchmark item shows to a judge, without its responses: they are no part of this."""
+    """A question of a benchmark, with the looks of its pictures and of pictures among its responses, whose texts are no part."""
 
     benchmark: str
     item: str

@@ -1,14 +1,14 @@
-"""What benchmarks show, as an index to look prompts up in. Labels stay behind: only texts and looks of images pass."""
+"""What benchmarks show, as an index to look prompts up in: only questions and looks of images pass. Labels stay behind."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from ..method.contamination import Appearance, Hit, Index, IndexedItem
-from ..ports import Benchmark, Progress, PutImage
+from ..ports import Benchmark, BenchmarkData, Progress
 from ..recipe.experiment import MAX_PIXELS
 from ..run.images import examine
 from ..types import ImageRef, Prompt
@@ -17,7 +17,7 @@ _THREADS = 8
 
 
 def index(benchmarks: Sequence[Benchmark], progress: Progress) -> Index:
-    """The index of all prompts of benchmarks, each once. Raises what a benchmark raises that cannot be read."""
+    """The index of all questions of benchmarks, each once. Raises what a benchmark raises that cannot be read."""
     with ThreadPoolExecutor(_THREADS) as pool:
         looks: dict[str, Future[Appearance]] = {}
 
@@ -26,8 +26,8 @@ def index(benchmarks: Sequence[Benchmark], progress: Progress) -> Index:
                 looks[ref.sha256] = pool.submit(_look, data)
 
         named = zip(_names(benchmarks), benchmarks, strict=True)
-        shown = [(name, prompt) for name, benchmark in named for prompt in _prompts(benchmark, put, progress)]
-        return Index(_exhibit(name, prompt, looks) for name, prompt in shown)
+        shown = [(name, one) for name, benchmark in named for one in _questions(benchmark.load(put, progress)).items()]
+        return Index(_exhibit(name, text, prompts, looks) for name, ((text, _), prompts) in shown)
 
 
 def describe(index: Index, hit: Hit) -> str:
@@ -49,14 +49,19 @@ def _look(data: bytes) -> Appearance:
     return examine(data, max_pixels=MAX_PIXELS)[2]
 
 
-def _prompts(benchmark: Benchmark, put: PutImage, progress: Progress) -> Iterator[Prompt]:
-    """The prompts of a benchmark, each once; what else an item holds is dropped here."""
-    return iter({item.pair.prompt.id: item.pair.prompt for item in benchmark.load(put, progress).items}.values())
+def _questions(data: BenchmarkData) -> dict[tuple[str, tuple[ImageRef, ...]], list[Prompt]]:
+    """The prompts of a benchmark by its own question and the images of that; what else an item holds is dropped here."""
+    found = defaultdict[tuple[str, tuple[ImageRef, ...]], list[Prompt]](list)
+    for prompt in {item.pair.prompt.id: item.pair.prompt for item in data.items}.values():
+        text, images = data.own.get(prompt.id, (prompt.text, len(prompt.images)))
+        found[text, prompt.images[:images]].append(prompt)
+    return found
 
 
-def _exhibit(benchmark: str, prompt: Prompt, looks: dict[str, Future[Appearance]]) -> IndexedItem:
-    seen = tuple(looks[image.sha256].result() for image in prompt.images)
-    return IndexedItem(benchmark=benchmark, item=_name(prompt), text=prompt.text, looks=seen)
+def _exhibit(benchmark: str, text: str, prompts: Sequence[Prompt], looks: dict[str, Future[Appearance]]) -> IndexedItem:
+    """A question with all pictures that a judge is shown with it."""
+    shown = dict.fromkeys(image.sha256 for prompt in prompts for image in prompt.images)
+    return IndexedItem(benchmark=benchmark, item=_name(prompts[0]), text=text, looks=tuple(looks[one].result() for one in shown))
 
 
 def _name(prompt: Prompt) -> str:
