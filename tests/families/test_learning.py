@@ -25,6 +25,7 @@ EXAMPLES = [
 ]
 
 
+TEXTS = [replace(one, key=f"{one.key} text", messages=(Message(role="user", content=("which? ",)),)) for one in EXAMPLES[:3]]
 COMPARED = [replace(example, rejected="A dog. [[B]]") for example in EXAMPLES]
 
 
@@ -39,6 +40,13 @@ def fit(model: Path, into: Path, examples: list[Example] = EXAMPLES, **changes: 
 def test_micro_batches_change_the_losses_by_rounding_alone(family: str, tmp_path: Path):
     model = folder(family, tmp_path)
     whole, cut = (fit(model, tmp_path / str(size), device_batch_size=size).losses for size in (4, 2))
+    assert cut == pytest.approx(whole, abs=2e-3)
+
+
+@pytest.mark.parametrize("family", families())
+def test_so_it_is_where_prompts_without_an_image_are_among_them(family: str, tmp_path: Path):
+    model, examples = folder(family, tmp_path), [*EXAMPLES, *TEXTS]
+    whole, cut = (fit(model, tmp_path / str(size), examples, batch_size=8, device_batch_size=size).losses for size in (8, 1))
     assert cut == pytest.approx(whole, abs=2e-3)
 
 

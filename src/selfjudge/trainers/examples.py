@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
-from transformers import AutoProcessor
+from transformers import AutoProcessor, MllamaProcessor
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from ..chat import ASSISTANT, Message
@@ -87,6 +87,12 @@ class Examples(Dataset[Tensors]):  # type: ignore[misc]
     def lengths(self, lengths: Sequence[int]) -> None:
         for entry, length in zip(self._entries, lengths, strict=True):
             entry.length = length
+
+    @property
+    def alone(self) -> bool:
+        """Whether no two of them fit one batch: Llama-3.2-Vision has no place in it for a row without an image beside others."""
+        pictured = {any(message.images for message in example.messages) for example in self.examples}
+        return len(pictured) > 1 and isinstance(self.processor, MllamaProcessor)
 
     def measure(self, advance: Advance) -> None:
         """Process every example once to get its length."""

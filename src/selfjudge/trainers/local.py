@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,8 @@ def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dic
     gpu, report_to = torch.cuda.is_available(), task.settings.report_to
     if report_to not in (None, "none") and find_spec(report_to) is None:
         raise TrainerError(f"{report_to} is not installed", hint="Install it, or set execution.training.report_to to none.")
+    if material.alone:
+        task = replace(task, settings=task.settings.model_copy(update={"device_batch_size": 1}))
     args = _arguments(task, gpu)  # before the model: they start the process group, by which each process loads its share
     model = weights.load(task.start, task.recipe, task.settings, gpu=gpu)
     lora = None if task.recipe.lora is None else weights.adapter(model, task.recipe.lora)
