@@ -200,7 +200,8 @@ def test_groups_that_make_items_dependent_or_are_few_are_said(tmp_path: Path):
     one, other = (measure(tmp_path / name, dict.fromkeys("abcd", RIGHT), items=items) for name in ("one", "other"))
     found = compared([one, other])
     assert any("4 items are in 3 groups" in note for note in found["notes"])
-    assert any("with 3 groups the intervals are too narrow" in note for note in found["notes"])
+    assert any("with 3 groups the intervals are too narrow, and p is too small" in note for note in found["notes"])
+    assert compared([one])["notes"] == ["b, strict: with 3 groups the intervals are too narrow."]
     assert found["tests"][0]["compared"][0]["accuracy"]["groups"] == 3
 
 

@@ -138,6 +138,19 @@ def test_official_multimodal_rewardbench_asks_once_with_output1_as_a(tmp_path: P
     assert figures["official"]["groups"]["knowledge"]["total"] == 2
 
 
+def test_the_official_multimodal_rewardbench_has_one_reply_to_an_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    replies = iter(["[[A]]", "[[B]]", "[[B]]"] * 15)
+    judged_by(lambda request: next(replies), monkeypatch)
+    figures = measured("oracle", tmp_path, "multimodal-rewardbench", protocol="official", samples=3)
+    assert figures["official"]["n"] == 15
+
+
+def test_replies_in_other_orders_are_not_counted_as_a_part_of_the_official_score(tmp_path: Path):
+    measured("longer", tmp_path, "multimodal-rewardbench", protocol="paper")
+    with pytest.raises(InputError, match="of 15 items have no reply in the order of the file"):
+        rescore(tmp_path / "multimodal-rewardbench", "multimodal-rewardbench", protocol="official", k=None)
+
+
 def test_replies_can_be_read_again_under_another_protocol_without_a_model(tmp_path: Path):
     figures = measured("longer", tmp_path, "vl-rewardbench", protocol="official")
     folder = tmp_path / "vl-rewardbench"
@@ -147,6 +160,8 @@ def test_replies_can_be_read_again_under_another_protocol_without_a_model(tmp_pa
     measured("longer", tmp_path / "strict", "vl-rewardbench")
     with pytest.raises(InputError, match="asked for under strict cannot be scored as official"):
         rescore(tmp_path / "strict/vl-rewardbench", "vl-rewardbench", protocol="official", k=None)
+    with pytest.raises(InputError, match="asked for under official cannot be scored as paper"):
+        rescore(folder, "vl-rewardbench", protocol="paper", k=None)
     same = rescore(tmp_path / "strict/vl-rewardbench", "vl-rewardbench", protocol="strict", k=None)
     assert same["pair_accuracy"] == json.loads((tmp_path / "strict/vl-rewardbench/result.json").read_text())["pair_accuracy"]
 
@@ -284,7 +299,7 @@ def test_multi_crit_shows_whether_a_judge_follows_the_criterion(tmp_path: Path, 
 def test_strict_multi_crit_counts_what_both_orders_say(tmp_path: Path):
     figures = measured("longer", tmp_path, "multi-crit")
     assert figures["open-ended"]["overall"] == 2 / 4 and figures["open-ended"]["tos"] == 0.0  # it is the longer one, always
-    assert measured("first", tmp_path / "f", "multi-crit")["reasoning"]["unread"] == 2
+    assert measured("first", tmp_path / "f", "multi-crit")["reasoning"]["undecided"] == 2
 
 
 def test_the_majority_of_the_samples_of_an_order_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -46,6 +46,9 @@ def test_summary_page_and_status_show_each_protocol(measured: tuple[Path, dict[s
     paper = entry["benchmarks"]["shapes-bench"]["protocols"]["paper"]
     assert paper["n"] == 20 and 0 <= paper["ci95"][0] <= paper["accuracy"] <= paper["ci95"][1] <= 1
     assert f"; paper {paper['accuracy']:.3f})" in _figures(entry)
+    assert _figures({**entry, "benchmarks": {"ties": {"accuracy": None, "pair_accuracy": None}}}).endswith(
+        "ties – (– in both orders)"
+    )
     assert f"<td>{paper['accuracy']:.3f} <span" in page(folder, state) and "<th>paper</th>" in page(folder, state)
     assert list(entry["failures"]) == ["synthesize", "judge", "evaluate shapes-bench", "evaluate shapes-bench paper"]
 

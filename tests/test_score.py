@@ -48,6 +48,11 @@ def test_an_unknown_benchmark_is_an_error_with_the_known_ones():
     assert "error: recorded outputs of vlrb cannot be scored" in shown.stderr and "vl-rewardbench" in shown.stderr
 
 
+def test_recorded_outputs_are_not_called_those_of_the_paper():
+    shown = score(EXAMPLE, "--benchmark", "vl-rewardbench", "--protocol", "paper")
+    assert shown.returncode == 2 and "were not asked for as `paper` asks" in shown.stderr
+
+
 def test_a_protocol_that_a_benchmark_does_not_have_is_an_error_with_those_that_it_has():
     shown = score(EXAMPLE, "--benchmark", "rewardbench", "--protocol", "paper")
     assert shown.returncode == 2 and "error: rewardbench has no protocol called paper" in shown.stderr

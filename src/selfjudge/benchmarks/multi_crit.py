@@ -124,7 +124,11 @@ def figures(replies: Replies) -> dict[str, Any]:
             )
         )
     counted = {split: _counted(part) for split, part in _by_split(judged).items()}
-    return {split: {name: value for name, value in part.items() if name != "criteria"} for split, part in counted.items()}
+    own = {"unread": "undecided"}  # also where the two orders name different responses
+    return {
+        split: {own.get(name, name): value for name, value in part.items() if name != "criteria"}
+        for split, part in counted.items()
+    }
 
 
 def _by_split(judged: Iterable[_Judged]) -> dict[str, list[_Judged]]:

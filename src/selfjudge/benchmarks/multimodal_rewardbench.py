@@ -145,18 +145,23 @@ def figures(replies: Replies) -> dict[str, Any]:
 
 
 def record(items: Sequence[BenchmarkItem], replies: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """The lines of the official result file, one a reply in the stored order."""
+    """The lines of the official result file: of each item the first reply in the order of the file. Raises InputError without."""
     by_id = {item.pair.id: item for item in items}
-    for reply in replies:
+    first = [reply for reply in replies if reply["order"] == by_id[reply["pair_id"]].stored and reply["sample"] == 0]
+    if missing := len(by_id) - len(first):
+        raise InputError(
+            f"{missing} of {len(by_id)} items have no reply in the order of the file, in which the official script asks",
+            hint="Ask again: selfjudge evaluate --protocol official, or strict.",
+        )
+    for reply in first:
         item = by_id[reply["pair_id"]]
-        if reply["order"] == item.stored:
-            failed = reply["problem"] == Problem.ENGINE_FAILURE
-            yield {
-                "ID": item.pair.prompt.source_id,
-                "Label": "A" if item.stored is Order.CHOSEN_FIRST else "B",
-                "Meta": {"Category": _category(item.dimension)},
-                "output": "None" if failed else reply["trace"],
-            }
+        failed = reply["problem"] == Problem.ENGINE_FAILURE
+        yield {
+            "ID": item.pair.prompt.source_id,
+            "Label": "A" if item.stored is Order.CHOSEN_FIRST else "B",
+            "Meta": {"Category": _category(item.dimension)},
+            "output": "None" if failed else reply["trace"],
+        }
 
 
 def _category(group: str) -> str:

@@ -224,6 +224,7 @@ def score(
 
 
 def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[str, Any]:
+    from ..errors import InputError
     from ..measure.evaluate import find_protocol, rescore
     from ..wiring import find_score
 
@@ -232,4 +233,6 @@ def _scored(file: Path, benchmark: str, protocol: str, k: int | None) -> dict[st
     name, _, data = benchmark.partition("=")
     count = find_score(name)
     find_protocol(name, protocol)
+    if protocol == "paper":
+        raise InputError("recorded outputs were not asked for as `paper` asks", hint="Give --protocol strict, or official.")
     return count(file, protocol=protocol, k=k, **({"data": data} if data else {}))

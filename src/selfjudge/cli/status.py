@@ -51,10 +51,12 @@ def _line(now: Status) -> str:
 
 def _figures(entry: Iteration) -> str:
     """One line about a finished iteration."""
+    from ..report.figures import cell
+
     parts = [] if entry["pairs"] is None else [f"{entry['pairs']:,} pairs, {entry['kept']:,} kept"]
     for name, found in entry["benchmarks"].items():
-        others = "".join(f"; {other} {counted['accuracy']:.3f}" for other, counted in found.get("protocols", {}).items())
-        parts.append(f"{name} {found['accuracy']:.3f} ({found['pair_accuracy']:.3f} in both orders{others})")
+        others = "".join(f"; {other} {cell(counted['accuracy'])}" for other, counted in found.get("protocols", {}).items())
+        parts.append(f"{name} {cell(found['accuracy'])} ({cell(found['pair_accuracy'])} in both orders{others})")
     forced = sum(round(found.get("forced", 0) * found["requests"]) for found in entry.get("failures", {}).values())
     parts += [f"{forced:,} verdicts forced"] if forced else []
     return f"  iteration {entry['iteration']}: {'; '.join(parts) or 'not measured'}"

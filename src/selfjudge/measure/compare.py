@@ -200,15 +200,15 @@ def _notes(group: Set) -> list[str]:
         asked = "; ".join(f"{m.judge} {_sampling(m.figures['sampling'])}" for m in group if "sampling" in m.figures)
         notes.append(f"{first.benchmark}, {first.protocol}: the judges were not sampled alike: {asked}.")
     groups = len({item.group for item in first.items.values()})
-    if groups < len(first.items):
+    of = f"{first.benchmark}, {first.protocol}"
+    if groups < len(first.items) and len(group) > 1:
         notes.append(
-            f"{first.benchmark}: {len(first.items)} items are in {groups} groups. McNemar's test takes items as independent; "
+            f"{of}: {len(first.items)} items are in {groups} groups. McNemar's test takes items as independent; "
             "the differences do not."
         )
-    if groups < FEW_GROUPS:
-        notes.append(
-            f"{first.benchmark}: with {groups} group{'s' * (groups != 1)} the intervals are too narrow, and p is too small."
-        )
+    if 0 < groups < FEW_GROUPS:
+        tests = ", and p is too small" if len(group) > 1 else ""
+        notes.append(f"{of}: with {groups} group{'s' * (groups != 1)} the intervals are too narrow{tests}.")
     return notes
 
 

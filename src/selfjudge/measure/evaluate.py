@@ -21,7 +21,7 @@ from typing import Any, cast
 from ..benchmarks.public import Replies
 from ..errors import InputError
 from ..figures import DataReport, Executed, Failures, Figures
-from ..method.protocols import STRICT, Protocol, base_of
+from ..method.protocols import PAPER, STRICT, Protocol, base_of
 from ..ports import Benchmark, BenchmarkData, Engine, NamedEngine, Progress
 from ..recipe.inputs import Bench, PairsBench
 from ..run import tables
@@ -272,7 +272,7 @@ def rescore(path: Path, benchmark: str, *, protocol: str, k: int | None) -> dict
     spec, wanted = find_spec(benchmark), find_protocol(benchmark, protocol)
     by_script = spec is not None and spec.record is not None and "official" in (protocol, base_of(asked["protocol"]))
     reader = find_protocol(benchmark, "official") if by_script else wanted
-    if reader.line != asked["verdict_line"]:
+    if reader.line != asked["verdict_line"] or (by_script and protocol == PAPER.name):
         raise InputError(
             f"replies that were asked for under {asked['protocol']} cannot be scored as {protocol}",
             hint=f"Their verdict lines differ. Ask again: selfjudge evaluate --protocol {protocol}",
