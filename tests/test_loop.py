@@ -315,9 +315,22 @@ def test_a_judge_that_collapses_is_named_in_the_summary_once_it_should_have_lear
 
 
 def test_a_run_may_stop_once_a_monitor_warns_of_a_trained_judge_and_its_result_is_the_one_before(tmp_path: Path):
-    always = 'execution.engine.rules.0.replies=["I can see at once that A is better. [[A]]"]'
-    state = run_recipe(scripted_recipe(always, "loop.iterations=5", "loop.stop_on_warning=true"), tmp_path)
-    assert state["iterations"][1]["warnings"]  # of the base, which is not trained yet
+    longer = r"Response (?P<letter>[AB]) begins.\n[^\n]{4,}\n.Response (?P=letter) ends"
+    rule = "execution.engine.rules.0"
+    replies = json.dumps(["I see it, so that is right. [[\\g<letter>]]"])
+    same = (f"{rule}.replies={replies}", f"{rule}.when={json.dumps(longer)}")
+    recipe = scripted_recipe(*same, "selection.evidence=false", "loop.iterations=5", "loop.stop_on_warning=true")
+    state = run_recipe(recipe, tmp_path)
+    assert (
+        state["iterations"][1]["warnings"] and state["iterations"][1]["kept"]
+    )  # a warning of the base, which is not trained yet
     assert len(state["iterations"]) == 3 and state["final_judge"] is None
-    assert state["stopped"].startswith("a monitor warned: Judge 1: of its replies 1% are different ones")
-    assert run_recipe(scripted_recipe(always, "loop.iterations=5", "loop.stop_on_warning=true"), tmp_path) == state
+    assert state["stopped"].startswith("a monitor warned: Judge 1: of its replies")
+    assert run_recipe(recipe, tmp_path) == state
+
+
+def test_a_warning_of_a_judge_that_is_the_one_before_ends_no_run(tmp_path: Path):
+    always = 'execution.engine.rules.0.replies=["I can see at once that A is better. [[A]]"]'
+    state = run_recipe(scripted_recipe(always, "loop.iterations=3", "loop.stop_on_warning=true"), tmp_path)
+    assert all(entry["warnings"] and not entry["kept"] for entry in state["iterations"][1:])
+    assert len(state["iterations"]) == 4

@@ -2,6 +2,7 @@
 
 from functools import cache
 from math import comb
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -113,7 +114,7 @@ def test_items_of_one_group_are_resampled_together():
 
 def decisions(right: int, n: int, size: int = 1, dimension: str = "d") -> list[Decision]:
     """`n` groups of `size` items, the first `right` of them right."""
-    return [Decision(dimension=dimension, group=str(i // size), right=i // size < right) for i in range(n * size)]
+    return [Decision(dimension=dimension, group=f"{dimension}{i // size}", right=i // size < right) for i in range(n * size)]
 
 
 @cache
@@ -122,7 +123,18 @@ def limits(right: int, n: int, size: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("p", "n", "size"), [(0.98, 50, 1), (0.99, 170, 1), (0.5, 50, 1), (0.9, 30, 1), (0.02, 100, 1), (0.97, 30, 5), (1.0, 50, 1)]
+    ("p", "n", "size"),
+    [
+        (0.98, 50, 1),
+        (0.99, 170, 1),
+        (0.5, 50, 1),
+        (0.9, 30, 1),
+        (0.02, 100, 1),
+        (0.97, 30, 5),
+        (1.0, 50, 1),
+        (0.93, 50, 1),
+        (0.98, 200, 1),
+    ],
 )
 def test_the_interval_holds_the_truth_in_95_of_100_draws_also_near_1(p: float, n: int, size: int):
     """Over every number of right groups that can be drawn, by its chance. A bootstrap alone has 0.62 at 0.98 of 50."""
@@ -133,6 +145,24 @@ def test_the_interval_holds_the_truth_in_95_of_100_draws_also_near_1(p: float, n
             low, high = limits(right, n, size)
             covered += chance * (low - 1e-9 <= p <= high + 1e-9)
     assert covered >= 0.95
+
+
+@pytest.mark.parametrize("n", [50, 1_000])
+def test_one_wrong_item_more_moves_no_limit_up(n: int):
+    ends = [limits(n - wrong, n, 1) for wrong in range(4)]
+    assert ends == sorted(ends, reverse=True) and [high for _, high in ends] == sorted((high for _, high in ends), reverse=True)
+
+
+def test_questions_with_items_in_several_dimensions_are_resampled_whole_for_their_mean_too():
+    """Each of 100 questions is right in all of five dimensions, or in none; the truth is 0.7."""
+    covered = 0
+    for seed in range(60):
+        rng = Random(seed)
+        right = [rng.random() < 0.7 for _ in range(100)]
+        items = [Decision(dimension=d, group=str(i), right=one) for i, one in enumerate(right) for d in "abcde"]
+        low, high = macro_interval(items, decision_accuracy)
+        covered += low <= 0.7 <= high
+    assert covered >= 54
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(1.0, True), (0.0, False)])

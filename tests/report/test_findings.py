@@ -87,6 +87,9 @@ BROKEN = {
     "contradictory data": (_monitor("opposed", 0.5), "opposes 50% of the labels in both orders"),
     "labels that say nothing": (_monitor("above_coin", 0.0), "0.00 above that of random labels"),
     "something else learned": (_monitor("own_answers", 0.5), "agree with the model's own answers in 50%"),
+    "worse": (_figures(pair_gain_ci95=[-0.3, -0.2]), "Worse on shapes-bench: right in both orders"),
+    "too few": (_figures(n=6), "Too few pairs to tell on shapes-bench: right in both orders"),
+    "few": (_figures(groups=20), "shapes-bench has 20 independent questions: so few make the intervals too narrow"),
     "no progress": (_no_progress, "No clear progress on shapes-bench: right in both orders 1.2 %"),
     "a coin": (_figures(pair_ci95=[0.2, 0.3]), "does not clearly beat a coin"),
 }
@@ -95,6 +98,11 @@ BROKEN = {
 def test_nothing_is_wrong_with_the_demo(demo: State):
     assert concerns(demo) == []
     assert not any(bad for *_, bads in health(demo) for bad in bads)
+
+
+def test_no_habit_is_seen_in_two_replies(demo: State):
+    _figures(first_position_rate=1.0, parse_rate=0.5, replies=2)(demo)
+    assert concerns(demo) == []
 
 
 @pytest.mark.parametrize("way", BROKEN)

@@ -1,8 +1,8 @@
 """How good a judge is on pairs with a known better response, each judged in both orders.
 
 An unread verdict is wrong in every accuracy and is reported as what it is in `parse_rate`. Intervals are 95 % bootstrap
-intervals over groups of items (an item alone is its own group), with a fixed seed: the same verdicts, the same interval. Where
-no group differs from another a bootstrap has no width, and Wilson's interval stands in its place.
+intervals over groups of items (an item alone is its own group), with a fixed seed: the same verdicts, the same interval. They
+are no narrower than Wilson's, which stands alone where no group differs from another.
 """
 
 from __future__ import annotations
@@ -135,9 +135,21 @@ def interval(items: Sequence[One], value: Callable[[One], float], *, seed: int =
 
 
 def _limits(items: Sequence[One], value: Callable[[One], float], seed: int) -> tuple[float, float]:
+    """Near 0 and 1 a bootstrap is too narrow, and Wilson's interval for as many items as its variance stands for is wider."""
     values, groups = [value(item) for item in items], [item.group for item in items]
-    means = resampled_means(values, groups, seed=seed)
-    return middle(means) if np.ptp(means) > ROUNDING else _of_equals(fmean(values), by_group(values, groups)[1])
+    means, sizes = resampled_means(values, groups, seed=seed), by_group(values, groups)[1]
+    if np.ptp(means) <= ROUNDING:
+        return _of_equals(fmean(values), sizes)
+    mean, (low, high) = fmean(values), middle(means)
+    center, half = _wilson(mean, mean * (1 - mean) / float(np.var(means)))
+    return min(low, center - half), max(high, center + half)
+
+
+def _wilson(mean: float, number: float) -> tuple[float, float]:
+    """The middle and half of the width of Wilson's 95 % interval for a share of so many items."""
+    shrink = 1 + _Z**2 / number
+    half = _Z * math.sqrt(mean * (1 - mean) / number + (_Z / (2 * number)) ** 2)
+    return (mean + _Z**2 / (2 * number)) / shrink, half / shrink
 
 
 def _of_equals(mean: float, sizes: np.ndarray) -> tuple[float, float]:
@@ -164,8 +176,9 @@ def effective_number(sizes: np.ndarray) -> float:
 def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed: int = 0) -> tuple[float, float] | None:
     """The 95 % interval of the mean over dimensions, from the interval of each; None without items.
 
-    Dimensions are taken as independent: the distances from mean to limit add up as standard errors do, in squares, each side on
-    its own (Zou and Donner 2008, "MOVER"). So a dimension in which all items agree counts with its width, too.
+    The distances from mean to limit add up as standard errors of independent dimensions do, in squares, each side on its own (Zou
+    and Donner 2008, "MOVER"). So a dimension in which all items agree counts with its width, too. Where a group has items in
+    several dimensions these go together: the interval is then at least that of whole groups resampled over all of them.
     """
     if not items:
         return None
@@ -175,23 +188,42 @@ def macro_interval(items: Sequence[One], value: Callable[[One], float], *, seed:
     limits = [_limits(part, value, seed + place) for place, part in enumerate(parts)]
     below = math.hypot(*(mean - low for mean, (low, _) in zip(means, limits, strict=True)))
     above = math.hypot(*(high - mean for mean, (_, high) in zip(means, limits, strict=True)))
-    return fmean(means) - below / len(parts), fmean(means) + above / len(parts)
+    low, high = fmean(means) - below / len(parts), fmean(means) + above / len(parts)
+    if sum(len({item.group for item in part}) for part in parts) == len({item.group for item in items}):
+        return low, high
+    together = middle(_macro_means(parts, value, seed))
+    return min(low, together[0]), max(high, together[1])
+
+
+def _macro_means(parts: Sequence[Sequence[One]], value: Callable[[One], float], seed: int) -> np.ndarray:
+    """Means over dimensions of RESAMPLES bootstrap samples of whole groups, over those dimensions that a sample has items of."""
+    groups = [[item.group for item in part] for part in parts]
+    names = sorted({name for part in groups for name in part})
+    found = [by_group(list(map(value, part)), group, names) for part, group in zip(parts, groups, strict=True)]
+    with np.errstate(invalid="ignore"):
+        means = _resampled(*(np.stack(column, axis=1) for column in zip(*found, strict=True)), seed=seed)
+    return np.asarray(np.nanmean(means, axis=1))
 
 
 def resampled_means(values: Sequence[float], groups: Sequence[str], *, seed: int) -> np.ndarray:
-    """Means of `values` over RESAMPLES bootstrap samples of whole groups; `groups` names the group of each value.
+    """Means of `values` over RESAMPLES bootstrap samples of whole groups; `groups` names the group of each value."""
+    sums, sizes = by_group(values, groups)
+    return _resampled(sums[:, None], sizes[:, None], seed=seed)[:, 0]
+
+
+def _resampled(sums: np.ndarray, sizes: np.ndarray, *, seed: int) -> np.ndarray:
+    """Means of each column over bootstrap samples of rows, shape (RESAMPLES, columns): sums and numbers are (groups, columns).
 
     Memory is bounded by `_CELLS`, whatever the number of groups. Beyond `_DRAWN_SINGLY` groups, those with the same sum and
     size are drawn together, from the very same distribution: a million items with a handful of values take no longer than few.
     """
-    sums, sizes = by_group(values, groups)
     count = len(sums)
     alike = np.ones(count, np.int64)
     if count > _DRAWN_SINGLY:
-        kinds, alike = np.unique(np.stack((sums, sizes), axis=1), axis=0, return_counts=True)
-        sums, sizes = kinds.T
+        kinds, alike = np.unique(np.hstack((sums, sizes)), axis=0, return_counts=True)
+        sums, sizes = np.hsplit(kinds, 2)
     rng = np.random.default_rng(seed)
-    means = np.empty(RESAMPLES)
+    means = np.empty((RESAMPLES, sums.shape[1]))
     rows = max(1, _CELLS // len(sums))
     for start in range(0, RESAMPLES, rows):
         part = means[start : start + rows]
@@ -200,11 +232,11 @@ def resampled_means(values: Sequence[float], groups: Sequence[str], *, seed: int
     return means
 
 
-def by_group(values: Sequence[float], groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the values and their number in each group, groups by name."""
-    numbers = {name: number for number, name in enumerate(sorted(set(groups)))}
+def by_group(values: Sequence[float], groups: Sequence[str], names: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the values and their number in each group, groups by name; or in those of `names`, in their order."""
+    numbers = {name: number for number, name in enumerate(names or sorted(set(groups)))}
     index = np.fromiter((numbers[name] for name in groups), np.intp, len(groups))
-    return np.bincount(index, weights=values), np.bincount(index)
+    return np.bincount(index, values, len(numbers)), np.bincount(index, minlength=len(numbers))
 
 
 def middle(means: np.ndarray) -> tuple[float, float]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..figures import Figures, Iteration, Limits, Summary
-from ..method.monitors import MONITORS, warnings
+from ..method.monitors import FEW, MONITORS, warnings
+from ..method.paired import FEW_GROUPS
 from ..run.failures import told, too_many
 from ..run.reasons import DROPPED, explained
 from .tally import asked, made
 
 _SETTLED = 3
 """The iteration from which all monitors speak; at the end of a run they do, however short it was."""
+_FEWEST = 10
+"""CHOSEN: of fewer pairs nothing is called better or worse. The interval of a gain is too narrow for that up to about eight."""
 COIN = 0.25
 """Of pairs, what a coin gets right in both orders."""
 
@@ -37,7 +40,7 @@ def headline(state: Summary) -> list[str]:
 def _measured(name: str, base: Iteration, best: Iteration) -> str:
     before, after = base["benchmarks"][name], best["benchmarks"][name]
     judge = f"the judge of iteration {best['iteration']}" if best["iteration"] else "the base, which is the result,"
-    verb = "Better" if _clearly_better(before, after) else "No clear progress"
+    verb = _change(before, after)
     coin = "a coin for 25 %" + ("" if _beats_coin(after) else ", which it does not clearly beat")
     return (
         f"{verb} on {name}: {judge} is right in both orders for {_percent(after)} of {after['n']:,} pairs; "
@@ -54,10 +57,13 @@ def _percent(figures: Figures) -> str:
     )
 
 
-def _clearly_better(before: Figures, after: Figures) -> bool:
+def _change(before: Figures, after: Figures) -> str:
     """By the gain item by item; a summary that has none is from before it was measured, and its intervals must not overlap."""
-    gain = after.get("pair_gain_ci95")
-    return _limits(after)[0] > _limits(before)[1] if gain is None else gain[0] > 0
+    if after["n"] < _FEWEST:
+        return "Too few pairs to tell"
+    known = after.get("pair_gain_ci95")
+    low, high = known or (_limits(after)[0] - _limits(before)[1], _limits(after)[1] - _limits(before)[0])
+    return "Better" if low > 0 else "Worse" if high < 0 else "No clear progress"
 
 
 def _beats_coin(figures: Figures) -> bool:
@@ -118,8 +124,10 @@ def _of_result(state: Summary) -> Iterator[str]:
     for name, figures in best["benchmarks"].items():
         yield from _shortcuts(name, figures)
         before = base["benchmarks"][name]
-        if not _clearly_better(before, figures):
-            yield f"No clear progress on {name}: right in both orders {_percent(figures)}, and the base {_percent(before)}."
+        if (change := _change(before, figures)) != "Better":
+            yield f"{change} on {name}: right in both orders {_percent(figures)}, and the base {_percent(before)}."
+        if (groups := figures.get("groups", figures["n"])) < FEW_GROUPS:
+            yield f"{name} has {groups} independent question{'s' * (groups != 1)}: so few make the intervals too narrow."
         if not _beats_coin(figures):
             yield f"On {name} the final judge does not clearly beat a coin, which is right in both orders for 25 % of the pairs."
     if not best["benchmarks"] and base["held_out"] and best["held_out"]:
@@ -129,11 +137,11 @@ def _of_result(state: Summary) -> Iterator[str]:
 
 
 def _shortcuts(name: str, figures: Figures) -> Iterator[str]:
-    first, read = figures["first_position_rate"], figures["parse_rate"]
-    limits = MONITORS["says_first"]
-    if first is not None and not limits.low <= first <= limits.high:
+    first, read = figures["first_position_rate"], figures["parse_rate"] or 0.0
+    replies, limits = figures.get("replies", 2 * figures["n"]), MONITORS["says_first"]
+    if first is not None and read * replies >= FEW and not limits.low <= first <= limits.high:
         yield f"On {name} the final judge names the response shown first in {first:.0%}: it goes by the place."
-    if read is not None and read < MONITORS["read"].low:
+    if replies >= FEW and read < MONITORS["read"].low:
         forced = figures.get("forced", 0)
         others = f"{forced:,} of the others got a forced one, the rest count as wrong" if forced else "the others count as wrong"
         yield f"On {name} {read:.0%} of the final judge's replies hold a verdict: {others}."

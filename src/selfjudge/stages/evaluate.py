@@ -134,10 +134,24 @@ def _both_orders(items: Sequence[BenchmarkItem], replies: dict[str, list[Row]]) 
         "pair_macro": macro([part["pair_accuracy"] for part in parts.values()]),
         "pair_macro_ci95": macro_interval(judged, pair_accuracy_of),
         "dimensions": {
-            name: {**part, **_intervals([item for item in judged if item.dimension == name])} for name, part in parts.items()
+            name: {
+                **part,
+                **_read_of([item for item in items if item.dimension == name], replies),
+                **_intervals([item for item in judged if item.dimension == name]),
+            }
+            for name, part in parts.items()
         },
-        "levels": by_dimension(both_orders(items, replies, by="level")),
+        "levels": {
+            name: {**part, **_read_of([item for item in items if item.level == name], replies)}
+            for name, part in by_dimension(both_orders(items, replies, by="level")).items()
+        },
     }
+
+
+def _read_of(items: Iterable[BenchmarkItem], replies: dict[str, list[Row]]) -> Figures:
+    """Of the replies to some items how many were read and name the first response: each sample counts, not their majority."""
+    rates = _rates(row for item in items for row in replies[item.pair.id])
+    return {"parse_rate": rates["parse_rate"], "first_position_rate": rates["first_position_rate"]}
 
 
 def _gained(items: Sequence[BenchmarkItem], before: dict[str, list[Row]], after: dict[str, list[Row]]) -> Limits | None:
