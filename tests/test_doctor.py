@@ -218,6 +218,18 @@ def test_the_model_is_held_against_the_gpus_memory(tmp_path: Path, on: Any):
     assert not small.runs and level == "error" and "gpus_per_server" in what and "training" not in what
 
 
+@pytest.mark.parametrize(
+    ("changes", "lacks"),
+    [
+        (("report_to=mlflow",), "mlflow is not installed"),
+        (("launcher=accelerate", "accelerate_config=fsdp2.yaml"), "there is no file"),
+    ],
+)
+def test_what_training_lacks_is_an_error_of_the_plan(on: Any, changes: tuple[str, ...], lacks: str):
+    asked = recipe(*(f"execution.training.{change}" for change in changes))
+    assert [level for level, what in found(on(asked, BIG), "training") if lacks in what] == ["error"]
+
+
 def test_a_batch_that_does_not_fit_is_a_warning_with_a_remedy(tmp_path: Path, on: Any):
     asked = recipe(
         f"model={model_of(tmp_path / 'model', 7_000_000_000)}", "execution.engine={kind: transformers, batch_size: 256}"

@@ -1,5 +1,6 @@
 """A recipe is read at the edge, and a mistake in it is answered with the place and the way out."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ def load(folder: Path, text: str, *overrides: str) -> Recipe:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_valid(path: Path):
     assert load_recipe(path).name == path.stem
+
+
+def test_files_that_commands_in_shipped_recipes_name_are_there():
+    named = [name for path in SHIPPED for name in re.findall(r"^#.*--set \S*accelerate_config=(\S+)", path.read_text(), re.M)]
+    assert named and all(Path(name).is_file() for name in named)
 
 
 def test_the_defaults_are_the_papers_values(tmp_path: Path):

@@ -11,14 +11,17 @@ from safetensors.torch import load_file
 from torch import OutOfMemoryError
 from transformers import Idefics3ForConditionalGeneration, TrainingArguments
 
+from runs import training
 from selfjudge.chat import Request, Sampling
 from selfjudge.engines.local import TransformersEngine
 from selfjudge.errors import TrainerError
 from selfjudge.recipe.engines import TransformersSettings
 from selfjudge.recipe.execution import TrainerSettings
+from selfjudge.run.folder import ImageStore
 from selfjudge.trainers import checkpoints
 from selfjudge.trainers.examples import Examples
-from selfjudge.trainers.local import tracker, translated
+from selfjudge.trainers.launched import AccelerateTrainer
+from selfjudge.trainers.local import LocalTrainer, tracker, translated
 from trainers.fitting import IMAGES, MODEL, digest, example, fit
 
 
@@ -219,7 +222,14 @@ def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path):
     assert error.value.hint
 
 
-def test_a_tracker_that_is_not_installed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("selfjudge.trainers.local.find_spec", lambda name: None)
+def test_a_tracker_that_is_not_installed_is_an_error_before_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("selfjudge.recipe.execution.find_spec", lambda name: None)
     with pytest.raises(TrainerError, match="wandb is not installed"):
-        fit(tmp_path, report_to="wandb")
+        LocalTrainer(*training(report_to="wandb"), read_image=lambda ref: b"")
+
+
+def test_a_file_for_accelerate_that_is_not_there_is_an_error(tmp_path: Path):
+    with pytest.raises(TrainerError, match="there is no file .*fsdp2.yaml"):
+        AccelerateTrainer(
+            *training(launcher="accelerate", accelerate_config=tmp_path / "fsdp2.yaml"), images=ImageStore(tmp_path / "images")
+        )

@@ -151,13 +151,15 @@ def _unreachable(host: str, port: int) -> str | None:
 
 
 def _packages(recipe: Recipe, here: Environment) -> Iterator[Finding]:
-    """Packages that training, data sets and publishing need."""
+    """Packages that training, data sets and publishing need, and the file for accelerate."""
     needs = [("training", name) for name in ("torch", "trl", "accelerate") if recipe.training.kind != "scripted"]
     needs += [("prompts", "datasets") for _ in filter(lambda source: isinstance(source, DatasetSource), recipe.prompts)][:1]
     needs += [("push", "huggingface-hub")] if recipe.execution.push is not None else []
     for about, name in needs:
         if name not in here.versions:
             yield Finding(Level.ERROR, about, f"the package {name} is not installed", installing("local"))
+    if recipe.training.kind != "scripted" and (lack := recipe.execution.training.lack()) is not None:
+        yield Finding(Level.ERROR, "training", *lack)
 
 
 def _push(recipe: Recipe) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -42,6 +43,14 @@ class TrainerSettings(Section):
         if self.precision == "bf16" and self.accelerate_config is not None:
             raise ValueError("precision must be `mixed` with accelerate_config: FSDP and DeepSpeed keep weights in float32")
         return self
+
+    def lack(self) -> tuple[str, str] | None:
+        """What this machine lacks for it, and what to do."""
+        if self.accelerate_config is not None and not self.accelerate_config.is_file():
+            return f"there is no file {self.accelerate_config}", "Correct execution.training.accelerate_config."
+        if self.report_to not in (None, "none") and find_spec(self.report_to) is None:
+            return f"{self.report_to} is not installed", "Install it, or set execution.training.report_to to none."
+        return None
 
     def on_device(self, batch_size: int) -> int:
         """Examples on a device at once, of `batch_size` in a step over all devices."""

@@ -17,7 +17,7 @@ from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
 from ..run.folder import ImageStore
 from .job import Job, Outcome
-from .local import TrainingTask, measure, prepared, translated
+from .local import TrainingTask, check, measure, prepared, translated
 
 _GUARD = Path(__file__).parents[1] / "guard.py"
 _GRACE_SECONDS = 5.0
@@ -29,6 +29,8 @@ class Launched(ABC):
     """Measures examples in this process; `_train` trains in others."""
 
     def __init__(self, recipe: Training, settings: TrainerSettings, *, images: ImageStore) -> None:
+        """Raises TrainerError where something is missing."""
+        check(settings)
         self._recipe = recipe
         self._settings = settings
         self._images = images

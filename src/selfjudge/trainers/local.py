@@ -59,6 +59,8 @@ class LocalTrainer:
     """Trains in this process."""
 
     def __init__(self, recipe: Training, settings: TrainerSettings, *, read_image: ReadImage) -> None:
+        """Raises TrainerError where something is missing."""
+        check(settings)
         self._recipe = recipe
         self._settings = settings
         self._read_image = read_image
@@ -72,6 +74,12 @@ class LocalTrainer:
                 return learn(task, material, advance, dropped) if len(material) else Fit(steps=0, loss=None, dropped=dropped)
         finally:
             _free_memory()
+
+
+def check(settings: TrainerSettings) -> None:
+    """Raises TrainerError for what this machine lacks, before a run begins: it trains last."""
+    if (lack := settings.lack()) is not None:
+        raise TrainerError(lack[0], hint=lack[1])
 
 
 def _free_memory() -> None:
@@ -121,9 +129,7 @@ def measure(material: Examples, task: TrainingTask, advance: Advance) -> dict[st
 
 def learn(task: TrainingTask, material: Examples, advance: Advance, dropped: dict[str, str]) -> Fit:
     """Train on measured examples, from the last valid checkpoint if there is one, and save the model. Raises TrainerError."""
-    gpu, report_to = torch.cuda.is_available(), task.settings.report_to
-    if report_to not in (None, "none") and find_spec(report_to) is None:
-        raise TrainerError(f"{report_to} is not installed", hint="Install it, or set execution.training.report_to to none.")
+    gpu = torch.cuda.is_available()
     if material.alone:
         task = replace(task, settings=task.settings.model_copy(update={"device_batch_size": 1}))
     args = _arguments(task, gpu)  # before the model: they start the process group, by which each process loads its share
