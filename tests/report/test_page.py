@@ -212,3 +212,22 @@ def test_what_is_wrong_stands_on_the_console_and_in_the_report(tmp_path: Path, s
     shown = StringIO()
     show_iterations(warned, Console(file=shown, width=200))
     assert "warning: Judge 1: it has [learned] nothing." in shown.getvalue()
+
+
+def test_benchmarks_have_tables_of_their_own_that_fit_a_narrow_terminal(scripted_run: tuple[Path, dict[str, Any]]):
+    _, state = scripted_run
+    several = dict.fromkeys(("one", "other", "third"), state["iterations"][0]["benchmarks"]["shapes-bench"])
+    shown = StringIO()
+    show_iterations(
+        {**state, "iterations": [{**entry, "benchmarks": several} for entry in state["iterations"]]},
+        Console(file=shown, width=70),
+    )
+    assert "…" not in shown.getvalue() and shown.getvalue().count("┃ both orders") == 3
+
+
+def test_figures_that_others_published_stand_in_their_own_columns(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
+    _, state = scripted_run
+    named = [{**entry, "benchmarks": {"vl-rewardbench": entry["benchmarks"]["shapes-bench"]}} for entry in state["iterations"]]
+    text = write_report(tmp_path, {**state, "iterations": named}).read_text()
+    macro_only = text.partition("macro only</summary>")[2].partition("</table>")[0]
+    assert "<th>macro</th>" in macro_only and "<th>overall</th>" not in macro_only and "–" not in macro_only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..figures import Failures, Figures, Head, Iteration, Summary
@@ -15,25 +15,12 @@ if TYPE_CHECKING:
 
 def show_iterations(state: Summary, console: Console) -> None:
     """The table of iterations so far."""
-    from rich.table import Table
-
     measured = state["iterations"][0]["benchmarks"]
     done = len(state["iterations"]) - 1
-    table = Table(title=f"{state['name']} after {done} iteration{'s' * (done != 1)}", title_justify="left")
-    for column in ("iteration", "pairs", "kept", "yield", *_columns(measured), "seconds"):
-        table.add_column(column, justify="right")
-    for entry in state["iterations"]:
-        scores = [score for name in measured for score in _scores(entry["benchmarks"][name])]
-        cells = [
-            entry["iteration"],
-            entry["pairs"],
-            entry["kept"],
-            entry["yield"],
-            *scores,
-            round(sum(entry["seconds"].values())),
-        ]
-        table.add_row(*map(cell, cells))
-    console.print(table)
+    several = list(measured) if len(measured) > 1 else []
+    _show_table(f"{state['name']} after {done} iteration{'s' * (done != 1)}", state, [] if several else list(measured), console)
+    for name in several:
+        _show_table(name, state, [name], console, alone=True)
     _show_failures(state["iterations"], console)
     if refused := sum(entry["count"] for entry in state.get("refused", ())):
         console.print(f"{refused:,} rows of the sources were refused: report.html says why")
@@ -47,6 +34,22 @@ def show_iterations(state: Summary, console: Console) -> None:
         for reason, count in sorted(last["dropped"].items(), key=lambda item: -item[1]):
             why = explained(reason, DROPPED)
             console.print(f"  {reason} ({count:,}): {why['meaning']} {why['change']}", soft_wrap=True)
+
+
+def _show_table(title: str, state: Summary, names: Sequence[str], console: Console, *, alone: bool = False) -> None:
+    """Pairs, figures on these benchmarks and seconds by iteration; `alone` for the figures without the others."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    scores = [head for name in names for head in _heads(state["iterations"][0]["benchmarks"][name])]
+    for column in ("iteration", *scores) if alone else ("iteration", "pairs", "kept", "yield", *scores, "seconds"):
+        table.add_column(column, justify="right")
+    for entry in state["iterations"]:
+        found = [score for name in names for score in _scores(entry["benchmarks"][name])]
+        made, seconds = (entry["pairs"], entry["kept"], entry["yield"]), round(sum(entry["seconds"].values()))
+        row = (entry["iteration"], *found) if alone else (entry["iteration"], *made, *found, seconds)
+        table.add_row(*map(cell, row))
+    console.print(table)
 
 
 def show_refused(head: Head, console: Console) -> None:
@@ -83,13 +86,8 @@ def failed(found: Failures | None) -> str:
     return f"{failed:,} / {cut_off:,} of {found['requests']:,}" + (f", {forced:,} forced" if forced else "")
 
 
-def _columns(measured: Mapping[str, Figures]) -> list[str]:
-    heads = ("accuracy", "both orders", "says first", "read")
-    return [
-        head if len(measured) == 1 else f"{name} {head}"
-        for name, figures in measured.items()
-        for head in (*heads, *figures.get("protocols", ()))
-    ]
+def _heads(figures: Figures) -> list[str]:
+    return ["accuracy", "both orders", "says first", "read", *figures.get("protocols", ())]
 
 
 def _scores(figures: Figures) -> list[float | None]:

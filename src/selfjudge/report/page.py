@@ -112,8 +112,9 @@ def _looked_at(run: Path, state: Summary, recipe: Mapping[str, Any]) -> str:
 
 
 def _leaders(group: PublishedGroup) -> list[Any]:
-    """The best rows of a group."""
-    return sorted(group.rows, key=lambda row: -(row.overall or 0.0))[:_BEST]
+    """The best rows of a group, each with its model and what the group has figures for."""
+    best = sorted(group.rows, key=lambda row: -(row.overall or getattr(row, "macro", None) or 0.0))[:_BEST]
+    return [(row.model, [getattr(row, name) for name in group.columns]) for row in best]
 
 
 def _share(value: float | None) -> str:
