@@ -14,6 +14,7 @@ Foreign exceptions become one of these at the edge where they arise. The command
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,6 +52,9 @@ class TrainerError(SelfjudgeError):
 class PublishError(SelfjudgeError):
     """The hub does not take what a recipe publishes."""
 
+
+OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED", re.IGNORECASE)
+"""What torch says where memory does not suffice, on a GPU or a CPU, whatever kind of error it raises."""
 
 TORCHVISION_CURE = (
     "This torchvision was built for another torch, mostly for CUDA beside a torch for CPUs. Install the build for your torch "

@@ -181,10 +181,18 @@ def test_a_judge_caches_keys_and_values_as_the_model_that_it_was_trained_from(tm
     assert is_now.get("use_cache", True) is was.get("use_cache", True) is True
 
 
-def test_where_memory_does_not_suffice_the_hint_names_what_needs_less():
-    with pytest.raises(TrainerError) as error, translated():
-        raise OutOfMemoryError("CUDA out of memory")
-    assert "device_batch_size" in str(error.value.hint) and "training.lora" in str(error.value.hint)
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+)
+def test_where_memory_does_not_suffice_the_hint_names_what_needs_less(error: RuntimeError):
+    with pytest.raises(TrainerError) as raised, translated():
+        raise error
+    assert "device_batch_size" in str(raised.value.hint) and "training.lora" in str(raised.value.hint)
 
 
 def test_one_example_is_enough_to_train(tmp_path: Path):

@@ -22,7 +22,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopK
 from transformers.utils.logging import disable_progress_bar
 
 from ..chat import ASSISTANT, Completion, Message, Request, Sampling, Token
-from ..errors import TORCHVISION_CURE, EngineError, InputError, SelfjudgeError, root_cause
+from ..errors import OUT_OF_MEMORY, TORCHVISION_CURE, EngineError, InputError, SelfjudgeError, root_cause
 from ..ports import ReadImage, blocks
 from ..processors import control_tokens, plain
 from ..recipe.engines import TransformersSettings
@@ -35,7 +35,6 @@ from .prefix import CannotShareError, Sharing, only_full_attention, prefill, sha
 log = logging.getLogger(__name__)
 
 _IMAGE_CACHE = 256  # decoded images: the samples and orders of a pair follow each other and show the same images
-_TOO_LARGE = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED", re.IGNORECASE)
 _LOST = re.compile(
     r"illegal memory access|device-side assert|launch failure|misaligned address|(CUDA|HIP|NCCL) (\w+ )?error", re.IGNORECASE
 )  # after these errors a GPU is unusable in this process
@@ -265,7 +264,7 @@ def _longest(config: Any) -> float:
 
 def is_lost(error: Exception) -> bool:
     """Whether an error makes the GPU unusable in this process. Out of memory does not."""
-    if isinstance(error, torch.OutOfMemoryError) or _TOO_LARGE.search(str(error)):
+    if isinstance(error, torch.OutOfMemoryError) or OUT_OF_MEMORY.search(str(error)):
         return False
     sticky = isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
     return sticky or isinstance(error, torch.AcceleratorError)
@@ -273,7 +272,7 @@ def is_lost(error: Exception) -> bool:
 
 def _failed(request: Request, error: Exception) -> Completion:
     """The completion of a request that failed alone: `refused` if it is too large or cannot be encoded."""
-    refused = not isinstance(error, RuntimeError) or _TOO_LARGE.search(str(error)) is not None
+    refused = not isinstance(error, RuntimeError) or OUT_OF_MEMORY.search(str(error)) is not None
     return Completion.failed(request.key, _first_line(error), refused=refused)
 
 

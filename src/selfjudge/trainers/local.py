@@ -25,7 +25,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from ..errors import SelfjudgeError, TrainerError, failed_import
+from ..errors import OUT_OF_MEMORY, SelfjudgeError, TrainerError, failed_import
 from ..ports import Advance, Example, Fit, ReadImage
 from ..recipe.execution import TrainerSettings
 from ..recipe.training import Training
@@ -102,7 +102,7 @@ def translated() -> Iterator[None]:
         message, hint = failed_import(error, "training")
         raise TrainerError(message, hint=hint) from error
     except _FOREIGN as error:
-        hint = _SMALLER if isinstance(error, torch.OutOfMemoryError) else "Until the cause is gone the same command fails again."
+        hint = _SMALLER if OUT_OF_MEMORY.search(str(error)) else "Until the cause is gone the same command fails again."
         raise TrainerError(f"training failed: {error}", hint=f"The previous judge is unchanged. {hint}") from error
 
 
