@@ -79,7 +79,7 @@ BROKEN = {
     "length bias": (_monitor("prefers_longer", 0.4), "names the longer response +40% more often than labels do"),
     "all dropped": (
         _all_dropped,
-        f"kept none of its {LAST['pairs']} pairs. Its judge is the one before, unchanged. Most often: unread verdict",
+        f"kept none of its {LAST['pairs']} pairs. Its judge learned nothing new. Most often: unread verdict",
     ),
     "no pair": (_no_pair, "kept nothing: its 1,000 prompts made no pair."),
     "all cut off": (_cut_off, f"{6 * LAST['pairs']:,} were cut off at their longest. Its figures are not reliable."),
@@ -88,7 +88,8 @@ BROKEN = {
     "labels that say nothing": (_monitor("above_coin", 0.0), "0.00 above that of random labels"),
     "something else learned": (_monitor("own_answers", 0.5), "agree with the model's own answers in 50%"),
     "worse": (_figures(pair_gain_ci95=[-0.3, -0.2]), "Worse on shapes-bench: right in both orders"),
-    "too few": (_figures(n=6), "Too few pairs to tell on shapes-bench: right in both orders"),
+    "too few": (_figures(n=6, groups=6), "Too few questions to tell on shapes-bench: right in both orders"),
+    "many pairs about too few": (_figures(groups=6), "Too few questions to tell on shapes-bench: right in both orders"),
     "few": (_figures(groups=20), "shapes-bench has 20 independent questions: so few make the intervals too narrow"),
     "no progress": (_no_progress, "No clear progress on shapes-bench: right in both orders 1.2 %"),
     "a coin": (_figures(pair_ci95=[0.2, 0.3]), "does not clearly beat a coin"),

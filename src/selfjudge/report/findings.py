@@ -14,7 +14,7 @@ from .tally import asked, made
 _SETTLED = 3
 """The iteration from which all monitors speak; at the end of a run they do, however short it was."""
 _FEWEST = 10
-"""CHOSEN: of fewer pairs nothing is called better or worse. The interval of a gain is too narrow for that up to about eight."""
+"""CHOSEN: of fewer questions nothing is called better or worse. The interval of a gain is too narrow up to about eight."""
 COIN = 0.25
 """Of pairs, what a coin gets right in both orders."""
 
@@ -59,11 +59,16 @@ def _percent(figures: Figures) -> str:
 
 def _change(before: Figures, after: Figures) -> str:
     """By the gain item by item; a summary that has none is from before it was measured, and its intervals must not overlap."""
-    if after["n"] < _FEWEST:
-        return "Too few pairs to tell"
+    if _questions(after) < _FEWEST:
+        return "Too few questions to tell"
     known = after.get("pair_gain_ci95")
     low, high = known or (_limits(after)[0] - _limits(before)[1], _limits(after)[1] - _limits(before)[0])
     return "Better" if low > 0 else "Worse" if high < 0 else "No clear progress"
+
+
+def _questions(figures: Figures) -> int:
+    """Independent ones: pairs about the same question count as one."""
+    return int(figures.get("groups", figures["n"]))
 
 
 def _beats_coin(figures: Figures) -> bool:
@@ -116,7 +121,7 @@ def _nothing_kept(entry: Iteration) -> str:
     if reasons:
         about = explained(reasons[0][0], DROPPED)
         why = f" Most often: {reasons[0][0].replace('_', ' ')} ({reasons[0][1]:,}). {about['meaning']} {about['change']}"
-    return f"Iteration {entry['iteration']} kept {what}. Its judge is the one before, unchanged.{why}"
+    return f"Iteration {entry['iteration']} kept {what}. Its judge learned nothing new.{why}"
 
 
 def _of_result(state: Summary) -> Iterator[str]:
@@ -126,7 +131,7 @@ def _of_result(state: Summary) -> Iterator[str]:
         before = base["benchmarks"][name]
         if (change := _change(before, figures)) != "Better":
             yield f"{change} on {name}: right in both orders {_percent(figures)}, and the base {_percent(before)}."
-        if (groups := figures.get("groups", figures["n"])) < FEW_GROUPS:
+        if (groups := _questions(figures)) < FEW_GROUPS:
             yield f"{name} has {groups} independent question{'s' * (groups != 1)}: so few make the intervals too narrow."
         if not _beats_coin(figures):
             yield f"On {name} the final judge does not clearly beat a coin, which is right in both orders for 25 % of the pairs."

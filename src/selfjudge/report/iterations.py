@@ -28,7 +28,7 @@ def show_iterations(state: Summary, console: Console) -> None:
     for warning in last["warnings"]:
         console.print(f"warning: {warning}", highlight=False, markup=False)
     if last["pairs"] is not None and not last["kept"]:
-        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge is the one before, unchanged.")
+        console.print(f"Nothing was kept in iteration {last['iteration']}, so its judge learned nothing new.")
     if last["dropped"] and (state["stopped"] or not last["kept"]):
         console.print(f"Dropped in iteration {last['iteration']} (to change the recipe, use another folder, --dir):")
         for reason, count in sorted(last["dropped"].items(), key=lambda item: -item[1]):
