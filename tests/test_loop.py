@@ -25,6 +25,7 @@ from selfjudge.forecast.findings import Level
 from selfjudge.forecast.plan import plan
 from selfjudge.ports import Engine
 from selfjudge.run.disk import read_json, write_checked
+from selfjudge.run.summary import stopped
 from selfjudge.wiring import World
 
 TABLES = ("responses", "pairs", "dropped", "judgments", "selected")
@@ -321,12 +322,13 @@ def test_a_run_may_stop_once_a_monitor_warns_of_a_trained_judge_and_its_result_i
     same = (f"{rule}.replies={replies}", f"{rule}.when={json.dumps(longer)}")
     recipe = scripted_recipe(*same, "selection.evidence=false", "loop.iterations=5", "loop.stop_on_warning=true")
     state = run_recipe(recipe, tmp_path)
-    assert (
-        state["iterations"][1]["warnings"] and state["iterations"][1]["kept"]
-    )  # a warning of the base, which is not trained yet
+    base = state["iterations"][1]
+    assert base["warnings"] and base["kept"]  # it is warned of, and not trained yet
     assert len(state["iterations"]) == 3 and state["final_judge"] is None
     assert state["stopped"].startswith("a monitor warned: Judge 1: of its replies")
     assert run_recipe(recipe, tmp_path) == state
+    base["training"]["steps"] = 0  # as where every kept trace is too long to be learned
+    assert stopped(recipe.loop, state["iterations"], 2, finished=2, more=True) is None
 
 
 def test_a_warning_of_a_judge_that_is_the_one_before_ends_no_run(tmp_path: Path):

@@ -107,7 +107,10 @@ def check_watched(base: Iteration, loop: Loop) -> None:
 
 def _is_warned(iterations: Sequence[Iteration], loop: Loop) -> bool:
     """Whether the run ends because of a warning in its last iteration, which is of the judge that the one before trained."""
-    return loop.stop_on_warning and len(iterations) > 2 and bool(iterations[-1]["warnings"] and iterations[-2]["kept"])
+    if not (loop.stop_on_warning and len(iterations) > 2 and iterations[-1]["warnings"]):
+        return False
+    training = iterations[-2]["training"]
+    return training is not None and training["steps"] > 0
 
 
 def stopped(loop: Loop, iterations: Sequence[Iteration], best: int, *, finished: int, more: bool) -> str | None:
