@@ -225,6 +225,12 @@ def test_benchmarks_have_tables_of_their_own_that_fit_a_narrow_terminal(scripted
     assert "…" not in shown.getvalue() and shown.getvalue().count("┃ both orders") == 3
 
 
+def test_a_table_that_is_wider_than_the_terminal_cuts_nothing_off(scripted_run: tuple[Path, dict[str, Any]]):
+    shown = StringIO()
+    show_iterations(scripted_run[1], Console(file=shown, width=70))
+    assert "…" not in shown.getvalue()
+
+
 def test_figures_that_others_published_stand_in_their_own_columns(tmp_path: Path, scripted_run: tuple[Path, dict[str, Any]]):
     _, state = scripted_run
     named = [{**entry, "benchmarks": {"vl-rewardbench": entry["benchmarks"]["shapes-bench"]}} for entry in state["iterations"]]

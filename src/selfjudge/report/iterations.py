@@ -43,7 +43,7 @@ def _show_table(title: str, state: Summary, names: Sequence[str], console: Conso
     table = Table(title=title, title_justify="left")
     scores = [head for name in names for head in _heads(state["iterations"][0]["benchmarks"][name])]
     for column in ("iteration", *scores) if alone else ("iteration", "pairs", "kept", "yield", *scores, "seconds"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for entry in state["iterations"]:
         found = [score for name in names for score in _scores(entry["benchmarks"][name])]
         made, seconds = (entry["pairs"], entry["kept"], entry["yield"]), round(sum(entry["seconds"].values()))
