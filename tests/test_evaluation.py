@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,21 @@ def test_another_way_to_ask_is_stored_beside_the_first(tmp_path: Path, asking: d
     assert measured("longer", tmp_path / "run", bench) == first and other != first
     assert json.loads((tmp_path / "run/pairs/result.json").read_text()) == json.loads(json.dumps(first))
     assert len(measurements(tmp_path / "run")) == 2
+
+
+def test_with_several_samples_the_rates_of_a_dimension_and_a_level_count_each_reply_as_those_of_the_whole_do(tmp_path: Path):
+    """Four of six replies are read: counted by the majority in each order, it would be all of them, or half."""
+    number = count()
+
+    def reply(request: Asked) -> str:
+        return "[[A]]" if next(number) % 3 else "I cannot tell."
+
+    with serving(reply) as server:
+        bench = pairs(tmp_path / "pairs.jsonl", PAIR)
+        figures = measured("openai:m", tmp_path / "run", bench, url=server.url, samples=3)
+    (dimension,), (level,) = figures["dimensions"].values(), figures["levels"].values()
+    for part in (figures, dimension, level):
+        assert (part["parse_rate"], part["first_position_rate"]) == (pytest.approx(4 / 6), 1.0)
 
 
 def test_a_model_of_a_server_is_known_together_with_the_address(tmp_path: Path):
