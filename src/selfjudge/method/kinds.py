@@ -146,7 +146,7 @@ def _kind_of(request: str, languages: Languages) -> str | None:
         return "yes_no"
     if _open(clauses, languages, short=short_form(request, languages)):
         return "open"
-    if asked_kindly[0] and not _closed_head(clauses[0], languages):
+    if asked_kindly[0] and not _closed_head(clauses[0], languages) and not _asks(clauses[0], languages):
         return "open"
     if len(request.split()) > _LONGEST:
         return None
@@ -162,10 +162,26 @@ _IN_A_WORD = regex.compile(
 """`Describe the weather in one word`: no text has so few."""
 
 
+_IN_FORM = regex.compile(
+    r"\W*(?:write|express|give|round|list|compare|translate|convert|transcribe|complete|share|present|report)\b(?!\s(?:an?|how|why|some)\b)",
+    regex.IGNORECASE,
+)
+"""What asks for the same thing in another form: `Find x and write it as a fraction`."""
+_AND_THEN = regex.compile(r"[\s,](?:and|then)\s", regex.IGNORECASE)
+"""What joins a further request: `Name the bird and describe its habitat`."""
+
+
 def _open(clauses: list[str], languages: Languages, *, short: bool) -> bool:
     """Whether a clause asks for a text. A question to be answered in a word or two asks for none."""
     if _IN_A_WORD.search(clauses[0]):
         return False
+    requested = _heads("open_request", languages)
+    if (
+        not short
+        and any(requested.match(clause) and not _IN_FORM.match(clause) for clause in clauses[2:])
+        and _AND_THEN.search(clauses[0])
+    ):
+        return True
     heads = [_heads(table, languages) for table in (("open_request",) if short else ("open_request", "open_question"))]
     return any(head.match(clause) for clause in clauses for head in heads) and not _closed_head(clauses[0], languages)
 

@@ -34,15 +34,27 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\uf
 _EMOJI = regex.compile(r"\p{Emoji_Presentation}\p{Emoji_Modifier}?")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile("(?<=\\d)(?=[¼½¾⅐-⅞])")
-_DASHES = str.maketrans({"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": "/", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"'})
+_DASHES = str.maketrans(
+    {"−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": "/", "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "∶": ":"}
+)
 _MINUS = re.compile(r"(?<![^\s=(:])(?<!\d\s)[–—](?=\.?\d)|(?<![\w.,-])(?<!\d\s)(?:negative|minus)\s(?=\d)", re.IGNORECASE)
 """A minus in another dress: a dash right before a number and behind none, or the word."""
-_HYPHEN = re.compile(r"(?<=[^\W\d_])–(?=\d)")
-_PLUS_MINUS = re.compile(r"\+\s?/\s?-\s?(?=\d)|(?<!\d\s)(?<!\d)±\s(?=\d)")
+_AT_LEAST, _AT_MOST = re.compile(r"(?<![<>=-])>=(?!=)"), re.compile(r"(?<![<>=-])<=(?![=>])")
+_TIMES = re.compile(r"(?<=\d)[ ]?(?<!\*)\*(?!\*)[ ]?(?=\d|\\?sqrt|√)")
+"""An asterisk between numbers, which multiplies and marks nothing: `3*10^8`."""
+_AM = re.compile(r"(?<=\d)\s(?=[ap]m\b)", re.IGNORECASE)
+"""The space before `am`, which is a word as well."""
+_URL = re.compile(r"\bhttps?://(?:www\.)?(?=\w)|(?<![\w.@/])www\.(?=\w+\.)", re.IGNORECASE)
+_SLASH = re.compile(r"(?<=[a-z])/(?=\s*$)")
+_LOOP = re.compile(r"\s*([^\W\d_]+)(?:[\s,.;]+\1\b){3,}\W*", re.IGNORECASE)
+"""One word again and again."""
+_HYPHEN = re.compile(r"(?<=(?<!\w)[A-F])–(?=\W*$)|(?<=[^\W\d_])–(?=\d)")
+_PLUS_MINUS = re.compile(r"(?i)\+\s?/\s?-\s?(?=\d)|\bplus or minus (?=\d)|(?<!\d\s)(?<!\d)±\s(?=\d)")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_ANSWER_TAG = re.compile(r"<answer>([^<]{1,500})</answer>", re.IGNORECASE)
+_ANSWER_TAG = re.compile(r"<(answer|conclusion|final_answer)>([^<]{1,500})</\1>", re.IGNORECASE)
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|\\[dt]?frac(\d)(\d)")
 _ROOT = re.compile(r"(?:\\?sqrt|√)\s*(?:\{\s*([^{}]{1,40}?)\s*\}|\(([^()]{1,40})\)|(?<=t)\s*(\d))")
+_GAP_ROOT = re.compile(r"(?<=\d)[ ](?=√\d)|(?<=\d) ?[*·×] ?(?=√\d)")
 _MIXED = re.compile(r"(?<=\d)(?=\\[dt]?frac)")
 _SI = re.compile(r"\\(?:SI|qty)\s*\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}")
 _EXPONENT = re.compile(r"\^\{\s*(-?\w{1,6})\s*\}")
@@ -51,7 +63,8 @@ _WRAPPED = re.compile(
 )
 _SIGNS = {
     r"\%": "%", r"\$": "$", r"\degree": "°", r"^\circ": "°", r"^{\circ}": "°", r"\circ": "°", r"\times": "×", r"\cdot": "·",
-    r"\div": "÷", r"\pi": "π", r"\approx": "≈", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\pm": "±",
+    r"\div": "÷", r"\pi": "π", r"\approx": "≈", r"\lt": "<", r"\gt": ">", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥",
+    r"\pm": "±",
     r"\,": " ", r"\;": " ", r"\:": " ", r"\!": "", r"\ ": " ", r"\quad": " ", r"\left": "", r"\right": "", r"\&": "&", r"\#": "#",
 }  # fmt: skip
 _SIGN = re.compile("|".join(re.escape(sign) + ("(?![a-zA-Z])" if sign[-1].isalpha() else "") for sign in _SIGNS))
@@ -81,15 +94,17 @@ def clean(text: str) -> str:
     text = _TIE.sub(" ", struck if any(map(str.isalnum, struck)) else text)
     text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), _VULGAR.sub(" ", text))
     text = unicodedata.normalize("NFKC", text).translate(_DASHES)
-    text = _HYPHEN.sub("-", text)
+    text = _AT_MOST.sub("≤", _AT_LEAST.sub("≥", _SLASH.sub("", _URL.sub("", _AM.sub("", text)))))
+    text = _TIMES.sub(" × ", _HYPHEN.sub("-", text))
     text = _MINUS.sub("-", _PLUS_MINUS.sub("±", _EXPONENT.sub(r"^\1", text)))
-    text = _ANSWER_TAG.sub(r"\nAnswer: \1\n", text)
+    text = _ANSWER_TAG.sub(r"\nAnswer: \2\n", text)
     if "\\" in text or "$" in text:
         text = _typeset(text)
-    text = _rooted(text)
+    text = _GAP_ROOT.sub("", _rooted(text))
     bare = _EMOJI.sub("", text)
     text = bare if any(map(str.isalnum, bare)) else text
-    return _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
+    text = _MARKDOWN.sub("", _HTML.sub(" ", _marked_lengths(text))).strip()
+    return found[1] if (found := _LOOP.fullmatch(text)) else text
 
 
 _SAID_BY_JSON = ("final_answer", "answer", "result", "response", "value")

@@ -27,6 +27,8 @@ def solved(text: str, question: Question) -> str | None:
     if roots := _ROOTS.search(text):
         return ", ".join(sorted(dict.fromkeys(_value(roots[side], question) for side in ("one", "other"))))
     value = text.rpartition("=")[2]
+    if both := compiled(r"\s*±\s*(\d[\w/.]*)[\s.]*").fullmatch(value):
+        return ", ".join(sorted((f"-{_value(both[1].rstrip('.'), question)}", _value(both[1].rstrip("."), question))))
     exact = compiled(r"[√π]").search(value) and not compiled(r"\p{L}{4,}").search(value)
     return _value(value, question) if exact else None
 

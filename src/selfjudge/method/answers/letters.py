@@ -7,7 +7,7 @@ from collections.abc import Callable
 import regex
 
 from ..data import load
-from ..languages import tokens
+from ..languages import compiled, tokens
 from .question import Question
 
 _SOLE, _LEADING, _NAMED, _STANDING, _NEGATED, _DENIED, _SEVERAL, _NONE_OF = map(
@@ -16,6 +16,12 @@ _SOLE, _LEADING, _NAMED, _STANDING, _NEGATED, _DENIED, _SEVERAL, _NONE_OF = map(
 
 
 _ONE = regex.compile(r"(?<!\w)[A-Ja-j](?!\w)")
+
+
+_RUN = regex.compile(
+    r"^\W*([A-J]{2,6})\W*$|\b(?:options|answers|choices|letters)(?: \w+)? are:?\s+(\W*[A-J](?:\W*(?:,|/|&|\band\b)\W*[A-J])+)\W*$"
+)
+"""Several letters as one word, or named as the answers: `ACD`, `The correct options are A and C`."""
 
 
 def letter(text: str, question: Question, last: str, form: Callable[[str], str | None]) -> str | None:
@@ -29,12 +35,16 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
         return None if together["either"] else ", ".join(sorted(several))
     if (found := _SOLE.fullmatch(text)) and found[1].upper() in listed:
         return found[1].upper()
+    if (all_of_them := _together(text, listed)) is not None:
+        return all_of_them
     text = _NEGATED.sub(" ", text)
     leading = _LEADING.match(text)
     chosen = _known(leading, listed) if leading and (leading[1] or leading[2]) else None
     if chosen is None and (named := [_known(found, listed) for found in _NAMED.finditer(text) if _written(found)]):
         chosen = named[-1]
     chosen = chosen or _as_text(text, listed, form)
+    if chosen is None and "=" in last:
+        chosen = _as_text(last.rpartition("=")[2], listed, form)
     if chosen is None and leading:
         chosen = _known(leading, listed)
     if chosen is None:
@@ -42,6 +52,15 @@ def letter(text: str, question: Question, last: str, form: Callable[[str], str |
     if chosen is None and (standing := _STANDING.findall(_NEGATED.sub(" ", last))) and standing[-1] in listed:
         chosen = standing[-1]
     return chosen
+
+
+def _together(text: str, listed: dict[str, str]) -> str | None:
+    """Several letters as one word or behind `the options are`, unless the word is the text of an option."""
+    many = _RUN.search(text)
+    if many is None or (many[1] or "").casefold() in {option.casefold().strip(" .") for option in listed.values()}:
+        return None
+    several = {*compiled(r"[A-J](?![a-z])").findall(many[1] or many[2])} & listed.keys()
+    return ", ".join(sorted(several)) if len(several) > 1 else None
 
 
 def names_letter(text: str, listed: dict[str, str]) -> bool:

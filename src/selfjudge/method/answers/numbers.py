@@ -162,7 +162,7 @@ def in_digits(text: str, languages: Languages, *, ambiguous: bool) -> str:
 _AND_A_HALF = regex.compile(r"(?<![\d.,])(\d+) and (0\.5|0\.25|0\.75)(?![\d.])")
 
 
-_POWER = regex.compile(r"(?<![\w.])(\d{1,30}(?:\.\d{1,30})?)(?:[eE]|\s?[×*·]\s?10\^)([+-]?\d{1,2})(?!\w)")
+_POWER = regex.compile(r"(?<![\w.])(\d{1,30}(?:\.\d{1,30})?)(?:[eE]|\s?[×*·xX]\s?10\^)([+-]?\d{1,2})(?!\w)")
 
 
 def _power(found: regex.Match[str]) -> str:

@@ -19,17 +19,28 @@ _ITEM = regex.compile(r"\s*[,;，、；]\s*(?!\d{3}\b)|\s*/\s*(?=\p{L})")
 
 def form(text: str, question: Question) -> str | None:
     """A phrase as it is compared, or None when it has no word. What repeats the question is left out at both ends."""
-    text = _MADE_BY.sub("", _NUMBERED.sub("number ", text))
+    text = _GRADE.sub(lambda found: found[1] + {"plus": "+", "minus": "-"}[found[2].casefold()], text)
+    text = _STREET.sub(
+        "Street", _LISTED_LETTER.sub(r"\1.", _LAST_LETTER.sub(r"\1.", _MADE_BY.sub("", _NUMBERED.sub("number ", text))))
+    )
     whole = _HANDED.sub(r"\1", _SORT_OF.sub("", _TITLE.sub("", _initials(text))))
+    if _SUM.fullmatch(whole):
+        whole = compiled(r"(?<=[\w)])\s?\+\s?(?=[\w(√])").sub(" + ", whole)
     split = [_as_one(whole, question.languages)] if question.reads else _split(whole, question.languages)
+    if compiled(r"(?i)either .* or .*").fullmatch(whole) and len(split) == 1:
+        split = [whole[len("either ") :]]
     parts = [part for part in split if compiled(r"[\w%°]").search(part)]
     if not parts:
         return None
     bare = [_bare(part, question) for part in parts]
     items = [item for item in bare if item] or [_spelled(_words(part), question) for part in parts]
+    items = [item[0] if compiled(r"[a-z]\.").fullmatch(item) else item for item in items] if len(items) > 1 else items
     if not question.ordered and not all(compiled(r"[\d.\s-]+").fullmatch(item) for item in items):
         items = sorted(dict.fromkeys(items))
-    return ", ".join(item for item in items if item) or None
+    whole = ", ".join(item for item in items if item)
+    if not question.options and (lone := compiled(r"([a-j])\.?").fullmatch(whole)):
+        return lone[1].upper()
+    return whole.removeprefix("number ") if compiled(r"number \d+").fullmatch(whole) else whole or None
 
 
 def stripped(text: str, question: Question) -> str:
@@ -39,13 +50,22 @@ def stripped(text: str, question: Question) -> str:
 
 _TITLE = regex.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Herr|Frau|Mme|Sr|Sra)\.? (?=\p{Lu}[\p{L}.'-]+ (?:\p{Lu}\.? )?\p{Lu})")
 """A title before a whole name, which names nobody else without it."""
-_SORT_OF = regex.compile(r"\b(?:an?|some) (?:\w+ )?(?:shade|hue|tone|kind|type|sort|piece|pair) of (?=\w)", regex.IGNORECASE)
+_SORT_OF = regex.compile(
+    r"\b(?:an?|some) (?:\w+ )?(?:game|match|shade|hue|tone|kind|type|sort|piece|pair) of (?=\w)", regex.IGNORECASE
+)
 _NUMBERED = regex.compile(r"(?<!\w)(?:No\.? ?|Nr\.? ?|№ ?|# ?)(?=\d)")
 _MADE_BY = regex.compile(
     r"^(?:(?:it|this|that|they|the \w+(?: \w+)?)(?:'s| is| was| are| were| appears? to be| seems? to be) )?"
     r"(?:made|manufactured|produced|built|designed)(?: up| out)? (?:of|by|from) (?=\w)",
     regex.IGNORECASE,
 )
+_LAST_LETTER = regex.compile(r"(?<=\p{L}[\p{L}:]\s+)[\"'(]?([AI])[\"')]*$")
+"""A lone capital at the end, which is no article: `the letter A`."""
+_LISTED_LETTER = regex.compile(r"(?<![\p{L}.'-])([AI])(?=\s*(?:,|&|\band\b|\bor\b)\s*(?:and )?\p{Lu}(?![\p{L}.'-]))")
+"""A capital before another one: `A and B`."""
+_GRADE = regex.compile(r"(?<!\w)([A-FO]|AB) (plus|minus)(?=\W*$)", regex.IGNORECASE)
+_SUM = regex.compile(r"(?=.*\d)(?=.*[a-zπ√])[\w^√π().\s/·×-]{1,30}(?:\+\s?[\w^√π().\s/·×-]{1,30})+(?<!\p{L}{3,}.*)")
+_STREET = regex.compile(r"(?<=\p{L}{2} )[Ss][Tt]\b\.?(?=$)")
 _HANDED = regex.compile(r"\b(left|right)[- ]hand(?=(?: side)?\W*$)", regex.IGNORECASE)
 _AGENT = regex.compile(r"^.*\b(?i:is|was|are|were|been) \w+ (?=by )|^(?i:the) \w+ (?:is|was) (?=\p{Lu})")
 
@@ -54,7 +74,11 @@ def without_echo(sentence: str, question: Question) -> str:
     """A sentence without an opening that only repeats the question, and of a passive one the agent where it was asked who."""
     head, comma, rest = sentence.partition(", ")
     behind = words("preposition", question.languages)
-    if comma and all(_idle(word, question) or word.casefold() in behind for word in _words(head)):
+    if (
+        comma
+        and head.strip() not in ("A", "I")
+        and all(_idle(word, question) or word.casefold() in behind for word in _words(head))
+    ):
         sentence = rest
     head, *_ = compiled(r"\sthan\s").split(sentence, maxsplit=1)
     if any(

@@ -196,3 +196,20 @@ def _about(sentence: str, question: Question) -> bool:
 def _places(question: Question) -> set[str]:
     """The prepositions and particles of a question: `Is the lamp on?` has no other predicate."""
     return set(map(str.casefold, question.named)) & words("preposition", question.languages)
+
+
+_TRUTH = regex.compile(
+    r"(?:^\W*(?:so|therefore|thus|hence)?,? ?)?\b(?:(?:the|this|that) (?:given )?(?:statement|claim|assertion"
+    r"|proposition|sentence|conclusion)(?: \w+){0,4}?|^\W*(?:it|this|that)) is (?:therefore |thus |clearly )?"
+    r"(?:(?P<not>not )?(?P<yes>true|correct|right)|"
+    r"(?P<no>not false|false|incorrect|wrong|untrue))(?:\W*$|,| that| because| since| as)",
+    regex.IGNORECASE,
+)
+
+
+def truth(sentence: str) -> str | None:
+    """Whether a sentence calls a statement true or false."""
+    found = _TRUTH.search(sentence)
+    if found is None:
+        return None
+    return "yes" if bool(found["yes"]) is not bool(found["not"] or found["no"] == "not false") else "no"

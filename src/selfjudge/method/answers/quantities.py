@@ -57,7 +57,12 @@ _POUNDS_AND_PENCE = regex.compile(r"(?i)^(\d+) (pounds?|dollars?|euros?)(?: and)
 _RATE = regex.compile(r"(.*?)\s*(?:/|\b(?:per|an?)\s)\s*(\p{L}+)", regex.I)
 _OF_A = regex.compile(r"(?i)^\s*(?:(?:of an?|an?|de|di|of)\s+|d')(?=\p{L})")
 """What joins a fraction to its unit: `half a litre`, `0.25 of a litre`."""
+_MINUTES = regex.compile(r"^(\d{1,2})\s?m?$")
+"""Minutes behind hours: `1h45`, `1h 45m`."""
 _MIXED = regex.compile(r"(\d+)\s+(\d)/(\d{1,2})")
+
+
+_RATES = frozenset(("kilometer-per-hour", "meter-per-second", "mile-per-hour"))
 
 
 @lru_cache(64)
@@ -148,7 +153,8 @@ def currency(word: str) -> str | None:
 
 def dates(text: str, languages: Languages) -> str | None:
     """A text that is a date and nothing else, as year, month and day, as far as they are given."""
-    if day := _weekdays(languages).get(_folded(text.strip(" .,"))):
+    folded = _folded(text.strip(" .,")).removeprefix("every ")
+    if day := _weekdays(languages).get(folded) or (languages[0] == "en" and _weekdays(languages).get(folded.removesuffix("s"))):
         return day
     found = _date(languages).fullmatch(text.strip(" .,"))
     return _as_date(found, languages) if found else None
@@ -230,11 +236,17 @@ _SPAN = regex.compile(
 )
 
 
+_TWENTY_FOUR = regex.compile(r"(?:1[3-9]|2[0-3])[:.h]\d\d.{0,4}")
+
+
 def time_span(text: str) -> str | None:
     """A text that is one time of day up to another and nothing else: `9 am - 5 pm`, `from 9:00 to 17:00`."""
     found = _SPAN.fullmatch(text.strip(" .,"))
     ends = [times(side) for side in found.groups()] if found and len(text) < 60 else []
-    return f"{ends[0]} - {ends[1]}" if all(ends) and ends else None
+    if found is None or not all(ends) or not ends:
+        return None
+    morning = _TWENTY_FOUR.fullmatch(found[2].strip()) and not str(ends[0]).endswith("m")  # `9:00-17:00`
+    return f"{ends[0]}{' am' if morning else ''} - {ends[1]}"
 
 
 def times_in(text: str) -> frozenset[str]:
@@ -246,11 +258,32 @@ def times_in(text: str) -> frozenset[str]:
     return frozenset(time for one in whole if (time := times(one)))
 
 
+_DIMENSIONS = regex.compile(
+    r"(\d+(?:[.,]\d+)*)\s*(\p{L}{1,12}?)?(?:\s*(?:[x×*]|\bby\b)\s*(\d+(?:[.,]\d+)*)\s*(\p{L}{1,12}?)?){1,2}", regex.I
+)
+
+
+def dimensions(text: str, languages: Languages) -> str | None:
+    """A text that is two or three lengths, one by the other, and nothing else: `20 x 30 cm`, `20cm by 30cm`."""
+    found = _DIMENSIONS.fullmatch(text.strip(" .,"))
+    if found is None:
+        return None
+    numbers = [_value(one, languages) for one in (*found.captures(1), *found.captures(3))]
+    units = {unit_of(one, languages) for one in (*found.captures(2), *found.captures(4))}
+    if None in units or len(units) > 1 or None in numbers:
+        return None
+    return " × ".join(map(str, numbers)) + "".join(f" {unit}" for unit in units)
+
+
 def with_bounds(text: str) -> str:
     """A text in which bounds of numbers are signs: `at least 4` as `≥ 4`."""
     for sign, bound in _BOUND.items():
         text = bound.sub(f"{sign} ", text)
     return _AND_UP.sub(r"≥ \1\2", text)
+
+
+_SINCE = regex.compile(r"^(?:(after|later than)|before|prior to|earlier than)\s+(?=(?:1\d|20)\d\d$)", regex.IGNORECASE)
+"""Years as bounds: `before 1987`."""
 
 
 @lru_cache(4096)
@@ -263,7 +296,7 @@ def quantity(text: str, languages: Languages) -> str | None:
             return None  # a time: `20 to 11`
         unit = _rest(text[found.end() :], languages)
         return None if unit is None or not low or not high else f"{low}-{high}{unit}"
-    text = with_bounds(text)
+    text = with_bounds(_SINCE.sub(lambda found: "> " if found[1] else "< ", text))
     if text[:1] in _BOUND:
         number = _single(text[1:].strip(), languages)
         return number and f"{text[0]} {number}"
@@ -327,18 +360,24 @@ def _value(numeral: str, languages: Languages) -> str | None:
 
 def _rest(text: str, languages: Languages) -> str | None:
     """What stands behind a number, as a unit with a space before it; None when it is no unit. Feet may be followed by inches."""
-    text = text.strip()
+    text = compiled(r"^([mck]?m)([23])$").sub(r"\1^\2", text.strip())  # `30 m2`
     if not text:
         return ""
     if (
-        (found := compiled(r"([^\d]+?)\s*(\d.*)").match(text))
+        (found := compiled(r"([^\d]+?)\s*(?:,?\s(?:and|und|et|y|e|en)\s)?\s*(\d.*)").match(text))
+        and found[1].casefold() != "in"  # `45 in 2018`
         and unit_of(found[1], languages)
-        and (more := _single(found[2], languages))
+        and (
+            more := _single(_MINUTES.sub(r"\1 min", found[2]) if unit_of(found[1], languages) == "hour" else found[2], languages)
+        )
     ):
         return f" {unit_of(found[1], languages)} {more}"
     text = compiled(r"(?<=\p{L}{3})/(?=\p{L}{3})").sub(" per ", text)
     if unit_of(text, languages) is None and (rate := _RATE.fullmatch(text)) and unit_of(rate[2], languages):
         head = _rest(rate[1], languages)
+        rated = f"{head} per {unit_of(rate[2], languages)}".strip().replace(" ", "-")
+        if rated in _RATES:
+            return f" {rated}"
         return None if head is None else f"{head} per {unit_of(rate[2], languages)}"
     unit = unit_of(text.replace(".", ""), languages)
     if unit is None:

@@ -10,15 +10,28 @@ import regex
 
 from ..languages import Languages, compiled, language, phrases, tokens, words
 from .cleaning import clean
+from .codes import code, point
 from .equations import solved
 from .letters import letter, names_letter
 from .numbers import NUMERAL, in_digits, show
 from .phrases import form, stripped, without_echo
-from .polarity import CANNOT_TELL, abstains, out_of_sight, polarity, said_first, undecided
-from .quantities import date_in, dates, in_one_unit, is_free, plain_times, quantity, time_span, times, times_in, with_bounds
+from .polarity import CANNOT_TELL, abstains, out_of_sight, polarity, said_first, truth, undecided
+from .quantities import (
+    date_in,
+    dates,
+    dimensions,
+    in_one_unit,
+    is_free,
+    plain_times,
+    quantity,
+    time_span,
+    times,
+    times_in,
+    with_bounds,
+)
 from .question import Question, asked
 from .scales import with_scales
-from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies
+from .sentences import answer_line, clause, is_label, sentences, telling, without_courtesies, without_numbering
 from .withdrawn import knows_not, settled
 
 _LONE_LETTER = regex.compile(r"\W*(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?([A-Ja-j])\)?[.):]?\W*|\(([A-J])\).*|([A-J])\s*\([^()]*\)")
@@ -105,10 +118,8 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
             return chosen
     elif (found := _LONE_LETTER.fullmatch(said)) and not compiled(r"[+#-]").search(said):
         return next(group for group in found.groups() if group).upper()
-    if question.ratio and (ratio := _ratio(parts, question)) is not None:
-        return ratio
-    if question.time and not question.count and (time := _time(parts, question)) is not None:
-        return time
+    if (special := _special(parts, question)) is not None:
+        return special
     if len(parts) == 1 and knows_not(question.languages).fullmatch(said):
         return CANNOT_TELL
     if (decided := _decided(parts, question)) is not None:
@@ -116,6 +127,22 @@ def _read(parts: Sequence[str], question: Question) -> str | None:
     if question.quantity and (number := _number(parts, question)) is not None:
         return number
     return _phrase(telling(parts, question), question)
+
+
+def _special(parts: Sequence[str], question: Question) -> str | None:
+    """A point, a ratio, a time of day or a code, where that was asked for."""
+    if not (question.yes_no or question.options or question.count or question.money) and (at := point(parts)) is not None:
+        return at
+    if question.ratio and (ratio := _ratio(parts, question)) is not None:
+        return ratio
+    if question.time and not question.count and (time := _time(parts, question)) is not None:
+        return time
+    when = not question.time and "when" in question.stems
+    if when and _AM_PM.search(" ".join(parts)) and (time := _time(parts, question)) is not None:
+        return time
+    if (written := code(parts, question)) is not None:
+        return written
+    return None
 
 
 _POLES = {"true": "yes", "correct": "yes", "right": "yes", "false": "no", "incorrect": "no", "wrong": "no"}
@@ -129,6 +156,9 @@ def _ratio(parts: Sequence[str], question: Question) -> str | None:
     digits = (in_digits(part, question.languages, ambiguous=True) for part in parts)
     found = {f"{one}:{other}" for text in digits for one, other in _ONE_TO_OTHER.findall(text)}
     return found.pop() if len(found) == 1 else None
+
+
+_AM_PM = regex.compile(r"(?i)(?!.*\b(?:1\d|20)\d\d\b)\d\s?[ap]\.?m\b")
 
 
 def _time(parts: Sequence[str], question: Question) -> str | None:
@@ -163,14 +193,22 @@ def _option(said: str, parts: Sequence[str], question: Question) -> str | None:
 
 def _decided(parts: Sequence[str], question: Question) -> str | None:
     """Yes, no or cannot tell, where that is what the answer says."""
+    if not question.yes_no and not question.reads and (answer := truth(parts[0]) or truth(parts[-1])) is not None:
+        return answer
     if question.yes_no and (answer := polarity(parts, question)) is not None:
         return answer
     if not question.count and (answer := said_first(parts[0], question.languages, asked=False)) is not None:
         return answer
     if not question.count and (_not_shown(question.languages).match(parts[0]) or out_of_sight(parts[0], question)):
         return CANNOT_TELL
+    if question.count and _NONE_SEEN.match(parts[0]):
+        return None
     telling_nothing = [abstains(part, question.languages) for part in parts]
     return CANNOT_TELL if telling_nothing[0] or telling_nothing[-1] else None
+
+
+_NONE_SEEN = regex.compile(r"(?i)\W*(?:i|we) (?:do not|don't|cannot|can't|can not) (?:see|find|spot) any (?!\w+ (?:to|that)\b)")
+"""`I do not see any sheep` counts none."""
 
 
 @lru_cache(64)
@@ -196,6 +234,8 @@ def _measured(text: str, question: Question) -> str | None:
     digits = in_digits(text, question.languages, ambiguous=True).strip()
     if (date := dates(text, question.languages) or dates(digits.replace(" ", ""), question.languages)) is not None:
         return date
+    if (sizes := dimensions(digits, question.languages)) is not None:
+        return sizes
     if (span := time_span(plain_times(digits, question.languages))) is not None:
         return span
     if question.quantity:
@@ -231,13 +271,16 @@ def _implied(number: str, question: Question) -> str:
 
 def _number(parts: Sequence[str], question: Question) -> str | None:
     """The number that answers a question for one, out of sentences and calculations; None when several could be meant."""
+    parts = without_numbering(parts, question.languages)
     if question.count:
         parts = [_OF_THOSE.sub(lambda found: found[1] if found[2] in question.numbers else found[0], part) for part in parts]
-    if len(parts) == 1 and (read := _measured(stripped(clause(parts[0], question.languages), question), question)) is not None:
-        return read
+    if not _ASKS_YEAR.search(question.text):
+        parts = [_IN_YEAR.sub("", part) if len(NUMERAL.findall(part)) > 1 else part for part in parts]
+    if (alone := _alone(parts, question)) is not None:
+        return alone
     if len(parts) == 1 and not question.count and _FORMULA.fullmatch(parts[0].strip()):
         return None
-    digits = [in_digits(_SUBSET.sub("", part), question.languages, ambiguous=True) for part in parts]
+    digits = [in_digits(_SUBSET.sub("", _ONES.sub(r"\1", part)), question.languages, ambiguous=True) for part in parts]
     if question.count and _none(parts[0], question):
         return "0"
     total = _total(question.languages)
@@ -253,10 +296,31 @@ def _number(parts: Sequence[str], question: Question) -> str | None:
     return next((number for text in tried if (number := _sole(text, question)) is not None), None)
 
 
+def _alone(parts: Sequence[str], question: Question) -> str | None:
+    """The quantity that an answer is as a whole, or both solutions of its equation."""
+    for part in reversed(parts):
+        if "=" in part and "±" in part and (values := solved(part, question)) is not None:
+            return values
+    if len(parts) > 1 or parts[0].count("=") > 1:
+        return None
+    short = clause(parts[0], question.languages)
+    bare = stripped(short, question)
+    tried = (short, bare) if short[:1].isdigit() else (bare,)  # `30 s` loses its unit as a clitic
+    return next((read for text in tried if (read := _measured(text, question)) is not None), None)
+
+
+_ASKS_YEAR = regex.compile(r"\b(?:years?|when|date)\b", regex.IGNORECASE)
+_IN_YEAR = regex.compile(r",? \(?(?:reached |recorded |achieved |seen )?in (?:the year )?(?:1[89]|20)\d\d\)?(?=[\s.]*$)")
+"""When a value was so: `45, in 2018`."""
+
 _FORMULA = regex.compile(r"(?=.*(?:[\\^√±≠{}]|\d[a-zA-Z](?![a-zA-Z])))(?!.*(?<!\\)(?<!\p{L})\p{L}{4,})[^=\n]{1,80}")
 """An expression without words or `=`, of which no number alone is the value: `3x^2`, `2+√3`, `±5`."""
 _OF_THOSE = regex.compile(r"(?<![\d/.])(\d+)\s*(?:/|out of)\s*(\d+)(?![\d/.])")
 """How many of as many as the question names: `3/12`."""
+_ONES = regex.compile(
+    r"(\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten) (?!and\b|hundred\b|thousand\b)\p{L}+) ones?\b", regex.IGNORECASE
+)
+"""`one` for a noun: `seven white ones and one black one`."""
 _SUBSET = regex.compile(r",? (?:\w+ )?(?:of (?:which|whom|them|these)|including)\b.*", regex.IGNORECASE)
 """What counts a part of what was counted: `four of which are open`."""
 
@@ -266,8 +330,18 @@ def _total(languages: Languages) -> regex.Pattern[str]:
     return regex.compile(rf"(?<!\w)(?:{phrases('total', languages)})(?!\w(?<!\p{{Han}}))", regex.IGNORECASE)
 
 
+def _whole(text: str, question: Question) -> str | None:
+    """A first number that those behind it add up to: `There are 8 sheep: 7 white ones and 1 black one`."""
+    first, *rest = _numbers(text, question) or ("",)
+    if len(rest) < 2 or not all(compiled(r"\d{1,6}").fullmatch(one) for one in (first, *rest)) or "+" in text:
+        return None
+    return first if int(first) == sum(map(int, rest)) else None
+
+
 def _sole(text: str, question: Question) -> str | None:
     """The only number of a sentence that the question does not hold itself, or the only one behind its verb."""
+    if question.count and (whole := _whole(text, question)) is not None:
+        return whole
     found = [one for one in _numbers(text, question) if one not in question.numbers] or _numbers(text, question)
     if len({*found}) > 1:
         found = _numbers(_VERB.split(text)[-1], question)
@@ -275,7 +349,8 @@ def _sole(text: str, question: Question) -> str | None:
 
 
 _NONE = regex.compile(
-    r"(?<!\w)(?:no|not any|\w+n't any|none|nobody|niemand|(?<!\b(?:une|1|seule|cette|la|chaque|par) )personne"
+    r"(?<!\w)(?:no|not (?:\w+ )?any|cannot (?:\w+ )?any|\w+n't (?:\w+ )?any|none|nobody|niemand"
+    r"|(?<!\b(?:une|1|seule|cette|la|chaque|par) )personne"
     r"|nadie|ninguém|никого|kein\w*|aucun\w*|ningun\w*|nenhum\w*|nessun\w*|geen|没有"
     r"|いません|ありません|없습니다|нет)"
     r"(?!\w(?<!\p{Han}))",
@@ -296,12 +371,19 @@ _NUMBER_WITH_UNIT = regex.compile(
 )
 
 
+_CLOCKWISE = regex.compile(r"(counter[- ]?|anti[- ]?)?clockwise", regex.IGNORECASE)
+
+
 _VERB = regex.compile(r"\s(?:is|are|was|were|equals?|makes?|be|ist|sind|est|sont|es|son|é|são|è|sono|zijn)\s|[=:≈]")
 
 
 def _numbers(text: str, question: Question) -> list[str]:
     """The numbers of a text, with their units."""
     found = _NUMBER_WITH_UNIT.finditer(with_bounds(text))
+    ways = {"-" if one[1] else "" for one in _CLOCKWISE.finditer(text)}
+    if len(ways) == 1 and "clockwise" not in question.text.casefold():
+        way = "counterclockwise" if ways == {"-"} else "clockwise"
+        return [f"{read} {way}" for match in found if (read := _with_unit(match[0], question)) is not None]
     return [read for match in found if (read := _with_unit(match[0], question)) is not None]
 
 

@@ -7,7 +7,7 @@ import regex
 from .question import Question
 
 _NUMBER = r"(?<![\w.,])(?:\p{Sc}\s?)?\d[\d.,]*"
-_LETTER = regex.compile(rf"({_NUMBER})(\s?)([KkMB])(?![\w/^²³°'-])(?=(\s?\p{{Sc}})?)")
+_LETTER = regex.compile(rf"({_NUMBER})(\s?)([KkMBm])(?![\w/^²³°'-])(?=(\s?\p{{Sc}})?)")
 _SCALES = {"k": "thousand", "m": "million", "b": "billion"}
 _COUNTED = regex.compile(r"\s+(?!(?:from|for|and|per|was|are|were|long|tall|high|wide|deep|away)\b)\p{L}{3,}")
 """A noun behind the letter, which is then what was counted: `1M people`."""
@@ -29,6 +29,8 @@ def with_scales(text: str, question: Question) -> str:
         counted = many or bool(money) or not number[0].isdigit() or _COUNTED.match(text, found.end()) is not None
         if letter == "K" and (warm or (space and not counted)):
             return f"{number} kelvin"
+        if letter == "m" and (space or number[0].isdigit()):
+            return found[0]
         unit = {"M": "meter", "B": "byte"}.get(letter)
         if letter in "MB" and (not counted or unit in question.units or letter.casefold() in question.named):
             return found[0]

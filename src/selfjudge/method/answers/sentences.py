@@ -8,6 +8,7 @@ from functools import lru_cache
 import regex
 
 from ..languages import Languages, compiled, phrases, tokens, words
+from .numbers import in_digits
 from .question import Question
 
 _END = regex.compile(r"\n+|[。！？।؟](?=.)|[.!?][\"')\]]*(?=\s)(?!\s*$)")
@@ -108,7 +109,8 @@ def _heading(languages: Languages) -> regex.Pattern[str]:
     """`Answer` alone in a line, as a heading has it without a colon."""
     word = phrases("answer", languages)
     return regex.compile(
-        rf"^\W*((?:(?:the|my|final|correct|short) )*(?:{word}|solution))[ \t]*\n+(?=\s*\S)", regex.IGNORECASE | regex.MULTILINE
+        rf"^\W*((?:(?:the|my|final|correct|short) )*(?:{word}|solution(?=\s*\n\s*[^\n]+\s*\Z)))[ \t]*\n+(?=\s*\S)",
+        regex.IGNORECASE | regex.MULTILINE,
     )
 
 
@@ -155,3 +157,18 @@ def clause(sentence: str, languages: Languages) -> str:
     head = head if compiled(r"\w").search(head) else sentence
     bare = compiled(r"(?<=\S)\s*[(（][^()（）]*[)）]\s*\.?$").sub("", head)
     return bare if compiled(r"\w").search(bare) else head
+
+
+_NUMBERING = regex.compile(r"\s*(\d{1,2})[.)](?:\s+(?=\p{L})|\s*$)")
+
+
+def without_numbering(parts: Sequence[str], languages: Languages) -> Sequence[str]:
+    """Sentences without a list that counts things one by one (`1. near the fence`, `2. by the tree`), or without its numbers."""
+    found = [_NUMBERING.match(part) for part in parts]
+    if [int(one[1]) for one in found if one][:2] != [1, 2]:
+        return parts
+    items = {place + bool(one.end() == len(parts[place])) for place, one in enumerate(found) if one}
+    rest = [part for place, part in enumerate(parts) if place not in items and not found[place]]
+    if any(compiled(r"\d").search(in_digits(part, languages, ambiguous=True)) for part in rest):
+        return rest
+    return [part[one.end() :] if one else part for part, one in zip(parts, found, strict=True)]

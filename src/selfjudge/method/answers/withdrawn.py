@@ -17,10 +17,24 @@ def settled(text: str, question: Question) -> str:
     if not question.reads and (found := list(_correction(question.languages).finditer(text))):
         rest = text[found[-1].end() :]
         text = rest if compiled(r"\w").search(rest) else text
+    if not question.yes_no and not question.reads:
+        text = _NOT_BUT.sub("", text)
+        contrast = _BUT_NOT.sub("", text)
+        text = contrast if _says(contrast) else text
     bare = before.sub("", text)
     bare = bare if _says(bare) else text
     cut = after.sub("", bare)
     return cut if _says(cut) else bare
+
+
+_NOT_BUT = regex.compile(
+    r"\bnot (?!only\b|just\b)(?:(?:playing|holding|wearing|using|in|on|at) )?"
+    r"(?:an? |the )?[\w'-]+(?: [\w'-]+)?,? but (?:rather )?(?=\w)"
+)
+_BUT_NOT = regex.compile(
+    r"(?<=\w)(?:, (?:and )?not|,? rather than|,? instead of) (?:an? |the |in |on |at )*[\w'-]+(?: [\w'-]+)?(?=\s*(?:[.!?]|$))"
+)
+"""What an answer sets itself off from: `not red but green`, `green, not red`."""
 
 
 def _says(text: str) -> bool:
@@ -32,7 +46,9 @@ def _correction(languages: Languages) -> regex.Pattern[str]:
     """What stands between an answer and a better one."""
     said = phrases("correction", languages)
     return regex.compile(
-        rf"(?<=\S)(?:[.!?…。！]+[\"')]*|\s*[—–]|\s-|\n)\s*(?:{said})(?!\w(?<!\p{{Han}}))[\s,:.!—–，：]*+(?=\S)", regex.IGNORECASE
+        rf"(?<=\S)(?:,(?=\s(?:no,|no wait|wait|sorry|actually,? \d|i mean)\b)|[.!?…。！]+[\"')]*"
+        rf"|\s*[—–]|\s-|\n)\s*(?:{said})(?!\w(?<!\p{{Han}}))[\s,:.!—–，：]*+(?=\S)",
+        regex.IGNORECASE,
     )
 
 
