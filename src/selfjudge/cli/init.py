@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..errors import InputError
 from .terminal import say
 
 EngineKind = Literal["transformers", "vllm", "openai"]
@@ -47,8 +48,6 @@ def init(
 
     Without a terminal, what no option says has its default: transformers, LoRA, no benchmark.
     """
-    from ..errors import InputError
-
     if file.exists():
         raise InputError(f"{file} exists already", hint="Name another file, or delete it.")
     asked_model = model or _ask("Model (a folder, or org/name on the hub)", None)
@@ -87,8 +86,6 @@ def _write(file: Path, text: str) -> None:
 
 
 def _ask(question: str, default: str | None) -> str:
-    from ..errors import InputError
-
     if sys.stdin.isatty():
         return str(typer.prompt(question, default=default))
     if default is None:
@@ -114,7 +111,6 @@ def _path(text: str, folder: Path) -> str:
 
 def _prompts(data: str, folder: Path) -> str:
     """The source that a name means."""
-    from ..errors import InputError
     from ..recipe.file import hub_can_have
     from ..run.lineage import image_files, prompt_files
 
